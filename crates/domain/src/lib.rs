@@ -1,1 +1,21 @@
-//! Placeholder.
+//! What is true without a computer: ids, time, key strings, roles and permissions, limits, and the
+//! decision whether a key may pass now.
+//!
+//! Pure: nothing here waits, reads a clock, draws a random number or knows a database.
+
+pub mod address;
+pub mod base62;
+pub mod date;
+pub mod decision;
+pub mod event;
+pub mod id;
+pub mod key_string;
+pub mod limit;
+pub mod metadata;
+pub mod origin;
+pub mod permission;
+pub mod random;
+pub mod rights;
+pub mod role;
+pub mod time;
+pub mod usage;

@@ -1,0 +1,64 @@
+//! Address locks: from which networks a key may be used.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+/// Reads a network in CIDR form, or a single address.
+pub fn parse_network(text: &str) -> Option<IpNet> {
+    let text = text.trim();
+    text.parse::<IpNet>()
+        .map(|network| network.trunc())
+        .ok()
+        .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}
+
+/// Reads an end user's address; the first one where several are listed, as proxies do.
+pub fn parse_address(text: &str) -> Option<IpAddr> {
+    let first = text.split(',').next()?.trim();
+    let address: IpAddr = first.parse().ok()?;
+    Some(address.to_canonical())
+}
+
+/// Whether one of the networks holds `address`; a v4-mapped address counts as the v4 one.
+pub fn is_within(networks: &[IpNet], address: IpAddr) -> bool {
+    networks
+        .iter()
+        .any(|network| network.contains(&address.to_canonical()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_and_single_addresses_are_read() {
+        assert_eq!(
+            parse_network("10.1.2.3/8").unwrap().to_string(),
+            "10.0.0.0/8"
+        );
+        assert_eq!(
+            parse_network("192.0.2.7").unwrap().to_string(),
+            "192.0.2.7/32"
+        );
+        assert_eq!(
+            parse_network("2001:db8::/32").unwrap().to_string(),
+            "2001:db8::/32"
+        );
+        assert!(parse_network("10.0.0.0/33").is_none());
+        assert!(parse_network("example.com").is_none());
+    }
+
+    #[test]
+    fn a_mapped_address_counts_as_itself() {
+        let networks = [parse_network("192.0.2.0/24").unwrap()];
+        assert!(is_within(
+            &networks,
+            parse_address("::ffff:192.0.2.9").unwrap()
+        ));
+        assert!(!is_within(
+            &networks,
+            parse_address("198.51.100.1, 192.0.2.9").unwrap()
+        ));
+    }
+}

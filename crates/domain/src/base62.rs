@@ -1,0 +1,39 @@
+//! Text of `[0-9A-Za-z]`: ids, key bodies, checksums.
+
+use crate::random::Random;
+
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// Draws `length` characters, each of the 62 equally likely.
+pub fn random_text(random: &dyn Random, length: usize) -> String {
+    let mut text = String::with_capacity(length);
+    let mut bytes = [0u8; 64];
+    while text.len() < length {
+        random.fill(&mut bytes);
+        // 248 is the greatest multiple of 62 that fits: the rest would favour the first letters.
+        for byte in bytes
+            .iter()
+            .filter(|byte| **byte < 248)
+            .take(length - text.len())
+        {
+            text.push(char::from(ALPHABET[usize::from(byte % 62)]));
+        }
+    }
+    text
+}
+
+/// Writes `number` in six characters, zeros in front; enough for any 32-bit number.
+pub fn six_characters(number: u32) -> [u8; 6] {
+    let mut text = [b'0'; 6];
+    let mut rest = number as usize;
+    for place in text.iter_mut().rev() {
+        *place = ALPHABET[rest % 62];
+        rest /= 62;
+    }
+    text
+}
+
+/// Whether every character is one of the 62.
+pub fn is_base62(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}

@@ -1,0 +1,138 @@
+//! Events: what happened, to what, and who did it.
+
+use serde_json::Value;
+
+use crate::id::{self, Id};
+
+/// What happened: a closed list, spelled as webhooks and the audit trail show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(
+    missing_docs,
+    reason = "each variant is its own description, spelled out by `as_str`"
+)]
+pub enum EventKind {
+    ApiKeyCreated,
+    ApiKeyUpdated,
+    ApiKeyDeleted,
+    ApiKeyReactivated,
+    ApiKeyRotated,
+    ApiKeyFirstUsed,
+    ApiKeyPurged,
+    AccessKeyCreated,
+    AccessKeyUpdated,
+    AccessKeyDeleted,
+    AccessKeyReactivated,
+    AccessKeyRotated,
+    ProjectCreated,
+    ProjectUpdated,
+    ProjectDeleted,
+    AccountCreated,
+    AccountUpdated,
+    AccountDeleted,
+    ConnectedAccountCreated,
+    McpServerCreated,
+    McpServerDeleted,
+    OperatorKeyCreated,
+}
+
+impl EventKind {
+    /// The topic's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ApiKeyCreated => "api-key.created",
+            Self::ApiKeyUpdated => "api-key.updated",
+            Self::ApiKeyDeleted => "api-key.deleted",
+            Self::ApiKeyReactivated => "api-key.reactivated",
+            Self::ApiKeyRotated => "api-key.rotated",
+            Self::ApiKeyFirstUsed => "api-key.firstUsed",
+            Self::ApiKeyPurged => "api-key.purged",
+            Self::AccessKeyCreated => "access-key.created",
+            Self::AccessKeyUpdated => "access-key.updated",
+            Self::AccessKeyDeleted => "access-key.deleted",
+            Self::AccessKeyReactivated => "access-key.reactivated",
+            Self::AccessKeyRotated => "access-key.rotated",
+            Self::ProjectCreated => "project.created",
+            Self::ProjectUpdated => "project.updated",
+            Self::ProjectDeleted => "project.deleted",
+            Self::AccountCreated => "account.created",
+            Self::AccountUpdated => "account.updated",
+            Self::AccountDeleted => "account.deleted",
+            Self::ConnectedAccountCreated => "connected-account.created",
+            Self::McpServerCreated => "mcp-server.created",
+            Self::McpServerDeleted => "mcp-server.deleted",
+            Self::OperatorKeyCreated => "operator-key.created",
+        }
+    }
+}
+
+/// Who did it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// The program itself, such as at first start.
+    System,
+    /// Whoever holds the operator key.
+    Operator(Id<id::OperatorKey>),
+    /// A program with an access key.
+    AccessKey(Id<id::AccessKey>),
+    /// An agent, through the MCP server that `maker` made.
+    McpServer {
+        /// The server that was called.
+        server: Id<id::McpServer>,
+        /// Who made the server, and answers for it.
+        maker: Box<Actor>,
+    },
+}
+
+impl Actor {
+    /// The id that an object's `createdBy` shows; none for the program itself.
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            Self::System => None,
+            Self::Operator(id) => Some(id.as_str()),
+            Self::AccessKey(id) => Some(id.as_str()),
+            Self::McpServer { maker, .. } => maker.id(),
+        }
+    }
+
+    /// What an object's `createdByType` shows: `ACCESS_KEY`, or nothing.
+    pub fn kind(&self) -> Option<&'static str> {
+        match self {
+            Self::System | Self::Operator(_) => None,
+            Self::AccessKey(_) => Some("ACCESS_KEY"),
+            Self::McpServer { maker, .. } => maker.kind(),
+        }
+    }
+
+    /// What an object's `createdIn` shows: by which door the caller came.
+    pub const fn door(&self) -> &'static str {
+        match self {
+            Self::McpServer { .. } => "mcp",
+            _ => "api",
+        }
+    }
+
+    /// The actor in one line, for a row of events: `ack_… via mcp_…`.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::System => "system".to_owned(),
+            Self::Operator(id) => id.to_string(),
+            Self::AccessKey(id) => id.to_string(),
+            Self::McpServer { server, maker } => format!("{} via {server}", maker.describe()),
+        }
+    }
+}
+
+/// One change, before it has a number.
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    /// What happened.
+    pub kind: EventKind,
+    /// In which account.
+    pub account: Id<id::Account>,
+    /// In which project, where it was in one.
+    pub project: Option<Id<id::Project>>,
+    /// The id of what it happened to.
+    pub target: String,
+    /// More about it; never a secret.
+    pub data: Value,
+}

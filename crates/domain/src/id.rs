@@ -1,0 +1,209 @@
+//! Ids: a prefix that says what an object is, and base62 characters that say which.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::{Serialize, Serializer};
+
+use crate::base62;
+use crate::random::Random;
+
+/// What an id names.
+pub trait Kind: 'static {
+    /// The prefix, without the underscore.
+    const PREFIX: &'static str;
+}
+
+/// The id of one `K`: `{prefix}_` and 16 or more base62 characters.
+pub struct Id<K> {
+    text: Box<str>,
+    kind: PhantomData<fn() -> K>,
+}
+
+/// Characters after the prefix in the ids that we draw: 119 bits.
+const LENGTH: usize = 20;
+/// The fewest characters after the prefix: those of an API key's public part.
+const SHORTEST: usize = 16;
+
+impl<K: Kind> Id<K> {
+    /// Draws a new id.
+    pub fn draw(random: &dyn Random) -> Self {
+        Self::from_suffix(&base62::random_text(random, LENGTH))
+    }
+
+    /// The id whose characters after the prefix are `suffix`.
+    pub fn from_suffix(suffix: &str) -> Self {
+        Self::from_trusted(format!("{}_{suffix}", K::PREFIX))
+    }
+
+    /// Reads an id; `None` when it is not one of this kind.
+    pub fn parse(text: &str) -> Option<Self> {
+        let suffix = text.strip_prefix(K::PREFIX)?.strip_prefix('_')?;
+        (suffix.len() >= SHORTEST && suffix.len() <= 64 && base62::is_base62(suffix))
+            .then(|| Self::from_trusted(text))
+    }
+}
+
+impl<K> Id<K> {
+    /// Takes text that is known to be an id of this kind, such as a stored row's.
+    pub fn from_trusted(text: impl Into<Box<str>>) -> Self {
+        Self {
+            text: text.into(),
+            kind: PhantomData,
+        }
+    }
+
+    /// The whole id.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl<K> Clone for Id<K> {
+    fn clone(&self) -> Self {
+        Self {
+            text: self.text.clone(),
+            kind: PhantomData,
+        }
+    }
+}
+
+impl<K> PartialEq for Id<K> {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl<K> Eq for Id<K> {}
+
+impl<K> PartialOrd for Id<K> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<K> Ord for Id<K> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
+impl<K> std::hash::Hash for Id<K> {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
+
+impl<K> fmt::Debug for Id<K> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.text)
+    }
+}
+
+impl<K> fmt::Display for Id<K> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.text)
+    }
+}
+
+impl<K> Serialize for Id<K> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+/// A customer of this instance, or the child of one.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Account {}
+/// A named set of API keys in an account.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Project {}
+/// A key that an end user presents.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ApiKey {}
+/// A credential that a program of the account presents to us.
+#[derive(Debug, PartialEq, Eq)]
+pub enum AccessKey {}
+/// The instance-wide credential.
+#[derive(Debug, PartialEq, Eq)]
+pub enum OperatorKey {}
+/// One change, in the trail of changes.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event {}
+/// One tenant's credentials for one connector.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ConnectedAccount {}
+/// A filter over a connected account's tools, with a secret URL.
+#[derive(Debug, PartialEq, Eq)]
+pub enum McpServer {}
+/// One logged call of a tool.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Call {}
+/// One HTTP request.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Request {}
+
+impl Kind for Account {
+    const PREFIX: &'static str = "acc";
+}
+impl Kind for Project {
+    const PREFIX: &'static str = "prj";
+}
+impl Kind for ApiKey {
+    const PREFIX: &'static str = "key";
+}
+impl Kind for AccessKey {
+    const PREFIX: &'static str = "ack";
+}
+impl Kind for OperatorKey {
+    const PREFIX: &'static str = "opr";
+}
+impl Kind for Event {
+    const PREFIX: &'static str = "evt";
+}
+impl Kind for ConnectedAccount {
+    const PREFIX: &'static str = "cac";
+}
+impl Kind for McpServer {
+    const PREFIX: &'static str = "mcp";
+}
+impl Kind for Call {
+    const PREFIX: &'static str = "cal";
+}
+impl Kind for Request {
+    const PREFIX: &'static str = "req";
+}
+
+/// The prefixes of all ids that a caller can meet, also of kinds that are not built yet.
+const PREFIXES: [&str; 14] = [
+    "acc", "prj", "key", "ack", "opr", "evt", "cac", "mcp", "cal", "req", "usr", "whk", "inv",
+    "ntf",
+];
+
+/// Whether `text` is shaped as one of our ids, of whatever kind.
+pub fn is_shaped_as_id(text: &str) -> bool {
+    text.split_once('_').is_some_and(|(prefix, suffix)| {
+        PREFIXES.contains(&prefix) && suffix.len() >= SHORTEST && base62::is_base62(suffix)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_of_another_kind_is_not_read() {
+        assert!(Id::<Account>::parse("acc_0123456789abcdef").is_some());
+        assert!(Id::<Account>::parse("prj_0123456789abcdef").is_none());
+        assert!(Id::<Account>::parse("acc_0123456789abcde").is_none());
+        assert!(Id::<Account>::parse("acc_0123456789abcde/").is_none());
+        assert!(Id::<Account>::parse("acc").is_none());
+    }
+
+    #[test]
+    fn shapes_of_all_kinds_are_known() {
+        assert!(is_shaped_as_id("whk_0123456789abcdef0123"));
+        assert!(!is_shaped_as_id("customer_0123456789abcdef"));
+        assert!(!is_shaped_as_id("key_short"));
+    }
+}

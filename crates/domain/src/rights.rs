@@ -1,0 +1,292 @@
+//! Rights: which permissions a caller holds, and how far each reaches.
+
+use std::collections::BTreeSet;
+
+use crate::id::{self, Id};
+use crate::permission::{Permission, PermissionSet};
+use crate::role::Role;
+
+type AccountId = Id<id::Account>;
+type ProjectId = Id<id::Project>;
+
+/// An account and the root of its family; a root is its own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AccountRef {
+    /// The account.
+    pub id: AccountId,
+    /// Its parent, or itself.
+    pub root: AccountId,
+}
+
+impl AccountRef {
+    /// An account without a parent.
+    pub fn root(id: AccountId) -> Self {
+        Self {
+            root: id.clone(),
+            id,
+        }
+    }
+
+    /// Whether a role on this account counts on `other`: it is the same one, or a child.
+    pub fn reaches(&self, other: &Self) -> bool {
+        self.id == other.id || self.id == other.root
+    }
+}
+
+/// A set of permissions in one place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// What is allowed.
+    pub permissions: PermissionSet,
+    /// Where: an account with its children, or `None` for every account.
+    pub account: Option<AccountRef>,
+    /// Where in that account: these projects only, or `None` for all of it.
+    pub projects: Option<BTreeSet<ProjectId>>,
+}
+
+impl Grant {
+    /// What holding `role` on an account means.
+    pub fn on_account(role: Role, account: AccountRef) -> Self {
+        Self {
+            permissions: role.permissions(),
+            account: Some(account),
+            projects: None,
+        }
+    }
+
+    /// What holding `role` on projects of an account means.
+    pub fn on_projects(role: Role, account: AccountRef, projects: BTreeSet<ProjectId>) -> Self {
+        Self {
+            permissions: role.permissions(),
+            account: Some(account),
+            projects: Some(projects),
+        }
+    }
+
+    fn covers(&self, other: &Self) -> bool {
+        let account = match (&self.account, &other.account) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(mine), Some(theirs)) => mine.reaches(theirs),
+        };
+        let projects = match (&self.projects, &other.projects) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(mine), Some(theirs)) => theirs.is_subset(mine),
+        };
+        account && projects && self.permissions.covers(other.permissions)
+    }
+
+    fn intersection(&self, other: &Self) -> Option<Self> {
+        let account = match (&self.account, &other.account) {
+            (None, any) | (any, None) => any.clone(),
+            (Some(mine), Some(theirs)) if mine.reaches(theirs) => Some(theirs.clone()),
+            (Some(mine), Some(theirs)) if theirs.reaches(mine) => Some(mine.clone()),
+            _ => return None,
+        };
+        let projects = match (&self.projects, &other.projects) {
+            (None, any) | (any, None) => any.clone(),
+            (Some(mine), Some(theirs)) => Some(mine & theirs),
+        };
+        let permissions = self.permissions.intersection(other.permissions);
+        let is_void = permissions.is_empty() || projects.as_ref().is_some_and(BTreeSet::is_empty);
+        (!is_void).then_some(Self {
+            permissions,
+            account,
+            projects,
+        })
+    }
+}
+
+/// All that a caller holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rights(Vec<Grant>);
+
+/// How far one permission reaches. An object is within it when its account, its account's root or
+/// its project is listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Every object of the instance.
+    pub everything: bool,
+    /// Accounts, each with its children.
+    pub accounts: Vec<AccountId>,
+    /// Projects.
+    pub projects: Vec<ProjectId>,
+    /// Accounts that themselves may be read, and nothing in them: those of the listed projects.
+    pub bare_accounts: Vec<AccountId>,
+}
+
+impl Reach {
+    /// Whether it reaches the whole of `account`, not just projects of it.
+    pub fn reaches_account(&self, account: &AccountRef) -> bool {
+        self.everything
+            || self
+                .accounts
+                .iter()
+                .any(|one| *one == account.id || *one == account.root)
+    }
+
+    /// Whether it reaches `project`, which is of `account`.
+    pub fn reaches_project(&self, account: &AccountRef, project: &ProjectId) -> bool {
+        self.reaches_account(account) || self.projects.contains(project)
+    }
+}
+
+impl Rights {
+    /// What those grants give together.
+    pub const fn new(grants: Vec<Grant>) -> Self {
+        Self(grants)
+    }
+
+    /// The operator's: owner on every account.
+    pub fn operator() -> Self {
+        Self(vec![Grant {
+            permissions: Role::Owner.permissions(),
+            account: None,
+            projects: None,
+        }])
+    }
+
+    /// Where `permission` is held; `None` when nowhere.
+    pub fn reach(&self, permission: Permission) -> Option<Reach> {
+        let mut reach = Reach::default();
+        let mut is_held = false;
+        for grant in self
+            .0
+            .iter()
+            .filter(|grant| grant.permissions.contains(permission))
+        {
+            match (&grant.account, &grant.projects) {
+                (None, None) => reach.everything = true,
+                (Some(account), None) => reach.accounts.push(account.id.clone()),
+                (account, Some(projects)) => {
+                    if permission.needs_account() && permission != Permission::AccountsRead {
+                        continue;
+                    }
+                    reach.projects.extend(projects.iter().cloned());
+                    reach
+                        .bare_accounts
+                        .extend(account.iter().map(|account| account.id.clone()));
+                }
+            }
+            is_held = true;
+        }
+        is_held.then_some(reach)
+    }
+
+    /// Whether they hold all that `grant` would give: what is made must not exceed its maker.
+    pub fn cover(&self, grant: &Grant) -> bool {
+        self.0.iter().any(|mine| mine.covers(grant))
+    }
+
+    /// Whether they hold all that `other` holds.
+    pub fn cover_all(&self, other: &Self) -> bool {
+        other.0.iter().all(|grant| self.cover(grant))
+    }
+
+    /// What both hold: nothing is lent by one to the other.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        let pairs = self
+            .0
+            .iter()
+            .flat_map(|mine| other.0.iter().map(move |theirs| (mine, theirs)));
+        Self(
+            pairs
+                .filter_map(|(mine, theirs)| mine.intersection(theirs))
+                .collect(),
+        )
+    }
+
+    /// The grants, for a row.
+    pub fn grants(&self) -> &[Grant] {
+        &self.0
+    }
+
+    /// Whether checking keys is all that they allow.
+    pub fn only_check_keys(&self) -> bool {
+        self.0
+            .iter()
+            .all(|grant| grant.permissions == Role::Verifier.permissions())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(name: &str) -> AccountRef {
+        AccountRef::root(Id::from_trusted(name))
+    }
+
+    fn child(name: &str, root: &str) -> AccountRef {
+        AccountRef {
+            id: Id::from_trusted(name),
+            root: Id::from_trusted(root),
+        }
+    }
+
+    fn projects(names: &[&str]) -> BTreeSet<ProjectId> {
+        names.iter().map(|name| Id::from_trusted(*name)).collect()
+    }
+
+    #[test]
+    fn a_role_on_an_account_counts_on_its_children_and_not_the_other_way() {
+        let parent = Rights::new(vec![Grant::on_account(Role::Owner, account("a"))]);
+        let in_child = Rights::new(vec![Grant::on_account(Role::Owner, child("c", "a"))]);
+        assert!(parent.cover_all(&in_child));
+        assert!(!in_child.cover_all(&parent));
+        assert_eq!(parent.intersection(&in_child), in_child);
+        assert_eq!(in_child.intersection(&parent), in_child);
+    }
+
+    #[test]
+    fn rights_in_two_families_have_nothing_in_common() {
+        let one = Rights::new(vec![Grant::on_account(Role::Owner, account("a"))]);
+        let other = Rights::new(vec![Grant::on_account(Role::Owner, account("b"))]);
+        assert_eq!(one.intersection(&other), Rights::default());
+    }
+
+    #[test]
+    fn an_intersection_is_covered_by_both() {
+        let wide = Rights::new(vec![Grant::on_account(Role::Developer, account("a"))]);
+        let narrow = Rights::new(vec![Grant::on_projects(
+            Role::Viewer,
+            account("a"),
+            projects(&["p", "q"]),
+        )]);
+        let both = wide.intersection(&narrow);
+        assert!(wide.cover_all(&both) && narrow.cover_all(&both));
+        assert!(both.reach(Permission::KeysWrite).is_none());
+        assert_eq!(
+            both.reach(Permission::KeysRead)
+                .map(|reach| reach.projects.len()),
+            Some(2)
+        );
+    }
+
+    #[test]
+    fn a_project_level_holder_reads_its_account_and_no_member_of_it() {
+        let rights = Rights::new(vec![Grant::on_projects(
+            Role::Developer,
+            account("a"),
+            projects(&["p"]),
+        )]);
+        let reach = rights.reach(Permission::AccountsRead).unwrap();
+        assert!(!reach.reaches_account(&account("a")));
+        assert_eq!(reach.bare_accounts, [Id::from_trusted("a")]);
+        assert!(rights.reach(Permission::MembersRead).is_none());
+    }
+
+    #[test]
+    fn the_operator_reaches_everything_but_reveals_nothing() {
+        let operator = Rights::operator();
+        assert!(
+            operator
+                .reach(Permission::AccountsDelete)
+                .unwrap()
+                .everything
+        );
+        assert!(operator.reach(Permission::KeysReveal).is_none());
+    }
+}
