@@ -59,6 +59,13 @@ impl<K> Id<K> {
     }
 }
 
+impl<K> From<String> for Id<K> {
+    /// Takes a stored id.
+    fn from(text: String) -> Self {
+        Self::from_trusted(text)
+    }
+}
+
 impl<K> Clone for Id<K> {
     fn clone(&self) -> Self {
         Self {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::{Value, json};
+
 use crate::id::{self, Id};
 use crate::permission::{Permission, PermissionSet};
 use crate::role::Role;
@@ -25,6 +27,11 @@ impl AccountRef {
             root: id.clone(),
             id,
         }
+    }
+
+    /// Whether it has no parent.
+    pub fn is_root(&self) -> bool {
+        self.id == self.root
     }
 
     /// Whether a role on this account counts on `other`: it is the same one, or a child.
@@ -109,21 +116,28 @@ pub struct Reach {
     /// Every object of the instance.
     pub everything: bool,
     /// Accounts, each with its children.
-    pub accounts: Vec<AccountId>,
+    pub accounts: Vec<AccountRef>,
     /// Projects.
     pub projects: Vec<ProjectId>,
     /// Accounts that themselves may be read, and nothing in them: those of the listed projects.
-    pub bare_accounts: Vec<AccountId>,
+    pub bare_accounts: Vec<AccountRef>,
 }
 
 impl Reach {
     /// Whether it reaches the whole of `account`, not just projects of it.
     pub fn reaches_account(&self, account: &AccountRef) -> bool {
-        self.everything
-            || self
-                .accounts
-                .iter()
-                .any(|one| *one == account.id || *one == account.root)
+        self.everything || self.accounts.iter().any(|one| one.reaches(account))
+    }
+
+    /// The roots of all account families that it reaches into.
+    pub fn roots(&self) -> impl Iterator<Item = &AccountId> {
+        let accounts: BTreeSet<_> = self
+            .accounts
+            .iter()
+            .chain(&self.bare_accounts)
+            .map(|account| &account.root)
+            .collect();
+        accounts.into_iter()
     }
 
     /// Whether it reaches `project`, which is of `account`.
@@ -158,7 +172,7 @@ impl Rights {
         {
             match (&grant.account, &grant.projects) {
                 (None, None) => reach.everything = true,
-                (Some(account), None) => reach.accounts.push(account.id.clone()),
+                (Some(account), None) => reach.accounts.push(account.clone()),
                 (account, Some(projects)) => {
                     if permission.needs_account() && permission != Permission::AccountsRead {
                         continue;
@@ -198,9 +212,31 @@ impl Rights {
         )
     }
 
-    /// The grants, for a row.
-    pub fn grants(&self) -> &[Grant] {
-        &self.0
+    /// The rights as text, for a row of something that they made.
+    pub fn to_json(&self) -> String {
+        let grants = self.0.iter().map(|grant| {
+            let permissions: Vec<_> = Permission::ALL
+                .into_iter()
+                .filter(|one| grant.permissions.contains(*one))
+                .map(Permission::as_str)
+                .collect();
+            json!({
+                "permissions": permissions,
+                "account": grant.account.as_ref().map(|account| [&account.id, &account.root]),
+                "projects": grant.projects,
+            })
+        });
+        Value::Array(grants.collect()).to_string()
+    }
+
+    /// Reads what [`Rights::to_json`] wrote; `None` for anything else.
+    pub fn from_json(text: &str) -> Option<Self> {
+        let grants: Vec<Value> = serde_json::from_str(text).ok()?;
+        grants
+            .iter()
+            .map(read_grant)
+            .collect::<Option<_>>()
+            .map(Self)
     }
 
     /// Whether checking keys is all that they allow.
@@ -211,9 +247,53 @@ impl Rights {
     }
 }
 
+fn read_grant(value: &Value) -> Option<Grant> {
+    let permissions = value["permissions"].as_array()?.iter().map(|name| {
+        Permission::ALL
+            .into_iter()
+            .find(|one| Some(one.as_str()) == name.as_str())
+    });
+    let permissions: Vec<_> = permissions.collect::<Option<_>>()?;
+    let account = match &value["account"] {
+        Value::Null => None,
+        pair => Some(AccountRef {
+            id: Id::from_trusted(pair[0].as_str()?),
+            root: Id::from_trusted(pair[1].as_str()?),
+        }),
+    };
+    let projects = match &value["projects"] {
+        Value::Null => None,
+        list => Some(
+            list.as_array()?
+                .iter()
+                .map(|id| id.as_str().map(Id::from_trusted))
+                .collect::<Option<_>>()?,
+        ),
+    };
+    Some(Grant {
+        permissions: PermissionSet::of(&permissions),
+        account,
+        projects,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rights_survive_a_row() {
+        let rights = Rights::new(vec![
+            Grant::on_account(Role::Admin, child("c", "a")),
+            Grant::on_projects(Role::Verifier, account("b"), projects(&["p"])),
+        ]);
+        assert_eq!(Rights::from_json(&rights.to_json()), Some(rights));
+        assert_eq!(
+            Rights::from_json(&Rights::operator().to_json()),
+            Some(Rights::operator())
+        );
+        assert_eq!(Rights::from_json(r#"[{"permissions":["none"]}]"#), None);
+    }
 
     fn account(name: &str) -> AccountRef {
         AccountRef::root(Id::from_trusted(name))
@@ -274,7 +354,7 @@ mod tests {
         )]);
         let reach = rights.reach(Permission::AccountsRead).unwrap();
         assert!(!reach.reaches_account(&account("a")));
-        assert_eq!(reach.bare_accounts, [Id::from_trusted("a")]);
+        assert_eq!(reach.bare_accounts, [account("a")]);
         assert!(rights.reach(Permission::MembersRead).is_none());
     }
 

@@ -51,6 +51,13 @@ impl Timestamp {
     }
 }
 
+impl From<i64> for Timestamp {
+    /// Takes a stored instant: microseconds since the epoch.
+    fn from(micros: i64) -> Self {
+        Self(micros)
+    }
+}
+
 /// ISO 8601 in UTC with milliseconds: `2034-11-04T17:16:00.000Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,1 +1,24 @@
-//! Placeholder.
+//! Rows: one file an aggregate, one SQL text a query for SQLite and PostgreSQL.
+//!
+//! Every change goes through [`Db::write`] and leaves an event in the same transaction. Objects are
+//! reached through a [`Reach`](claviger_domain::rights::Reach), so that a foreign id is absent.
+
+pub mod access_keys;
+pub mod accounts;
+pub mod api_keys;
+mod base;
+mod db;
+pub mod events;
+pub mod idempotency;
+mod migrations;
+pub mod operator_keys;
+mod page;
+pub mod projects;
+mod reach;
+pub mod sealing;
+pub mod secrets;
+pub mod usage;
+
+pub use base::Base;
+pub use db::{Change, Db, Location, StoreError, Tx};
+pub use page::{PAGE_SIZE, Page};

@@ -1,0 +1,456 @@
+//! API keys: what end users present.
+
+mod list;
+mod row;
+
+use claviger_domain::decision::KeyRules;
+use claviger_domain::event::{EventKind, NewEvent};
+use claviger_domain::id::{self, Id};
+use claviger_domain::key_string::{self, Environment, KeyDigest, KeyPurpose};
+use claviger_domain::limit::{Quota, RateLimit};
+use claviger_domain::origin::DomainPattern;
+use claviger_domain::rights::{AccountRef, Reach};
+use claviger_domain::time::Timestamp;
+use ipnet::IpNet;
+use serde_json::Value;
+
+pub use self::list::{Filter, count, list};
+use self::row::{Row, columns};
+use crate::access_keys::rate_limit_columns;
+use crate::db::on;
+use crate::reach::{ReachBinds, within_reach};
+use crate::{Base, Change, Db, StoreError, Tx};
+
+type ApiKeyId = Id<id::ApiKey>;
+
+/// Whether a key is switched on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It is.
+    Active,
+    /// It is revoked.
+    Inactive,
+    /// It is revoked for the time being.
+    Suspended,
+}
+
+impl Status {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Inactive, Self::Suspended];
+
+    /// The name on the wire and in rows.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Inactive => "inactive",
+            Self::Suspended => "suspended",
+        }
+    }
+
+    /// Reads a name, in any case.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|one| text.eq_ignore_ascii_case(one.as_str()))
+    }
+}
+
+/// A key that end users present.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Its id.
+    pub id: ApiKeyId,
+    /// Its project.
+    pub project_id: Id<id::Project>,
+    /// Its account.
+    pub account: AccountRef,
+    /// Its project's environment.
+    pub environment: Environment,
+    /// Its name.
+    pub name: String,
+    /// Whether the caller brought the key string.
+    pub is_custom: bool,
+    /// What the caller attached to it, JSON.
+    pub metadata: String,
+    /// The caller's own name for its customer.
+    pub custom_account_id: Option<String>,
+    /// The caller's own name for its user.
+    pub custom_user_id: Option<String>,
+    /// How often it may be used.
+    pub rate_limit: Option<RateLimit>,
+    /// How much it may be used in a day or a month.
+    pub quota: Option<Quota>,
+    /// When it ends.
+    pub expires_at: Option<Timestamp>,
+    /// The address that it was asked for from, as the caller tells.
+    pub client_ip: Option<String>,
+    /// The program that it was asked for with, as the caller tells.
+    pub client_user_agent: Option<String>,
+    /// Origins that it is locked to.
+    pub allowed_domains: Vec<DomainPattern>,
+    /// Networks that it is locked to.
+    pub allowed_ips: Vec<IpNet>,
+    /// Scopes that it has.
+    pub scopes: Vec<String>,
+    /// Whether it is switched on.
+    pub status: Status,
+    /// Why it was revoked.
+    pub reason: Option<String>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// Who revoked it.
+    pub revoked_by: Option<String>,
+    /// When the grace of its rotation ends.
+    pub stops_at: Option<Timestamp>,
+    /// The key that it succeeded.
+    pub rotated_from: Option<ApiKeyId>,
+    /// The key that succeeded it.
+    pub rotated_to: Option<ApiKeyId>,
+    /// The first key of its chain of rotations, under which limit and quota are counted.
+    pub lineage: ApiKeyId,
+    /// When it was first used.
+    pub first_used_at: Option<Timestamp>,
+    /// When it was last used, as flushed.
+    pub last_used_at: Option<Timestamp>,
+    /// Who made it, and when.
+    pub base: Base,
+}
+
+impl ApiKey {
+    /// The rules that decide who passes with it.
+    pub fn rules(&self) -> KeyRules {
+        KeyRules {
+            project: self.project_id.clone(),
+            is_active: self.status == Status::Active,
+            expires_at: self.expires_at,
+            stops_at: self.stops_at,
+            allowed_domains: self.allowed_domains.clone(),
+            allowed_ips: self.allowed_ips.clone(),
+            scopes: self.scopes.clone(),
+        }
+    }
+
+    /// Whether it is switched on and not past the grace of a rotation.
+    pub fn is_active_at(&self, now: Timestamp) -> bool {
+        self.status == Status::Active && self.stops_at.is_none_or(|stop| now < stop)
+    }
+
+    /// Whether it is past its expiry.
+    pub fn is_expired_at(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|end| end <= now)
+    }
+
+    /// How it is shown: with a mask in place of its secret.
+    pub fn reference(&self) -> String {
+        if self.is_custom {
+            key_string::custom_reference(&self.id)
+        } else {
+            let public = self.id.as_str().trim_start_matches("key_");
+            KeyPurpose::ApiKey(self.environment).reference(public)
+        }
+    }
+}
+
+/// Which key: by id, or by the digest of the full key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selector {
+    /// The key with that id.
+    Id(ApiKeyId),
+    /// The key with that digest.
+    Digest(KeyDigest),
+}
+
+impl Selector {
+    fn binds(&self) -> (Option<String>, Option<Vec<u8>>) {
+        match self {
+            Self::Id(id) => (Some(id.to_string()), None),
+            Self::Digest(digest) => (None, Some(digest.as_bytes().to_vec())),
+        }
+    }
+}
+
+/// Finds a key within the reach.
+pub async fn find(db: &Db, reach: &Reach, which: &Selector) -> Result<Option<ApiKey>, StoreError> {
+    // By the digest first one, where families of accounts have the same custom key.
+    const SQL: &str = concat!(
+        "SELECT ",
+        columns!(),
+        ", last_used_at FROM api_keys LEFT JOIN key_activity ON key_activity.key_id = api_keys.id \
+         WHERE (id = $4 OR digest = $5) AND deleted_at IS NULL AND ",
+        within_reach!(),
+        " ORDER BY created_at LIMIT 1"
+    );
+    let binds = ReachBinds::of(reach);
+    let (id, digest) = which.binds();
+    let row: Option<Row> = on!(read db, |c| sqlx::query_as(SQL)
+        .bind(binds.everything)
+        .bind(&binds.accounts)
+        .bind(&binds.projects)
+        .bind(id)
+        .bind(digest)
+        .fetch_optional(c)
+        .await)?;
+    row.map(ApiKey::try_from).transpose()
+}
+
+/// Finds the key that was presented to a family of accounts, whatever its state.
+pub async fn find_presented(
+    db: &Db,
+    root: &Id<id::Account>,
+    digest: &KeyDigest,
+) -> Result<Option<ApiKey>, StoreError> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        columns!(),
+        ", last_used_at FROM api_keys LEFT JOIN key_activity ON key_activity.key_id = api_keys.id \
+         WHERE root_account_id = $1 AND digest = $2 AND deleted_at IS NULL"
+    );
+    let row: Option<Row> = on!(read db, |c| sqlx::query_as(SQL)
+        .bind(root.as_str())
+        .bind(&digest.as_bytes()[..])
+        .fetch_optional(c)
+        .await)?;
+    row.map(ApiKey::try_from).transpose()
+}
+
+/// Stores a key; `false` when its family of accounts has one with that digest.
+pub async fn create(
+    tx: &mut Tx,
+    change: &Change,
+    key: &ApiKey,
+    digest: &KeyDigest,
+    data: Value,
+) -> Result<bool, StoreError> {
+    const SQL: &str = "INSERT INTO api_keys (id, project_id, account_id, root_account_id, env, name, \
+        name_folded, digest, is_custom, metadata, custom_account_id, custom_user_id, rate_limit, \
+        rate_limit_ttl, expires_at, client_ip, client_user_agent, allowed_domains, allowed_ips, \
+        scopes, quota_limit, quota_period, status, rotated_from, lineage, created_by, \
+        created_by_type, created_in, last_changed_by, last_changed_by_type, created_at, updated_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
+        $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32) \
+        ON CONFLICT (root_account_id, digest) WHERE deleted_at IS NULL DO NOTHING";
+    let (limit, ttl) = rate_limit_columns(key.rate_limit);
+    let (quota, period) = quota_columns(key.quota);
+    let rows = on!(&mut *tx, |c| sqlx::query(SQL)
+        .bind(key.id.as_str())
+        .bind(key.project_id.as_str())
+        .bind(key.account.id.as_str())
+        .bind(key.account.root.as_str())
+        .bind(key.environment.as_str())
+        .bind(&key.name)
+        .bind(key.name.to_lowercase())
+        .bind(&digest.as_bytes()[..])
+        .bind(key.is_custom)
+        .bind(&key.metadata)
+        .bind(&key.custom_account_id)
+        .bind(&key.custom_user_id)
+        .bind(limit)
+        .bind(ttl)
+        .bind(key.expires_at.map(Timestamp::as_micros))
+        .bind(&key.client_ip)
+        .bind(&key.client_user_agent)
+        .bind(row::list_of(
+            key.allowed_domains.iter().map(DomainPattern::as_str)
+        ))
+        .bind(row::list_of(key.allowed_ips.iter()))
+        .bind(row::list_of(key.scopes.iter()))
+        .bind(quota)
+        .bind(period)
+        .bind(key.status.as_str())
+        .bind(key.rotated_from.as_ref().map(Id::as_str))
+        .bind(key.lineage.as_str())
+        .bind(&key.base.created_by)
+        .bind(&key.base.created_by_type)
+        .bind(&key.base.created_in)
+        .bind(&key.base.last_changed_by)
+        .bind(&key.base.last_changed_by_type)
+        .bind(key.base.created_at.as_micros())
+        .bind(key.base.updated_at.as_micros())
+        .execute(c)
+        .await
+        .map(|done| done.rows_affected()))?;
+    if rows == 0 {
+        return Ok(false);
+    }
+    append(tx, change, EventKind::ApiKeyCreated, key, data).await?;
+    Ok(true)
+}
+
+/// Reads a key within the reach and keeps others from changing it until the transaction ends.
+/// The digest comes with it, so that caches can drop the key.
+pub async fn lock(
+    tx: &mut Tx,
+    reach: &Reach,
+    which: &Selector,
+) -> Result<Option<(ApiKey, KeyDigest)>, StoreError> {
+    const SQL: &str = concat!(
+        "UPDATE api_keys SET id = id WHERE (id = $4 OR digest = $5) AND deleted_at IS NULL AND ",
+        within_reach!(),
+        " RETURNING digest, CAST(NULL AS BIGINT) AS last_used_at, ",
+        columns!()
+    );
+    #[derive(sqlx::FromRow)]
+    struct Locked {
+        digest: Vec<u8>,
+        #[sqlx(flatten)]
+        row: Row,
+    }
+    let binds = ReachBinds::of(reach);
+    let (id, digest) = which.binds();
+    let locked: Option<Locked> = on!(tx, |c| sqlx::query_as(SQL)
+        .bind(binds.everything)
+        .bind(&binds.accounts)
+        .bind(&binds.projects)
+        .bind(id)
+        .bind(digest)
+        .fetch_optional(c)
+        .await)?;
+    let Some(Locked { digest, row }) = locked else {
+        return Ok(None);
+    };
+    let digest = KeyDigest::from_bytes(&digest).ok_or(StoreError::Row {
+        table: "api_keys",
+        what: "digest",
+    })?;
+    Ok(Some((row.try_into()?, digest)))
+}
+
+/// Writes a locked key back, with the event that tells what was changed.
+pub async fn save(
+    tx: &mut Tx,
+    change: &Change,
+    key: &mut ApiKey,
+    kind: EventKind,
+    data: Value,
+) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE api_keys SET name = $2, name_folded = $3, metadata = $4, \
+        custom_account_id = $5, custom_user_id = $6, rate_limit = $7, rate_limit_ttl = $8, \
+        expires_at = $9, client_ip = $10, client_user_agent = $11, allowed_domains = $12, \
+        allowed_ips = $13, scopes = $14, quota_limit = $15, quota_period = $16, status = $17, \
+        reason = $18, revoked_at = $19, revoked_by = $20, stops_at = $21, rotated_to = $22, \
+        last_changed_by = $23, last_changed_by_type = $24, updated_at = $25 WHERE id = $1";
+    key.base.touch(change);
+    let (limit, ttl) = rate_limit_columns(key.rate_limit);
+    let (quota, period) = quota_columns(key.quota);
+    on!(&mut *tx, |c| sqlx::query(SQL)
+        .bind(key.id.as_str())
+        .bind(&key.name)
+        .bind(key.name.to_lowercase())
+        .bind(&key.metadata)
+        .bind(&key.custom_account_id)
+        .bind(&key.custom_user_id)
+        .bind(limit)
+        .bind(ttl)
+        .bind(key.expires_at.map(Timestamp::as_micros))
+        .bind(&key.client_ip)
+        .bind(&key.client_user_agent)
+        .bind(row::list_of(
+            key.allowed_domains.iter().map(DomainPattern::as_str)
+        ))
+        .bind(row::list_of(key.allowed_ips.iter()))
+        .bind(row::list_of(key.scopes.iter()))
+        .bind(quota)
+        .bind(period)
+        .bind(key.status.as_str())
+        .bind(&key.reason)
+        .bind(key.revoked_at.map(Timestamp::as_micros))
+        .bind(&key.revoked_by)
+        .bind(key.stops_at.map(Timestamp::as_micros))
+        .bind(key.rotated_to.as_ref().map(Id::as_str))
+        .bind(&key.base.last_changed_by)
+        .bind(&key.base.last_changed_by_type)
+        .bind(key.base.updated_at.as_micros())
+        .execute(c)
+        .await
+        .map(drop))?;
+    append(tx, change, kind, key, data).await
+}
+
+/// Gives a locked custom key another key string; `false` when its family has one with that digest.
+pub async fn rekey(tx: &mut Tx, key: &ApiKey, digest: &KeyDigest) -> Result<bool, StoreError> {
+    // The look-up first: after a unique violation a transaction of PostgreSQL is dead.
+    const TAKEN: &str = "SELECT COUNT(*) FROM api_keys WHERE root_account_id = $1 AND digest = $2 \
+                         AND id <> $3 AND deleted_at IS NULL";
+    const SQL: &str = "UPDATE api_keys SET digest = $2 WHERE id = $1";
+    let digest = &digest.as_bytes()[..];
+    let taken: i64 = on!(&mut *tx, |c| sqlx::query_scalar(TAKEN)
+        .bind(key.account.root.as_str())
+        .bind(digest)
+        .bind(key.id.as_str())
+        .fetch_one(c)
+        .await)?;
+    if taken > 0 {
+        return Ok(false);
+    }
+    on!(tx, |c| sqlx::query(SQL)
+        .bind(key.id.as_str())
+        .bind(digest)
+        .execute(c)
+        .await
+        .map(drop))?;
+    Ok(true)
+}
+
+/// Removes a locked key for good; its usage stays.
+pub async fn purge(tx: &mut Tx, change: &Change, key: &ApiKey) -> Result<(), StoreError> {
+    const SQL: &str = "DELETE FROM api_keys WHERE id = $1";
+    on!(&mut *tx, |c| sqlx::query(SQL)
+        .bind(key.id.as_str())
+        .execute(c)
+        .await
+        .map(drop))?;
+    append(tx, change, EventKind::ApiKeyPurged, key, Value::Null).await
+}
+
+/// Notes first uses, of those keys that had none: exactly one event in a key's life.
+///
+/// Returns the ids that were first used now.
+pub async fn note_first_uses(
+    tx: &mut Tx,
+    change: &Change,
+    uses: &[(ApiKeyId, Timestamp)],
+) -> Result<Vec<ApiKeyId>, StoreError> {
+    const SQL: &str = concat!(
+        "UPDATE api_keys SET first_used_at = $2 WHERE id = $1 AND first_used_at IS NULL \
+         AND deleted_at IS NULL RETURNING CAST(NULL AS BIGINT) AS last_used_at, ",
+        columns!()
+    );
+    let mut noted = Vec::new();
+    for (id, at) in uses {
+        let row: Option<Row> = on!(&mut *tx, |c| sqlx::query_as(SQL)
+            .bind(id.as_str())
+            .bind(at.as_micros())
+            .fetch_optional(c)
+            .await)?;
+        if let Some(row) = row {
+            let key = ApiKey::try_from(row)?;
+            let data = serde_json::json!({"firstUsedAt": at});
+            append(tx, change, EventKind::ApiKeyFirstUsed, &key, data).await?;
+            noted.push(key.id);
+        }
+    }
+    Ok(noted)
+}
+
+fn quota_columns(quota: Option<Quota>) -> (Option<i64>, Option<&'static str>) {
+    // A quota is at most 2^53, so that it fits.
+    let limit = quota.and_then(|quota| i64::try_from(quota.limit).ok());
+    (limit, quota.map(|quota| quota.period.as_str()))
+}
+
+async fn append(
+    tx: &mut Tx,
+    change: &Change,
+    kind: EventKind,
+    key: &ApiKey,
+    data: Value,
+) -> Result<(), StoreError> {
+    let event = NewEvent {
+        kind,
+        account: key.account.id.clone(),
+        project: Some(key.project_id.clone()),
+        target: key.id.to_string(),
+        data,
+    };
+    crate::events::append(tx, change, event).await
+}

@@ -1,0 +1,224 @@
+//! The two engines: the only file that knows which one it is.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use claviger_domain::event::Actor;
+use claviger_domain::random::Random;
+use claviger_domain::time::Timestamp;
+use futures::future::BoxFuture;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+
+use crate::migrations;
+
+/// Where the rows are.
+#[derive(Clone, Debug)]
+pub enum Location {
+    /// `claviger.db` and `usage.db` in this folder.
+    Folder(PathBuf),
+    /// A `postgres://` URL.
+    Postgres(String),
+}
+
+/// Why the database did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database said no, or cannot be reached.
+    #[error("the database refused")]
+    Database(#[from] sqlx::Error),
+    /// The tables are not as this program needs them, and could not be made so.
+    #[error("the database could not be brought to this program's version")]
+    Migration(#[source] sqlx::migrate::MigrateError),
+    /// The tables were made by a newer program.
+    #[error("the database was written by a newer program (migration {0}), start that one instead")]
+    Newer(i64),
+    /// A row is not as this program writes it.
+    #[error("a row of {table} cannot be read: {what}")]
+    Row {
+        /// The table.
+        table: &'static str,
+        /// What is wrong; never a value.
+        what: &'static str,
+    },
+    /// What is sealed cannot be opened: another master key, or a row that was tampered with.
+    #[error("what is sealed as {0} does not open with this master key")]
+    Unsealing(&'static str),
+}
+
+/// A database, whichever engine serves it.
+#[derive(Clone, Debug)]
+pub struct Db(pub(crate) Engine);
+
+#[derive(Clone, Debug)]
+pub(crate) enum Engine {
+    /// Two files, never attached to each other on a writer: `BEGIN IMMEDIATE` locks all of them.
+    Sqlite {
+        read: SqlitePool,
+        write: SqlitePool,
+        usage: SqlitePool,
+    },
+    Postgres(PgPool),
+}
+
+/// One open transaction.
+#[derive(Debug)]
+pub enum Tx {
+    /// On the one writer connection of SQLite.
+    Sqlite(Transaction<'static, Sqlite>),
+    /// On a connection of the pool.
+    Postgres(Transaction<'static, Postgres>),
+}
+
+/// Who changes something, and when: what every change needs besides its subject.
+#[derive(Clone)]
+pub struct Change {
+    /// Who does it.
+    pub actor: Actor,
+    /// The instant that its rows show.
+    pub now: Timestamp,
+    /// Where new ids come from.
+    pub random: Arc<dyn Random>,
+}
+
+impl std::fmt::Debug for Change {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Change")
+            .field("actor", &self.actor)
+            .field("now", &self.now)
+            .finish()
+    }
+}
+
+/// Runs one expression against whichever engine there is: `on!(read db, |c| …)` on a reader,
+/// `on!(usage db, |c| …)` on the counters, `on!(tx, |c| …)` in a transaction.
+macro_rules! on {
+    (read $db:expr, |$c:ident| $body:expr) => {
+        match &$db.0 {
+            $crate::db::Engine::Sqlite { read: $c, .. } => $body,
+            $crate::db::Engine::Postgres($c) => $body,
+        }
+    };
+    (usage $db:expr, |$c:ident| $body:expr) => {
+        match &$db.0 {
+            $crate::db::Engine::Sqlite { usage: $c, .. } => $body,
+            $crate::db::Engine::Postgres($c) => $body,
+        }
+    };
+    ($tx:expr, |$c:ident| $body:expr) => {
+        match $tx {
+            $crate::db::Tx::Sqlite(open) => {
+                let $c = &mut **open;
+                $body
+            }
+            $crate::db::Tx::Postgres(open) => {
+                let $c = &mut **open;
+                $body
+            }
+        }
+    };
+}
+pub(crate) use on;
+
+/// Connections that read, at most; of each engine.
+const READERS: u32 = 8;
+
+impl Db {
+    /// Opens the database and brings its tables to this program's version.
+    pub async fn open(location: &Location) -> Result<Self, StoreError> {
+        let engine = match location {
+            Location::Folder(folder) => {
+                let file = |name: &str, synchronous| {
+                    SqliteConnectOptions::new()
+                        .filename(folder.join(name))
+                        .create_if_missing(true)
+                        .journal_mode(SqliteJournalMode::Wal)
+                        .synchronous(synchronous)
+                        .foreign_keys(true)
+                        .disable_statement_logging()
+                };
+                let keys = file("claviger.db", SqliteSynchronous::Full);
+                let usage_file = file("usage.db", SqliteSynchronous::Normal);
+                let one = || SqlitePoolOptions::new().max_connections(1);
+                let write = one().connect_with(keys.clone()).await?;
+                let usage = one().connect_with(usage_file).await?;
+                migrations::run_sqlite(&write, &usage).await?;
+
+                let path = folder
+                    .join("usage.db")
+                    .to_string_lossy()
+                    .replace('\'', "''");
+                let attach = Arc::<str>::from(format!("ATTACH DATABASE '{path}' AS usage"));
+                let read = SqlitePoolOptions::new()
+                    .max_connections(READERS)
+                    .after_connect(move |connection, _| {
+                        let attach = sqlx::AssertSqlSafe(attach.clone());
+                        Box::pin(async move {
+                            sqlx::raw_sql(attach).execute(&mut *connection).await?;
+                            sqlx::raw_sql("PRAGMA query_only = ON")
+                                .execute(connection)
+                                .await?;
+                            Ok(())
+                        })
+                    })
+                    .connect_with(keys)
+                    .await?;
+                Engine::Sqlite { read, write, usage }
+            }
+            Location::Postgres(url) => {
+                let options = PgConnectOptions::from_str(url)?.disable_statement_logging();
+                let pool = PgPoolOptions::new()
+                    .max_connections(READERS)
+                    .connect_with(options)
+                    .await?;
+                migrations::run_postgres(&pool).await?;
+                Engine::Postgres(pool)
+            }
+        };
+        Ok(Self(engine))
+    }
+
+    /// The one entry for changes: runs `change` in a transaction and commits when it succeeds.
+    ///
+    /// The closure owns what it needs, so that several changes can share one commit.
+    pub async fn write<T, E, F>(&self, change: F) -> Result<T, E>
+    where
+        F: for<'c> FnOnce(&'c mut Tx) -> BoxFuture<'c, Result<T, E>> + Send + 'static,
+        E: From<StoreError>,
+    {
+        let mut tx = match &self.0 {
+            Engine::Sqlite { write, .. } => {
+                write.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite)
+            }
+            Engine::Postgres(pool) => pool.begin().await.map(Tx::Postgres),
+        }
+        .map_err(StoreError::from)?;
+        let value = change(&mut tx).await?;
+        match tx {
+            Tx::Sqlite(tx) => tx.commit().await,
+            Tx::Postgres(tx) => tx.commit().await,
+        }
+        .map_err(StoreError::from)?;
+        Ok(value)
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        on!(read self, |c| sqlx::query("SELECT 1").execute(c).await.map(drop))?;
+        Ok(())
+    }
+
+    /// Waits for what is under way and closes all connections.
+    pub async fn close(&self) {
+        match &self.0 {
+            Engine::Sqlite { read, write, usage } => {
+                read.close().await;
+                write.close().await;
+                usage.close().await;
+            }
+            Engine::Postgres(pool) => pool.close().await,
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Projects: named sets of API keys.
+
+use claviger_domain::event::{EventKind, NewEvent};
+use claviger_domain::id::{self, Id};
+use claviger_domain::key_string::Environment;
+use claviger_domain::rights::{AccountRef, Reach};
+use serde_json::json;
+
+use crate::accounts::Account;
+use crate::db::on;
+use crate::reach::ReachBinds;
+use crate::{Base, Change, Db, Page, StoreError, Tx};
+
+type ProjectId = Id<id::Project>;
+
+/// A named set of API keys.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Project {
+    /// Its id.
+    #[sqlx(try_from = "String")]
+    pub id: ProjectId,
+    /// Its account.
+    #[sqlx(try_from = "String")]
+    pub account_id: Id<id::Account>,
+    /// Its account's parent, or its account.
+    #[sqlx(try_from = "String")]
+    pub root_account_id: Id<id::Account>,
+    /// Its name.
+    pub name: String,
+    /// `live` or `test`.
+    pub env: String,
+    /// `hashed`: full keys are not kept.
+    pub key_storage: String,
+    /// Who made it, and when.
+    #[sqlx(flatten)]
+    pub base: Base,
+}
+
+impl Project {
+    /// The account with its root, as rights name it.
+    pub fn account(&self) -> AccountRef {
+        AccountRef {
+            id: self.account_id.clone(),
+            root: self.root_account_id.clone(),
+        }
+    }
+
+    /// What its keys begin with.
+    pub fn environment(&self) -> Environment {
+        Environment::parse(&self.env).unwrap_or(Environment::Live)
+    }
+}
+
+macro_rules! columns {
+    () => {
+        "id, account_id, root_account_id, name, env, key_storage, created_by, created_by_type, \
+         created_in, last_changed_by, last_changed_by_type, created_at, updated_at"
+    };
+}
+
+macro_rules! within {
+    () => {
+        "deleted_at IS NULL AND ($1 OR account_id IN (SELECT value ->> 0 FROM json_each($2)) \
+         OR root_account_id IN (SELECT value ->> 0 FROM json_each($2)) \
+         OR id IN (SELECT value ->> 0 FROM json_each($3)))"
+    };
+}
+
+/// Finds a project within the reach.
+pub async fn find(db: &Db, reach: &Reach, id: &ProjectId) -> Result<Option<Project>, StoreError> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM projects WHERE id = $4 AND ",
+        within!()
+    );
+    let binds = ReachBinds::of(reach);
+    Ok(on!(read db, |c| sqlx::query_as(SQL)
+        .bind(binds.everything)
+        .bind(&binds.accounts)
+        .bind(&binds.projects)
+        .bind(id.as_str())
+        .fetch_optional(c)
+        .await)?)
+}
+
+/// Lists the projects within the reach, of one account or of all, and tells how many there are.
+pub async fn list(
+    db: &Db,
+    reach: &Reach,
+    account: Option<&Id<id::Account>>,
+    page: &Page,
+) -> Result<(Vec<Project>, i64), StoreError> {
+    const ROWS: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM projects WHERE ",
+        within!(),
+        " AND ($4 IS NULL OR account_id = $4) AND (created_at, id) > ($5, $6) \
+         ORDER BY created_at, id LIMIT $7 OFFSET $8"
+    );
+    const TOTAL: &str = concat!(
+        "SELECT COUNT(*) FROM projects WHERE ",
+        within!(),
+        " AND ($4 IS NULL OR account_id = $4)"
+    );
+    let binds = ReachBinds::of(reach);
+    let account = account.map(Id::as_str);
+    let rows = on!(read db, |c| sqlx::query_as(ROWS)
+        .bind(binds.everything)
+        .bind(&binds.accounts)
+        .bind(&binds.projects)
+        .bind(account)
+        .bind(page.after.0.as_micros())
+        .bind(&page.after.1)
+        .bind(page.limit)
+        .bind(page.offset)
+        .fetch_all(c)
+        .await)?;
+    let total = on!(read db, |c| sqlx::query_scalar(TOTAL)
+        .bind(binds.everything)
+        .bind(&binds.accounts)
+        .bind(&binds.projects)
+        .bind(account)
+        .fetch_one(c)
+        .await)?;
+    Ok((rows, total))
+}
+
+/// Makes a project in `account`.
+pub async fn create(
+    tx: &mut Tx,
+    change: &Change,
+    account: &Account,
+    name: &str,
+    environment: Environment,
+) -> Result<Project, StoreError> {
+    const SQL: &str = concat!(
+        "INSERT INTO projects (id, account_id, root_account_id, name, env, key_storage, created_by, \
+         created_by_type, created_in, last_changed_by, last_changed_by_type, created_at, updated_at) \
+         VALUES ($1, $2, $3, $4, $5, 'hashed', $6, $7, $8, $6, $7, $9, $9) RETURNING ",
+        columns!()
+    );
+    let base = Base::made_by(change);
+    let project: Project = on!(&mut *tx, |c| sqlx::query_as(SQL)
+        .bind(ProjectId::draw(&*change.random).as_str())
+        .bind(account.id.as_str())
+        .bind(account.root_account_id.as_str())
+        .bind(name)
+        .bind(environment.as_str())
+        .bind(&base.created_by)
+        .bind(&base.created_by_type)
+        .bind(&base.created_in)
+        .bind(change.now.as_micros())
+        .fetch_one(c)
+        .await)?;
+    append(tx, change, EventKind::ProjectCreated, &project).await?;
+    Ok(project)
+}
+
+/// Renames a project within the reach.
+pub async fn rename(
+    tx: &mut Tx,
+    change: &Change,
+    reach: &Reach,
+    id: &ProjectId,
+    name: &str,
+) -> Result<Option<Project>, StoreError> {
+    const SQL: &str = concat!(
+        "UPDATE projects SET name = $5, last_changed_by = $6, last_changed_by_type = $7, \
+         updated_at = $8 WHERE id = $4 AND ",
+        within!(),
+        " RETURNING ",
+        columns!()
+    );
+    let binds = ReachBinds::of(reach);
+    let base = Base::made_by(change);
+    let renamed: Option<Project> = on!(&mut *tx, |c| sqlx::query_as(SQL)
+        .bind(binds.everything)
+        .bind(&binds.accounts)
+        .bind(&binds.projects)
+        .bind(id.as_str())
+        .bind(name)
+        .bind(&base.last_changed_by)
+        .bind(&base.last_changed_by_type)
+        .bind(change.now.as_micros())
+        .fetch_optional(c)
+        .await)?;
+    if let Some(project) = &renamed {
+        append(tx, change, EventKind::ProjectUpdated, project).await?;
+    }
+    Ok(renamed)
+}
+
+/// Removes a project within the reach, with its API keys; their rows stay, absent everywhere.
+pub async fn delete(
+    tx: &mut Tx,
+    change: &Change,
+    reach: &Reach,
+    id: &ProjectId,
+) -> Result<Option<Project>, StoreError> {
+    const SQL: &str = concat!(
+        "UPDATE projects SET deleted_at = $5 WHERE id = $4 AND ",
+        within!(),
+        " RETURNING ",
+        columns!()
+    );
+    const KEYS: &str =
+        "UPDATE api_keys SET deleted_at = $2 WHERE project_id = $1 AND deleted_at IS NULL";
+    let binds = ReachBinds::of(reach);
+    let deleted: Option<Project> = on!(&mut *tx, |c| sqlx::query_as(SQL)
+        .bind(binds.everything)
+        .bind(&binds.accounts)
+        .bind(&binds.projects)
+        .bind(id.as_str())
+        .bind(change.now.as_micros())
+        .fetch_optional(c)
+        .await)?;
+    let Some(project) = deleted else {
+        return Ok(None);
+    };
+    on!(&mut *tx, |c| sqlx::query(KEYS)
+        .bind(id.as_str())
+        .bind(change.now.as_micros())
+        .execute(c)
+        .await
+        .map(drop))?;
+    append(tx, change, EventKind::ProjectDeleted, &project).await?;
+    Ok(Some(project))
+}
+
+/// Keeps a project from being deleted until the transaction ends, and tells what it is.
+///
+/// What is made in a project calls this first, so that nothing is made in one that goes away.
+pub async fn hold(
+    tx: &mut Tx,
+    reach: &Reach,
+    id: &ProjectId,
+) -> Result<Option<Project>, StoreError> {
+    const SQL: &str = concat!(
+        "UPDATE projects SET id = id WHERE id = $4 AND ",
+        within!(),
+        " RETURNING ",
+        columns!()
+    );
+    let binds = ReachBinds::of(reach);
+    Ok(on!(tx, |c| sqlx::query_as(SQL)
+        .bind(binds.everything)
+        .bind(&binds.accounts)
+        .bind(&binds.projects)
+        .bind(id.as_str())
+        .fetch_optional(c)
+        .await)?)
+}
+
+async fn append(
+    tx: &mut Tx,
+    change: &Change,
+    kind: EventKind,
+    project: &Project,
+) -> Result<(), StoreError> {
+    let event = NewEvent {
+        kind,
+        account: project.account_id.clone(),
+        project: Some(project.id.clone()),
+        target: project.id.to_string(),
+        data: json!({"name": project.name, "env": project.env}),
+    };
+    crate::events::append(tx, change, event).await
+}
