@@ -178,9 +178,7 @@ impl Rights {
                         continue;
                     }
                     reach.projects.extend(projects.iter().cloned());
-                    reach
-                        .bare_accounts
-                        .extend(account.iter().map(|account| account.id.clone()));
+                    reach.bare_accounts.extend(account.clone());
                 }
             }
             is_held = true;

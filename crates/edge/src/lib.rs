@@ -1,1 +1,27 @@
-//! Placeholder.
+//! What all HTTP surfaces share: who calls and what they may, the body of errors, rules for
+//! paths, idempotency, request ids.
+
+mod body;
+mod caller;
+mod core;
+mod credential;
+mod error;
+mod idempotency;
+mod identity;
+mod layers;
+mod paths;
+mod query;
+mod redact;
+mod respond;
+
+pub use body::{Body, Patch};
+pub use caller::{Caller, Requires, permission};
+pub use core::Core;
+pub use credential::Credential;
+pub use error::{ApiError, ErrorCode, FieldError};
+pub use idempotency::idempotent;
+pub use identity::{Delegated, Identity, identify};
+pub use layers::{RequestId, wrap};
+pub use query::{ListPart, Query, flag};
+pub use redact::mask_secrets;
+pub use respond::{Listed, NoStore, cross_origin, rate_limit_headers};

@@ -48,6 +48,30 @@ pub enum StoreError {
     Unsealing(&'static str),
 }
 
+impl StoreError {
+    /// Whether the database is away or full for now, so that the same request may succeed later.
+    pub fn is_unavailable(&self) -> bool {
+        let Self::Database(error) = self else {
+            return false;
+        };
+        match error {
+            sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::Io(_)
+            | sqlx::Error::WorkerCrashed => true,
+            // SQLite: busy, locked, I/O, full, cannot open; PostgreSQL: out of resources, shutting
+            // down, not accepting connections, and failures of the connection.
+            sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+                matches!(&*code, "5" | "6" | "10" | "13" | "14")
+                    || ["53", "57", "08"]
+                        .iter()
+                        .any(|class| code.len() == 5 && code.starts_with(class))
+            }),
+            _ => false,
+        }
+    }
+}
+
 /// A database, whichever engine serves it.
 #[derive(Clone, Debug)]
 pub struct Db(pub(crate) Engine);

@@ -1,1 +1,21 @@
-//! Placeholder.
+//! The hot path: who presents which key, may it pass, and what that took from limit and quota.
+//!
+//! No database is asked while a key is cached. The caches are told of changes, not timed, so every
+//! change to a key goes through here. What is counted is flushed each second.
+
+mod changes;
+mod check;
+mod flush;
+mod keys;
+mod meters;
+mod presenters;
+mod told_cache;
+mod verifier;
+
+pub use changes::{Edit, Rotation, RotationRefused};
+pub use check::{Checked, Counting, Question};
+pub use keys::KnownKey;
+pub use meters::Activity;
+pub use presenters::{CallerLimit, Presenter};
+pub use told_cache::ToldCache;
+pub use verifier::{Settings, Verifier};

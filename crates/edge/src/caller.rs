@@ -1,0 +1,128 @@
+//! Callers with a permission, as extractors: a handler's signature says what it needs.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use claviger_domain::event::Actor;
+use claviger_domain::id::{self, Id};
+use claviger_domain::permission::Permission;
+use claviger_domain::rights::{AccountRef, Reach, Rights};
+use http::request::Parts;
+
+use crate::{ApiError, ErrorCode, Identity};
+
+/// A permission as a type.
+pub trait Requires: Send + Sync + 'static {
+    /// The permission.
+    const PERMISSION: Permission;
+}
+
+/// The permissions that handlers ask for.
+pub mod permission {
+    use claviger_domain::permission::Permission;
+
+    use super::Requires;
+
+    macro_rules! permissions {
+        ($($name:ident),* $(,)?) => {
+            $(
+                #[doc = concat!("The permission `", stringify!($name), "` as a type.")]
+                #[derive(Debug)]
+                pub enum $name {}
+
+                impl Requires for $name {
+                    const PERMISSION: Permission = Permission::$name;
+                }
+            )*
+        };
+    }
+
+    permissions!(
+        AccountsRead,
+        AccountsWrite,
+        AccountsDelete,
+        AccountsCreate,
+        ProjectsRead,
+        ProjectsWrite,
+        ProjectsDelete,
+        KeysRead,
+        KeysWrite,
+        KeysCheck,
+        AccessKeysRead,
+        AccessKeysWrite,
+        ConnectedAccountsRead,
+        McpRead,
+        McpWrite,
+        LogsRead,
+    );
+}
+
+/// A caller who holds the permission `P` somewhere, and how far it reaches.
+#[derive(Debug)]
+pub struct Caller<P> {
+    /// Who the trail of changes names.
+    pub actor: Actor,
+    /// Where the permission is held; objects are loaded through it.
+    pub reach: Reach,
+    /// All that the caller may do.
+    pub rights: Arc<Rights>,
+    /// Who presented a credential, and the account that is meant where none is named.
+    pub identity: Identity,
+    permission: PhantomData<P>,
+}
+
+impl<P: Requires> Caller<P> {
+    /// The caller that `identity` is, when it holds the permission anywhere.
+    pub fn from_identity(identity: Identity) -> Result<Self, ApiError> {
+        let Some(reach) = identity.rights.reach(P::PERMISSION) else {
+            // For a verifier key, paths other than those of checks do not exist.
+            return Err(if identity.rights.only_check_keys() {
+                ApiError::not_found()
+            } else {
+                ApiError::forbidden()
+            });
+        };
+        Ok(Self {
+            actor: identity.actor.clone(),
+            reach,
+            rights: Arc::clone(&identity.rights),
+            identity,
+            permission: PhantomData,
+        })
+    }
+
+    /// The account that is meant where none is named.
+    pub fn own_account(&self) -> Result<&AccountRef, ApiError> {
+        self.identity.account.as_ref().ok_or_else(|| {
+            let message = "This credential has no account of its own, name one in accountId";
+            ApiError::new(ErrorCode::AccountNeeded, message)
+        })
+    }
+
+    /// The id of the account that is named, or else of the caller's own.
+    pub fn account_or_own(&self, named: Option<&str>) -> Result<Id<id::Account>, ApiError> {
+        match named {
+            Some(text) => Id::parse(text)
+                .ok_or_else(|| ApiError::new(ErrorCode::AccountNotFound, "Account not found")),
+            None => Ok(self.own_account()?.id.clone()),
+        }
+    }
+
+    /// Where another permission is held; nowhere is an empty reach.
+    pub fn reach_of(&self, permission: Permission) -> Reach {
+        self.rights.reach(permission).unwrap_or_default()
+    }
+}
+
+impl<P: Requires, S: Sync> FromRequestParts<S> for Caller<P> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let identity = parts
+            .extensions
+            .get::<Identity>()
+            .ok_or_else(ApiError::unauthorized)?;
+        Self::from_identity(identity.clone())
+    }
+}

@@ -1,0 +1,46 @@
+//! What every handler needs: the database, the verifier, the time, randomness.
+
+use std::sync::Arc;
+
+use claviger_domain::event::Actor;
+use claviger_domain::random::Random;
+use claviger_domain::time::{Clock, Timestamp};
+use claviger_store::{Change, Db};
+use claviger_verify::Verifier;
+
+/// The shared parts of a running program; cheap to clone.
+#[derive(Clone)]
+pub struct Core {
+    /// The database.
+    pub db: Db,
+    /// Checks keys, and carries out every change to one.
+    pub verifier: Arc<Verifier>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness, for keys and ids.
+    pub random: Arc<dyn Random>,
+    /// Whether operator keys are taken from other machines than this one.
+    pub remote_operator: bool,
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("[core]")
+    }
+}
+
+impl Core {
+    /// The present instant.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A change that `actor` makes now.
+    pub fn change(&self, actor: &Actor) -> Change {
+        Change {
+            actor: actor.clone(),
+            now: self.now(),
+            random: Arc::clone(&self.random),
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Errors as answers have them. Only this layer knows HTTP; what caused a 5xx is logged here, once.
+
+use std::error::Error;
+
+use axum::response::{IntoResponse, Response};
+use claviger_store::StoreError;
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal, $status:ident;)*) => {
+        /// Why a request was refused: a closed list.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum ErrorCode { $($(#[$doc])* $name),* }
+
+        impl ErrorCode {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The code in answers.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text),* }
+            }
+
+            /// The HTTP status that goes with it.
+            pub const fn status(self) -> StatusCode {
+                match self { $(Self::$name => StatusCode::$status),* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// Something in the request is malformed; the details name it.
+    InvalidInput = "invalid_input", BAD_REQUEST;
+    /// The role can be held on an account only.
+    RoleNeedsAccount = "role_needs_account", BAD_REQUEST;
+    /// More than one project is meant, and none is named.
+    ProjectNeeded = "project_needed", BAD_REQUEST;
+    /// The caller has no account of its own, and none is named.
+    AccountNeeded = "account_needed", BAD_REQUEST;
+    /// The key string that the caller brought cannot be one.
+    InvalidKey = "invalid_key", BAD_REQUEST;
+    /// A member of a gateway body is not known, or not supported.
+    UnknownMember = "unknown_member", BAD_REQUEST;
+    /// A cursor was not issued for this account, tool and arguments.
+    InvalidCursor = "invalid_cursor", BAD_REQUEST;
+    /// A filter leaves no tool, or has a value that is not known.
+    InvalidFilter = "invalid_filter", BAD_REQUEST;
+    /// No credential, or one that is not live.
+    Unauthorized = "unauthorized", UNAUTHORIZED;
+    /// The credential lacks the permission.
+    Forbidden = "forbidden", FORBIDDEN;
+    /// The credential is not accepted from a web page.
+    OriginNotAccepted = "origin_not_accepted", FORBIDDEN;
+    /// The operator key is accepted on this machine only.
+    OperatorNotLocal = "operator_not_local", FORBIDDEN;
+    /// What would be made exceeds its maker.
+    ExceedsMaker = "exceeds_maker", FORBIDDEN;
+    /// A key cannot change that of itself.
+    OwnKey = "own_key", FORBIDDEN;
+    /// The end user's origin is not one that the key is locked to.
+    OriginNotAllowed = "origin_not_allowed", FORBIDDEN;
+    /// The end user's address is not one that the key is locked to.
+    IpNotAllowed = "ip_not_allowed", FORBIDDEN;
+    /// The key lacks a scope.
+    ScopeMissing = "scope_missing", FORBIDDEN;
+    /// No such path.
+    NotFound = "not_found", NOT_FOUND;
+    /// No such key, or one that the caller may not see.
+    KeyNotFound = "key_not_found", NOT_FOUND;
+    /// No such access key, or one that the caller may not see.
+    AccessKeyNotFound = "access_key_not_found", NOT_FOUND;
+    /// No such project, or one that the caller may not see.
+    ProjectNotFound = "project_not_found", NOT_FOUND;
+    /// No such account, or one that the caller may not see.
+    AccountNotFound = "account_not_found", NOT_FOUND;
+    /// No such connected account, or one that the caller may not see.
+    ConnectedAccountNotFound = "connected_account_not_found", NOT_FOUND;
+    /// No such MCP server, or one that the caller may not see.
+    McpServerNotFound = "mcp_server_not_found", NOT_FOUND;
+    /// The path has other methods.
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED;
+    /// The family of accounts has a key with that key string.
+    DuplicateKey = "duplicate_key", CONFLICT;
+    /// The key was compromised, and stays revoked.
+    KeyCompromised = "key_compromised", CONFLICT;
+    /// The key was rotated, and its successor is in use.
+    KeyRotated = "key_rotated", CONFLICT;
+    /// The key was rotated, and is in its grace.
+    KeyInGrace = "key_in_grace", CONFLICT;
+    /// The account has children.
+    AccountHasChildren = "account_has_children", CONFLICT;
+    /// It is the caller's own account.
+    OwnAccount = "own_account", CONFLICT;
+    /// A child account has no children.
+    ChildOfChild = "child_of_child", CONFLICT;
+    /// The first request with that idempotency key is not finished.
+    IdempotencyInFlight = "idempotency_in_flight", CONFLICT;
+    /// The body is larger than is taken.
+    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE;
+    /// The idempotency key was used with another body.
+    IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY;
+    /// The key is over its limit.
+    RateLimited = "rate_limited", TOO_MANY_REQUESTS;
+    /// The key is over its quota.
+    QuotaExceeded = "quota_exceeded", TOO_MANY_REQUESTS;
+    /// The access key is over its own limit.
+    CallerRateLimited = "caller_rate_limited", TOO_MANY_REQUESTS;
+    /// Something of ours failed; the log has the request id.
+    Internal = "internal", INTERNAL_SERVER_ERROR;
+    /// Not configured on this instance.
+    NotConfigured = "not_configured", NOT_IMPLEMENTED;
+    /// The database is away for now.
+    DatabaseUnavailable = "database_unavailable", SERVICE_UNAVAILABLE;
+}
+
+/// What is wrong with one member of the request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// The member, as a path such as `rateLimitConfigs.rateLimit`.
+    pub field: String,
+    /// What is wrong with it, and what is accepted.
+    pub message: String,
+}
+
+/// A refusal: status, code, message, and headers that belong to it.
+#[derive(Debug)]
+pub struct ApiError {
+    /// Why.
+    pub code: ErrorCode,
+    /// A sentence for people.
+    pub message: String,
+    /// Which members are wrong.
+    pub details: Vec<FieldError>,
+    /// Headers of the answer.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl ApiError {
+    /// A refusal with that message.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            details: Vec::new(),
+            headers: Vec::new(),
+        }
+    }
+
+    /// A refusal of one member of the request.
+    pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
+        let (field, message) = (field.into(), message.into());
+        let mut error = Self::new(ErrorCode::InvalidInput, format!("{field}: {message}"));
+        error.details.push(FieldError { field, message });
+        error
+    }
+
+    /// No credential, or one that is not live.
+    pub fn unauthorized() -> Self {
+        let mut error = Self::new(ErrorCode::Unauthorized, "Unauthorized");
+        error
+            .headers
+            .push((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+        error
+    }
+
+    /// The credential lacks the permission.
+    pub fn forbidden() -> Self {
+        Self::new(ErrorCode::Forbidden, "Invalid roles for this account")
+    }
+
+    /// A key that was offered for authentication and is not live, or not one at all.
+    pub fn invalid_client_key() -> Self {
+        Self::new(ErrorCode::KeyNotFound, "Invalid client key")
+    }
+
+    /// No such path.
+    pub fn not_found() -> Self {
+        Self::new(ErrorCode::NotFound, "Not Found")
+    }
+
+    /// Adds headers.
+    #[must_use]
+    pub fn with_headers(mut self, headers: Vec<(HeaderName, HeaderValue)>) -> Self {
+        self.headers.extend(headers);
+        self
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        let mut causes = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            causes = format!("{causes}: {cause}");
+            source = cause.source();
+        }
+        tracing::error!(error = causes, "a request failed in the database");
+        if error.is_unavailable() {
+            let message = "The database is not available, try again";
+            Self::new(ErrorCode::DatabaseUnavailable, message)
+                .with_headers(vec![(header::RETRY_AFTER, HeaderValue::from_static("1"))])
+        } else {
+            Self::new(ErrorCode::Internal, "Internal server error")
+        }
+    }
+}
+
+/// Leaves the body to [`wrap`](crate::wrap), which knows the request's id and what it accepts.
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = self.code.status().into_response();
+        for (name, value) in self.headers {
+            response.headers_mut().insert(name, value);
+        }
+        let report = Report {
+            code: self.code,
+            message: self.message.into(),
+            details: self.details.into(),
+        };
+        response.extensions_mut().insert(report);
+        response
+    }
+}
+
+/// An error on its way to the client.
+#[derive(Clone, Debug)]
+pub(crate) struct Report {
+    code: ErrorCode,
+    message: std::sync::Arc<str>,
+    details: std::sync::Arc<[FieldError]>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    status_code: u16,
+    error: &'a str,
+    message: &'a str,
+    code: &'a str,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    details: &'a [FieldError],
+}
+
+/// RFC 9457, for those who ask for it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Problem<'a> {
+    r#type: &'a str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: &'a str,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    details: &'a [FieldError],
+}
+
+impl Report {
+    /// The body and its content type.
+    pub(crate) fn render(&self, request_id: &str, wants_problem: bool) -> (String, &'static str) {
+        let status = self.code.status();
+        let title = status.canonical_reason().unwrap_or("Error");
+        let (message, code, details) = (&*self.message, self.code.as_str(), &*self.details);
+        let status = status.as_u16();
+        if wants_problem {
+            let problem = Problem {
+                r#type: "about:blank",
+                title,
+                status,
+                detail: message,
+                code,
+                request_id,
+                details,
+            };
+            (to_text(&problem), "application/problem+json")
+        } else {
+            let body = Body {
+                status_code: status,
+                error: title,
+                message,
+                code,
+                request_id,
+                details,
+            };
+            (to_text(&body), "application/json")
+        }
+    }
+}
+
+fn to_text(body: &impl Serialize) -> String {
+    serde_json::to_string(body).expect("text and numbers always serialize")
+}

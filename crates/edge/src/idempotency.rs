@@ -1,0 +1,130 @@
+//! `Idempotency-Key`: a repeated request gets the first one's answer, its secrets masked.
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use claviger_store::idempotency::{self, Claim};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::layers::LARGEST_BODY;
+use crate::{ApiError, Core, Credential, ErrorCode, mask_secrets};
+
+const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+/// The longest key that is taken.
+const LONGEST: usize = 255;
+
+/// A layer for routes that create or rotate; without the header it does nothing.
+pub async fn idempotent(State(core): State<Core>, request: Request, next: Next) -> Response {
+    let Some(key) = request.headers().get(KEY).cloned() else {
+        return next.run(request).await;
+    };
+    match run(core, &key, request, next).await {
+        Ok(response) => response,
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn run(
+    core: Core,
+    key: &HeaderValue,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    if key.is_empty() || key.len() > LONGEST {
+        let message = format!("must have 1 to {LONGEST} characters");
+        return Err(ApiError::field("Idempotency-Key", message));
+    }
+    let Some(credential) = caller_of(&request) else {
+        return Err(ApiError::unauthorized());
+    };
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, LARGEST_BODY)
+        .await
+        .map_err(|_| ApiError::new(ErrorCode::BodyTooLarge, "The body is larger than 1 MiB"))?;
+    let id = digest(&[
+        &credential,
+        parts.method.as_str().as_bytes(),
+        parts.uri.path().as_bytes(),
+        key.as_bytes(),
+    ]);
+    match idempotency::claim(&core.db, id, digest(&[&body]), core.now()).await? {
+        Claim::First => {}
+        Claim::InFlight => {
+            let message = "The first request with this Idempotency-Key is not finished";
+            return Err(ApiError::new(ErrorCode::IdempotencyInFlight, message));
+        }
+        Claim::OtherBody => {
+            let message = "This Idempotency-Key was used with another body";
+            return Err(ApiError::new(ErrorCode::IdempotencyKeyReused, message));
+        }
+        Claim::Replay { status, body } => return Ok(replay(status, body)),
+    }
+    let request = Request::from_parts(parts, Body::from(body));
+    // A task of its own: when the client goes away, the answer is remembered all the same.
+    let finished = tokio::spawn(async move {
+        let response = next.run(request).await;
+        remember(&core, id, response).await
+    });
+    match finished.await {
+        Ok(response) => response,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// Keeps the answer of a success; a refusal changed nothing, so that it can be tried again.
+async fn remember(core: &Core, id: [u8; 32], response: Response) -> Result<Response, ApiError> {
+    if !response.status().is_success() {
+        idempotency::forget(&core.db, id).await?;
+        return Ok(response);
+    }
+    let (parts, body) = response.into_parts();
+    let bytes = to_bytes(body, usize::MAX)
+        .await
+        .map_err(|_| ApiError::new(ErrorCode::Internal, "Internal server error"))?;
+    let mut value: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    mask_secrets(&mut value);
+    // The change is committed: from here on the answer is the change's own, come what may.
+    let kept = idempotency::finish(
+        &core.db,
+        id,
+        i64::from(parts.status.as_u16()),
+        value.to_string(),
+    );
+    if let Err(error) = kept.await {
+        tracing::error!(%error, "the answer for an idempotency key was not kept");
+    }
+    Ok(Response::from_parts(parts, Body::from(bytes)))
+}
+
+fn replay(status: i64, body: String) -> Response {
+    let status = u16::try_from(status)
+        .ok()
+        .and_then(|status| StatusCode::from_u16(status).ok());
+    let json = HeaderValue::from_static("application/json");
+    let headers = [
+        (header::CONTENT_TYPE, json),
+        (REPLAYED, HeaderValue::from_static("true")),
+    ];
+    (status.unwrap_or(StatusCode::OK), headers, body).into_response()
+}
+
+fn caller_of(request: &Request) -> Option<Vec<u8>> {
+    if let Some(identity) = request.extensions().get::<crate::Identity>() {
+        return Some(identity.actor.describe().into_bytes());
+    }
+    Credential::of(request.headers()).map(|credential| credential.0.expose().as_bytes().to_vec())
+}
+
+/// Digests several parts so that no two lists of parts run together.
+fn digest(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update((part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    hasher.finalize().into()
+}

@@ -1,0 +1,141 @@
+//! Who sent a request, found once, before it is routed.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use claviger_domain::event::Actor;
+use claviger_domain::id::{self, Id};
+use claviger_domain::rights::{AccountRef, Rights};
+use claviger_verify::{CallerLimit, Presenter};
+use http::{StatusCode, header};
+
+use crate::respond::rate_limit_headers;
+use crate::{ApiError, Core, Credential, ErrorCode};
+
+/// The rights that the gateway acts with when it calls The Auth API in-process.
+///
+/// It travels as a request extension, which nothing from the network can make.
+#[derive(Clone, Debug)]
+pub struct Delegated {
+    /// Who made the MCP server, or who calls the proxy.
+    pub maker: Actor,
+    /// The MCP server, where the call came through one.
+    pub server: Option<Id<id::McpServer>>,
+    /// What maker, stored credential and caller all hold.
+    pub rights: Rights,
+    /// The account that is meant where none is named.
+    pub account: AccountRef,
+}
+
+/// Who sent a request.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// Who the trail of changes names.
+    pub actor: Actor,
+    /// What they may do.
+    pub rights: Arc<Rights>,
+    /// The account that is meant where none is named; none for operators.
+    pub account: Option<AccountRef>,
+    /// Who presented a credential; none when the gateway acts for someone.
+    pub presenter: Option<Presenter>,
+}
+
+impl Identity {
+    fn presented(presenter: Presenter) -> Self {
+        Self {
+            actor: presenter.actor(),
+            rights: Arc::new(presenter.rights()),
+            account: presenter.account().cloned(),
+            presenter: Some(presenter),
+        }
+    }
+
+    fn delegated(delegated: Delegated) -> Self {
+        let Delegated {
+            maker,
+            server,
+            rights,
+            account,
+        } = delegated;
+        let actor = match server {
+            Some(server) => Actor::McpServer {
+                server,
+                maker: Box::new(maker),
+            },
+            None => maker,
+        };
+        Self {
+            actor,
+            rights: Arc::new(rights),
+            account: Some(account),
+            presenter: None,
+        }
+    }
+}
+
+/// Finds who sends a request, and refuses what no route should see.
+pub async fn identify(State(core): State<Core>, mut request: Request, next: Next) -> Response {
+    if let Some(delegated) = request.extensions_mut().remove::<Delegated>() {
+        request
+            .extensions_mut()
+            .insert(Identity::delegated(delegated));
+        return next.run(request).await;
+    }
+    let presenter = match present(&core, &request).await {
+        Ok(presenter) => presenter,
+        Err(error) => return error.into_response(),
+    };
+    let Some(presenter) = presenter else {
+        return next.run(request).await;
+    };
+    let identity = Identity::presented(presenter);
+    let only_checks = identity.rights.only_check_keys();
+    request.extensions_mut().insert(identity);
+    let response = next.run(request).await;
+    if only_checks && response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        // For a verifier key, paths other than those of checks do not exist, whatever the method.
+        return ApiError::not_found().into_response();
+    }
+    response
+}
+
+async fn present(core: &Core, request: &Request) -> Result<Option<Presenter>, ApiError> {
+    let headers = request.headers();
+    let Some(credential) = Credential::of(headers) else {
+        return Ok(None);
+    };
+    let Some(presenter) = core.verifier.presenter(credential.0.expose()).await? else {
+        return Ok(None);
+    };
+    if headers.contains_key(header::ORIGIN) && !presenter.rights().only_check_keys() {
+        let message = "This credential is not accepted from a web page, use a verifier key there";
+        return Err(ApiError::new(ErrorCode::OriginNotAccepted, message));
+    }
+    if matches!(presenter, Presenter::Operator(_)) && !core.remote_operator && !is_local(request) {
+        let message = "The operator key is accepted from this machine only";
+        return Err(ApiError::new(ErrorCode::OperatorNotLocal, message));
+    }
+    match core.verifier.take_call(&presenter) {
+        CallerLimit::Within => Ok(Some(presenter)),
+        CallerLimit::Over(level) => {
+            let headers = rate_limit_headers(level, Some(core.now()));
+            Err(
+                ApiError::new(ErrorCode::CallerRateLimited, "Too many requests")
+                    .with_headers(headers),
+            )
+        }
+    }
+}
+
+/// Whether the request comes from this machine, and not through a proxy on it.
+fn is_local(request: &Request) -> bool {
+    let is_forwarded = request
+        .headers()
+        .keys()
+        .any(|name| name == header::FORWARDED || name.as_str().starts_with("x-forwarded-"));
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    !is_forwarded && peer.is_some_and(|peer| peer.0.ip().to_canonical().is_loopback())
+}

@@ -1,0 +1,407 @@
+//! Changes to keys: committed, then dropped from the caches, then answered.
+
+use std::sync::Arc;
+
+use claviger_domain::event::EventKind;
+use claviger_domain::id::{self, Id};
+use claviger_domain::key_string::{KeyPurpose, KeyShape, PlainKey};
+use claviger_domain::rights::Reach;
+use claviger_domain::time::Timestamp;
+use claviger_store::access_keys::{self, AccessKey};
+use claviger_store::api_keys::{self, ApiKey, Status};
+use claviger_store::{Base, Change, StoreError, accounts, projects};
+use serde_json::{Value, json};
+
+use crate::Verifier;
+
+/// What an edit of a key comes to.
+#[derive(Debug)]
+pub enum Edit {
+    /// The key is as it should be already.
+    Nothing,
+    /// It is written back, and the event tells this.
+    Save(EventKind, Value),
+    /// The same, and a custom key gets another key string.
+    Rekey(PlainKey, Value),
+    /// It is removed for good.
+    Purge,
+}
+
+/// A rotated key's successor: the only time that it is known in full.
+#[derive(Debug)]
+pub struct Rotation<K> {
+    /// The successor.
+    pub key: K,
+    /// Its key string.
+    pub plain: PlainKey,
+}
+
+/// Why a key is not rotated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RotationRefused {
+    /// There is none within the reach, or it is revoked or expired.
+    Absent,
+    /// It was rotated, and is in its grace.
+    InGrace,
+}
+
+impl Verifier {
+    /// Stores a key; `false` when its family of accounts has one with that key string.
+    pub async fn create_api_key(
+        self: &Arc<Self>,
+        change: Change,
+        key: ApiKey,
+        plain: &PlainKey,
+        data: Value,
+    ) -> Result<bool, StoreError> {
+        let digest = self.digest(plain.expose());
+        let is_foreign = is_foreign(plain);
+        let verifier = Arc::clone(self);
+        to_the_end(async move {
+            let row = key.clone();
+            let created = verifier
+                .db
+                .write::<_, StoreError, _>(move |tx| {
+                    Box::pin(async move {
+                        if is_foreign {
+                            accounts::note_foreign_keys(tx, &row.account.root).await?;
+                        }
+                        api_keys::create(tx, &change, &row, &digest, data).await
+                    })
+                })
+                .await?;
+            if is_foreign {
+                verifier.note_foreign_keys(key.account.root.clone());
+            }
+            verifier.forget(&key, digest);
+            Ok(created)
+        })
+        .await
+    }
+
+    /// Changes a key within the reach as `edit` says; `None` when there is none.
+    ///
+    /// A second key with the same key string is refused by `duplicate`.
+    pub async fn edit_api_key<E>(
+        self: &Arc<Self>,
+        change: Change,
+        reach: Reach,
+        which: api_keys::Selector,
+        edit: impl FnOnce(&mut ApiKey) -> Result<Edit, E> + Send + 'static,
+        duplicate: impl FnOnce() -> E + Send + 'static,
+    ) -> Result<Option<ApiKey>, E>
+    where
+        E: From<StoreError> + Send + 'static,
+    {
+        let verifier = Arc::clone(self);
+        to_the_end(async move {
+            let inside = Arc::clone(&verifier);
+            let edited = verifier
+                .db
+                .write::<_, E, _>(move |tx| {
+                    Box::pin(async move {
+                        let Some((mut key, digest)) = api_keys::lock(tx, &reach, &which).await?
+                        else {
+                            return Ok(None);
+                        };
+                        let mut forgotten = vec![digest];
+                        match edit(&mut key)? {
+                            Edit::Nothing => {}
+                            Edit::Save(kind, data) => {
+                                api_keys::save(tx, &change, &mut key, kind, data).await?;
+                            }
+                            Edit::Rekey(plain, data) => {
+                                let digest = inside.digest(plain.expose());
+                                if !api_keys::rekey(tx, &key, &digest).await? {
+                                    return Err(duplicate());
+                                }
+                                if is_foreign(&plain) {
+                                    accounts::note_foreign_keys(tx, &key.account.root).await?;
+                                    inside.note_foreign_keys(key.account.root.clone());
+                                }
+                                let kind = EventKind::ApiKeyUpdated;
+                                api_keys::save(tx, &change, &mut key, kind, data).await?;
+                                forgotten.push(digest);
+                            }
+                            Edit::Purge => api_keys::purge(tx, &change, &key).await?,
+                        }
+                        Ok(Some((key, forgotten)))
+                    })
+                })
+                .await?;
+            Ok(edited.map(|(key, forgotten)| {
+                for digest in forgotten {
+                    verifier.forget(&key, digest);
+                }
+                key
+            }))
+        })
+        .await
+    }
+
+    /// Makes a successor of a key within the reach; the old one stops after `grace_seconds`.
+    pub async fn rotate_api_key(
+        self: &Arc<Self>,
+        change: Change,
+        reach: Reach,
+        which: api_keys::Selector,
+        grace_seconds: i64,
+    ) -> Result<Result<Rotation<ApiKey>, RotationRefused>, StoreError> {
+        let verifier = Arc::clone(self);
+        to_the_end(async move {
+            let inside = Arc::clone(&verifier);
+            let rotated = verifier
+                .db
+                .write::<_, StoreError, _>(move |tx| {
+                    Box::pin(async move {
+                        let Some((mut old, digest)) = api_keys::lock(tx, &reach, &which).await?
+                        else {
+                            return Ok(Err(RotationRefused::Absent));
+                        };
+                        let now = change.now;
+                        if !old.is_active_at(now) || old.is_expired_at(now) {
+                            return Ok(Err(RotationRefused::Absent));
+                        }
+                        if old.rotated_to.is_some() {
+                            return Ok(Err(RotationRefused::InGrace));
+                        }
+                        let drawn = KeyPurpose::ApiKey(old.environment).draw(&*inside.random);
+                        let new = successor(&old, Id::from_suffix(&drawn.public), &change);
+                        let origin = json!({"name": new.name, "rotatedFrom": old.id});
+                        let new_digest = inside.digest(drawn.plain.expose());
+                        api_keys::create(tx, &change, &new, &new_digest, origin).await?;
+                        old.rotated_to = Some(new.id.clone());
+                        stop(&mut old, &change, grace_seconds);
+                        let data = json!({
+                            "oldId": old.id, "newId": new.id, "stopsAt": old.stops_at,
+                        });
+                        let kind = EventKind::ApiKeyRotated;
+                        api_keys::save(tx, &change, &mut old, kind, data).await?;
+                        Ok(Ok((
+                            Rotation {
+                                key: new,
+                                plain: drawn.plain,
+                            },
+                            old,
+                            digest,
+                        )))
+                    })
+                })
+                .await?;
+            Ok(rotated.map(|(rotation, old, digest)| {
+                verifier.forget(&old, digest);
+                rotation
+            }))
+        })
+        .await
+    }
+
+    /// Stores an access key.
+    pub async fn create_access_key(
+        self: &Arc<Self>,
+        change: Change,
+        key: AccessKey,
+        plain: &PlainKey,
+    ) -> Result<(), StoreError> {
+        let digest = self.digest(plain.expose());
+        let verifier = Arc::clone(self);
+        to_the_end(async move {
+            verifier
+                .db
+                .write(move |tx| {
+                    Box::pin(async move { access_keys::create(tx, &change, &key, &digest).await })
+                })
+                .await?;
+            verifier.presenters.forget(&digest);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Changes an access key within the reach as `edit` says; `None` when there is none.
+    pub async fn edit_access_key<E>(
+        self: &Arc<Self>,
+        change: Change,
+        reach: Reach,
+        which: access_keys::Selector,
+        edit: impl FnOnce(&mut AccessKey) -> Result<Option<(EventKind, Value)>, E> + Send + 'static,
+    ) -> Result<Option<AccessKey>, E>
+    where
+        E: From<StoreError> + Send + 'static,
+    {
+        let verifier = Arc::clone(self);
+        to_the_end(async move {
+            let edited = verifier
+                .db
+                .write::<_, E, _>(move |tx| {
+                    Box::pin(async move {
+                        let Some((mut key, digest)) = access_keys::lock(tx, &reach, &which).await?
+                        else {
+                            return Ok(None);
+                        };
+                        if let Some((kind, data)) = edit(&mut key)? {
+                            access_keys::save(tx, &change, &mut key, kind, data).await?;
+                        }
+                        Ok(Some((key, digest)))
+                    })
+                })
+                .await?;
+            Ok(edited.map(|(key, digest)| {
+                verifier.presenters.forget(&digest);
+                key
+            }))
+        })
+        .await
+    }
+
+    /// Makes a successor of an access key; what the old one made answers to the new one.
+    pub async fn rotate_access_key(
+        self: &Arc<Self>,
+        change: Change,
+        reach: Reach,
+        which: access_keys::Selector,
+        grace_seconds: i64,
+    ) -> Result<Result<Rotation<AccessKey>, RotationRefused>, StoreError> {
+        let verifier = Arc::clone(self);
+        to_the_end(async move {
+            let inside = Arc::clone(&verifier);
+            let rotated = verifier
+                .db
+                .write::<_, StoreError, _>(move |tx| {
+                    Box::pin(async move {
+                        let Some((mut old, digest)) = access_keys::lock(tx, &reach, &which).await?
+                        else {
+                            return Ok(Err(RotationRefused::Absent));
+                        };
+                        if !old.is_live_at(change.now) {
+                            return Ok(Err(RotationRefused::Absent));
+                        }
+                        if old.rotated_to.is_some() {
+                            return Ok(Err(RotationRefused::InGrace));
+                        }
+                        let drawn = KeyPurpose::AccessKey(old.environment).draw(&*inside.random);
+                        let new = AccessKey {
+                            id: Id::from_suffix(&drawn.public),
+                            rotated_from: Some(old.id.clone()),
+                            base: Base::made_by(&change),
+                            ..old.clone()
+                        };
+                        let new_digest = inside.digest(drawn.plain.expose());
+                        access_keys::create(tx, &change, &new, &new_digest).await?;
+                        access_keys::hand_over(tx, &old.id, &new.id).await?;
+                        old.rotated_to = Some(new.id.clone());
+                        if grace_seconds == 0 {
+                            old.is_active = false;
+                        } else {
+                            old.stops_at = Some(change.now.plus_seconds(grace_seconds));
+                        }
+                        let data = json!({
+                            "oldId": old.id, "newId": new.id, "stopsAt": old.stops_at,
+                        });
+                        let kind = EventKind::AccessKeyRotated;
+                        access_keys::save(tx, &change, &mut old, kind, data).await?;
+                        Ok(Ok((
+                            Rotation {
+                                key: new,
+                                plain: drawn.plain,
+                            },
+                            digest,
+                        )))
+                    })
+                })
+                .await?;
+            Ok(rotated.map(|(rotation, digest)| {
+                verifier.presenters.forget(&digest);
+                rotation
+            }))
+        })
+        .await
+    }
+
+    /// Removes a project with its keys.
+    pub async fn delete_project(
+        self: &Arc<Self>,
+        change: Change,
+        reach: Reach,
+        id: Id<id::Project>,
+    ) -> Result<Option<projects::Project>, StoreError> {
+        let verifier = Arc::clone(self);
+        to_the_end(async move {
+            let deleted = verifier
+                .db
+                .write(move |tx| {
+                    Box::pin(async move { projects::delete(tx, &change, &reach, &id).await })
+                })
+                .await?;
+            verifier.keys.clear();
+            Ok(deleted)
+        })
+        .await
+    }
+
+    /// Removes an account with all that is in it.
+    pub async fn delete_account(
+        self: &Arc<Self>,
+        change: Change,
+        reach: Reach,
+        id: Id<id::Account>,
+    ) -> Result<accounts::Deleted, StoreError> {
+        let verifier = Arc::clone(self);
+        to_the_end(async move {
+            let deleted = verifier
+                .db
+                .write(move |tx| {
+                    Box::pin(async move { accounts::delete(tx, &change, &reach, &id).await })
+                })
+                .await?;
+            verifier.keys.clear();
+            verifier.presenters.clear();
+            Ok(deleted)
+        })
+        .await
+    }
+}
+
+/// Runs a change as a task of its own: when the client goes away between the commit and the
+/// moment when the caches are told, they are told all the same.
+async fn to_the_end<T: Send + 'static>(change: impl Future<Output = T> + Send + 'static) -> T {
+    match tokio::spawn(change).await {
+        Ok(value) => value,
+        // A task that nobody aborts ends by itself or by a panic, which goes on here.
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// Whether a caller's own key has our shape without our checksum.
+fn is_foreign(plain: &PlainKey) -> bool {
+    KeyShape::read(plain.expose()).is_some_and(|shape| !shape.checksum_holds)
+}
+
+/// The key that follows `old`: a clone of it under another key string.
+fn successor(old: &ApiKey, id: Id<id::ApiKey>, change: &Change) -> ApiKey {
+    ApiKey {
+        id,
+        is_custom: false,
+        rotated_from: Some(old.id.clone()),
+        first_used_at: None,
+        last_used_at: None,
+        base: Base::made_by(change),
+        ..old.clone()
+    }
+}
+
+/// Ends a rotated key now, or after the grace, which never outlives the key's own expiry.
+fn stop(old: &mut ApiKey, change: &Change, grace_seconds: i64) {
+    if grace_seconds == 0 {
+        old.status = Status::Inactive;
+        old.revoked_at = Some(change.now);
+        old.revoked_by = change.actor.id().map(str::to_owned);
+        old.reason = Some("superseded".to_owned());
+    } else {
+        let end = change.now.plus_seconds(grace_seconds);
+        old.stops_at = Some(
+            old.expires_at
+                .map_or(end, |expiry: Timestamp| expiry.min(end)),
+        );
+    }
+}

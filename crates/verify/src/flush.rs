@@ -1,0 +1,52 @@
+//! The flush: what was counted becomes rows.
+
+use std::sync::Arc;
+
+use claviger_domain::event::Actor;
+use claviger_store::{Change, StoreError, api_keys, usage};
+
+use crate::Verifier;
+
+impl Verifier {
+    /// Writes what was counted since the last flush. What cannot be written is kept for the next.
+    ///
+    /// Called each second, and once more at a clean stop. No check waits for it.
+    pub async fn flush(self: &Arc<Self>) -> Result<(), StoreError> {
+        let _one_at_a_time = self.flushing.lock().await;
+        let mut taken = self.meters.take_out();
+        if !taken.rows.is_empty()
+            && let Err(error) = usage::add(&self.db, &taken.rows).await
+        {
+            self.meters.put_back(taken);
+            return Err(error);
+        }
+        let first_uses = std::mem::take(&mut taken.first_uses);
+        if first_uses.is_empty() {
+            return Ok(());
+        }
+        let change = Change {
+            actor: Actor::System,
+            now: self.clock.now(),
+            random: Arc::clone(&self.random),
+        };
+        let uses = first_uses.clone();
+        let written = self
+            .db
+            .write(move |tx| {
+                Box::pin(async move { api_keys::note_first_uses(tx, &change, &uses).await })
+            })
+            .await;
+        match written {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                self.meters.put_back_first_uses(first_uses);
+                Err(error)
+            }
+        }
+    }
+
+    /// Lets go of counters that nothing needs any more; called each minute.
+    pub fn sweep(&self) {
+        self.meters.sweep(self.clock.now());
+    }
+}

@@ -1,0 +1,337 @@
+//! What is counted in memory: activity by key, limits by lineage, and which of them are unwritten.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use claviger_domain::id::{self, Id};
+use claviger_domain::limit::{Allowance, Quota, RateLimit, Taken};
+use claviger_domain::time::Timestamp;
+use claviger_domain::usage::{UsageCounts, UsageOutcome};
+use claviger_store::usage::{Flush, UsageMinute};
+
+type ApiKeyId = Id<id::ApiKey>;
+
+/// Windows no longer than this start anew after a restart, so they are not written.
+const KEPT_WINDOW_SECONDS: u32 = 60;
+
+/// When a key was used, as far as this process knows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Activity {
+    /// Its first use, where it was here.
+    pub first_used_at: Option<Timestamp>,
+    /// Its last use here.
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// The counters of one key.
+#[derive(Debug)]
+pub(crate) struct KeyMeter {
+    key: ApiKeyId,
+    project: Id<id::Project>,
+    is_unwritten: AtomicBool,
+    counted: Mutex<Counted>,
+}
+
+#[derive(Debug, Default)]
+struct Counted {
+    activity: Activity,
+    /// Whether the row, or a flush, already has a first use.
+    has_first_use: bool,
+    /// The first use that is not written yet.
+    first_use: Option<Timestamp>,
+    /// The last use that is not written yet.
+    last_use: Option<Timestamp>,
+    minutes: Vec<(i64, UsageCounts)>,
+}
+
+impl KeyMeter {
+    pub(crate) fn new(key: ApiKeyId, project: Id<id::Project>, first_used: bool) -> Self {
+        let counted = Counted {
+            has_first_use: first_used,
+            ..Counted::default()
+        };
+        Self {
+            key,
+            project,
+            is_unwritten: AtomicBool::new(false),
+            counted: Mutex::new(counted),
+        }
+    }
+
+    pub(crate) fn activity(&self) -> Activity {
+        self.lock().activity
+    }
+
+    fn count(&self, outcome: UsageOutcome, now: Timestamp) {
+        let mut counted = self.lock();
+        let minute = now.as_minute();
+        match counted.minutes.last_mut() {
+            Some((last, counts)) if *last == minute => counts.count(outcome),
+            _ => {
+                let mut counts = UsageCounts::default();
+                counts.count(outcome);
+                counted.minutes.push((minute, counts));
+            }
+        }
+        if outcome == UsageOutcome::Successful {
+            if !counted.has_first_use {
+                counted.has_first_use = true;
+                counted.first_use = Some(now);
+                counted.activity.first_used_at = Some(now);
+            }
+            counted.last_use = Some(now);
+            counted.activity.last_used_at = Some(now);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counted> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The running limit and quota of one lineage. A mutex that is held for a few dozen nanoseconds:
+/// both are taken, or neither, which one compare-and-swap over two counters could not do.
+#[derive(Debug)]
+pub(crate) struct LimitMeter {
+    lineage: ApiKeyId,
+    is_unwritten: AtomicBool,
+    running: Mutex<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    allowance: Allowance,
+    /// As it was applied last, to know when the window is over.
+    rate_limit: Option<RateLimit>,
+}
+
+impl LimitMeter {
+    pub(crate) fn new(lineage: ApiKeyId, allowance: Allowance, limit: Option<RateLimit>) -> Self {
+        let running = Mutex::new(Running {
+            allowance,
+            rate_limit: limit,
+        });
+        Self {
+            lineage,
+            is_unwritten: AtomicBool::new(false),
+            running,
+        }
+    }
+
+    /// What can be taken now, without taking it.
+    pub(crate) fn look(
+        &self,
+        limit: Option<RateLimit>,
+        quota: Option<Quota>,
+        cost: u64,
+        now: Timestamp,
+    ) -> Taken {
+        let mut copy = self.lock().allowance;
+        copy.take(limit, quota, cost, now)
+    }
+
+    fn take(
+        &self,
+        limit: Option<RateLimit>,
+        quota: Option<Quota>,
+        cost: u64,
+        now: Timestamp,
+    ) -> Taken {
+        let mut running = self.lock();
+        running.rate_limit = limit;
+        running.allowance.take(limit, quota, cost, now)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// All meters, found again when a key is read anew, and those with something to write.
+#[derive(Debug, Default)]
+pub(crate) struct Meters {
+    keys: Registry<ApiKeyId, KeyMeter>,
+    limits: Registry<ApiKeyId, LimitMeter>,
+    unwritten_keys: Mutex<Vec<Arc<KeyMeter>>>,
+    unwritten_limits: Mutex<Vec<Arc<LimitMeter>>>,
+}
+
+/// What a flush took out of the meters, to be written or put back.
+#[derive(Debug, Default)]
+pub(crate) struct TakenOut {
+    pub(crate) rows: Flush,
+    pub(crate) first_uses: Vec<(ApiKeyId, Timestamp)>,
+}
+
+impl Meters {
+    pub(crate) fn key(&self, id: &ApiKeyId, make: impl FnOnce() -> KeyMeter) -> Arc<KeyMeter> {
+        self.keys.find_or_insert(id, make)
+    }
+
+    pub(crate) fn limit(
+        &self,
+        id: &ApiKeyId,
+        make: impl FnOnce() -> LimitMeter,
+    ) -> Arc<LimitMeter> {
+        self.limits.find_or_insert(id, make)
+    }
+
+    pub(crate) fn known_limit(&self, lineage: &ApiKeyId) -> Option<Arc<LimitMeter>> {
+        self.limits.find(lineage)
+    }
+
+    pub(crate) fn activity(&self, id: &ApiKeyId) -> Activity {
+        self.keys
+            .find(id)
+            .map(|meter| meter.activity())
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn count(&self, meter: &Arc<KeyMeter>, outcome: UsageOutcome, now: Timestamp) {
+        meter.count(outcome, now);
+        // The flag is set after counting and cleared before reading: nothing is left behind.
+        if !meter.is_unwritten.swap(true, Ordering::AcqRel) {
+            lock(&self.unwritten_keys).push(Arc::clone(meter));
+        }
+    }
+
+    pub(crate) fn take(
+        &self,
+        meter: &Arc<LimitMeter>,
+        limit: Option<RateLimit>,
+        quota: Option<Quota>,
+        cost: u64,
+        now: Timestamp,
+    ) -> Taken {
+        let taken = meter.take(limit, quota, cost, now);
+        let is_kept =
+            quota.is_some() || limit.is_some_and(|one| one.window_seconds() > KEPT_WINDOW_SECONDS);
+        if is_kept && !meter.is_unwritten.swap(true, Ordering::AcqRel) {
+            lock(&self.unwritten_limits).push(Arc::clone(meter));
+        }
+        taken
+    }
+
+    /// Takes out all that is not written yet.
+    pub(crate) fn take_out(&self) -> TakenOut {
+        let mut taken = TakenOut::default();
+        for meter in std::mem::take(&mut *lock(&self.unwritten_keys)) {
+            meter.is_unwritten.store(false, Ordering::Release);
+            let mut counted = meter.lock();
+            let minutes = std::mem::take(&mut counted.minutes);
+            taken
+                .rows
+                .minutes
+                .extend(minutes.into_iter().map(|(minute, counts)| UsageMinute {
+                    key: meter.key.clone(),
+                    project: meter.project.clone(),
+                    minute,
+                    counts,
+                }));
+            taken
+                .rows
+                .last_uses
+                .extend(counted.last_use.take().map(|at| (meter.key.clone(), at)));
+            taken
+                .first_uses
+                .extend(counted.first_use.take().map(|at| (meter.key.clone(), at)));
+        }
+        for meter in std::mem::take(&mut *lock(&self.unwritten_limits)) {
+            meter.is_unwritten.store(false, Ordering::Release);
+            let allowance = meter.lock().allowance;
+            taken
+                .rows
+                .allowances
+                .push((meter.lineage.clone(), allowance));
+        }
+        taken
+    }
+
+    /// Puts back what could not be written.
+    pub(crate) fn put_back(&self, taken: TakenOut) {
+        for minute in taken.rows.minutes {
+            let meter = self.keys.find_or_insert(&minute.key, || {
+                KeyMeter::new(minute.key.clone(), minute.project.clone(), true)
+            });
+            let mut counted = meter.lock();
+            counted.minutes.insert(0, (minute.minute, minute.counts));
+            drop(counted);
+            self.note_unwritten(&meter);
+        }
+        for (key, at) in taken.rows.last_uses {
+            if let Some(meter) = self.keys.find(&key) {
+                let mut counted = meter.lock();
+                counted.last_use = counted.last_use.max(Some(at));
+                drop(counted);
+                self.note_unwritten(&meter);
+            }
+        }
+        for (lineage, _) in taken.rows.allowances {
+            if let Some(meter) = self.limits.find(&lineage)
+                && !meter.is_unwritten.swap(true, Ordering::AcqRel)
+            {
+                lock(&self.unwritten_limits).push(meter);
+            }
+        }
+        self.put_back_first_uses(taken.first_uses);
+    }
+
+    /// Puts back first uses that could not be written.
+    pub(crate) fn put_back_first_uses(&self, first_uses: Vec<(ApiKeyId, Timestamp)>) {
+        for (key, at) in first_uses {
+            if let Some(meter) = self.keys.find(&key) {
+                meter.lock().first_use = Some(at);
+                self.note_unwritten(&meter);
+            }
+        }
+    }
+
+    /// Lets go of meters that no cached key uses and that count nothing any more.
+    pub(crate) fn sweep(&self, now: Timestamp) {
+        self.keys
+            .retain(|meter| meter.is_unwritten.load(Ordering::Acquire));
+        self.limits.retain(|meter| {
+            let running = meter.lock();
+            meter.is_unwritten.load(Ordering::Acquire)
+                || !running.allowance.is_over(running.rate_limit, now)
+        });
+    }
+
+    fn note_unwritten(&self, meter: &Arc<KeyMeter>) {
+        if !meter.is_unwritten.swap(true, Ordering::AcqRel) {
+            lock(&self.unwritten_keys).push(Arc::clone(meter));
+        }
+    }
+}
+
+/// Shared values by key, so that whoever reads a key anew goes on with the same one.
+#[derive(Debug)]
+pub(crate) struct Registry<K, V>(Mutex<HashMap<K, Arc<V>>>);
+
+impl<K, V> Default for Registry<K, V> {
+    fn default() -> Self {
+        Self(Mutex::new(HashMap::new()))
+    }
+}
+
+impl<K: Hash + Eq + Clone, V> Registry<K, V> {
+    pub(crate) fn find(&self, key: &K) -> Option<Arc<V>> {
+        lock(&self.0).get(key).cloned()
+    }
+
+    pub(crate) fn find_or_insert(&self, key: &K, make: impl FnOnce() -> V) -> Arc<V> {
+        let mut map = lock(&self.0);
+        Arc::clone(map.entry(key.clone()).or_insert_with(|| Arc::new(make())))
+    }
+
+    /// Keeps what is in use elsewhere, and what `keep` says.
+    pub(crate) fn retain(&self, keep: impl Fn(&V) -> bool) {
+        lock(&self.0).retain(|_, value| Arc::strong_count(value) > 1 || keep(value));
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

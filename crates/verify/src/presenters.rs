@@ -1,0 +1,154 @@
+//! Callers by the credential that they present: access keys and operator keys.
+
+use std::sync::Arc;
+
+use claviger_domain::event::Actor;
+use claviger_domain::id::{self, Id};
+use claviger_domain::key_string::{KeyDigest, KeyPurpose, KeyShape};
+use claviger_domain::limit::{Allowance, Level, Outcome, RateLimit};
+use claviger_domain::rights::{AccountRef, Rights};
+use claviger_store::access_keys::{self, AccessKey};
+use claviger_store::{StoreError, operator_keys};
+
+use crate::Verifier;
+use crate::meters::LimitMeter;
+
+/// Who presented a credential that is live.
+#[derive(Clone, Debug)]
+pub enum Presenter {
+    /// Whoever runs the instance.
+    Operator(Id<id::OperatorKey>),
+    /// A program with an access key.
+    AccessKey(Arc<KnownAccessKey>),
+}
+
+/// An access key with its rights, worked out once.
+#[derive(Debug)]
+pub struct KnownAccessKey {
+    /// The key as its row has it.
+    pub key: AccessKey,
+    /// What it may do.
+    pub rights: Rights,
+    limit: Arc<LimitMeter>,
+}
+
+impl Presenter {
+    /// What the caller may do.
+    pub fn rights(&self) -> Rights {
+        match self {
+            Self::Operator(_) => Rights::operator(),
+            Self::AccessKey(known) => known.rights.clone(),
+        }
+    }
+
+    /// The account that is meant where none is named.
+    pub fn account(&self) -> Option<&AccountRef> {
+        match self {
+            Self::Operator(_) => None,
+            Self::AccessKey(known) => Some(&known.key.account),
+        }
+    }
+
+    /// Who the trail of changes names.
+    pub fn actor(&self) -> Actor {
+        match self {
+            Self::Operator(id) => Actor::Operator(id.clone()),
+            Self::AccessKey(known) => Actor::AccessKey(known.key.id.clone()),
+        }
+    }
+}
+
+/// What is left of a caller's own limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallerLimit {
+    /// It has none, or enough.
+    Within,
+    /// It is used up.
+    Over(Level),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum KnownPresenter {
+    Operator(Id<id::OperatorKey>),
+    AccessKey(Arc<KnownAccessKey>),
+}
+
+impl Verifier {
+    /// Finds who presents `credential`, unless it is unknown, switched off or past its end.
+    pub async fn presenter(&self, credential: &str) -> Result<Option<Presenter>, StoreError> {
+        let Some(shape) = KeyShape::read(credential).filter(|shape| shape.checksum_holds) else {
+            return Ok(None);
+        };
+        if matches!(shape.purpose, KeyPurpose::ApiKey(_)) {
+            return Ok(None);
+        }
+        let digest = self.pepper.digest(credential);
+        let known = self
+            .presenters
+            .get_or_load(digest, async |digest| match shape.purpose {
+                KeyPurpose::Operator => self.load_operator(digest).await,
+                _ => self.load_access_key(digest).await,
+            })
+            .await?;
+        let now = self.clock.now();
+        Ok(match known {
+            Some(KnownPresenter::Operator(id)) => Some(Presenter::Operator(id)),
+            Some(KnownPresenter::AccessKey(known)) if known.key.is_live_at(now) => {
+                Some(Presenter::AccessKey(known))
+            }
+            _ => None,
+        })
+    }
+
+    /// Counts one call against the caller's own limit.
+    pub fn take_call(&self, presenter: &Presenter) -> CallerLimit {
+        let Presenter::AccessKey(known) = presenter else {
+            return CallerLimit::Within;
+        };
+        let Some(limit) = known.key.rate_limit else {
+            return CallerLimit::Within;
+        };
+        let taken = self
+            .meters
+            .take(&known.limit, Some(limit), None, 1, self.clock.now());
+        match (taken.outcome, taken.rate_limit) {
+            (Outcome::OverRateLimit, Some(level)) => CallerLimit::Over(level),
+            _ => CallerLimit::Within,
+        }
+    }
+
+    async fn load_operator(
+        &self,
+        digest: &KeyDigest,
+    ) -> Result<Option<KnownPresenter>, StoreError> {
+        let found = operator_keys::find_by_digest(&self.db, digest).await?;
+        Ok(found.map(KnownPresenter::Operator))
+    }
+
+    async fn load_access_key(
+        &self,
+        digest: &KeyDigest,
+    ) -> Result<Option<KnownPresenter>, StoreError> {
+        let Some(key) = access_keys::find_by_digest(&self.db, digest).await? else {
+            return Ok(None);
+        };
+        // Ids of access keys and of lineages differ in their prefix, so one registry serves both.
+        let meter_id = Id::from_trusted(key.id.as_str());
+        let limit = self.meters.limit(&meter_id, || {
+            LimitMeter::new(meter_id.clone(), Allowance::default(), key.rate_limit)
+        });
+        let rights = key.rights();
+        Ok(Some(KnownPresenter::AccessKey(Arc::new(KnownAccessKey {
+            key,
+            rights,
+            limit,
+        }))))
+    }
+}
+
+impl KnownAccessKey {
+    /// The caller's own limit.
+    pub fn rate_limit(&self) -> Option<RateLimit> {
+        self.key.rate_limit
+    }
+}

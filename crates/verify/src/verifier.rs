@@ -1,0 +1,130 @@
+//! The verifier: the caches, the meters and what they need.
+
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use claviger_domain::id::{self, Id};
+use claviger_domain::key_string::{KeyDigest, Pepper};
+use claviger_domain::random::Random;
+use claviger_domain::time::Clock;
+use claviger_store::api_keys::ApiKey;
+use claviger_store::{Db, StoreError, accounts, api_keys};
+
+use crate::keys::PresentedAs;
+use crate::meters::Meters;
+use crate::presenters::KnownPresenter;
+use crate::{Activity, KnownKey, ToldCache};
+
+/// What the verifier is made of.
+#[derive(Clone)]
+pub struct Settings {
+    /// The database.
+    pub db: Db,
+    /// The secret under which keys are digested.
+    pub pepper: Pepper,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness, for keys and ids.
+    pub random: Arc<dyn Random>,
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("[settings]")
+    }
+}
+
+/// Keys that are kept in memory, and keys that are known not to exist.
+const CACHED_KEYS: usize = 1_000_000;
+const KNOWN_ABSENCES: usize = 65_536;
+/// Access keys and operator keys that are kept in memory.
+const CACHED_PRESENTERS: usize = 16_384;
+
+/// Checks keys, and carries out every change to one.
+pub struct Verifier {
+    pub(crate) db: Db,
+    pub(crate) pepper: Pepper,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) keys: ToldCache<PresentedAs, Arc<KnownKey>>,
+    pub(crate) presenters: ToldCache<KeyDigest, KnownPresenter>,
+    pub(crate) meters: Meters,
+    pub(crate) flushing: tokio::sync::Mutex<()>,
+    /// Roots of families that have keys of our shape without our checksum.
+    foreign: RwLock<HashSet<Id<id::Account>>>,
+}
+
+impl std::fmt::Debug for Verifier {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("[verifier]")
+    }
+}
+
+impl Verifier {
+    /// Makes a verifier with empty caches.
+    pub async fn start(settings: Settings) -> Result<Arc<Self>, StoreError> {
+        let Settings {
+            db,
+            pepper,
+            clock,
+            random,
+        } = settings;
+        let foreign = accounts::with_foreign_keys(&db).await?;
+        Ok(Arc::new(Self {
+            db,
+            pepper,
+            clock,
+            random,
+            keys: ToldCache::new(CACHED_KEYS, KNOWN_ABSENCES),
+            presenters: ToldCache::new(CACHED_PRESENTERS, KNOWN_ABSENCES),
+            meters: Meters::default(),
+            flushing: tokio::sync::Mutex::new(()),
+            foreign: RwLock::new(foreign.into_iter().collect()),
+        }))
+    }
+
+    /// The digest under which a key is stored.
+    pub fn digest(&self, key: &str) -> KeyDigest {
+        self.pepper.digest(key)
+    }
+
+    /// When a key was used, as far as it is not flushed yet.
+    pub fn activity(&self, key: &Id<id::ApiKey>) -> Activity {
+        self.meters.activity(key)
+    }
+
+    pub(crate) async fn known_presented(
+        &self,
+        presented: PresentedAs,
+    ) -> Result<Option<Arc<KnownKey>>, StoreError> {
+        self.keys
+            .get_or_load(
+                presented,
+                async |(root, digest)| match api_keys::find_presented(&self.db, root, digest)
+                    .await?
+                {
+                    Some(key) => Ok(Some(Arc::new(self.known(key).await?))),
+                    None => Ok(None),
+                },
+            )
+            .await
+    }
+
+    pub(crate) fn forget(&self, key: &ApiKey, digest: KeyDigest) {
+        self.keys.forget(&(key.account.root.clone(), digest));
+    }
+
+    pub(crate) fn has_foreign_keys(&self, root: &Id<id::Account>) -> bool {
+        self.foreign
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(root)
+    }
+
+    pub(crate) fn note_foreign_keys(&self, root: Id<id::Account>) {
+        self.foreign
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(root);
+    }
+}
