@@ -27,6 +27,9 @@ const UNTIL_THE_PIPE_CLOSES = `
   exit "$code"
 `;
 
+/** How many milliseconds the program may take to start, or to say that it will not. */
+const PATIENCE = 30_000;
+
 /** What no log line and no database file may contain, whatever the tests have done. */
 const SECRETS = [
   /(?:live|test)_(?:access_)?[A-Za-z0-9]{64}/,
@@ -54,6 +57,10 @@ export class Claviger {
     ended.catch(() => {});
     try {
       Object.assign(claviger, await Promise.race([claviger.#bootstrapFile(watcher), ended]));
+    } catch (error) {
+      // Else the test file would wait for it to end.
+      claviger.#process.stdin.end();
+      throw error;
     } finally {
       watcher.close();
     }
@@ -65,19 +72,16 @@ export class Claviger {
   }
 
   #spawn(binary, flags) {
-    const command = [binary, "serve", "--listen", "127.0.0.1:0", "--data-dir", this.directory];
-    const shell = ["-c", UNTIL_THE_PIPE_CLOSES, "sh", ...command, ...flags];
-    this.#process = spawn("sh", shell, { stdio: "pipe" });
-    for (const stream of [this.#process.stdout, this.#process.stderr]) {
-      stream.setEncoding("utf8").on("data", (text) => (this.#output += text));
-    }
+    const serve = ["serve", "--listen", "127.0.0.1:0", "--data-dir", this.directory, ...flags];
+    this.#process = launch([binary, ...serve], (text) => (this.#output += text));
   }
 
   /** The content of `bootstrap.json`, which the program writes when it is ready. */
   async #bootstrapFile(watcher) {
     const file = join(this.directory, "bootstrap.json");
+    const signal = AbortSignal.timeout(PATIENCE);
     for (;;) {
-      const changed = once(watcher, "change");
+      const changed = once(watcher, "change", { signal });
       const written = await readFile(file, "utf8").then(JSON.parse, () => undefined);
       if (written) return written;
       await changed;
@@ -163,16 +167,20 @@ export class Claviger {
   }
 }
 
-/** Runs the program to its end, with `lines` of its output and the exit `code`. */
-export async function run(args, environment = {}) {
-  const child = spawn(program, args, {
-    stdio: ["ignore", "pipe", "pipe"],
+/** Runs the program until it ends by itself, and gives its exit `code` and output `lines`. */
+export async function run(args, environment) {
+  let output = "";
+  const child = launch([program, ...args], (text) => (output += text), environment);
+  const timer = setTimeout(() => child.stdin.end(), PATIENCE);
+  const [code] = await once(child, "close");
+  clearTimeout(timer);
+  return { code, lines: output.split("\n").filter((line) => line !== "") };
+}
+
+function launch(command, write, environment = {}) {
+  const child = spawn("sh", ["-c", UNTIL_THE_PIPE_CLOSES, "sh", ...command], {
     env: { ...process.env, ...environment },
   });
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding("utf8").on("data", (text) => (output += text));
-  }
-  const [code] = await once(child, "close");
-  return { code, lines: output.split("\n").filter((line) => line !== "") };
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", write);
+  return child;
 }

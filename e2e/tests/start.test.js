@@ -16,8 +16,9 @@ const scratch = await mkdtemp(join(tmpdir(), "claviger-e2e-"));
 after(() => rm(scratch, { recursive: true }));
 
 /** Starts the program where it has to refuse, and gives its sentence. */
-async function refusal(args, environment) {
-  const { code, lines } = await run(["serve", "--listen", "127.0.0.1:0", ...args], environment);
+async function refusal(directory, { listen = "127.0.0.1:0", args = [], environment } = {}) {
+  const command = ["serve", "--listen", listen, "--data-dir", directory, ...args];
+  const { code, lines } = await run(command, environment);
   assert.equal(code, 2, lines.join("\n"));
   assert.equal(lines.length, 1, lines.join("\n"));
   return lines[0];
@@ -26,25 +27,25 @@ async function refusal(args, environment) {
 test("a port in use", async () => {
   const { host } = new URL(claviger.url);
   const directory = join(scratch, "port");
-  assert.match(await refusal(["--data-dir", directory, "--listen", host]), new RegExp(host));
+  assert.match(await refusal(directory, { listen: host }), new RegExp(host));
 });
 
 test("a data directory that another program holds", async () => {
-  assert.ok((await refusal(["--data-dir", claviger.directory])).includes(claviger.directory));
+  assert.ok((await refusal(claviger.directory)).includes(claviger.directory));
   await claviger.done("GET", "/projects");
 });
 
 test("a data directory that is a file", async () => {
   const file = join(scratch, "file");
   await writeFile(file, "not a directory");
-  assert.ok((await refusal(["--data-dir", file])).includes(file));
+  assert.ok((await refusal(file)).includes(file));
   assert.equal(await readFile(file, "utf8"), "not a directory");
 });
 
 test("a database file that is none", async () => {
   const broken = await mkdtemp(join(scratch, "broken-"));
   await writeFile(join(broken, "claviger.db"), "no database at all ".repeat(1000));
-  await refusal(["--data-dir", broken]);
+  await refusal(broken);
   assert.match(await readFile(join(broken, "claviger.db"), "utf8"), /^no database/);
 });
 
@@ -54,7 +55,7 @@ test("a wrong master key", async () => {
   await other.end();
   const before = await readFile(join(other.directory, "claviger.db"));
   const environment = { CLAVIGER_MASTER_KEY: Buffer.alloc(32, 7).toString("base64") };
-  assert.match(await refusal(["--data-dir", other.directory], environment), /master key/);
+  assert.match(await refusal(other.directory, { environment }), /master key/);
   assert.deepEqual(await readFile(join(other.directory, "claviger.db")), before);
 });
 
@@ -62,7 +63,7 @@ test("an unknown configuration key", async () => {
   const config = join(scratch, "claviger.toml");
   await writeFile(config, 'lisen = "127.0.0.1:8420"\n');
   const directory = join(scratch, "unknown-key");
-  assert.match(await refusal(["--data-dir", directory, "--config", config]), /lisen/);
+  assert.match(await refusal(directory, { args: ["--config", config] }), /lisen/);
   await assert.rejects(stat(directory), { code: "ENOENT" });
 });
 
