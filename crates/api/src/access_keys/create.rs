@@ -117,7 +117,7 @@ pub(crate) async fn create_access_key(
         role,
         environment,
         is_active: true,
-        rate_limit: limit::changed(None, input.rate_limit, input.rate_limit_ttl)?,
+        rate_limit: limit::changed(None, &input.rate_limit, &input.rate_limit_ttl)?,
         expires_at,
         stops_at: None,
         rotated_from: None,

@@ -6,19 +6,19 @@ use claviger_edge::{ApiError, Patch};
 /// The limit after a change of its members.
 pub(crate) fn changed(
     stored: Option<RateLimit>,
-    limit: Patch<u64>,
-    seconds: Patch<u32>,
+    limit: &Patch<u64>,
+    seconds: &Patch<u32>,
 ) -> Result<Option<RateLimit>, ApiError> {
     let kept_seconds = stored.map_or(DEFAULT_WINDOW_SECONDS, RateLimit::window_seconds);
     let seconds = match seconds {
         Patch::Keep => kept_seconds,
         Patch::Clear => DEFAULT_WINDOW_SECONDS,
-        Patch::Set(seconds) => seconds,
+        Patch::Set(seconds) => *seconds,
     };
     let limit = match limit {
         Patch::Keep => stored.map(RateLimit::limit),
         Patch::Clear => None,
-        Patch::Set(limit) => Some(limit),
+        Patch::Set(limit) => Some(*limit),
     };
     let Some(limit) = limit else { return Ok(None) };
     RateLimit::new(limit, seconds).map(Some).ok_or_else(|| {

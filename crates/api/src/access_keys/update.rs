@@ -96,7 +96,7 @@ fn apply(
     if let Some(name) = &input.name {
         name_of(Some(name))?.clone_into(&mut key.name);
     }
-    key.rate_limit = limit::changed(key.rate_limit, input.rate_limit, input.rate_limit_ttl)?;
+    key.rate_limit = limit::changed(key.rate_limit, &input.rate_limit, &input.rate_limit_ttl)?;
     // What was read has milliseconds only, and must not cut what is stored.
     let shown = |at: Timestamp| DateText(Timestamp::from_micros(at.as_millis() * 1_000));
     let stored = key.expires_at.map(shown);

@@ -86,14 +86,11 @@ async fn project_for(
     let page = Page::first(2, 0);
     let (mut found, total) =
         projects::list(&core.db, &caller.reach, Some(&account.id), &page).await?;
-    match (found.pop(), total) {
-        (Some(only), 1) => Ok(only),
-        _ => {
-            let message =
-                format!("projectId is required: this credential reaches {total} projects");
-            Err(ApiError::new(ErrorCode::ProjectNeeded, message))
-        }
+    if let (Some(only), 1) = (found.pop(), total) {
+        return Ok(only);
     }
+    let message = format!("projectId is required: this credential reaches {total} projects");
+    Err(ApiError::new(ErrorCode::ProjectNeeded, message))
 }
 
 fn draw(

@@ -96,7 +96,7 @@ pub(crate) async fn list_api_keys(
                 return Ok::<_, StoreError>(None);
             };
             let text = write_page(&core, &keys, is_first).await?;
-            let more = left.is_none_or(|left| left > 0) && keys.len() as i64 == asked;
+            let more = left.is_none_or(|left| left > 0) && i64::try_from(keys.len()) == Ok(asked);
             let next = match keys.last().filter(|_| more) {
                 Some(last) => {
                     let limit = left.map_or(PAGE_SIZE, |left| left.min(PAGE_SIZE));
