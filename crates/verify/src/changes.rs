@@ -9,7 +9,7 @@ use claviger_domain::rights::Reach;
 use claviger_domain::time::Timestamp;
 use claviger_store::access_keys::{self, AccessKey};
 use claviger_store::api_keys::{self, ApiKey, Status};
-use claviger_store::{Base, Change, StoreError, accounts, projects};
+use claviger_store::{Base, Change, StoreError, accounts, projects, usage};
 use serde_json::{Value, json};
 
 use crate::Verifier;
@@ -129,12 +129,17 @@ impl Verifier {
                     })
                 })
                 .await?;
-            Ok(edited.map(|(key, forgotten)| {
-                for digest in forgotten {
-                    verifier.forget(&key, digest);
-                }
-                key
-            }))
+            let Some((mut key, forgotten)) = edited else {
+                return Ok(None);
+            };
+            for digest in forgotten {
+                verifier.forget(&key, digest);
+            }
+            // The change is committed: not to know the last use must not look like a failure.
+            key.last_used_at = usage::last_use(&verifier.db, &key.id)
+                .await
+                .unwrap_or_default();
+            Ok(Some(key))
         })
         .await
     }

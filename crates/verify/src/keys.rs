@@ -5,7 +5,7 @@ use std::sync::Arc;
 use claviger_domain::decision::KeyRules;
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::KeyDigest;
-use claviger_domain::limit::Allowance;
+use claviger_domain::limit::Level;
 use claviger_store::api_keys::ApiKey;
 use claviger_store::{StoreError, usage};
 
@@ -36,26 +36,36 @@ impl Verifier {
                 key.first_used_at.is_some(),
             )
         });
-        let limit = match self.meters.known_limit(&key.lineage) {
-            Some(limit) => limit,
-            None => {
-                let is_counted = key.rate_limit.is_some() || key.quota.is_some();
-                let flushed = if is_counted {
-                    usage::allowance(&self.db, &key.lineage).await?
-                } else {
-                    None
-                };
-                self.meters.limit(&key.lineage, || {
-                    let allowance = flushed.unwrap_or_else(Allowance::default);
-                    LimitMeter::new(key.lineage.clone(), allowance, key.rate_limit)
-                })
-            }
-        };
+        let limit = self.limit_meter(&key).await?;
         Ok(KnownKey {
             rules: key.rules(),
             key,
             meter,
             limit,
         })
+    }
+
+    /// How much of its quota a key has used, where it has one.
+    pub async fn quota_level(&self, key: &ApiKey) -> Result<Option<Level>, StoreError> {
+        if key.quota.is_none() {
+            return Ok(None);
+        }
+        let meter = self.limit_meter(key).await?;
+        Ok(meter.look(None, key.quota, 0, self.clock.now()).quota)
+    }
+
+    async fn limit_meter(&self, key: &ApiKey) -> Result<Arc<LimitMeter>, StoreError> {
+        if let Some(meter) = self.meters.known_limit(&key.lineage) {
+            return Ok(meter);
+        }
+        // Also where the key has no limit now: it may have one again before the window is over.
+        let flushed = usage::allowance(&self.db, &key.lineage).await?;
+        Ok(self.meters.limit(&key.lineage, || {
+            LimitMeter::new(
+                key.lineage.clone(),
+                flushed.unwrap_or_default(),
+                key.rate_limit,
+            )
+        }))
     }
 }
