@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Config,
     /// Print the settings in force, with secrets masked and warnings, and start nothing
     CheckConfig(ServeFlags),
+    /// Print the OpenAPI document of the API that this version serves
+    Openapi,
 }
 
 const SERVE_EXAMPLES: &str = "\

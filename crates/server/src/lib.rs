@@ -9,7 +9,6 @@ mod command_line;
 pub mod config;
 mod data_directory;
 pub mod first_start;
-mod health;
 mod instance;
 mod jobs;
 mod log;

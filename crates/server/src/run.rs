@@ -44,6 +44,10 @@ fn carry_out(command: Command, outside: Outside) -> Result<()> {
             print(DEFAULT_FILE);
             Ok(())
         }
+        Command::Openapi => {
+            print(&format!("{:#}\n", claviger_api::document()));
+            Ok(())
+        }
         Command::CheckConfig(flags) => {
             let config = read(flags)?;
             log::filter(&config)?;

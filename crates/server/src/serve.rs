@@ -11,7 +11,7 @@ use claviger_edge::Core;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::assemble::assemble;
+use crate::assemble::{Parts, assemble};
 use crate::bootstrap::Bootstrap;
 use crate::config::Config;
 use crate::data_directory::DataDirectory;
@@ -48,7 +48,13 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
     };
 
     let core = instance.core.clone();
-    let routes = assemble(&core, outside.routes);
+    let url = local_url(address);
+    let routes = assemble(Parts {
+        core: core.clone(),
+        master: instance.master,
+        public_url: config.public_url.clone().unwrap_or_else(|| url.clone()),
+        extra: outside.routes,
+    });
     let (stopping, stopped) = watch::channel(false);
     let serving = tokio::spawn(connections::serve(
         listener,
@@ -57,7 +63,7 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
         GRACE,
     ));
     let jobs = jobs::start(&core, &stopped);
-    let announced = announce(config, instance.to_hand_over, &mut directory, address);
+    let announced = announce(config, instance.to_hand_over, &mut directory, &url);
     if announced.is_ok() {
         stop.await;
         tracing::info!("stopping: calls in flight finish, no new ones are taken");
@@ -79,22 +85,21 @@ fn announce(
     config: &Config,
     to_hand_over: Option<Bootstrap>,
     directory: &mut DataDirectory,
-    address: SocketAddr,
+    url: &str,
 ) -> Result<()> {
-    let url = local_url(address);
     let (occasion, bootstrap) = if let Some(mut new) = to_hand_over {
-        new.hand_over(directory, &url)?;
+        new.hand_over(directory, url)?;
         (Occasion::FirstStart, Some(new))
     } else {
         let mut known = Bootstrap::read(directory)?;
         if let Some(known) = &mut known {
-            known.move_to(directory, &url)?;
+            known.move_to(directory, url)?;
         }
         (Occasion::LaterStart, known)
     };
     print(&welcome(
         occasion,
-        &url,
+        url,
         directory.path(),
         bootstrap.as_ref(),
     ));
