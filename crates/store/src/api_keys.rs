@@ -178,7 +178,7 @@ pub async fn find(db: &Db, reach: &Reach, which: &Selector) -> Result<Option<Api
         ", last_used_at FROM api_keys LEFT JOIN key_activity ON key_activity.key_id = api_keys.id \
          WHERE (id = $4 OR digest = $5) AND deleted_at IS NULL AND ",
         within_reach!(),
-        " ORDER BY created_at LIMIT 1"
+        " ORDER BY created_at, id LIMIT 1"
     );
     let binds = ReachBinds::of(reach);
     let (id, digest) = which.binds();
@@ -283,10 +283,13 @@ pub async fn lock(
     reach: &Reach,
     which: &Selector,
 ) -> Result<Option<(ApiKey, KeyDigest)>, StoreError> {
+    // The one that `find` gives; the outer conditions are looked at again once the row is locked.
     const SQL: &str = concat!(
-        "UPDATE api_keys SET id = id WHERE (id = $4 OR digest = $5) AND deleted_at IS NULL AND ",
+        "UPDATE api_keys SET id = id WHERE id = (SELECT id FROM api_keys \
+         WHERE (id = $4 OR digest = $5) AND deleted_at IS NULL AND ",
         within_reach!(),
-        " RETURNING digest, CAST(NULL AS BIGINT) AS last_used_at, ",
+        " ORDER BY created_at, id LIMIT 1) AND (id = $4 OR digest = $5) AND deleted_at IS NULL \
+         RETURNING digest, CAST(NULL AS BIGINT) AS last_used_at, ",
         columns!()
     );
     #[derive(sqlx::FromRow)]
