@@ -411,6 +411,9 @@ pub async fn note_first_uses(
          AND deleted_at IS NULL RETURNING CAST(NULL AS BIGINT) AS last_used_at, ",
         columns!()
     );
+    // In one order everywhere: two nodes that lock the same rows must not wait for each other.
+    let mut uses: Vec<_> = uses.iter().collect();
+    uses.sort();
     let mut noted = Vec::new();
     for (id, at) in uses {
         let row: Option<Row> = on!(&mut *tx, |c| sqlx::query_as(SQL)
