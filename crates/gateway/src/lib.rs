@@ -1,1 +1,10 @@
-//! Placeholder.
+//! The gateway: what turns a REST API into tools for agents.
+//!
+//! A connector file and an OpenAPI document become a [`Catalogue`] of tools, compiled once. An
+//! [`Exposure`] is what one MCP server shows of it. [`mcp`] speaks the protocol; [`Tool`] turns
+//! arguments into an upstream request and [`envelope`] turns the answer into the one shape.
+
+pub mod connector;
+pub mod plain_text;
+
+pub use connector::Connector;
