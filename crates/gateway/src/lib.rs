@@ -5,6 +5,7 @@
 //! arguments into an upstream request and [`envelope`] turns the answer into the one shape.
 
 pub mod connector;
+pub mod openapi;
 pub mod plain_text;
 
 pub use connector::Connector;
