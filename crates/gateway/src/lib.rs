@@ -4,8 +4,11 @@
 //! [`Exposure`] is what one MCP server shows of it. [`mcp`] speaks the protocol; [`Tool`] turns
 //! arguments into an upstream request and [`envelope`] turns the answer into the one shape.
 
+pub mod argument;
 pub mod connector;
+mod nearest;
 pub mod openapi;
 pub mod plain_text;
+pub mod request;
 
 pub use connector::Connector;
