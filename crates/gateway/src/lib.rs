@@ -5,9 +5,12 @@
 //! arguments into an upstream request and [`envelope`] turns the answer into the one shape.
 
 pub mod argument;
+mod canonical;
 pub mod connector;
+pub mod cursor;
 mod nearest;
 pub mod openapi;
+pub mod page;
 pub mod plain_text;
 pub mod request;
 
