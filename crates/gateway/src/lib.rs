@@ -8,6 +8,9 @@ pub mod argument;
 mod canonical;
 pub mod connector;
 pub mod cursor;
+pub mod envelope;
+pub mod failure;
+pub mod limits;
 mod nearest;
 pub mod openapi;
 pub mod page;
@@ -15,3 +18,4 @@ pub mod plain_text;
 pub mod request;
 
 pub use connector::Connector;
+pub use failure::Failure;
