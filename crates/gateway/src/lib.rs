@@ -6,9 +6,11 @@
 
 pub mod argument;
 mod canonical;
+pub mod catalogue;
 pub mod connector;
 pub mod cursor;
 pub mod envelope;
+pub mod exposure;
 pub mod failure;
 pub mod limits;
 mod nearest;
@@ -16,6 +18,10 @@ pub mod openapi;
 pub mod page;
 pub mod plain_text;
 pub mod request;
+pub mod tool;
 
+pub use catalogue::{Catalogue, Catalogues};
 pub use connector::Connector;
+pub use exposure::Exposure;
 pub use failure::Failure;
+pub use tool::Tool;
