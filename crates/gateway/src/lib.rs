@@ -13,6 +13,7 @@ pub mod envelope;
 pub mod exposure;
 pub mod failure;
 pub mod limits;
+pub mod mcp;
 mod nearest;
 pub mod openapi;
 pub mod page;
