@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
-use jiff::Timestamp;
+use claviger_domain::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::catalogue::Catalogue;
@@ -128,7 +128,7 @@ impl Exposure {
              answer; never make one up. A list answers {} items unless `limit` says otherwise; pass `next_cursor` \
              back as received for more. An answer is in `result`. A failed call says in `message` what to change, \
              and in `retry_after_s` how long to wait. The server's time at the start of this conversation: \
-             {now:.0}.",
+             {now}.",
             crate::page::DEFAULT_LIMIT
         )
     }

@@ -1,7 +1,8 @@
 //! What an upstream told of its rate limit, in the one form that all answers use: whole seconds.
 
+use claviger_domain::date;
+use claviger_domain::time::Timestamp;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::connector::file::{RateLimitEntry, ResetFormat};
@@ -69,11 +70,15 @@ impl Limits {
 }
 
 fn seconds_until(value: &str, format: ResetFormat, now: Timestamp) -> Option<u64> {
+    let since_epoch = |micros: i64| {
+        let count = value.parse::<i64>().ok()?;
+        count.checked_mul(micros).map(Timestamp::from_micros)
+    };
     let at = match format {
         ResetFormat::Seconds => return whole_seconds(value),
-        ResetFormat::Epoch => Timestamp::from_second(value.parse().ok()?).ok()?,
-        ResetFormat::EpochMs => Timestamp::from_millisecond(value.parse().ok()?).ok()?,
-        ResetFormat::Iso => value.parse().ok()?,
+        ResetFormat::Epoch => since_epoch(1_000_000)?,
+        ResetFormat::EpochMs => since_epoch(1_000)?,
+        ResetFormat::Iso => date::parse(value)?,
     };
     Some(wait(at, now))
 }
@@ -82,7 +87,8 @@ fn seconds_until(value: &str, format: ResetFormat, now: Timestamp) -> Option<u64
 fn retry_after(value: &str, now: Timestamp) -> Option<u64> {
     whole_seconds(value).or_else(|| {
         let date = jiff::fmt::rfc2822::parse(value).ok()?;
-        Some(wait(date.timestamp(), now))
+        let at = Timestamp::from_micros(date.timestamp().as_microsecond());
+        Some(wait(at, now))
     })
 }
 
@@ -97,8 +103,9 @@ fn whole_seconds(value: &str) -> Option<u64> {
 }
 
 fn wait(at: Timestamp, now: Timestamp) -> u64 {
-    let left = at.as_millisecond().saturating_sub(now.as_millisecond());
-    u64::try_from(left).unwrap_or(0).div_ceil(1_000)
+    u64::try_from(at.micros_since(now))
+        .unwrap_or(0)
+        .div_ceil(1_000_000)
 }
 
 #[cfg(test)]
@@ -123,7 +130,7 @@ mod tests {
         Limits::read(
             &entry(format),
             &headers,
-            "2026-01-01T00:00:00Z".parse().unwrap(),
+            date::parse("2026-01-01T00:00:00Z").unwrap(),
         )
     }
 

@@ -4,8 +4,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use claviger_domain::time::Timestamp;
 use http::HeaderMap;
-use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::era::{self, CURRENT, EARLIER};

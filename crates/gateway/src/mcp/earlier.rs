@@ -2,7 +2,7 @@
 //! that is well formed are HTTP 200.
 
 use bytes::Bytes;
-use jiff::Timestamp;
+use claviger_domain::time::Timestamp;
 use serde_json::{Value, json};
 
 use super::era::{self, EARLIER};

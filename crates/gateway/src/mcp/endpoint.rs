@@ -2,8 +2,8 @@
 //! fault being the answer.
 
 use bytes::Bytes;
+use claviger_domain::time::Timestamp;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use jiff::Timestamp;
 use serde_json::Value;
 
 use super::era::{self, Era};

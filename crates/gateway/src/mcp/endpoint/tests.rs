@@ -51,7 +51,7 @@ async fn post_to(
         calls.lock().unwrap().push(call);
         std::future::ready(outcome.clone())
     };
-    let now = "2026-11-21T10:00:00Z".parse().unwrap();
+    let now = claviger_domain::date::parse("2026-11-21T10:00:00Z").unwrap();
     let answer = answer(
         exposure,
         now,
@@ -155,7 +155,7 @@ async fn initialize_agrees_on_a_version_of_the_earlier_era() {
           "title": "Claviger",
           "version": "[version]"
         },
-        "instructions": "Tools for Tea. Pots of tea.\n\nIds come from the tools that list and from what the tools that create answer; never make one up. A list answers 50 items unless `limit` says otherwise; pass `next_cursor` back as received for more. An answer is in `result`. A failed call says in `message` what to change, and in `retry_after_s` how long to wait. The server's time at the start of this conversation: 2026-11-21T10:00:00Z."
+        "instructions": "Tools for Tea. Pots of tea.\n\nIds come from the tools that list and from what the tools that create answer; never make one up. A list answers 50 items unless `limit` says otherwise; pass `next_cursor` back as received for more. An answer is in `result`. A failed call says in `message` what to change, and in `retry_after_s` how long to wait. The server's time at the start of this conversation: 2026-11-21T10:00:00.000Z."
       }
     }
     "#);
@@ -475,7 +475,7 @@ async fn discover_tells_versions_and_what_the_server_is() {
             "listChanged": false
           }
         },
-        "instructions": "Tools for Tea. Pots of tea.\n\nIds come from the tools that list and from what the tools that create answer; never make one up. A list answers 50 items unless `limit` says otherwise; pass `next_cursor` back as received for more. An answer is in `result`. A failed call says in `message` what to change, and in `retry_after_s` how long to wait. The server's time at the start of this conversation: 2026-11-21T10:00:00Z.",
+        "instructions": "Tools for Tea. Pots of tea.\n\nIds come from the tools that list and from what the tools that create answer; never make one up. A list answers 50 items unless `limit` says otherwise; pass `next_cursor` back as received for more. An answer is in `result`. A failed call says in `message` what to change, and in `retry_after_s` how long to wait. The server's time at the start of this conversation: 2026-11-21T10:00:00.000Z.",
         "ttlMs": 60000,
         "cacheScope": "private",
         "resultType": "complete",
