@@ -9,15 +9,15 @@ use claviger_domain::event::Actor;
 use claviger_domain::id::{self, Id};
 use claviger_domain::rights::Rights;
 use claviger_edge::{ApiError, Delegated};
-use claviger_store::connected_accounts::ConnectedAccount;
+use claviger_store::connected_accounts::{self, ConnectedAccount};
 use claviger_verify::{CallerLimit, Presenter};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 
 use crate::catalogue::Catalogue;
 use crate::catalogue::profile::SchemaProfile;
-use crate::connect;
 use crate::connector::file::PaginationEntry;
+use crate::credentials::stored_access_key;
 use crate::cursor::Binding;
 use crate::envelope;
 use crate::failure::Failure;
@@ -28,7 +28,7 @@ use crate::page::{self, Window};
 use crate::tool::Tool;
 use crate::upstream::{self, UpstreamAnswer};
 
-pub(crate) use record::{Door, Record};
+use record::Record;
 
 /// A call of a tool and everything that it is made with.
 pub(crate) struct Call<'a> {
@@ -112,13 +112,7 @@ impl Gateway {
         connected: &ConnectedAccount,
         in_name_of: InNameOf,
     ) -> Result<Delegated, Failure> {
-        let key = connect::stored_access_key(&self.master, connected).map_err(ApiError::from)?;
-        let presenter = self
-            .core
-            .verifier
-            .presenter(key.expose())
-            .await
-            .map_err(ApiError::from)?;
+        let presenter = self.stored_presenter(connected).await?;
         // An operator key is never a stored credential.
         let Some(presenter @ Presenter::AccessKey(_)) = presenter else {
             let message = "the credential of this connected account is not accepted any more";
@@ -138,8 +132,21 @@ impl Gateway {
             maker: in_name_of.maker,
             server: in_name_of.server,
             rights: in_name_of.rights.intersection(&presenter.rights()),
-            account: connected.account(),
+            account: connected.account.clone(),
         })
+    }
+
+    /// Who the stored credential of a connected account is; `None` when that is not accepted.
+    async fn stored_presenter(
+        &self,
+        connected: &ConnectedAccount,
+    ) -> Result<Option<Presenter>, ApiError> {
+        let sealed = connected_accounts::sealed_credentials(&self.core.db, &connected.id).await?;
+        let Some(sealed) = sealed else {
+            return Ok(None);
+        };
+        let key = stored_access_key(&self.master, &connected.id, &sealed)?;
+        Ok(self.core.verifier.presenter(key.expose()).await?)
     }
 }
 

@@ -14,20 +14,24 @@ mod wire;
 
 use std::sync::Arc;
 
-use axum::routing::{any, get, post};
+use axum::routing::{any, get};
 use axum::{Router, middleware};
 use claviger_domain::id::{self, Id};
 use claviger_domain::rights::Reach;
-use claviger_edge::{ApiError, ErrorCode, idempotent, identify};
+use claviger_edge::{ApiError, ErrorCode, Idempotent, idempotent, identify};
 use claviger_store::connected_accounts::{self, ConnectedAccount};
 
 use crate::gateway::Gateway;
 
+/// Routes whose POST creates, and so honours an `Idempotency-Key`.
+const CREATING: &[&str] = &["/integrated-account/{id}/mcp"];
+
 /// All routes of the gateway. The layers around every surface are the server's to add.
 pub fn router(gateway: &Arc<Gateway>) -> Router {
-    let core = &gateway.core;
-    let identified = middleware::from_fn_with_state(core.clone(), identify);
-    let repeatable = middleware::from_fn_with_state(core.clone(), idempotent);
+    let creating = Idempotent {
+        core: gateway.core.clone(),
+        routes: CREATING,
+    };
     let of_accounts = Router::new()
         .route("/integrated-account", get(list_connected_accounts::handle))
         .route(
@@ -37,16 +41,18 @@ pub fn router(gateway: &Arc<Gateway>) -> Router {
         .route("/integrated-account/{id}/tools", get(list_tools::handle))
         .route(
             "/integrated-account/{id}/mcp",
-            post(create_mcp_server::handle)
-                .layer(repeatable)
-                .get(list_mcp_servers::handle),
+            get(list_mcp_servers::handle).post(create_mcp_server::handle),
         )
         .route(
             "/integrated-account/{id}/mcp/{server}",
             get(find_mcp_server::handle).delete(delete_mcp_server::handle),
         )
         .route("/log", get(list_calls::handle))
-        .layer(identified);
+        .layer(middleware::from_fn_with_state(creating, idempotent))
+        .layer(middleware::from_fn_with_state(
+            gateway.core.clone(),
+            identify,
+        ));
     let of_agents = Router::new()
         .route("/mcp", any(mcp_endpoint::by_bearer))
         .route("/mcp/{token}", any(mcp_endpoint::by_path))

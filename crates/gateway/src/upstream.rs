@@ -15,7 +15,7 @@ use crate::request::UpstreamRequest;
 /// The largest answer that is read.
 const LARGEST: usize = 8 * 1024 * 1024;
 /// How long an upstream has for its answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What the upstream answered.
 #[derive(Debug)]

@@ -14,30 +14,15 @@ use crate::gateway::Gateway;
 /// Nobody waits for the answer any more. No standard names this status; logs of web servers do.
 const CLIENT_GONE: i64 = 499;
 
-/// Which face of a tool a call came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Door {
-    /// An MCP server.
-    Mcp,
-}
-
-impl Door {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Mcp => "mcp",
-        }
-    }
-}
-
 /// A log line that is being made.
-pub(crate) struct Record {
+pub(super) struct Record {
     core: Core,
     line: Option<Box<call_log::Call>>,
     upstream_began: Option<Timestamp>,
 }
 
 impl Record {
-    pub(crate) fn begin(gateway: &Gateway, call: &Call<'_>) -> Self {
+    pub(super) fn begin(gateway: &Gateway, call: &Call<'_>) -> Self {
         let core = gateway.core.clone();
         // Names that the tool does not have may be anything, also a secret in the wrong place.
         let known = &call.tool.schemas.input["properties"];
@@ -50,10 +35,10 @@ impl Record {
         let line = call_log::Call {
             id: Id::<id::Call>::draw(&*core.random),
             at: core.now(),
-            account_id: call.connected.account_id.clone(),
-            root_account_id: call.connected.root_account_id.clone(),
-            project_id: call.connected.project_id.clone(),
-            log_type: Door::Mcp.as_str().to_owned(),
+            account_id: call.connected.account.id.clone(),
+            root_account_id: call.connected.account.root.clone(),
+            project_id: call.connected.project.as_ref().map(ToString::to_string),
+            log_type: "mcp".to_owned(),
             connected_account_id: call.connected.id.clone(),
             mcp_server_id: call.in_name_of.server.as_ref().map(ToString::to_string),
             tool_name: call.tool.name.clone(),
@@ -76,11 +61,11 @@ impl Record {
         }
     }
 
-    pub(crate) fn upstream_begins(&mut self) {
+    pub(super) fn upstream_begins(&mut self) {
         self.upstream_began = Some(self.core.now());
     }
 
-    pub(crate) fn upstream_ends(&mut self, status: StatusCode) {
+    pub(super) fn upstream_ends(&mut self, status: StatusCode) {
         let now = self.core.now();
         if let Some(line) = &mut self.line {
             line.upstream_status = Some(i64::from(status.as_u16()));
@@ -89,7 +74,7 @@ impl Record {
     }
 
     /// Writes the line. That it could not be written is told in the program's log and fails no call.
-    pub(crate) async fn end(mut self, status: StatusCode) {
+    pub(super) async fn end(mut self, status: StatusCode) {
         if let Some(line) = &mut self.line {
             line.status = i64::from(status.as_u16());
         }

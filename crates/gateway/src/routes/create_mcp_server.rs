@@ -54,8 +54,8 @@ pub(super) async fn handle(
     let server = McpServer {
         id: Id::draw(&*gateway.core.random),
         connected_account_id: connected.id.clone(),
-        account: connected.account(),
-        project_id: connected.project_id.clone(),
+        account: connected.account.clone(),
+        project_id: connected.project.as_ref().map(ToString::to_string),
         name,
         config: config.shown().to_string(),
         expires_at,

@@ -50,10 +50,7 @@ pub(super) async fn handle(
         calls.pop();
     }
     let next = calls.last().filter(|_| is_cut).map(write_cursor);
-    Ok(Json(wire::list(
-        calls.iter().map(wire::call).collect(),
-        (next, None),
-    )))
+    Ok(Json(wire::list(calls.iter().map(wire::call), (next, None))))
 }
 
 fn read_filter(parameters: &Parameters) -> Result<call_log::Filter, ApiError> {

@@ -40,7 +40,7 @@ pub(super) async fn handle(
         connected_accounts::list(&gateway.core.db, &caller.reach, &filter, &page).await?;
     let cursors = listing.cursors(&gateway, window, rows.len(), total);
     Ok(Json(wire::list(
-        rows.iter().map(wire::connected_account).collect(),
+        rows.iter().map(wire::connected_account),
         cursors,
     )))
 }

@@ -35,5 +35,5 @@ pub(super) async fn handle(
     let shown = rows
         .iter()
         .map(|server| Value::Object(wire::mcp_server(server)));
-    Ok(Json(wire::list(shown.collect(), cursors)))
+    Ok(Json(wire::list(shown, cursors)))
 }

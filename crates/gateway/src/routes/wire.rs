@@ -1,5 +1,7 @@
 //! Objects of the gateway as answers have them.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use claviger_domain::time::Timestamp;
 use claviger_store::call_log;
 use claviger_store::connected_accounts::ConnectedAccount;
@@ -17,8 +19,8 @@ pub(super) fn connected_account(connected: &ConnectedAccount) -> Value {
         "authentication_method": connected.authentication_method,
         "status": connected.status,
         "context": {},
-        "account_id": connected.account_id,
-        "project_id": connected.project_id,
+        "account_id": connected.account.id,
+        "project_id": connected.project,
         "created_by": connected.base.created_by,
         "created_at": connected.base.created_at,
         "updated_at": connected.base.updated_at,
@@ -50,11 +52,6 @@ pub(super) fn mcp_server(server: &McpServer) -> Map<String, Value> {
 /// A logged call.
 pub(super) fn call(call: &call_log::Call) -> Value {
     let names: Value = serde_json::from_str(&call.argument_names).unwrap_or_default();
-    let digest: String = call
-        .arguments_digest
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
     json!({
         "id": call.id,
         "created_at": call.at,
@@ -72,7 +69,7 @@ pub(super) fn call(call: &call_log::Call) -> Value {
         "upstream_duration_ms": call.upstream_duration_us.map(milliseconds),
         "request_id": call.request_id,
         "argument_names": names,
-        "arguments_digest": digest,
+        "arguments_digest": URL_SAFE_NO_PAD.encode(&call.arguments_digest),
     })
 }
 
@@ -82,9 +79,12 @@ fn milliseconds(micros: i64) -> Value {
 }
 
 /// A list with its cursors.
-pub(super) fn list(items: Vec<Value>, cursors: (Option<String>, Option<String>)) -> Value {
+pub(super) fn list(
+    items: impl Iterator<Item = Value>,
+    (next, previous): (Option<String>, Option<String>),
+) -> Value {
+    let items: Vec<Value> = items.collect();
     let count = items.len();
-    let (next, previous) = cursors;
     json!({
         "result": items, "next_cursor": next, "prev_cursor": previous, "result_count": count,
     })
