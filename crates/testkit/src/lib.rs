@@ -6,6 +6,7 @@ mod clock;
 mod database;
 mod http;
 pub mod postgres;
+pub mod program;
 mod random;
 mod tenant;
 
@@ -13,5 +14,6 @@ pub use app::{PUBLIC_URL, TestApp, run};
 pub use clock::MockClock;
 pub use database::{Engine, TestDatabase};
 pub use http::{TestRequest, TestResponse};
+pub use program::Program;
 pub use random::SeededRandom;
 pub use tenant::Tenant;
