@@ -173,12 +173,12 @@ macro_rules! columns {
     };
 }
 
-/// A key of projects is within the reach when all of its projects are.
+/// A key of projects is within the reach when all of its projects are, of which there is one.
 macro_rules! within {
     () => {
         "deleted_at IS NULL AND ($1 OR account_id IN (SELECT value ->> 0 FROM json_each($2)) \
          OR root_account_id IN (SELECT value ->> 0 FROM json_each($2)) \
-         OR (projects IS NOT NULL AND NOT EXISTS (SELECT 1 FROM json_each(projects) AS own \
+         OR (projects <> '[]' AND NOT EXISTS (SELECT 1 FROM json_each(projects) AS own \
          WHERE own.value ->> 0 NOT IN \
          (SELECT reach.value ->> 0 FROM json_each($3) AS reach))))"
     };

@@ -243,17 +243,17 @@ pub async fn delete(
     );
     const CHILDREN: &str = "SELECT COUNT(*) FROM accounts \
                             WHERE root_account_id = $1 AND id <> $1 AND deleted_at IS NULL";
+    // Held first: a child that is being made holds it too, and is there once this goes on. Whoever
+    // cannot reach the account does not learn that it has children.
+    if !hold(tx, reach, id).await? {
+        return Ok(Deleted::Absent);
+    }
     let children: i64 = on!(&mut *tx, |c| sqlx::query_scalar(CHILDREN)
         .bind(id.as_str())
         .fetch_one(c)
         .await)?;
     if children > 0 {
-        // Whoever cannot reach the account must not learn that it has children.
-        return Ok(if hold(tx, reach, id).await? {
-            Deleted::HasChildren
-        } else {
-            Deleted::Absent
-        });
+        return Ok(Deleted::HasChildren);
     }
     let (everything, accounts, bare) = binds(reach);
     let deleted: Option<Account> = on!(&mut *tx, |c| sqlx::query_as(SQL)

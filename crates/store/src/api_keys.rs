@@ -178,7 +178,7 @@ pub async fn find(db: &Db, reach: &Reach, which: &Selector) -> Result<Option<Api
         ", last_used_at FROM api_keys LEFT JOIN key_activity ON key_activity.key_id = api_keys.id \
          WHERE (id = $4 OR digest = $5) AND deleted_at IS NULL AND ",
         within_reach!(),
-        " ORDER BY created_at LIMIT 1"
+        " ORDER BY created_at, id LIMIT 1"
     );
     let binds = ReachBinds::of(reach);
     let (id, digest) = which.binds();
@@ -283,10 +283,13 @@ pub async fn lock(
     reach: &Reach,
     which: &Selector,
 ) -> Result<Option<(ApiKey, KeyDigest)>, StoreError> {
+    // The one that `find` gives; the outer conditions are looked at again once the row is locked.
     const SQL: &str = concat!(
-        "UPDATE api_keys SET id = id WHERE (id = $4 OR digest = $5) AND deleted_at IS NULL AND ",
+        "UPDATE api_keys SET id = id WHERE id = (SELECT id FROM api_keys \
+         WHERE (id = $4 OR digest = $5) AND deleted_at IS NULL AND ",
         within_reach!(),
-        " RETURNING digest, CAST(NULL AS BIGINT) AS last_used_at, ",
+        " ORDER BY created_at, id LIMIT 1) AND (id = $4 OR digest = $5) AND deleted_at IS NULL \
+         RETURNING digest, CAST(NULL AS BIGINT) AS last_used_at, ",
         columns!()
     );
     #[derive(sqlx::FromRow)]
@@ -366,29 +369,22 @@ pub async fn save(
     append(tx, change, kind, key, data).await
 }
 
-/// Gives a locked custom key another key string; `false` when its family has one with that digest.
+/// Gives a locked custom key another key string; `false` when its family has one with that digest:
+/// then the transaction is to be given up, since PostgreSQL does nothing more in it.
 pub async fn rekey(tx: &mut Tx, key: &ApiKey, digest: &KeyDigest) -> Result<bool, StoreError> {
-    // The look-up first: after a unique violation a transaction of PostgreSQL is dead.
-    const TAKEN: &str = "SELECT COUNT(*) FROM api_keys WHERE root_account_id = $1 AND digest = $2 \
-                         AND id <> $3 AND deleted_at IS NULL";
     const SQL: &str = "UPDATE api_keys SET digest = $2 WHERE id = $1";
-    let digest = &digest.as_bytes()[..];
-    let taken: i64 = on!(&mut *tx, |c| sqlx::query_scalar(TAKEN)
-        .bind(key.account.root.as_str())
-        .bind(digest)
+    // No look-up before it: two that look at once would both find the string free.
+    let rekeyed = on!(tx, |c| sqlx::query(SQL)
         .bind(key.id.as_str())
-        .fetch_one(c)
-        .await)?;
-    if taken > 0 {
-        return Ok(false);
-    }
-    on!(tx, |c| sqlx::query(SQL)
-        .bind(key.id.as_str())
-        .bind(digest)
+        .bind(&digest.as_bytes()[..])
         .execute(c)
         .await
-        .map(drop))?;
-    Ok(true)
+        .map(drop));
+    match rekeyed {
+        Ok(()) => Ok(true),
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Removes a locked key for good; its usage stays.
@@ -415,6 +411,9 @@ pub async fn note_first_uses(
          AND deleted_at IS NULL RETURNING CAST(NULL AS BIGINT) AS last_used_at, ",
         columns!()
     );
+    // In one order everywhere: two nodes that lock the same rows must not wait for each other.
+    let mut uses: Vec<_> = uses.iter().collect();
+    uses.sort();
     let mut noted = Vec::new();
     for (id, at) in uses {
         let row: Option<Row> = on!(&mut *tx, |c| sqlx::query_as(SQL)

@@ -1,6 +1,6 @@
 //! The two engines: the only file that knows which one it is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -146,6 +146,17 @@ macro_rules! on {
 }
 pub(crate) use on;
 
+/// Makes a file, unless there is one, that only its owner reads. SQLite's files beside it get the
+/// same mode from it.
+async fn make_private_file(path: &Path) -> Result<(), StoreError> {
+    let mut options = tokio::fs::OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+    options.open(path).await.map_err(sqlx::Error::Io)?;
+    Ok(())
+}
+
 /// Connections that read, at most; of each engine.
 const READERS: u32 = 8;
 
@@ -154,10 +165,12 @@ impl Db {
     pub async fn open(location: &Location) -> Result<Self, StoreError> {
         let engine = match location {
             Location::Folder(folder) => {
+                for name in ["claviger.db", "usage.db"] {
+                    make_private_file(&folder.join(name)).await?;
+                }
                 let file = |name: &str, synchronous| {
                     SqliteConnectOptions::new()
                         .filename(folder.join(name))
-                        .create_if_missing(true)
                         .journal_mode(SqliteJournalMode::Wal)
                         .synchronous(synchronous)
                         .foreign_keys(true)

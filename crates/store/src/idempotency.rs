@@ -62,18 +62,19 @@ pub async fn claim(
             if taken == 1 {
                 return Ok(Claim::First);
             }
-            let row: Row = on!(tx, |c| sqlx::query_as(FIND)
+            let row: Option<Row> = on!(tx, |c| sqlx::query_as(FIND)
                 .bind(&id[..])
-                .fetch_one(c)
+                .fetch_optional(c)
                 .await)?;
             Ok(match row {
-                row if row.body_digest != body_digest => Claim::OtherBody,
-                Row {
+                Some(row) if row.body_digest != body_digest => Claim::OtherBody,
+                Some(Row {
                     status: Some(status),
                     body: Some(body),
                     ..
-                } => Claim::Replay { status, body },
-                _ => Claim::InFlight,
+                }) => Claim::Replay { status, body },
+                // None: the first one was let go of between the two statements.
+                Some(_) | None => Claim::InFlight,
             })
         })
     })

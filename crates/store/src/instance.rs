@@ -11,10 +11,7 @@ pub async fn is_new(tx: &mut Tx) -> Result<bool, StoreError> {
     // The secrets are there before anything else, and nothing else changes them.
     const HOLD: &str = "UPDATE sealed_secrets SET name = name";
     const COUNT: &str = "SELECT COUNT(*) FROM operator_keys";
-    on!(&mut *tx, |c| sqlx::query(HOLD)
-        .execute(c)
-        .await
-        .map(drop))?;
+    on!(&mut *tx, |c| sqlx::query(HOLD).execute(c).await.map(drop))?;
     let keys: i64 = on!(tx, |c| sqlx::query_scalar(COUNT).fetch_one(c).await)?;
     Ok(keys == 0)
 }

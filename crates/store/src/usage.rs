@@ -41,6 +41,9 @@ impl Flush {
 }
 
 /// Adds what was counted, all of it or nothing.
+///
+/// Rows are written in one order everywhere: two nodes that count the same keys must not wait for
+/// each other.
 pub async fn add(db: &Db, flush: &Flush) -> Result<(), StoreError> {
     const MINUTES: &str = "INSERT INTO usage_minutes (key_id, minute, project_id, successful, failed, \
                            rate_limited) SELECT value ->> 0, CAST(value ->> 1 AS BIGINT), \
@@ -64,9 +67,10 @@ pub async fn add(db: &Db, flush: &Flush) -> Result<(), StoreError> {
                               window_used = excluded.window_used, \
                               quota_ends_at = excluded.quota_ends_at, \
                               quota_used = excluded.quota_used";
-    let minutes: Vec<_> = flush
-        .minutes
-        .iter()
+    let mut minutes: Vec<_> = flush.minutes.iter().collect();
+    minutes.sort_by_key(|one| (&one.key, one.minute));
+    let minutes: Vec<_> = minutes
+        .into_iter()
         .map(|one| {
             let UsageCounts {
                 successful,
@@ -83,14 +87,16 @@ pub async fn add(db: &Db, flush: &Flush) -> Result<(), StoreError> {
             ])
         })
         .collect();
-    let last_uses: Vec<_> = flush
-        .last_uses
-        .iter()
+    let mut last_uses: Vec<_> = flush.last_uses.iter().collect();
+    last_uses.sort();
+    let last_uses: Vec<_> = last_uses
+        .into_iter()
         .map(|(key, at)| json!([key, at.as_micros()]))
         .collect();
-    let allowances: Vec<_> = flush
-        .allowances
-        .iter()
+    let mut allowances: Vec<_> = flush.allowances.iter().collect();
+    allowances.sort_by_key(|(lineage, _)| lineage);
+    let allowances: Vec<_> = allowances
+        .into_iter()
         .map(|(lineage, allowance)| {
             let (window, quota) = allowance.state();
             json!([

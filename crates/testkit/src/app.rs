@@ -1,7 +1,6 @@
 //! A whole running program, without a socket, on a clock that tests move.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use claviger_domain::event::Actor;
@@ -103,8 +102,8 @@ impl TestApp {
     }
 
     /// Lets time pass.
-    pub fn advance(&self, seconds: u64) {
-        self.clock.advance(Duration::from_secs(seconds));
+    pub fn advance(&self, seconds: i64) {
+        self.clock.advance(seconds);
     }
 
     /// Writes what was counted, as the program does each second.

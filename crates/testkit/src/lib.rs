@@ -1,5 +1,6 @@
 //! What the tests of this workspace stand on: a whole program on a clock that they move, tenants to
-//! try it with, and a PostgreSQL of their own. Never part of the program.
+//! try it with, the bare rows of either engine, and a PostgreSQL of their own. Never part of the
+//! program.
 
 mod app;
 mod clock;
@@ -9,6 +10,7 @@ pub mod postgres;
 pub mod program;
 mod random;
 mod tenant;
+pub mod world;
 
 pub use app::{PUBLIC_URL, TestApp, run};
 pub use clock::MockClock;

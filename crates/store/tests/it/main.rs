@@ -1,0 +1,86 @@
+//! The contract of the store: one body a test, run on SQLite and on PostgreSQL.
+
+mod access_keys;
+mod accounts;
+mod api_key_lists;
+mod api_keys;
+mod events;
+mod files;
+mod idempotency;
+mod operator_keys;
+mod projects;
+mod races;
+mod schema;
+mod secrets;
+mod usage;
+
+use claviger_domain::event::EventKind;
+use claviger_domain::id::{self, Id};
+use claviger_domain::key_string::{KeyDigest, Pepper, PlainKey};
+use claviger_store::api_keys::{ApiKey, Selector};
+use claviger_store::projects::Project;
+use claviger_store::{access_keys as stored_access_keys, api_keys as stored_api_keys};
+use claviger_testkit::world::{World, everything};
+use serde_json::Value;
+
+/// The digest under which a key is stored.
+fn digest(plain: &PlainKey) -> KeyDigest {
+    Pepper::new(&[7; 32]).digest(plain.expose())
+}
+
+/// Stores a key; `false` when its family has one with that key string.
+async fn store(world: &World, key: &ApiKey, plain: &PlainKey) -> bool {
+    let (key, digest) = (key.clone(), digest(plain));
+    world
+        .write(move |tx, change| {
+            Box::pin(async move {
+                stored_api_keys::create(tx, &change, &key, &digest, Value::Null).await
+            })
+        })
+        .await
+}
+
+/// Makes a key of a project.
+async fn made(world: &World, project: &Project, name: &str) -> ApiKey {
+    let (key, plain) = world.draw_api_key(project, name);
+    assert!(store(world, &key, &plain).await);
+    key
+}
+
+/// The key with that id, whoever's it is.
+async fn found(world: &World, id: &Id<id::ApiKey>) -> Option<ApiKey> {
+    stored_api_keys::find(&world.db, &everything(), &Selector::Id(id.clone()))
+        .await
+        .unwrap()
+}
+
+/// Changes a stored key under its lock.
+async fn changed(
+    world: &World,
+    id: &Id<id::ApiKey>,
+    edit: impl FnOnce(&mut ApiKey) + Send + 'static,
+) -> ApiKey {
+    let which = Selector::Id(id.clone());
+    world
+        .write(move |tx, change| {
+            Box::pin(async move {
+                let locked = stored_api_keys::lock(tx, &everything(), &which).await?;
+                let (mut key, _) = locked.expect("the key is there");
+                edit(&mut key);
+                let kind = EventKind::ApiKeyUpdated;
+                stored_api_keys::save(tx, &change, &mut key, kind, Value::Null).await?;
+                Ok(key)
+            })
+        })
+        .await
+}
+
+/// Stores an access key.
+async fn store_access_key(world: &World, key: &stored_access_keys::AccessKey, plain: &PlainKey) {
+    let (key, digest) = (key.clone(), digest(plain));
+    world
+        .write(move |tx, change| {
+            Box::pin(async move { stored_access_keys::create(tx, &change, &key, &digest).await })
+        })
+        .await;
+}
