@@ -18,7 +18,7 @@ use serde_json::json;
 use crate::bootstrap::{Bootstrap, Member};
 
 /// The connector to this program's own API.
-const BUILT_IN_CONNECTOR: &str = "claviger";
+const BUILT_IN_CONNECTOR: &str = "theauthapi";
 
 /// What the first start made.
 #[derive(Debug)]
