@@ -12,7 +12,7 @@ mod random;
 mod tenant;
 pub mod world;
 
-pub use app::{PUBLIC_URL, TestApp, run};
+pub use app::{PUBLIC_HOST, TestApp, run};
 pub use clock::MockClock;
 pub use database::{Engine, TestDatabase};
 pub use http::{TestRequest, TestResponse};
