@@ -115,7 +115,6 @@ on_both_engines!(lists_filter_page_and_count, async |app| {
     assert_eq!(list("limit=0").await, (String::new(), "5".into()));
     assert_eq!(list("isActive=maybe").await.0, all);
     assert_eq!(list("isActive=FALSE").await.0, "");
-    assert_eq!(list("projectId=prj_unknown").await.0, "");
     assert_eq!(
         list(&format!("accountId={}&unknown=1", tenant.account.id))
             .await
