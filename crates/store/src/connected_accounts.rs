@@ -139,7 +139,10 @@ pub async fn list(
         filtered!(),
         " AND (created_at, id) > ($7, $8) ORDER BY created_at, id LIMIT $9 OFFSET $10"
     );
-    const TOTAL: &str = concat!("SELECT COUNT(*) FROM connected_accounts WHERE ", filtered!());
+    const TOTAL: &str = concat!(
+        "SELECT COUNT(*) FROM connected_accounts WHERE ",
+        filtered!()
+    );
     let binds = ReachBinds::of(reach);
     let rows: Vec<Row> = on!(read db, |c| sqlx::query_as(ROWS)
         .bind(binds.everything)
@@ -163,7 +166,10 @@ pub async fn list(
         .bind(&filter.status)
         .fetch_one(c)
         .await)?;
-    Ok((rows.into_iter().map(ConnectedAccount::from).collect(), total))
+    Ok((
+        rows.into_iter().map(ConnectedAccount::from).collect(),
+        total,
+    ))
 }
 
 /// The sealed credentials of a connected account, read when a call needs them and kept by nobody.
