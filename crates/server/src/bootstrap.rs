@@ -26,6 +26,17 @@ impl std::fmt::Debug for Bootstrap {
     }
 }
 
+/// How far a start's credentials have come to whoever started the program.
+#[derive(Debug)]
+pub(crate) enum Handover {
+    /// Made just now, or by a start that was cut short: they are to be handed over.
+    New(Bootstrap),
+    /// They were handed over by an earlier start.
+    Done(Bootstrap),
+    /// They were, and somebody took them away, or they are on another machine.
+    TakenAway,
+}
+
 /// A member of `bootstrap.json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Member {

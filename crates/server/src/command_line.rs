@@ -36,6 +36,9 @@ pub(crate) enum Command {
     CheckConfig(ServeFlags),
     /// Print the OpenAPI document of the API that this version serves
     Openapi,
+    /// Look at connectors, which turn REST APIs into tools
+    #[command(subcommand)]
+    Connector(ConnectorCommand),
 }
 
 const SERVE_EXAMPLES: &str = "\
@@ -46,6 +49,19 @@ Examples:
 
 A flag goes before its variable, that before the configuration file. The master key is 32 bytes, such
 as `openssl rand -base64 32` prints, in CLAVIGER_MASTER_KEY or in a file.";
+
+/// What can be done with connectors.
+#[derive(Subcommand, Debug)]
+pub(crate) enum ConnectorCommand {
+    /// Print the tools that a connector yields, and the operations that are none
+    Tools {
+        /// The connector's file; without it, the built-in one
+        file: Option<PathBuf>,
+        /// Print JSON, with descriptions and schemas
+        #[arg(long)]
+        json: bool,
+    },
+}
 
 /// The flags of commands that read a configuration.
 #[derive(Args, Debug)]

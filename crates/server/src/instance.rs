@@ -9,7 +9,7 @@ use claviger_store::sealing::MasterKey;
 use claviger_store::{Db, StoreError, instance, operator_keys, secrets};
 use claviger_verify::{Settings, Verifier};
 
-use crate::bootstrap::{Bootstrap, Member};
+use crate::bootstrap::{Bootstrap, Handover, Member};
 use crate::config::{Config, MasterKeySource};
 use crate::data_directory::DataDirectory;
 use crate::system::Outside;
@@ -25,8 +25,8 @@ pub(crate) struct Instance {
     pub(crate) core: Core,
     /// What secrets are sealed under.
     pub(crate) master: Arc<MasterKey>,
-    /// What was made by this start, or by one that was cut short before it was handed over.
-    pub(crate) to_hand_over: Option<Bootstrap>,
+    /// The credentials of the first start.
+    pub(crate) handover: Handover,
 }
 
 impl Instance {
@@ -36,6 +36,8 @@ impl Instance {
         outside: &Outside,
         directory: &mut DataDirectory,
     ) -> Result<Self> {
+        // What cannot be read is told before anything is opened.
+        let handed_over = Bootstrap::read(directory)?;
         let is_sqlite = config.database_url.is_none();
         let has_database = is_sqlite && directory.has(DATABASES[0]);
         let master = master_key::load(
@@ -52,7 +54,8 @@ impl Instance {
         let db = Db::open(&config.location())
             .await
             .map_err(|error| explain(error, config))?;
-        let opened = Self::set_up(db.clone(), master, config, outside, directory).await;
+        let opened =
+            Self::set_up(db.clone(), master, config, outside, directory, handed_over).await;
         if opened.is_err() {
             db.close().await;
         }
@@ -65,6 +68,7 @@ impl Instance {
         config: &Config,
         outside: &Outside,
         directory: &mut DataDirectory,
+        handed_over: Option<Bootstrap>,
     ) -> Result<Self> {
         let pepper = secrets::pepper(&db, &master, &*outside.random, outside.clock.now()).await;
         if !matches!(pepper, Err(StoreError::Unsealing(_))) {
@@ -88,14 +92,17 @@ impl Instance {
             remote_operator: config.operator_remote,
         };
         let master = Arc::new(master);
-        let to_hand_over = match left_by_an_earlier_start(&core, directory).await? {
-            Some(left) => Some(left),
-            None => make_first(&core, Arc::clone(&master), directory).await?,
+        let handover = if let Some(left) = left_by_an_earlier_start(&core, directory).await? {
+            Handover::New(left)
+        } else if let Some(made) = make_first(&core, Arc::clone(&master), directory).await? {
+            Handover::New(made)
+        } else {
+            handed_over.map_or(Handover::TakenAway, Handover::Done)
         };
         Ok(Self {
             core,
             master,
-            to_hand_over,
+            handover,
         })
     }
 }

@@ -7,6 +7,7 @@ pub mod assemble;
 mod bootstrap;
 mod command_line;
 pub mod config;
+mod connector_tools;
 mod data_directory;
 pub mod first_start;
 mod instance;

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-use crate::command_line::{Command, CommandLine, ServeFlags};
+use crate::command_line::{Command, CommandLine, ConnectorCommand, ServeFlags};
 use crate::config::{Config, DEFAULT_FILE};
 use crate::output::{complain, print};
 use crate::system::Outside;
-use crate::{log, serve};
+use crate::{connector_tools, log, serve};
 
 /// The exit code of a start that was refused.
 const REFUSED: u8 = 2;
@@ -46,6 +46,15 @@ fn carry_out(command: Command, outside: Outside) -> Result<()> {
         }
         Command::Openapi => {
             print(&format!("{:#}\n", claviger_api::document()));
+            Ok(())
+        }
+        Command::Connector(ConnectorCommand::Tools { file, json }) => {
+            let catalogue = connector_tools::catalogue(file.as_deref())?;
+            print(&if json {
+                format!("{:#}\n", connector_tools::as_json(&catalogue))
+            } else {
+                connector_tools::as_text(&catalogue)
+            });
             Ok(())
         }
         Command::CheckConfig(flags) => {

@@ -13,14 +13,14 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::assemble::{Parts, assemble};
-use crate::bootstrap::Bootstrap;
+use crate::bootstrap::Handover;
 use crate::config::Config;
 use crate::data_directory::DataDirectory;
 use crate::instance::Instance;
 use crate::jobs;
 use crate::output::print;
 use crate::system::Outside;
-use crate::welcome::{Occasion, welcome};
+use crate::welcome::welcome;
 
 /// How long calls in flight may take when the program stops: within the ten seconds that a service
 /// manager is promised, with time left to write what was counted.
@@ -65,7 +65,7 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
         GRACE,
     ));
     let jobs = jobs::start(&core, &stopped);
-    let announced = announce(config, instance.to_hand_over, &mut directory, &url);
+    let announced = announce(config, instance.handover, &mut directory, &url);
     if announced.is_ok() {
         stop.await;
         tracing::info!("stopping: calls in flight finish, no new ones are taken");
@@ -85,26 +85,16 @@ async fn wait(mut stopped: watch::Receiver<bool>) {
 /// Tells that the program is ready: in `bootstrap.json`, and to whoever watches.
 fn announce(
     config: &Config,
-    to_hand_over: Option<Bootstrap>,
+    mut handover: Handover,
     directory: &mut DataDirectory,
     url: &str,
 ) -> Result<()> {
-    let (occasion, bootstrap) = if let Some(mut new) = to_hand_over {
-        new.hand_over(directory, url)?;
-        (Occasion::FirstStart, Some(new))
-    } else {
-        let mut known = Bootstrap::read(directory)?;
-        if let Some(known) = &mut known {
-            known.move_to(directory, url)?;
-        }
-        (Occasion::LaterStart, known)
-    };
-    print(&welcome(
-        occasion,
-        url,
-        directory.path(),
-        bootstrap.as_ref(),
-    ));
+    match &mut handover {
+        Handover::New(bootstrap) => bootstrap.hand_over(directory, url)?,
+        Handover::Done(bootstrap) => bootstrap.move_to(directory, url)?,
+        Handover::TakenAway => {}
+    }
+    print(&welcome(&handover, url, directory.path()));
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }

@@ -2,37 +2,26 @@
 
 use std::path::Path;
 
-use crate::bootstrap::{Bootstrap, Member, OWNER_HEADER, VERIFIER_HEADER};
-
-/// Which start it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Occasion {
-    /// The first: everything was made just now.
-    FirstStart,
-    /// Another.
-    LaterStart,
-}
+use crate::bootstrap::{Bootstrap, Handover, Member, OWNER_HEADER, VERIFIER_HEADER};
 
 /// The welcome. Its lines can be pasted into bash as they are, in any folder; credentials come from
 /// files, so that none is printed or lands in a shell's history.
-pub(crate) fn welcome(
-    occasion: Occasion,
-    url: &str,
-    directory: &Path,
-    bootstrap: Option<&Bootstrap>,
-) -> String {
-    let file = |name: &str| quote(&format!("@{}", directory.join(name).display()));
-    let known = bootstrap.and_then(|known| {
-        let project = known.text(Member::ProjectId)?;
-        Some((project, known.text(Member::IntegratedAccountId)?))
-    });
-    let Some((project, connected)) = known else {
-        return format!("Claviger is ready: {url}\n");
-    };
-    if occasion == Occasion::LaterStart {
-        let folder = directory.display();
-        return format!("Claviger is ready: {url}\nCredentials: {folder}/bootstrap.json\n");
+pub(crate) fn welcome(handover: &Handover, url: &str, directory: &Path) -> String {
+    match handover {
+        Handover::New(bootstrap) => first_welcome(bootstrap, url, directory),
+        Handover::Done(_) => {
+            let folder = directory.display();
+            format!("Claviger is ready: {url}\nCredentials: {folder}/bootstrap.json\n")
+        }
+        Handover::TakenAway => format!("Claviger is ready: {url}\n"),
     }
+}
+
+fn first_welcome(bootstrap: &Bootstrap, url: &str, directory: &Path) -> String {
+    let file = |name: &str| quote(&format!("@{}", directory.join(name).display()));
+    let text = |member| bootstrap.text(member).unwrap_or_default();
+    let project = text(Member::ProjectId);
+    let connected = text(Member::IntegratedAccountId);
     let owner = file(OWNER_HEADER);
     let verifier = file(VERIFIER_HEADER);
     let folder = directory.display();
@@ -83,12 +72,7 @@ mod tests {
 
     #[test]
     fn without_bootstrap_json_only_the_place_is_told() {
-        let text = welcome(
-            Occasion::LaterStart,
-            "http://[::1]:1",
-            Path::new("/d"),
-            None,
-        );
+        let text = welcome(&Handover::TakenAway, "http://[::1]:1", Path::new("/d"));
         assert_eq!(text, "Claviger is ready: http://[::1]:1\n");
     }
 }

@@ -157,6 +157,15 @@ async fn make_private_file(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Closes what was opened before `error`: SQLite tidies up the files beside a database when it is
+/// closed, not when it is dropped.
+async fn close_after(error: impl Into<StoreError>, opened: &[&SqlitePool]) -> StoreError {
+    for pool in opened {
+        pool.close().await;
+    }
+    error.into()
+}
+
 /// Connections that read, at most; of each engine.
 const READERS: u32 = 8;
 
@@ -180,8 +189,13 @@ impl Db {
                 let usage_file = file("usage.db", SqliteSynchronous::Normal);
                 let one = || SqlitePoolOptions::new().max_connections(1);
                 let write = one().connect_with(keys.clone()).await?;
-                let usage = one().connect_with(usage_file).await?;
-                migrations::run_sqlite(&write, &usage).await?;
+                let usage = match one().connect_with(usage_file).await {
+                    Ok(usage) => usage,
+                    Err(error) => return Err(close_after(error, &[&write]).await),
+                };
+                if let Err(error) = migrations::run_sqlite(&write, &usage).await {
+                    return Err(close_after(error, &[&write, &usage]).await);
+                }
 
                 let path = folder
                     .join("usage.db")

@@ -1,5 +1,10 @@
 //! The built program, as whoever runs it meets it.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what fails here fails a test, in functions that tests share too"
+)]
+
 mod command_line;
 mod first_start;
 mod refusals;

@@ -23,7 +23,12 @@ fn refused(command: Command, folder: &Path) -> String {
     assert_eq!(output.status.code(), Some(2), "{sentence}");
     assert_eq!(output.stdout, b"");
     assert_eq!(sentence.lines().count(), 1, "{sentence}");
-    assert_eq!(contents(folder), before, "{sentence}");
+    let after = contents(folder);
+    assert_eq!(after.is_some(), before.is_some(), "{sentence}");
+    let (after, before) = (after.unwrap_or_default(), before.unwrap_or_default());
+    let changed = |name: &&String| after.get(*name) != before.get(*name);
+    let names: Vec<_> = after.keys().chain(before.keys()).filter(changed).collect();
+    assert!(names.is_empty(), "{names:?} changed: {sentence}");
     sentence
 }
 
@@ -103,6 +108,15 @@ fn a_database_that_is_none_is_refused() {
         "no database at all ".repeat(1_000),
     )
     .unwrap();
+    let sentence = refused(serve(CLAVIGER, folder.path(), &[]), folder.path());
+    assert!(sentence.contains("not a database"), "{sentence}");
+}
+
+#[test]
+fn counters_that_are_none_are_refused() {
+    let folder = used();
+    let garbage = "no database at all ".repeat(1_000);
+    fs::write(folder.path().join("usage.db"), garbage).unwrap();
     let sentence = refused(serve(CLAVIGER, folder.path(), &[]), folder.path());
     assert!(sentence.contains("not a database"), "{sentence}");
 }

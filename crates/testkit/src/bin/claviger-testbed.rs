@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::routing::post;
 use axum::{Json, Router};
@@ -28,9 +29,10 @@ fn main() -> ExitCode {
 
 async fn advance(
     State(clock): State<Arc<MockClock>>,
-    Json(body): Json<Value>,
+    body: Bytes,
 ) -> Result<Json<Value>, StatusCode> {
-    let seconds = body["advanceSeconds"]
+    let read: Value = serde_json::from_slice(&body).map_err(|_| StatusCode::BAD_REQUEST)?;
+    let seconds = read["advanceSeconds"]
         .as_i64()
         .ok_or(StatusCode::BAD_REQUEST)?;
     clock.advance(seconds);

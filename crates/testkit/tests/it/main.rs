@@ -1,5 +1,7 @@
 //! The test kit itself: what it promises to the tests that stand on it.
 
+mod testbed;
+
 use claviger_domain::role::Role;
 use claviger_testkit::{TestApp, on_both_engines};
 use serde_json::json;
