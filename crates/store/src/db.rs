@@ -115,7 +115,7 @@ impl std::fmt::Debug for Change {
         out.debug_struct("Change")
             .field("actor", &self.actor)
             .field("now", &self.now)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -24,7 +24,7 @@ impl Verifier {
         if !taken.rows.is_empty()
             && let Err(error) = usage::add(&self.db, &taken.rows).await
         {
-            self.meters.put_back(taken);
+            self.meters.put_back(&taken);
             return Err(error);
         }
         if taken.first_uses.is_empty() {

@@ -263,7 +263,7 @@ impl Meters {
     }
 
     /// Puts back what could not be written.
-    pub(crate) fn put_back(&self, taken: TakenOut) {
+    pub(crate) fn put_back(&self, taken: &TakenOut) {
         for minute in &taken.rows.minutes {
             if let Some(meter) = taken.keys.get(&minute.key) {
                 meter.lock().in_minute(minute.minute).add(minute.counts);
@@ -278,7 +278,7 @@ impl Meters {
         for meter in &taken.limits {
             self.note_unwritten_limit(meter);
         }
-        self.put_back_first_uses(&taken);
+        self.put_back_first_uses(taken);
     }
 
     /// Puts back first uses that could not be written.

@@ -52,8 +52,8 @@ impl Verifier {
         let verifier = Arc::clone(self);
         to_the_end(async move {
             let notes = Notes::default();
-            let noted = notes.clone();
-            let outcome = verifier.db.write(move |tx| change(tx, noted)).await;
+            let inside = notes.clone();
+            let outcome = verifier.db.write(move |tx| change(tx, inside)).await;
             verifier.tell(&notes);
             outcome
         })
