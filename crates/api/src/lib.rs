@@ -1,1 +1,14 @@
-//! Placeholder.
+//! The Auth API over HTTP: one file an endpoint, the wire types, the OpenAPI document.
+
+mod access_keys;
+mod accounts;
+mod api_keys;
+mod legacy;
+mod openapi;
+mod projects;
+mod root;
+mod router;
+mod wire;
+
+pub use openapi::document;
+pub use router::router;

@@ -1,6 +1,9 @@
 //! Roles, and the table of what each may do.
 
-#[expect(clippy::enum_glob_use, reason = "the table below reads as the contract's does")]
+#[expect(
+    clippy::enum_glob_use,
+    reason = "the table below reads as the contract's does"
+)]
 use crate::permission::Permission::{self, *};
 use crate::permission::PermissionSet;
 

@@ -1,11 +1,11 @@
 //! `Idempotency-Key`: a repeated request gets the first one's answer, its secrets masked.
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use claviger_store::idempotency::{self, Claim};
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -17,12 +17,32 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// The longest key that is taken.
 const LONGEST: usize = 255;
 
-/// A layer for routes that create or rotate; without the header it does nothing.
-pub async fn idempotent(State(core): State<Core>, request: Request, next: Next) -> Response {
+/// Which requests of a surface honour the header.
+#[derive(Clone, Debug)]
+pub struct Idempotent {
+    /// The shared parts of the program.
+    pub core: Core,
+    /// Templates of the routes whose POST creates or rotates.
+    pub routes: &'static [&'static str],
+}
+
+/// A layer that runs after [`identify`](crate::identify); without the header it does nothing.
+pub async fn idempotent(
+    State(idempotent): State<Idempotent>,
+    request: Request,
+    next: Next,
+) -> Response {
     let Some(key) = request.headers().get(KEY).cloned() else {
         return next.run(request).await;
     };
-    match run(core, &key, request, next).await {
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("", MatchedPath::as_str);
+    if request.method() != Method::POST || !idempotent.routes.contains(&route) {
+        return next.run(request).await;
+    }
+    match run(idempotent.core, &key, request, next).await {
         Ok(response) => response,
         Err(error) => error.into_response(),
     }

@@ -84,7 +84,14 @@ pub async fn identify(State(core): State<Core>, mut request: Request, next: Next
             .insert(Identity::delegated(delegated));
         return next.run(request).await;
     }
-    let presenter = match present(&core, &request).await {
+    let Some(credential) = Credential::of(request.headers()) else {
+        return next.run(request).await;
+    };
+    let arrival = Arrival {
+        has_origin: request.headers().contains_key(header::ORIGIN),
+        is_local: is_local(&request),
+    };
+    let presenter = match present(&core, &credential, arrival).await {
         Ok(presenter) => presenter,
         Err(error) => return error.into_response(),
     };
@@ -102,19 +109,26 @@ pub async fn identify(State(core): State<Core>, mut request: Request, next: Next
     response
 }
 
-async fn present(core: &Core, request: &Request) -> Result<Option<Presenter>, ApiError> {
-    let headers = request.headers();
-    let Some(credential) = Credential::of(headers) else {
-        return Ok(None);
-    };
+/// Where a request comes from, as far as it matters to credentials.
+#[derive(Clone, Copy)]
+struct Arrival {
+    has_origin: bool,
+    is_local: bool,
+}
+
+async fn present(
+    core: &Core,
+    credential: &Credential,
+    arrival: Arrival,
+) -> Result<Option<Presenter>, ApiError> {
     let Some(presenter) = core.verifier.presenter(credential.0.expose()).await? else {
         return Ok(None);
     };
-    if headers.contains_key(header::ORIGIN) && !presenter.rights().only_check_keys() {
+    if arrival.has_origin && !presenter.rights().only_check_keys() {
         let message = "This credential is not accepted from a web page, use a verifier key there";
         return Err(ApiError::new(ErrorCode::OriginNotAccepted, message));
     }
-    if matches!(presenter, Presenter::Operator(_)) && !core.remote_operator && !is_local(request) {
+    if matches!(presenter, Presenter::Operator(_)) && !core.remote_operator && !arrival.is_local {
         let message = "The operator key is accepted from this machine only";
         return Err(ApiError::new(ErrorCode::OperatorNotLocal, message));
     }

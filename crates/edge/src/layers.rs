@@ -60,8 +60,8 @@ async fn serve(core: &Core, mut routes: Router, mut request: Request) -> Respons
         Some(uri) => {
             *request.uri_mut() = uri;
             request.extensions_mut().insert(RequestId(id.clone()));
-            let routed = tower::Service::call(&mut routes, request).instrument(span.clone());
-            routed.await.unwrap_or_else(|never| match never {})
+            let answer = tower::Service::call(&mut routes, request).instrument(span.clone());
+            answer.await.unwrap_or_else(|never| match never {})
         }
     };
     span.record("status", response.status().as_u16());

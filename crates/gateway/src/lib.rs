@@ -1,1 +1,39 @@
-//! Placeholder.
+//! The gateway: what turns a REST API into tools for agents.
+//!
+//! A connector file and an OpenAPI document become a [`Catalogue`] of tools, compiled once. An
+//! [`Exposure`] is what one MCP server shows of it. [`mcp`] speaks the protocol; [`Tool`] turns
+//! arguments into an upstream request and [`envelope`] turns the answer into the one shape.
+
+mod admission;
+pub mod argument;
+mod call;
+mod canonical;
+pub mod catalogue;
+pub mod connector;
+mod credentials;
+pub mod cursor;
+pub mod envelope;
+pub mod exposure;
+pub mod failure;
+pub mod gateway;
+mod keys;
+pub mod limits;
+pub mod mcp;
+mod members;
+mod nearest;
+pub mod openapi;
+pub mod page;
+pub mod plain_text;
+pub mod request;
+pub mod routes;
+mod server_config;
+pub mod tool;
+mod upstream;
+
+pub use catalogue::{Catalogue, Catalogues};
+pub use connector::Connector;
+pub use exposure::Exposure;
+pub use failure::Failure;
+pub use gateway::{Gateway, Settings};
+pub use routes::router;
+pub use tool::Tool;

@@ -1,1 +1,23 @@
-//! Placeholder.
+//! The program: configuration, first start, wiring, jobs, the command line.
+//!
+//! What decides anything about keys or tools is elsewhere. `claviger` is [`run`] on this machine's
+//! clock; the test bed is the same on another one.
+
+pub mod assemble;
+mod bootstrap;
+mod command_line;
+pub mod config;
+mod data_directory;
+pub mod first_start;
+mod instance;
+mod jobs;
+mod log;
+mod master_key;
+mod output;
+mod run;
+mod serve;
+mod system;
+mod welcome;
+
+pub use run::run;
+pub use system::{Outside, SystemClock, SystemRandom};

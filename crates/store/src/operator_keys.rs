@@ -19,6 +19,16 @@ pub async fn find_by_digest(
     Ok(id.map(Id::from_trusted))
 }
 
+/// Whether there is an operator key of that id.
+pub async fn is_known(db: &Db, id: &Id<id::OperatorKey>) -> Result<bool, StoreError> {
+    const SQL: &str = "SELECT COUNT(*) FROM operator_keys WHERE id = $1";
+    let count: i64 = on!(read db, |c| sqlx::query_scalar(SQL)
+        .bind(id.as_str())
+        .fetch_one(c)
+        .await)?;
+    Ok(count > 0)
+}
+
 /// Stores an operator key.
 pub async fn create(
     tx: &mut Tx,

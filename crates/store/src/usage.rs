@@ -153,6 +153,14 @@ pub async fn allowance(db: &Db, lineage: &Id<id::ApiKey>) -> Result<Option<Allow
     }))
 }
 
+/// When a key was used last, as flushed.
+pub async fn last_use(db: &Db, key: &Id<id::ApiKey>) -> Result<Option<Timestamp>, StoreError> {
+    const SQL: &str = "SELECT last_used_at FROM key_activity WHERE key_id = $1";
+    let at: Option<i64> =
+        on!(read db, |c| sqlx::query_scalar(SQL).bind(key.as_str()).fetch_optional(c).await)?;
+    Ok(at.map(Timestamp::from_micros))
+}
+
 /// Checks of a key in all minutes.
 pub async fn totals(db: &Db, key: &Id<id::ApiKey>) -> Result<UsageCounts, StoreError> {
     const SQL: &str = "SELECT CAST(COALESCE(SUM(successful), 0) AS BIGINT), \

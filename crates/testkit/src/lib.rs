@@ -1,6 +1,19 @@
-//! What the tests of this workspace stand on: a PostgreSQL of their own, a world of either engine,
-//! a clock that they move and randomness that repeats. Never part of the program.
+//! What the tests of this workspace stand on: a whole program on a clock that they move, tenants to
+//! try it with, the bare rows of either engine, and a PostgreSQL of their own. Never part of the
+//! program.
 
+mod app;
+mod clock;
+mod database;
+mod http;
 pub mod postgres;
-pub mod still;
+mod random;
+mod tenant;
 pub mod world;
+
+pub use app::{PUBLIC_URL, TestApp, run};
+pub use clock::MockClock;
+pub use database::{Engine, TestDatabase};
+pub use http::{TestRequest, TestResponse};
+pub use random::SeededRandom;
+pub use tenant::Tenant;

@@ -21,12 +21,12 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tempfile::TempDir;
 
 use crate::postgres::{self, Database};
-use crate::still::{MockClock, SeededRandom};
+use crate::{MockClock, SeededRandom};
 
 /// Makes two tests of each function that takes a [`World`]: `name::on_sqlite` and
 /// `name::on_postgres`.
 #[macro_export]
-macro_rules! on_both_engines {
+macro_rules! in_both_worlds {
     ($($test:ident),+ $(,)?) => {$(
         mod $test {
             #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -41,6 +41,9 @@ macro_rules! on_both_engines {
         }
     )+};
 }
+
+/// 2026-01-15T12:00:00Z, in the middle of a day and of a month.
+const NOON: Timestamp = Timestamp::from_micros(1_768_478_400_000_000);
 
 /// A migrated and empty database, with a clock and randomness.
 #[derive(Debug)]
@@ -88,8 +91,8 @@ impl World {
         Self {
             db: Db::open(&location).await.expect("the database opens"),
             location,
-            clock: Arc::default(),
-            random: Arc::default(),
+            clock: Arc::new(MockClock::at(NOON)),
+            random: Arc::new(SeededRandom::new(0)),
             _place: place,
         }
     }

@@ -9,7 +9,7 @@ use claviger_domain::rights::Reach;
 use claviger_domain::time::Timestamp;
 use claviger_store::access_keys::{self, AccessKey};
 use claviger_store::api_keys::{self, ApiKey, Status};
-use claviger_store::{Base, Change, StoreError, accounts, projects};
+use claviger_store::{Base, Change, StoreError, accounts, projects, usage};
 use serde_json::{Value, json};
 
 use crate::Verifier;
@@ -107,37 +107,44 @@ impl Verifier {
         E: From<StoreError> + Send + 'static,
     {
         let verifier = Arc::clone(self);
-        self.change::<_, E, _>(move |tx, touched| {
-            Box::pin(async move {
-                let Some((mut key, digest)) = api_keys::lock(tx, &reach, &which).await? else {
-                    return Ok(None);
-                };
-                let root = key.account.root.clone();
-                touched.note(Touched::Key((root.clone(), digest)));
-                match edit(&mut key)? {
-                    Edit::Nothing => {}
-                    Edit::Save(kind, data) => {
-                        api_keys::save(tx, &change, &mut key, kind, data).await?;
-                    }
-                    Edit::Rekey(plain, data) => {
-                        let digest = verifier.digest(plain.expose());
-                        if !api_keys::rekey(tx, &key, &digest).await? {
-                            return Err(duplicate());
+        let edited = self
+            .change::<_, E, _>(move |tx, touched| {
+                Box::pin(async move {
+                    let Some((mut key, digest)) = api_keys::lock(tx, &reach, &which).await? else {
+                        return Ok(None);
+                    };
+                    let root = key.account.root.clone();
+                    touched.note(Touched::Key((root.clone(), digest)));
+                    match edit(&mut key)? {
+                        Edit::Nothing => {}
+                        Edit::Save(kind, data) => {
+                            api_keys::save(tx, &change, &mut key, kind, data).await?;
                         }
-                        if is_foreign(&plain) {
-                            accounts::note_foreign_keys(tx, &root).await?;
-                            touched.note(Touched::ForeignKeysOf(root.clone()));
+                        Edit::Rekey(plain, data) => {
+                            let digest = verifier.digest(plain.expose());
+                            if !api_keys::rekey(tx, &key, &digest).await? {
+                                return Err(duplicate());
+                            }
+                            if is_foreign(&plain) {
+                                accounts::note_foreign_keys(tx, &root).await?;
+                                touched.note(Touched::ForeignKeysOf(root.clone()));
+                            }
+                            touched.note(Touched::Key((root, digest)));
+                            let kind = EventKind::ApiKeyUpdated;
+                            api_keys::save(tx, &change, &mut key, kind, data).await?;
                         }
-                        touched.note(Touched::Key((root, digest)));
-                        let kind = EventKind::ApiKeyUpdated;
-                        api_keys::save(tx, &change, &mut key, kind, data).await?;
+                        Edit::Purge => api_keys::purge(tx, &change, &key).await?,
                     }
-                    Edit::Purge => api_keys::purge(tx, &change, &key).await?,
-                }
-                Ok(Some(key))
+                    Ok(Some(key))
+                })
             })
-        })
-        .await
+            .await?;
+        let Some(mut key) = edited else {
+            return Ok(None);
+        };
+        // The change is committed: not to know the last use must not look like a failure.
+        key.last_used_at = usage::last_use(&self.db, &key.id).await.unwrap_or_default();
+        Ok(Some(key))
     }
 
     /// Makes a successor of a key within the reach; the old one stops after `grace_seconds`.

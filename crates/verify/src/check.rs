@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use claviger_domain::decision::{Presented, RuleResult, Verdict};
+use claviger_domain::decision::{Presented, Verdict};
 use claviger_domain::key_string::{KeyPurpose, KeyShape};
 use claviger_domain::limit::{Level, Outcome};
 use claviger_domain::rights::Reach;
@@ -72,15 +72,14 @@ impl Verifier {
         &self,
         key: api_keys::ApiKey,
         presented: Presented<'_>,
-    ) -> Result<(Checked, [RuleResult; 6]), StoreError> {
+    ) -> Result<Checked, StoreError> {
         let known = Arc::new(self.known(key).await?);
-        let results = known.rules.results(&presented, self.clock.now());
         let question = Question {
             presented,
             cost: 1,
             counting: Counting::Looks,
         };
-        Ok((self.decide(known, &question), results))
+        Ok(self.decide(known, &question))
     }
 
     async fn find_presented(

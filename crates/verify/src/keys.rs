@@ -5,7 +5,7 @@ use std::sync::Arc;
 use claviger_domain::decision::KeyRules;
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::KeyDigest;
-use claviger_domain::limit::RateLimit;
+use claviger_domain::limit::{Level, RateLimit};
 use claviger_store::api_keys::ApiKey;
 use claviger_store::{StoreError, usage};
 
@@ -49,6 +49,15 @@ impl Verifier {
             meter,
             limit,
         })
+    }
+
+    /// How much of its quota a key has used, where it has one.
+    pub async fn quota_level(&self, key: &ApiKey) -> Result<Option<Level>, StoreError> {
+        if key.quota.is_none() {
+            return Ok(None);
+        }
+        let meter = self.limit_meter(&key.lineage, key.rate_limit).await?;
+        Ok(meter.look(None, key.quota, 0, self.clock.now()).quota)
     }
 
     /// The running limit of a lineage: the one that counts here, else as it was flushed last.

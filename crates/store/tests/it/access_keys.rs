@@ -9,13 +9,13 @@ use claviger_domain::rights::Reach;
 use claviger_domain::role::Role;
 use claviger_store::Page;
 use claviger_store::access_keys::{self, AccessKey, Filter, Selector};
-use claviger_testkit::on_both_engines;
+use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::{World, everything, only, whole};
 use serde_json::Value;
 
 use crate::{digest, store_access_key};
 
-on_both_engines![
+in_both_worlds![
     a_key_is_read_as_it_was_made_and_saved,
     a_key_of_the_account_is_out_of_a_project_s_reach,
     a_key_of_projects_is_reached_when_all_of_them_are,

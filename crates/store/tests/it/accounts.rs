@@ -4,12 +4,12 @@ use claviger_domain::rights::Reach;
 use claviger_domain::role::Role;
 use claviger_store::accounts::{self, Account, Deleted};
 use claviger_store::{Page, access_keys, api_keys, projects};
-use claviger_testkit::on_both_engines;
+use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::{World, everything, only, whole};
 
 use crate::{digest, found, made, store, store_access_key};
 
-on_both_engines![
+in_both_worlds![
     an_account_reaches_itself_and_its_children_and_nothing_else,
     a_project_reaches_its_account_alone_and_nothing_beside_it,
     lists_are_filtered_by_folded_name_and_paged,

@@ -5,12 +5,12 @@ use claviger_domain::time::Timestamp;
 use claviger_store::Page;
 use claviger_store::api_keys::{self, ApiKey, Filter, Selector, Status};
 use claviger_store::projects::Project;
-use claviger_testkit::on_both_engines;
+use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::{World, everything, only, whole};
 
 use crate::{changed, digest, made, store};
 
-on_both_engines![
+in_both_worlds![
     a_list_has_what_the_reach_has,
     each_filter_narrows_the_list,
     activity_is_judged_at_the_instant_of_the_question,
@@ -73,6 +73,7 @@ async fn a_list_has_what_the_reach_has(world: World) {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table, a row a filter")]
 async fn each_filter_narrows_the_list(world: World) {
     let mine = world.account("mine").await;
     let child = world.child(&mine, "child").await;

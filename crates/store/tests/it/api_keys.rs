@@ -9,12 +9,12 @@ use claviger_domain::rights::Reach;
 use claviger_domain::time::Timestamp;
 use claviger_store::api_keys::{self, ApiKey, Selector, Status};
 use claviger_store::{events, usage};
-use claviger_testkit::on_both_engines;
+use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::{World, everything, only, whole};
 
 use crate::{changed, digest, found, made, store};
 
-on_both_engines![
+in_both_worlds![
     a_key_is_read_as_it_was_made,
     a_change_is_read_as_it_was_saved,
     a_key_is_reached_by_its_project_its_account_and_its_root,

@@ -3,13 +3,13 @@
 use claviger_domain::event::{Actor, EventKind, NewEvent};
 use claviger_domain::id::{self, Id};
 use claviger_store::{Change, StoreError, accounts, api_keys, events};
-use claviger_testkit::on_both_engines;
+use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::World;
 use serde_json::json;
 
 use crate::{digest, found};
 
-on_both_engines![
+in_both_worlds![
     every_change_of_an_object_leaves_one_event,
     a_change_that_fails_leaves_neither_row_nor_event,
     a_change_that_panics_leaves_nothing_and_the_next_one_goes_on,

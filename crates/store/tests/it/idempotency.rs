@@ -1,11 +1,11 @@
 //! Idempotency keys.
 
 use claviger_store::idempotency::{self, Claim, REMEMBERED_SECONDS};
-use claviger_testkit::on_both_engines;
+use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::World;
 use futures::future::join_all;
 
-on_both_engines![
+in_both_worlds![
     a_repeated_request_gets_the_first_answer,
     a_request_that_is_let_go_of_can_be_tried_again,
     an_answer_is_forgotten_after_a_day,

@@ -4,6 +4,11 @@
     clippy::unwrap_used,
     reason = "a test ends where what it stands on is missing"
 )]
+#![expect(
+    clippy::assigning_clones,
+    clippy::cloned_ref_to_slice_refs,
+    reason = "what a test says counts for more than an allocation"
+)]
 
 mod access_keys;
 mod accounts;

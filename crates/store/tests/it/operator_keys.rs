@@ -3,12 +3,12 @@
 use claviger_domain::id::Id;
 use claviger_domain::key_string::PlainKey;
 use claviger_store::operator_keys;
-use claviger_testkit::on_both_engines;
+use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::World;
 
 use crate::digest;
 
-on_both_engines![an_operator_key_is_found_by_its_digest];
+in_both_worlds![an_operator_key_is_found_by_its_digest];
 
 async fn an_operator_key_is_found_by_its_digest(world: World) {
     let plain = PlainKey::new("operator_key");

@@ -4,12 +4,12 @@ use claviger_domain::key_string::Environment;
 use claviger_domain::rights::Reach;
 use claviger_store::projects::{self, Project};
 use claviger_store::{Page, api_keys};
-use claviger_testkit::on_both_engines;
+use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::{World, everything, only, whole};
 
 use crate::{digest, found, made, store};
 
-on_both_engines![
+in_both_worlds![
     a_project_is_reached_by_itself_its_account_and_its_root,
     pages_go_through_equal_instants,
     renaming_is_within_the_reach,
@@ -89,8 +89,8 @@ async fn pages_go_through_equal_instants(world: World) {
     };
     let all = list(&Page::first(9, 0)).await;
     let first = list(&Page::first(2, 0)).await;
-    let last = first.last().unwrap();
-    let rest = list(&Page::after(last.base.created_at, last.id.as_str(), 9)).await;
+    let end = first.last().unwrap();
+    let rest = list(&Page::after(end.base.created_at, end.id.as_str(), 9)).await;
     assert_eq!([first, rest].concat(), all);
     assert_eq!(list(&Page::first(2, 3)).await, all[3..]);
     assert!(list(&Page::first(2, 5)).await.is_empty());

@@ -7,7 +7,7 @@ use claviger_store::accounts::Deleted;
 use claviger_store::api_keys::{self, Selector};
 use claviger_store::usage::{Flush, UsageMinute};
 use claviger_store::{Location, StoreError, accounts, projects, usage};
-use claviger_testkit::on_both_engines;
+use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::{World, everything, whole};
 use futures::future::join_all;
 use serde_json::Value;
@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 use crate::{digest, found, made, store};
 
-on_both_engines![
+in_both_worlds![
     no_update_is_lost_under_the_lock,
     one_key_string_goes_to_one_of_many,
     one_of_many_gives_a_key_its_string,

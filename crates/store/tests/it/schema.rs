@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use claviger_store::{Db, StoreError};
-use claviger_testkit::on_both_engines;
+use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::World;
 
 use crate::{found, made};
 
-on_both_engines![
+in_both_worlds![
     a_database_is_opened_again_as_it_was,
     a_database_of_a_newer_program_is_refused,
     a_migration_that_was_changed_is_refused,

@@ -3,11 +3,11 @@
 use claviger_domain::key_string::KeyDigest;
 use claviger_store::sealing::MasterKey;
 use claviger_store::{StoreError, secrets};
-use claviger_testkit::on_both_engines;
+use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::World;
 use futures::future::join_all;
 
-on_both_engines![
+in_both_worlds![
     the_pepper_stays_the_same,
     two_nodes_that_start_at_once_have_one_pepper,
     another_master_key_is_refused,

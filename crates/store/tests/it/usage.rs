@@ -4,10 +4,10 @@ use claviger_domain::id::{self, Id};
 use claviger_domain::limit::{Allowance, GREATEST_LIMIT, Period, Quota, RateLimit};
 use claviger_domain::usage::UsageCounts;
 use claviger_store::usage::{self, Flush, UsageMinute};
-use claviger_testkit::on_both_engines;
+use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::World;
 
-on_both_engines![
+in_both_worlds![
     what_is_added_twice_is_counted_twice,
     a_flush_is_written_whole_or_not_at_all,
     nothing_is_a_flush_too,

@@ -7,14 +7,14 @@ use claviger_domain::permission::Permission;
 use claviger_domain::role::Role;
 use claviger_store::access_keys::{AccessKey, Selector};
 use claviger_store::{StoreError, operator_keys};
-use claviger_testkit::on_both_engines;
+use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::{World, everything};
 use claviger_verify::{CallerLimit, Presenter};
 use serde_json::Value;
 
 use crate::Gate;
 
-on_both_engines![
+in_both_worlds![
     an_access_key_is_known_from_the_moment_it_is_made_until_it_is_switched_off,
     a_rotated_access_key_stops_at_once_or_after_its_grace,
     an_access_key_goes_with_its_account,

@@ -5,14 +5,14 @@ use claviger_domain::event::EventKind;
 use claviger_domain::key_string::PlainKey;
 use claviger_store::api_keys::{self, Selector, Status};
 use claviger_store::{StoreError, events};
-use claviger_testkit::on_both_engines;
+use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::{World, everything, only, whole};
 use claviger_verify::{Creation, Edit, RotationRefused};
 use serde_json::Value;
 
 use crate::{Gate, edit};
 
-on_both_engines![
+in_both_worlds![
     a_key_that_was_unknown_is_known_once_it_is_made,
     each_change_is_told_to_the_cache,
     rotation_makes_a_clone_under_a_new_string,

@@ -6,14 +6,14 @@ use claviger_domain::limit::RateLimit;
 use claviger_domain::usage::UsageCounts;
 use claviger_store::api_keys::{self, ApiKey, Selector};
 use claviger_store::{events, usage};
-use claviger_testkit::on_both_engines;
+use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::{World, everything};
 use claviger_verify::Counting;
 use futures::future::join_all;
 
 use crate::{Gate, ask, start};
 
-on_both_engines![
+in_both_worlds![
     usage_is_what_was_answered,
     looks_and_unknown_keys_are_not_counted,
     a_flush_that_fails_keeps_what_was_counted,

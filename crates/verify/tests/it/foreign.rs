@@ -2,14 +2,14 @@
 
 use claviger_domain::decision::Verdict;
 use claviger_domain::key_string::PlainKey;
-use claviger_testkit::on_both_engines;
+use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::{World, everything, whole};
 use claviger_verify::{Counting, Creation, Edit};
 use serde_json::Value;
 
 use crate::{Gate, ask, edit, start};
 
-on_both_engines![
+in_both_worlds![
     a_key_of_our_shape_without_our_checksum_is_found,
     a_key_that_is_given_such_a_string_is_found,
 ];

@@ -3,14 +3,14 @@
 use claviger_domain::decision::Verdict;
 use claviger_domain::limit::{Period, Quota, RateLimit};
 use claviger_store::api_keys::Selector;
-use claviger_testkit::on_both_engines;
+use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::World;
 use claviger_verify::{Counting, Creation, Edit};
 use futures::future::join_all;
 
 use crate::{Gate, edit};
 
-on_both_engines![
+in_both_worlds![
     a_limit_is_not_overshot_by_many_at_once,
     a_limit_follows_the_key_through_rotation_and_grace,
     a_limit_is_not_reset_by_what_is_done_to_the_key,

@@ -4,6 +4,11 @@
     clippy::unwrap_used,
     reason = "a test ends where what it stands on is missing"
 )]
+#![expect(
+    clippy::assigning_clones,
+    clippy::cloned_ref_to_slice_refs,
+    reason = "what a test says counts for more than an allocation"
+)]
 
 mod callers;
 mod changes;
@@ -98,8 +103,8 @@ async fn start(world: &World) -> Arc<Verifier> {
     let settings = Settings {
         db: world.db.clone(),
         pepper: Pepper::new(&[7; 32]),
-        clock: Arc::<claviger_testkit::still::MockClock>::clone(&world.clock),
-        random: Arc::<claviger_testkit::still::SeededRandom>::clone(&world.random),
+        clock: Arc::<claviger_testkit::MockClock>::clone(&world.clock),
+        random: Arc::<claviger_testkit::SeededRandom>::clone(&world.random),
     };
     Verifier::start(settings).await.unwrap()
 }

@@ -11,7 +11,7 @@ use claviger_domain::key_string::PlainKey;
 use claviger_domain::rights::Reach;
 use claviger_store::StoreError;
 use claviger_store::api_keys::{ApiKey, Selector, Status};
-use claviger_testkit::on_both_engines;
+use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::World;
 use claviger_verify::{Counting, Creation, Edit, Verifier};
 use futures::future::join_all;
@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::{Gate, ask, edit};
 
-on_both_engines![
+in_both_worlds![
     no_check_that_starts_after_a_change_returned_sees_what_was_before,
     a_change_whose_caller_goes_away_is_told_all_the_same,
     no_key_outlives_its_project_by_being_made_beside_its_deletion,

@@ -1,0 +1,62 @@
+//! `POST /access-keys/{id}/rotate`.
+
+use axum::Json;
+use axum::extract::State;
+use claviger_edge::permission::AccessKeysWrite;
+use claviger_edge::{ApiError, Body, Caller, Core, ErrorCode, NoStore, PathParameter};
+use claviger_store::access_keys;
+use claviger_verify::RotationRefused;
+use http::StatusCode;
+
+use super::body::AccessKeyBody;
+use super::selector::{absent, selector_of};
+use crate::api_keys::rotate::RotationInput;
+
+/// Rotate an access key
+///
+/// Makes a successor with the same role and place, and answers it in full: the only time that it
+/// is shown. What the old one made, such as MCP servers, answers to the new one. The old one ends
+/// at once, or after the grace that you give.
+#[utoipa::path(post, path = "/access-keys/{id}/rotate", operation_id = "rotateAccessKey",
+    tag = "access_keys",
+    params(("id" = String, Path, description = "The access key's id (from listing access keys), \
+        its reference, or the key itself.", example = "ack_8dK2vQ0mZpR4xTbW")),
+    request_body = RotationInput,
+    responses(
+        (status = 201, description = "The new access key, in full.", body = AccessKeyBody),
+        (status = 404, description = "No such access key, or it is switched off or expired."),
+        (status = 409, description = "It was rotated already, and is in its grace.")))]
+pub(crate) async fn rotate_access_key(
+    State(core): State<Core>,
+    caller: Caller<AccessKeysWrite>,
+    PathParameter(id): PathParameter,
+    Body(input): Body<RotationInput>,
+) -> Result<(StatusCode, NoStore<Json<AccessKeyBody>>), ApiError> {
+    let grace = input.grace_seconds()?;
+    let which = selector_of(&core, &id);
+    let Some(found) = access_keys::find(&core.db, &caller.reach, &which).await? else {
+        return Err(absent(&core, &caller, &id).await);
+    };
+    // The successor is made by the caller, so it must not exceed it; a role never changes.
+    if !caller.rights.cover(&found.grant()) {
+        return Err(ApiError::forbidden());
+    }
+    let change = core.change(&caller.actor);
+    let now = change.now;
+    let reach = caller.reach.clone();
+    match core
+        .verifier
+        .rotate_access_key(change, reach, which, grace)
+        .await?
+    {
+        Ok(rotation) => {
+            let body = AccessKeyBody::of(&rotation.key, Some(&rotation.plain), now);
+            Ok((StatusCode::CREATED, NoStore(Json(body))))
+        }
+        Err(RotationRefused::Absent) => Err(absent(&core, &caller, &id).await),
+        Err(RotationRefused::InGrace) => {
+            let message = "The access key was rotated already, and is in its grace";
+            Err(ApiError::new(ErrorCode::KeyInGrace, message))
+        }
+    }
+}

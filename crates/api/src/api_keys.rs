@@ -1,0 +1,47 @@
+//! API keys: the keys that end users present.
+
+mod authenticate;
+mod create;
+mod explain;
+mod list;
+mod reactivate;
+mod revoke;
+pub(crate) mod rotate;
+mod selector;
+mod show;
+mod update;
+mod verify;
+
+use claviger_edge::Core;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(crate) use self::authenticate::{Presentation, authenticate_key};
+pub(crate) use self::selector::selector_of;
+
+pub(crate) fn routes() -> OpenApiRouter<Core> {
+    OpenApiRouter::new()
+        .routes(routes!(list::list_api_keys, create::create_api_key))
+        .routes(routes!(verify::verify_api_key))
+        .routes(routes!(verify::verify_api_keys))
+        .routes(routes!(authenticate::authenticate_by_query))
+        .route(
+            "/api-keys/auth",
+            axum::routing::post(authenticate::authenticate_nothing),
+        )
+        .routes(routes!(
+            authenticate::authenticate_api_key,
+            authenticate::authenticate_by_path
+        ))
+        .routes(routes!(
+            show::show_api_key,
+            update::update_api_key,
+            revoke::revoke_api_key
+        ))
+        .routes(routes!(reactivate::reactivate_api_key))
+        .routes(routes!(rotate::rotate_api_key))
+        .routes(routes!(
+            explain::explain_api_key,
+            explain::explain_api_key_by_query
+        ))
+}

@@ -1,0 +1,141 @@
+//! `POST /api-keys`.
+
+use axum::Json;
+use axum::extract::State;
+use claviger_domain::id::Id;
+use claviger_domain::key_string::{KeyPurpose, PlainKey, check_custom_key};
+use claviger_edge::permission::KeysWrite;
+use claviger_edge::{ApiError, Body, Caller, Core, ErrorCode, NoStore};
+use claviger_store::api_keys::{ApiKey, Status};
+use claviger_store::projects::Project;
+use claviger_store::{Base, Change, Page, projects};
+use claviger_verify::Creation;
+use http::StatusCode;
+use serde_json::json;
+
+use crate::wire::{ApiKeyBody, ApiKeyInput, api_key_body, name_of};
+
+/// Create an API key
+///
+/// Makes a key in a project and answers it in full: the only time that it is shown, so store it
+/// or hand it to your customer now. The project's id comes from listing projects; it is not needed
+/// when the caller has one project only. Send an `Idempotency-Key` header to be safe to repeat.
+#[utoipa::path(post, path = "/api-keys", operation_id = "createApiKey", tag = "api_keys",
+    request_body = ApiKeyInput,
+    responses(
+        (status = 201, description = "The key, in full.", body = ApiKeyBody),
+        (status = 400, description = "A member is malformed, or the project is not clear."),
+        (status = 404, description = "No such project."),
+        (status = 409, description = "Another key has that key string.")))]
+pub(crate) async fn create_api_key(
+    State(core): State<Core>,
+    caller: Caller<KeysWrite>,
+    Body(input): Body<ApiKeyInput>,
+) -> Result<(StatusCode, NoStore<Json<ApiKeyBody>>), ApiError> {
+    name_of(match &input.name {
+        claviger_edge::Patch::Set(name) => Some(name),
+        _ => None,
+    })?;
+    let project = project_for(&core, &caller, input.project_id.as_deref()).await?;
+    let change = core.change(&caller.actor);
+    let (mut key, plain) = draw(&core, &change, &project, input.key.as_deref())?;
+    input.apply(&mut key)?;
+    let data = json!({"name": key.name, "customAccountId": key.custom_account_id});
+    let made = core
+        .verifier
+        .create_api_key(change, key.clone(), &plain, data);
+    match made.await? {
+        Creation::Done => {}
+        Creation::Duplicate => return Err(duplicate()),
+        Creation::NoProject => return Err(crate::projects::absent()),
+    }
+    let body = api_key_body(&core, &key, Some(&plain)).await?;
+    Ok((StatusCode::CREATED, NoStore(Json(body))))
+}
+
+/// Another key of the family has that key string.
+pub(super) fn duplicate() -> ApiError {
+    ApiError::new(
+        ErrorCode::DuplicateKey,
+        "Another key of this account has that key string",
+    )
+}
+
+/// Checks a key string that the caller brought.
+pub(super) fn custom_key(text: &str) -> Result<PlainKey, ApiError> {
+    check_custom_key(text).map_err(|error| {
+        let mut refusal = ApiError::field("key", error.to_string());
+        refusal.code = ErrorCode::InvalidKey;
+        refusal
+    })?;
+    Ok(PlainKey::new(text))
+}
+
+/// The project that is named, or else the only one that the caller has.
+async fn project_for(
+    core: &Core,
+    caller: &Caller<KeysWrite>,
+    named: Option<&str>,
+) -> Result<Project, ApiError> {
+    if let Some(text) = named {
+        let id = Id::parse(text).ok_or_else(crate::projects::absent)?;
+        return projects::find(&core.db, &caller.reach, &id)
+            .await?
+            .ok_or_else(crate::projects::absent);
+    }
+    let account = caller.own_account()?;
+    let page = Page::first(2, 0);
+    let (mut found, total) =
+        projects::list(&core.db, &caller.reach, Some(&account.id), &page).await?;
+    if let (Some(only), 1) = (found.pop(), total) {
+        return Ok(only);
+    }
+    let message = format!("projectId is required: this credential reaches {total} projects");
+    Err(ApiError::new(ErrorCode::ProjectNeeded, message))
+}
+
+fn draw(
+    core: &Core,
+    change: &Change,
+    project: &Project,
+    custom: Option<&str>,
+) -> Result<(ApiKey, PlainKey), ApiError> {
+    let environment = project.environment();
+    let drawn = KeyPurpose::ApiKey(environment).draw(&*core.random);
+    let plain = match custom {
+        Some(text) => custom_key(text)?,
+        None => drawn.plain,
+    };
+    let id = Id::from_suffix(&drawn.public);
+    let key = ApiKey {
+        lineage: id.clone(),
+        id,
+        project_id: project.id.clone(),
+        account: project.account(),
+        environment,
+        name: String::new(),
+        is_custom: custom.is_some(),
+        metadata: "{}".to_owned(),
+        custom_account_id: None,
+        custom_user_id: None,
+        rate_limit: None,
+        quota: None,
+        expires_at: None,
+        client_ip: None,
+        client_user_agent: None,
+        allowed_domains: Vec::new(),
+        allowed_ips: Vec::new(),
+        scopes: Vec::new(),
+        status: Status::Active,
+        reason: None,
+        revoked_at: None,
+        revoked_by: None,
+        stops_at: None,
+        rotated_from: None,
+        rotated_to: None,
+        first_used_at: None,
+        last_used_at: None,
+        base: Base::made_by(change),
+    };
+    Ok((key, plain))
+}

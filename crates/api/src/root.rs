@@ -1,0 +1,61 @@
+//! What needs no credential: the name of the service, its health, its document.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use claviger_edge::{ApiError, Core};
+use http::header;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(crate) fn routes() -> OpenApiRouter<Core> {
+    OpenApiRouter::new()
+        .routes(routes!(describe_service))
+        .route("/healthz", axum::routing::get(alive))
+        .route("/readyz", axum::routing::get(ready))
+        .route("/openapi.json", axum::routing::get(document))
+}
+
+/// What answers here.
+#[derive(Debug, Serialize, ToSchema)]
+struct Service {
+    /// The name of the program.
+    #[schema(example = "claviger")]
+    name: &'static str,
+    /// A greeting.
+    message: &'static str,
+    /// The program's version.
+    #[schema(example = "0.1.0")]
+    version: &'static str,
+}
+
+/// Tell what this service is
+///
+/// Answers the name and version of the service. Use it to see that the service can be reached;
+/// it needs no ids and no credential.
+#[utoipa::path(get, path = "/", operation_id = "describeService", tag = "misc",
+    responses((status = 200, description = "The service is here.", body = Service)),
+    security(()))]
+async fn describe_service() -> Json<Service> {
+    Json(Service {
+        name: "claviger",
+        message: "Claviger carries your keys. The operations are described at /openapi.json",
+        version: env!("CARGO_PKG_VERSION"),
+    })
+}
+
+async fn alive() -> Json<serde_json::Value> {
+    Json(serde_json::json!({"status": "alive"}))
+}
+
+async fn ready(State(core): State<Core>) -> Result<Json<serde_json::Value>, ApiError> {
+    core.db.ping().await?;
+    Ok(Json(serde_json::json!({"status": "ready"})))
+}
+
+async fn document() -> Response {
+    let body = serde_json::to_string(crate::document()).expect("a document of text serializes");
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}

@@ -1,0 +1,43 @@
+//! The routes of The Auth API, group by group.
+
+use axum::{Router, middleware};
+use claviger_edge::{ApiError, Core, Idempotent, cross_origin, idempotent, identify};
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::{access_keys, accounts, api_keys, legacy, projects, root};
+
+/// Routes whose POST creates or rotates, and so honours an `Idempotency-Key`.
+const CREATING: &[&str] = &[
+    "/api-keys",
+    "/api-keys/{id}/rotate",
+    "/projects",
+    "/accounts",
+    "/access-keys",
+    "/access-keys/{id}/rotate",
+];
+
+/// All routes, with whoever calls found before any of them.
+pub fn router(core: &Core) -> Router {
+    let (router, _) = routes().split_for_parts();
+    let creating = Idempotent {
+        core: core.clone(),
+        routes: CREATING,
+    };
+    router
+        .fallback(async || ApiError::not_found())
+        .with_state(core.clone())
+        .layer(middleware::from_fn_with_state(creating, idempotent))
+        .layer(middleware::from_fn_with_state(core.clone(), identify))
+        .layer(cross_origin())
+}
+
+/// All routes with their part of the OpenAPI document.
+pub(crate) fn routes() -> OpenApiRouter<Core> {
+    OpenApiRouter::new()
+        .merge(root::routes())
+        .merge(api_keys::routes())
+        .merge(projects::routes())
+        .merge(accounts::routes())
+        .merge(access_keys::routes())
+        .merge(legacy::routes())
+}

@@ -1,0 +1,13 @@
+//! Wire types that several endpoints share.
+
+mod alias;
+mod api_key;
+mod api_key_input;
+mod base;
+mod text;
+
+pub(crate) use alias::choose;
+pub(crate) use api_key::{ApiKeyBody, EnvironmentName, PeriodName, StatusName, api_key_body};
+pub(crate) use api_key_input::ApiKeyInput;
+pub(crate) use base::BaseBody;
+pub(crate) use text::{DateText, name_of, short_text};

@@ -1,0 +1,291 @@
+//! An API key as answers show it.
+
+use claviger_domain::id::Id;
+use claviger_domain::key_string::{Environment, PlainKey};
+use claviger_domain::limit::{Level, Period};
+use claviger_domain::time::Timestamp;
+use claviger_edge::Core;
+use claviger_store::StoreError;
+use claviger_store::api_keys::{ApiKey, Status};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+/// An API key. The members up to `creationContext` are in the order in which they always were.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ApiKey)]
+pub(crate) struct ApiKeyBody {
+    /// The full key where it was just made; elsewhere a reference that shows its public part and
+    /// hides the rest. A reference names the key in paths and authenticates nowhere.
+    #[schema(example = "live_8dK2vQ0mZpR4xTbW*********")]
+    key: String,
+    /// The key's name.
+    #[schema(example = "Production key of Acme")]
+    name: String,
+    /// What was attached to the key: any JSON.
+    #[schema(value_type = Object)]
+    custom_meta_data: Box<RawValue>,
+    /// Your own id of the customer that the key is for.
+    custom_account_id: Option<String>,
+    /// Your own id of the user that the key is for.
+    custom_user_id: Option<String>,
+    /// The environment of the key's project.
+    env: EnvironmentName,
+    /// When the key was made.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// When the key was changed last; being used does not change it.
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+    /// Whether the key is switched on. An expired key stays active.
+    is_active: bool,
+    /// When the key ends.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+    /// How often the key may be used; null: without a limit.
+    rate_limit_configs: Option<RateLimitBody>,
+    /// What was told of the request for the key.
+    creation_context: CreationContext,
+    /// The key's id.
+    #[schema(example = "key_8dK2vQ0mZpR4xTbW")]
+    id: String,
+    /// Whether the key is switched on, in more words.
+    status: StatusName,
+    /// The key's project.
+    #[schema(example = "prj_4f8Q2mXc7ZrT1bVw9KpL")]
+    project_id: String,
+    /// The key's account.
+    #[schema(example = "acc_4f8Q2mXc7ZrT1bVw9KpL")]
+    account_id: String,
+    /// The same as `expiresAt`.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expiry: Option<Timestamp>,
+    /// Origins that the key is locked to; empty: none.
+    allowed_domains: Vec<String>,
+    /// Networks that the key is locked to; empty: none.
+    allowed_ips: Vec<String>,
+    /// Scopes that the key has.
+    scopes: Vec<String>,
+    /// How much the key may be used in a day or a month; null: without a quota.
+    quota: Option<QuotaBody>,
+    /// When the key was first used.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    first_used_at: Option<Timestamp>,
+    /// When the key was used last.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_used_at: Option<Timestamp>,
+    /// When the key was revoked.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    revoked_at: Option<Timestamp>,
+    /// Id of who revoked the key.
+    revoked_by: Option<String>,
+    /// Why the key was revoked.
+    reason: Option<String>,
+    /// The id of the key that this one succeeded.
+    rotated_from: Option<String>,
+    /// The id of the key that succeeded this one.
+    rotated_to: Option<String>,
+}
+
+/// How often a key may be used.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = RateLimit)]
+pub(crate) struct RateLimitBody {
+    /// Requests in a window.
+    #[schema(example = 100)]
+    rate_limit: u64,
+    /// Seconds in a window, which starts with its first request.
+    #[schema(example = 60)]
+    rate_limit_ttl: u32,
+}
+
+/// What was told of the request for a key.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CreationContext {
+    /// The address that the key was asked for from.
+    #[serde(rename = "clientIP")]
+    client_ip: Option<String>,
+    /// The program that the key was asked for with.
+    client_user_agent: Option<String>,
+}
+
+/// How much a key may be used in a day or a month, and how much it was.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Quota)]
+pub(crate) struct QuotaBody {
+    /// Requests in a period.
+    #[schema(example = 10_000)]
+    limit: u64,
+    /// The period, UTC.
+    period: PeriodName,
+    /// Requests in the running period.
+    used: u64,
+    /// When the running period ends.
+    #[schema(value_type = String, format = DateTime)]
+    resets_at: Timestamp,
+}
+
+/// Whether keys are for production.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = Environment)]
+pub(crate) enum EnvironmentName {
+    /// Keys that begin with `live_`.
+    Live,
+    /// Keys that begin with `test_`.
+    Test,
+}
+
+impl From<EnvironmentName> for Environment {
+    fn from(name: EnvironmentName) -> Self {
+        match name {
+            EnvironmentName::Live => Self::Live,
+            EnvironmentName::Test => Self::Test,
+        }
+    }
+}
+
+impl From<Environment> for EnvironmentName {
+    fn from(environment: Environment) -> Self {
+        match environment {
+            Environment::Live => Self::Live,
+            Environment::Test => Self::Test,
+        }
+    }
+}
+
+/// A period of a quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = Period)]
+pub(crate) enum PeriodName {
+    /// A day, UTC.
+    Day,
+    /// A calendar month, UTC.
+    Month,
+}
+
+impl From<PeriodName> for Period {
+    fn from(name: PeriodName) -> Self {
+        match name {
+            PeriodName::Day => Self::Day,
+            PeriodName::Month => Self::Month,
+        }
+    }
+}
+
+impl From<Period> for PeriodName {
+    fn from(period: Period) -> Self {
+        match period {
+            Period::Day => Self::Day,
+            Period::Month => Self::Month,
+        }
+    }
+}
+
+/// Whether a key is switched on; all but `active` answer like a revoked key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = KeyStatus)]
+pub(crate) enum StatusName {
+    /// It is.
+    Active,
+    /// It is revoked.
+    Inactive,
+    /// It is revoked for the time being.
+    Suspended,
+}
+
+impl From<StatusName> for Status {
+    fn from(name: StatusName) -> Self {
+        match name {
+            StatusName::Active => Self::Active,
+            StatusName::Inactive => Self::Inactive,
+            StatusName::Suspended => Self::Suspended,
+        }
+    }
+}
+
+impl From<Status> for StatusName {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Active => Self::Active,
+            Status::Inactive => Self::Inactive,
+            Status::Suspended => Self::Suspended,
+        }
+    }
+}
+
+/// Shows a key; with `plain`, which is known when the key was just made, in full.
+pub(crate) async fn api_key_body(
+    core: &Core,
+    key: &ApiKey,
+    plain: Option<&PlainKey>,
+) -> Result<ApiKeyBody, StoreError> {
+    let now = core.now();
+    let quota = core.verifier.quota_level(key).await?;
+    let activity = core.verifier.activity(&key.id);
+    let is_active = key.is_active_at(now);
+    let metadata = RawValue::from_string(key.metadata.clone()).map_err(|_| StoreError::Row {
+        table: "api_keys",
+        what: "metadata",
+    })?;
+    Ok(ApiKeyBody {
+        key: plain.map_or_else(|| key.reference(), |plain| plain.expose().to_owned()),
+        name: key.name.clone(),
+        custom_meta_data: metadata,
+        custom_account_id: key.custom_account_id.clone(),
+        custom_user_id: key.custom_user_id.clone(),
+        env: key.environment.into(),
+        created_at: key.base.created_at,
+        updated_at: key.base.updated_at,
+        is_active,
+        expires_at: key.expires_at,
+        rate_limit_configs: key.rate_limit.map(|limit| RateLimitBody {
+            rate_limit: limit.limit(),
+            rate_limit_ttl: limit.window_seconds(),
+        }),
+        creation_context: CreationContext {
+            client_ip: key.client_ip.clone(),
+            client_user_agent: key.client_user_agent.clone(),
+        },
+        id: key.id.to_string(),
+        status: match key.status {
+            // Its grace is over.
+            Status::Active if !is_active => StatusName::Inactive,
+            status => status.into(),
+        },
+        project_id: key.project_id.to_string(),
+        account_id: key.account.id.to_string(),
+        expiry: key.expires_at,
+        allowed_domains: key
+            .allowed_domains
+            .iter()
+            .map(|one| one.as_str().to_owned())
+            .collect(),
+        allowed_ips: key.allowed_ips.iter().map(ToString::to_string).collect(),
+        scopes: key.scopes.clone(),
+        quota: quota_body(key, quota),
+        first_used_at: key.first_used_at.or(activity.first_used_at),
+        last_used_at: key.last_used_at.max(activity.last_used_at),
+        revoked_at: key.revoked_at,
+        revoked_by: key.revoked_by.clone(),
+        reason: key.reason.clone(),
+        rotated_from: key.rotated_from.as_ref().map(Id::to_string),
+        rotated_to: key.rotated_to.as_ref().map(Id::to_string),
+    })
+}
+
+fn quota_body(key: &ApiKey, level: Option<Level>) -> Option<QuotaBody> {
+    let (quota, level) = (key.quota?, level?);
+    Some(QuotaBody {
+        limit: quota.limit,
+        period: quota.period.into(),
+        used: level.used,
+        resets_at: level.resets_at,
+    })
+}

@@ -1,0 +1,15 @@
+//! The Auth API through its router, without a socket, on a clock that the tests move.
+
+mod abuse;
+mod access_keys;
+mod accounts;
+mod aliases;
+mod checking;
+mod coverage;
+mod document;
+mod errors;
+mod idempotency;
+mod keys;
+mod operations;
+mod rotation;
+mod transport;

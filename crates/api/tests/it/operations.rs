@@ -1,0 +1,415 @@
+//! Every operation of the document, as the coverage tests call it.
+
+use claviger_testkit::{Tenant, TestApp, TestRequest};
+use serde_json::{Value, json};
+
+/// One operation: what it needs, what it answers, and how it is asked about a tenant's objects.
+pub(crate) struct Operation {
+    pub(crate) id: &'static str,
+    pub(crate) method: &'static str,
+    pub(crate) path: &'static str,
+    /// The row of the published table; none where no credential is needed.
+    pub(crate) permission: Option<&'static str>,
+    pub(crate) success: u16,
+    pub(crate) body: fn(&Objects) -> Value,
+    pub(crate) kind: Kind,
+}
+
+/// What a foreign tenant's objects come to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// There is nothing of a tenant in it.
+    Plain,
+    /// It answers a list, without them.
+    List,
+    /// It answers 404.
+    Object,
+    /// It answers 200 and says `NOT_FOUND`.
+    Verification,
+}
+
+/// Objects of one tenant, made anew for each call, so that no call meets what another left.
+pub(crate) struct Objects {
+    pub(crate) account: String,
+    pub(crate) project: String,
+    pub(crate) child: String,
+    pub(crate) key_id: String,
+    pub(crate) key: String,
+    pub(crate) access_key_id: String,
+}
+
+impl Objects {
+    pub(crate) async fn of(app: &TestApp, tenant: &Tenant) -> Self {
+        let project = tenant.project.id.to_string();
+        let key = app.api_key(tenant, json!({})).await;
+        let access_key = app
+            .request("POST", "/access-keys")
+            .key(tenant.owner())
+            .json(json!({"name": "target", "role": "viewer", "projectId": project}))
+            .send()
+            .await
+            .expect(201);
+        let child = app
+            .request("POST", "/accounts")
+            .key(tenant.owner())
+            .json(json!({"name": "child"}))
+            .send()
+            .await
+            .expect(201);
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        Self {
+            account: tenant.account.id.to_string(),
+            project,
+            child: text(&child["id"]),
+            key_id: text(&key["id"]),
+            key: text(&key["key"]),
+            access_key_id: text(&access_key["id"]),
+        }
+    }
+
+    /// Ids of the right kind that name nothing.
+    pub(crate) fn unknown() -> Self {
+        let id = |prefix| format!("{prefix}_zzzzzzzzzzzzzzzzzzzz");
+        Self {
+            account: id("acc"),
+            project: id("prj"),
+            child: id("acc"),
+            key_id: "key_zzzzzzzzzzzzzzzz".to_owned(),
+            key: format!("live_{}", "z".repeat(64)),
+            access_key_id: "ack_zzzzzzzzzzzzzzzz".to_owned(),
+        }
+    }
+}
+
+impl Operation {
+    /// The request about those objects, without a credential.
+    pub(crate) fn request(&self, app: &TestApp, objects: &Objects) -> TestRequest {
+        let path = self
+            .path
+            .replace("{account}", &objects.account)
+            .replace("{project}", &objects.project)
+            .replace("{child}", &objects.child)
+            .replace("{key_id}", &objects.key_id)
+            .replace("{key}", &objects.key)
+            .replace("{access_key}", &objects.access_key_id);
+        let request = app.request(self.method, &path);
+        match (self.body)(objects) {
+            Value::Null => request,
+            body => request.json(body),
+        }
+    }
+}
+
+const fn operation(
+    id: &'static str,
+    method: &'static str,
+    path: &'static str,
+    permission: &'static str,
+    success: u16,
+    kind: Kind,
+    body: fn(&Objects) -> Value,
+) -> Operation {
+    Operation {
+        id,
+        method,
+        path,
+        permission: Some(permission),
+        success,
+        body,
+        kind,
+    }
+}
+
+const NOTHING: fn(&Objects) -> Value = |_| Value::Null;
+
+/// All operations of the document; one that is not here fails a test that names it.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    Operation {
+        id: "describeService",
+        method: "GET",
+        path: "/",
+        permission: None,
+        success: 200,
+        body: NOTHING,
+        kind: Kind::Plain,
+    },
+    operation(
+        "listApiKeys",
+        "GET",
+        "/api-keys?projectId={project}",
+        "keys:read",
+        200,
+        Kind::List,
+        NOTHING,
+    ),
+    operation(
+        "createApiKey",
+        "POST",
+        "/api-keys",
+        "keys:write",
+        201,
+        Kind::Object,
+        |objects| json!({"name": "made", "projectId": objects.project}),
+    ),
+    operation(
+        "showApiKey",
+        "GET",
+        "/api-keys/{key_id}",
+        "keys:read",
+        200,
+        Kind::Object,
+        NOTHING,
+    ),
+    operation(
+        "updateApiKey",
+        "PATCH",
+        "/api-keys/{key_id}",
+        "keys:write",
+        200,
+        Kind::Object,
+        |_| json!({"name": "changed"}),
+    ),
+    operation(
+        "revokeApiKey",
+        "DELETE",
+        "/api-keys/{key_id}",
+        "keys:write",
+        200,
+        Kind::Object,
+        NOTHING,
+    ),
+    operation(
+        "reactivateApiKey",
+        "PATCH",
+        "/api-keys/{key_id}/reactivate",
+        "keys:write",
+        200,
+        Kind::Object,
+        NOTHING,
+    ),
+    operation(
+        "rotateApiKey",
+        "POST",
+        "/api-keys/{key_id}/rotate",
+        "keys:write",
+        201,
+        Kind::Object,
+        NOTHING,
+    ),
+    operation(
+        "explainApiKey",
+        "POST",
+        "/api-keys/{key_id}/auth",
+        "keys:read",
+        200,
+        Kind::Object,
+        NOTHING,
+    ),
+    operation(
+        "explainApiKeyByQuery",
+        "GET",
+        "/api-keys/{key_id}/auth",
+        "keys:read",
+        200,
+        Kind::Object,
+        NOTHING,
+    ),
+    operation(
+        "authenticateApiKey",
+        "POST",
+        "/api-keys/auth/{key}",
+        "keys:check",
+        200,
+        Kind::Object,
+        NOTHING,
+    ),
+    operation(
+        "authenticateApiKeyByPath",
+        "GET",
+        "/api-keys/auth/{key}",
+        "keys:check",
+        200,
+        Kind::Object,
+        NOTHING,
+    ),
+    operation(
+        "authenticateApiKeyByQuery",
+        "GET",
+        "/api-keys/auth?key={key}",
+        "keys:check",
+        200,
+        Kind::Object,
+        NOTHING,
+    ),
+    operation(
+        "verifyApiKey",
+        "POST",
+        "/api-keys/verify",
+        "keys:check",
+        200,
+        Kind::Verification,
+        |objects| json!({"key": objects.key}),
+    ),
+    operation(
+        "verifyApiKeys",
+        "POST",
+        "/api-keys/verify/batch",
+        "keys:check",
+        200,
+        Kind::Verification,
+        |objects| json!({"keys": [{"key": objects.key}]}),
+    ),
+    operation(
+        "authenticate",
+        "POST",
+        "/auth/authenticate",
+        "keys:check",
+        201,
+        Kind::Object,
+        |objects| json!({"credentials": {"api_key": objects.key}}),
+    ),
+    operation(
+        "listProjects",
+        "GET",
+        "/projects?accountId={account}",
+        "projects:read",
+        200,
+        Kind::List,
+        NOTHING,
+    ),
+    operation(
+        "createProject",
+        "POST",
+        "/projects",
+        "projects:write",
+        201,
+        Kind::Object,
+        |objects| json!({"name": "made", "accountId": objects.account}),
+    ),
+    operation(
+        "showProject",
+        "GET",
+        "/projects/{project}",
+        "projects:read",
+        200,
+        Kind::Object,
+        NOTHING,
+    ),
+    operation(
+        "updateProject",
+        "PATCH",
+        "/projects/{project}",
+        "projects:write",
+        200,
+        Kind::Object,
+        |_| json!({"name": "changed"}),
+    ),
+    operation(
+        "deleteProject",
+        "DELETE",
+        "/projects/{project}",
+        "projects:delete",
+        200,
+        Kind::Object,
+        NOTHING,
+    ),
+    operation(
+        "listAccounts",
+        "GET",
+        "/accounts",
+        "accounts:read",
+        200,
+        Kind::List,
+        NOTHING,
+    ),
+    operation(
+        "createAccount",
+        "POST",
+        "/accounts",
+        "accounts:create",
+        201,
+        Kind::Plain,
+        |_| json!({"name": "made"}),
+    ),
+    operation(
+        "showAccount",
+        "GET",
+        "/accounts/{account}",
+        "accounts:read",
+        200,
+        Kind::Object,
+        NOTHING,
+    ),
+    operation(
+        "updateAccount",
+        "PATCH",
+        "/accounts/{account}",
+        "accounts:write",
+        200,
+        Kind::Object,
+        |_| json!({"name": "changed"}),
+    ),
+    operation(
+        "deleteAccount",
+        "DELETE",
+        "/accounts/{child}",
+        "accounts:delete",
+        204,
+        Kind::Object,
+        NOTHING,
+    ),
+    operation(
+        "listAccessKeys",
+        "GET",
+        "/access-keys?accountId={account}",
+        "access-keys:read",
+        200,
+        Kind::List,
+        NOTHING,
+    ),
+    operation(
+        "createAccessKey",
+        "POST",
+        "/access-keys",
+        "access-keys:write",
+        201,
+        Kind::Object,
+        |objects| json!({"name": "made", "role": "viewer", "projectId": objects.project}),
+    ),
+    operation(
+        "updateAccessKey",
+        "PATCH",
+        "/access-keys/{access_key}",
+        "access-keys:write",
+        200,
+        Kind::Object,
+        |_| json!({"name": "changed"}),
+    ),
+    operation(
+        "deleteAccessKey",
+        "DELETE",
+        "/access-keys/{access_key}",
+        "access-keys:write",
+        200,
+        Kind::Object,
+        NOTHING,
+    ),
+    operation(
+        "reactivateAccessKey",
+        "PATCH",
+        "/access-keys/{access_key}/reactivate",
+        "access-keys:write",
+        200,
+        Kind::Object,
+        NOTHING,
+    ),
+    operation(
+        "rotateAccessKey",
+        "POST",
+        "/access-keys/{access_key}/rotate",
+        "access-keys:write",
+        201,
+        Kind::Object,
+        NOTHING,
+    ),
+];

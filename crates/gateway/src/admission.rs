@@ -1,0 +1,146 @@
+//! Who may use an MCP server: its token is known, it has not ended, its maker is live and holds at
+//! least what it held, and the second credential is there where one is asked for. All refusals are one.
+
+use std::sync::Arc;
+
+use claviger_domain::permission::Permission;
+use claviger_domain::rights::{Reach, Rights};
+use claviger_edge::{ApiError, Credential, ErrorCode, rate_limit_headers};
+use claviger_store::access_keys::{self, Selector};
+use claviger_store::connected_accounts::{self, ConnectedAccount};
+use claviger_store::mcp_servers::{self, Maker, McpServer};
+use claviger_store::operator_keys;
+use claviger_verify::{CallerLimit, Presenter};
+use http::HeaderMap;
+
+use crate::call::InNameOf;
+use crate::exposure::Exposure;
+use crate::gateway::Gateway;
+use crate::server_config::ServerConfig;
+
+/// What a token begins with.
+pub(crate) const TOKEN_PREFIX: &str = "clvmcp_";
+
+/// A server that takes the request, with what it shows and whose rights count.
+pub(crate) struct Admitted {
+    pub(crate) connected: ConnectedAccount,
+    pub(crate) exposure: Arc<Exposure>,
+    pub(crate) in_name_of: InNameOf,
+}
+
+/// The one refusal. It does not ask for a credential by `WWW-Authenticate`: clients take that for a
+/// sign that there is something to sign in to.
+pub(crate) fn refused() -> ApiError {
+    ApiError::new(ErrorCode::Unauthorized, "Unauthorized")
+}
+
+impl Gateway {
+    /// Admits a request to the server whose token it has.
+    pub(crate) async fn admit(
+        &self,
+        token: &str,
+        headers: &HeaderMap,
+    ) -> Result<Admitted, ApiError> {
+        let (server, connected) = self.find_live(token).await?;
+        let config = ServerConfig::of_row(&server.config)?;
+        let rights = if config.require_api_token_auth {
+            let second = self.second_credential(token, headers, &connected).await?;
+            server.maker_rights.intersection(&second)
+        } else {
+            server.maker_rights
+        };
+        let catalogue = self.catalogue_of(&connected)?;
+        let exposure = self
+            .exposures
+            .of(catalogue, &config.choices)
+            .map_err(|error| ApiError::new(ErrorCode::InvalidFilter, error.to_string()))?;
+        let in_name_of = InNameOf {
+            maker: server.maker.actor(),
+            server: Some(server.id),
+            rights,
+        };
+        Ok(Admitted {
+            connected,
+            exposure,
+            in_name_of,
+        })
+    }
+
+    /// The server of a token and what it is over, as long as it, that and its maker are live.
+    pub(crate) async fn find_live(
+        &self,
+        token: &str,
+    ) -> Result<(McpServer, ConnectedAccount), ApiError> {
+        if !token.starts_with(TOKEN_PREFIX) {
+            return Err(refused());
+        }
+        let digest = self.core.verifier.digest(token);
+        let server = mcp_servers::find_by_token(&self.core.db, &digest).await?;
+        let server = server.filter(|server| server.is_live_at(self.core.now()));
+        let server = server.ok_or_else(refused)?;
+        let id = &server.connected_account_id;
+        let connected = connected_accounts::find(&self.core.db, &everything(), id).await?;
+        let connected = connected.ok_or_else(refused)?;
+        let held = self.held_by(&server.maker).await?.ok_or_else(refused)?;
+        if !held.cover_all(&server.maker_rights) {
+            return Err(refused());
+        }
+        Ok((server, connected))
+    }
+
+    /// What the maker of a server holds now; `None` when it is not live.
+    async fn held_by(&self, maker: &Maker) -> Result<Option<Rights>, ApiError> {
+        match maker {
+            Maker::AccessKey(id) => {
+                let which = Selector::Id(id.clone());
+                let key = access_keys::find(&self.core.db, &everything(), &which).await?;
+                let key = key.filter(|key| key.is_live_at(self.core.now()));
+                Ok(key.map(|key| key.rights()))
+            }
+            Maker::Operator(id) => {
+                let is_known = operator_keys::is_known(&self.core.db, id).await?;
+                Ok(is_known.then(Rights::operator))
+            }
+        }
+    }
+
+    /// The rights of the access key that comes beside the token: of the same account, with `mcp:use`.
+    async fn second_credential(
+        &self,
+        token: &str,
+        headers: &HeaderMap,
+        connected: &ConnectedAccount,
+    ) -> Result<Rights, ApiError> {
+        let credential = Credential::of(headers).ok_or_else(refused)?;
+        if credential.0.expose() == token || headers.contains_key(http::header::ORIGIN) {
+            return Err(refused());
+        }
+        let presenter = self.core.verifier.presenter(credential.0.expose()).await?;
+        let Some(presenter @ Presenter::AccessKey(_)) = presenter else {
+            return Err(refused());
+        };
+        let rights = presenter.rights();
+        let may_use = rights
+            .reach(Permission::McpUse)
+            .is_some_and(|reach| connected.is_within(&reach));
+        if !may_use {
+            return Err(refused());
+        }
+        match self.core.verifier.take_call(&presenter) {
+            CallerLimit::Within => Ok(rights),
+            CallerLimit::Over(level) => {
+                let headers = rate_limit_headers(level, Some(self.core.now()));
+                let error = ApiError::new(ErrorCode::CallerRateLimited, "Too many requests");
+                Err(error.with_headers(headers))
+            }
+        }
+    }
+}
+
+/// A token is found by itself, and what it leads to is judged by the maker's rights.
+fn everything() -> Reach {
+    Reach {
+        everything: true,
+        ..Reach::default()
+    }
+}

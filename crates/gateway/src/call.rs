@@ -1,0 +1,215 @@
+//! The one call: arguments to a request, the request with its rights to the upstream, the answer to
+//! the envelope, and a line in the log. Every face of a tool goes through here.
+
+mod record;
+
+use std::sync::Arc;
+
+use claviger_domain::event::Actor;
+use claviger_domain::id::{self, Id};
+use claviger_domain::rights::Rights;
+use claviger_edge::{ApiError, Delegated};
+use claviger_store::connected_accounts::{self, ConnectedAccount};
+use claviger_verify::{CallerLimit, Presenter};
+use http::{HeaderMap, StatusCode};
+use serde_json::{Map, Value};
+
+use crate::catalogue::Catalogue;
+use crate::catalogue::profile::SchemaProfile;
+use crate::connector::file::PaginationEntry;
+use crate::credentials::stored_access_key;
+use crate::cursor::Binding;
+use crate::envelope;
+use crate::failure::Failure;
+use crate::gateway::Gateway;
+use crate::limits::Limits;
+use crate::mcp::{Client, ToolOutcome, ToolResult};
+use crate::page::{self, Window};
+use crate::tool::Tool;
+use crate::upstream::{self, UpstreamAnswer};
+
+use record::Record;
+
+/// A call of a tool and everything that it is made with.
+pub(crate) struct Call<'a> {
+    pub(crate) connected: &'a ConnectedAccount,
+    pub(crate) catalogue: &'a Catalogue,
+    pub(crate) tool: &'a Tool,
+    /// The name under which the caller knows the tool.
+    pub(crate) arguments: Map<String, Value>,
+    pub(crate) profile: SchemaProfile,
+    pub(crate) client: Option<Client>,
+    pub(crate) request_id: String,
+    pub(crate) in_name_of: InNameOf,
+}
+
+/// Who answers for a call, and what they all hold.
+#[derive(Debug, Clone)]
+pub(crate) struct InNameOf {
+    /// Who made the MCP server, or who calls the proxy.
+    pub(crate) maker: Actor,
+    /// The MCP server, where the call came through one.
+    pub(crate) server: Option<Id<id::McpServer>>,
+    /// What the maker and, where there is one, the second credential hold.
+    pub(crate) rights: Rights,
+}
+
+impl Gateway {
+    /// Carries out a call and logs it, whatever it comes to.
+    pub(crate) async fn call(&self, call: Call<'_>) -> ToolResult {
+        let mut record = Record::begin(self, &call);
+        let outcome = self.carry_out(call, &mut record).await;
+        let status = match &outcome {
+            Ok(_) => StatusCode::OK,
+            Err(failure) => failure.status,
+        };
+        record.end(status).await;
+        outcome.map_err(Box::new)
+    }
+
+    async fn carry_out(&self, call: Call<'_>, record: &mut Record) -> Result<ToolOutcome, Failure> {
+        let Call {
+            connected,
+            catalogue,
+            tool,
+            ..
+        } = call;
+        let arguments = tool.checked(call.arguments, call.profile)?;
+        let binding = Binding {
+            connected_account: connected.id.as_str(),
+            tool: (&tool.resource, &tool.method),
+            arguments: &arguments,
+        };
+        let window = if tool.is_list() {
+            let open = |cursor: &str| self.keys.cursors.open(binding, cursor);
+            Some(page::asked(&arguments, open)?)
+        } else {
+            None
+        };
+        let mut request = tool.request(&arguments)?;
+        if let Some(window) = window {
+            request
+                .query
+                .extend(page::parameters(&tool.pagination, window));
+        }
+        let delegated = self.delegate(connected, call.in_name_of).await?;
+        record.upstream_begins();
+        let answer = upstream::call_local(&self.auth_api, request, delegated).await?;
+        record.upstream_ends(answer.status);
+        let limits = Limits::read(catalogue.rate_limit(), &answer.headers, self.core.now());
+        if !answer.status.is_success() {
+            return Err(Failure::upstream(answer.status, &answer.body, limits));
+        }
+        let seal = |window: Window| self.keys.cursors.seal(binding, window);
+        let envelope = wrap(tool, &answer, window, seal);
+        Ok(ToolOutcome { envelope, limits })
+    }
+
+    /// The rights of a call: what the stored credential, the maker and the caller all hold. The gateway
+    /// lends nothing.
+    async fn delegate(
+        &self,
+        connected: &ConnectedAccount,
+        in_name_of: InNameOf,
+    ) -> Result<Delegated, Failure> {
+        let presenter = self.stored_presenter(connected).await?;
+        // An operator key is never a stored credential.
+        let Some(presenter @ Presenter::AccessKey(_)) = presenter else {
+            let message = "the credential of this connected account is not accepted any more";
+            return Err(Failure::unanswered(
+                StatusCode::UNAUTHORIZED,
+                "needs_reauth",
+                message,
+            ));
+        };
+        if let CallerLimit::Over(level) = self.core.verifier.take_call(&presenter) {
+            return Err(over_limit(
+                level.resets_at.micros_since(self.core.now()),
+                level.limit,
+            ));
+        }
+        Ok(Delegated {
+            maker: in_name_of.maker,
+            server: in_name_of.server,
+            rights: in_name_of.rights.intersection(&presenter.rights()),
+            account: connected.account.clone(),
+        })
+    }
+
+    /// Who the stored credential of a connected account is; `None` when that is not accepted.
+    async fn stored_presenter(
+        &self,
+        connected: &ConnectedAccount,
+    ) -> Result<Option<Presenter>, ApiError> {
+        let sealed = connected_accounts::sealed_credentials(&self.core.db, &connected.id).await?;
+        let Some(sealed) = sealed else {
+            return Ok(None);
+        };
+        let key = stored_access_key(&self.master, &connected.id, &sealed)?;
+        Ok(self.core.verifier.presenter(key.expose()).await?)
+    }
+}
+
+fn over_limit(micros_left: i64, limit: u64) -> Failure {
+    let seconds = u64::try_from(micros_left).unwrap_or(0).div_ceil(1_000_000);
+    let mut failure = Failure::unanswered(
+        StatusCode::TOO_MANY_REQUESTS,
+        "caller_rate_limited",
+        "the credential of this connected account is over its own limit",
+    );
+    failure.limits = Limits {
+        limit: Some(limit),
+        remaining: Some(0),
+        reset_s: Some(seconds),
+        retry_after_s: Some(seconds),
+    };
+    failure
+}
+
+/// The envelope of a success.
+fn wrap(
+    tool: &Tool,
+    answer: &UpstreamAnswer,
+    window: Option<Window>,
+    seal: impl Fn(Window) -> String,
+) -> Map<String, Value> {
+    let body = match serde_json::from_slice(&answer.body) {
+        Ok(body) => Some(body),
+        Err(_) if answer.body.is_empty() => None,
+        // What is no JSON is passed on as the text that it is.
+        Err(_) => Some(Value::String(
+            String::from_utf8_lossy(&answer.body).into_owned(),
+        )),
+    };
+    match (body, window) {
+        (Some(Value::Array(items)), Some(window)) => {
+            let total = total(&tool.pagination, &answer.headers);
+            envelope::list(page::page(&tool.pagination, window, items, total), seal)
+        }
+        (body, _) => envelope::single(body),
+    }
+}
+
+fn total(pagination: &PaginationEntry, headers: &HeaderMap) -> Option<u64> {
+    let PaginationEntry::Offset {
+        total_header: Some(name),
+        ..
+    } = pagination
+    else {
+        return None;
+    };
+    headers.get(name)?.to_str().ok()?.parse().ok()
+}
+
+/// A refusal by this program's own parts, as a failure of the call.
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        Self::refused(error.code.status(), error.code.as_str(), error.message)
+    }
+}
+
+/// Shared by all tasks that serve requests.
+const _: fn() = || {
+    fn is_shared<T: Send + Sync>() {}
+    is_shared::<Arc<Gateway>>();
+};

@@ -1,0 +1,105 @@
+//! The log line of a call. It is begun before anything can fail, and written also when the client goes
+//! away and the call with it.
+
+use claviger_domain::id::{self, Id};
+use claviger_domain::time::Timestamp;
+use claviger_edge::Core;
+use claviger_store::call_log;
+use http::StatusCode;
+use serde_json::json;
+
+use super::Call;
+use crate::gateway::Gateway;
+
+/// Nobody waits for the answer any more. No standard names this status; logs of web servers do.
+const CLIENT_GONE: i64 = 499;
+
+/// A log line that is being made.
+pub(super) struct Record {
+    core: Core,
+    line: Option<Box<call_log::Call>>,
+    upstream_began: Option<Timestamp>,
+}
+
+impl Record {
+    pub(super) fn begin(gateway: &Gateway, call: &Call<'_>) -> Self {
+        let core = gateway.core.clone();
+        // Names that the tool does not have may be anything, also a secret in the wrong place.
+        let known = &call.tool.schemas.input["properties"];
+        let names: Vec<&String> = call
+            .arguments
+            .keys()
+            .filter(|name| known.get(name.as_str()).is_some())
+            .collect();
+        let client = call.client.clone();
+        let line = call_log::Call {
+            id: Id::<id::Call>::draw(&*core.random),
+            at: core.now(),
+            account_id: call.connected.account.id.clone(),
+            root_account_id: call.connected.account.root.clone(),
+            project_id: call.connected.project.as_ref().map(ToString::to_string),
+            log_type: "mcp".to_owned(),
+            connected_account_id: call.connected.id.clone(),
+            mcp_server_id: call.in_name_of.server.as_ref().map(ToString::to_string),
+            tool_name: call.tool.name.clone(),
+            resource: call.tool.resource.clone(),
+            method: call.tool.method.clone(),
+            client_version: client.as_ref().and_then(|client| client.version.clone()),
+            client_name: client.map(|client| client.name),
+            status: CLIENT_GONE,
+            upstream_status: None,
+            duration_us: 0,
+            upstream_duration_us: None,
+            request_id: call.request_id.clone(),
+            argument_names: json!(names).to_string(),
+            arguments_digest: gateway.keys.arguments.digest(&call.arguments).to_vec(),
+        };
+        Self {
+            core,
+            line: Some(Box::new(line)),
+            upstream_began: None,
+        }
+    }
+
+    pub(super) fn upstream_begins(&mut self) {
+        self.upstream_began = Some(self.core.now());
+    }
+
+    pub(super) fn upstream_ends(&mut self, status: StatusCode) {
+        let now = self.core.now();
+        if let Some(line) = &mut self.line {
+            line.upstream_status = Some(i64::from(status.as_u16()));
+            line.upstream_duration_us = self.upstream_began.map(|began| now.micros_since(began));
+        }
+    }
+
+    /// Writes the line. That it could not be written is told in the program's log and fails no call.
+    pub(super) async fn end(mut self, status: StatusCode) {
+        if let Some(line) = &mut self.line {
+            line.status = i64::from(status.as_u16());
+        }
+        if let Some(line) = self.taken() {
+            write(self.core.clone(), line).await;
+        }
+    }
+
+    fn taken(&mut self) -> Option<Box<call_log::Call>> {
+        let mut line = self.line.take()?;
+        line.duration_us = self.core.now().micros_since(line.at);
+        Some(line)
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        if let (Some(line), Ok(runtime)) = (self.taken(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(write(self.core.clone(), line));
+        }
+    }
+}
+
+async fn write(core: Core, line: Box<call_log::Call>) {
+    if let Err(error) = call_log::append(&core.db, &line).await {
+        tracing::error!(call = line.id.as_str(), %error, "a call could not be logged");
+    }
+}

@@ -1,0 +1,172 @@
+//! What one server shows of a catalogue: the tools that its filter leaves, under the names and schemas
+//! it asked for, and the bytes of `tools/list`, made once for each era.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use bytes::Bytes;
+use claviger_domain::time::Timestamp;
+use serde_json::{Value, json};
+
+use crate::catalogue::Catalogue;
+use crate::catalogue::filter::{Filter, FilterError};
+use crate::catalogue::profile::SchemaProfile;
+use crate::nearest::nearest;
+use crate::tool::Tool;
+
+/// How tools are named.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum NameStyle {
+    /// With verb and prefix: `list_all_the_auth_api_projects`.
+    #[default]
+    Full,
+    /// Resource and method only: `projects_list`.
+    Short,
+}
+
+/// What a server shows and how.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Choices {
+    /// Which tools.
+    pub filter: Filter,
+    /// Under which names.
+    pub name_style: NameStyle,
+    /// With which schemas.
+    pub profile: SchemaProfile,
+}
+
+/// The tools of one server.
+#[derive(Debug)]
+pub struct Exposure {
+    catalogue: Arc<Catalogue>,
+    choices: Choices,
+    tools: Vec<Arc<Tool>>,
+    by_name: HashMap<String, usize>,
+    pub(crate) earlier_list: OnceLock<Bytes>,
+    pub(crate) current_list: OnceLock<Bytes>,
+}
+
+impl Exposure {
+    /// Chooses from a catalogue.
+    pub fn new(catalogue: Arc<Catalogue>, choices: Choices) -> Result<Self, FilterError> {
+        let tools = choices.filter.select(catalogue.tools())?;
+        let by_name = tools
+            .iter()
+            .enumerate()
+            .map(|(index, tool)| (name(tool, choices.name_style).to_owned(), index))
+            .collect();
+        Ok(Self {
+            catalogue,
+            choices,
+            tools,
+            by_name,
+            earlier_list: OnceLock::new(),
+            current_list: OnceLock::new(),
+        })
+    }
+
+    /// The catalogue chosen from.
+    pub fn catalogue(&self) -> &Arc<Catalogue> {
+        &self.catalogue
+    }
+
+    /// The tools, in their order.
+    pub fn tools(&self) -> &[Arc<Tool>] {
+        &self.tools
+    }
+
+    /// The profile of the schemas.
+    pub fn profile(&self) -> SchemaProfile {
+        self.choices.profile
+    }
+
+    /// The tool of that name.
+    pub fn tool(&self, name: &str) -> Option<&Arc<Tool>> {
+        self.by_name.get(name).map(|index| &self.tools[*index])
+    }
+
+    /// The exposed name most like one that is not exposed.
+    pub fn nearest(&self, wanted: &str) -> Option<&str> {
+        nearest(
+            wanted,
+            self.tools
+                .iter()
+                .map(|tool| name(tool, self.choices.name_style)),
+        )
+    }
+
+    /// The tools as the protocol lists them.
+    pub fn listed(&self) -> Vec<Value> {
+        self.tools.iter().map(|tool| self.entry(tool)).collect()
+    }
+
+    fn entry(&self, tool: &Tool) -> Value {
+        let description = if tool.deprecated {
+            format!("Deprecated. {}", tool.description)
+        } else {
+            tool.description.clone()
+        };
+        json!({
+            "name": name(tool, self.choices.name_style),
+            "title": tool.annotations.title,
+            "description": description,
+            "inputSchema": self.choices.profile.shape(&tool.schemas.input),
+            "annotations": tool.annotations,
+        })
+    }
+
+    /// What a client tells its model at the start: what the API is, where ids come from, what time it is.
+    pub fn instructions(&self, now: Timestamp) -> String {
+        let label = self.catalogue.label();
+        let about = self
+            .catalogue
+            .about()
+            .map(|about| format!(" {about}"))
+            .unwrap_or_default();
+        format!(
+            "Tools for {label}.{about}\n\nIds come from the tools that list and from what the tools that create \
+             answer; never make one up. A list answers {} items unless `limit` says otherwise; pass `next_cursor` \
+             back as received for more. An answer is in `result`. A failed call says in `message` what to change, \
+             and in `retry_after_s` how long to wait. The server's time at the start of this conversation: \
+             {now}.",
+            crate::page::DEFAULT_LIMIT
+        )
+    }
+}
+
+fn name(tool: &Tool, style: NameStyle) -> &str {
+    match style {
+        NameStyle::Full => &tool.name,
+        NameStyle::Short => &tool.short_name,
+    }
+}
+
+/// How many exposures are kept; past it all are forgotten, since choosing again is cheap.
+const KEPT: usize = 1_024;
+
+/// Exposures by catalogue version and choices, each made once however many servers share it.
+#[derive(Debug, Default)]
+pub struct Exposures {
+    known: Mutex<HashMap<(String, Choices), Arc<Exposure>>>,
+}
+
+impl Exposures {
+    /// The exposure of these choices, made now if they are new.
+    pub fn of(
+        &self,
+        catalogue: &Arc<Catalogue>,
+        choices: &Choices,
+    ) -> Result<Arc<Exposure>, FilterError> {
+        let key = (catalogue.version().to_owned(), choices.clone());
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(exposure) = known.get(&key) {
+            return Ok(Arc::clone(exposure));
+        }
+        let exposure = Arc::new(Exposure::new(Arc::clone(catalogue), choices.clone())?);
+        if known.len() >= KEPT {
+            known.clear();
+        }
+        known.insert(key, Arc::clone(&exposure));
+        Ok(exposure)
+    }
+}

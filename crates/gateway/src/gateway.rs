@@ -1,0 +1,101 @@
+//! The gateway of a running program: its catalogues, its upstream, its keys.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Router;
+use claviger_edge::{ApiError, Core, ErrorCode};
+use claviger_store::connected_accounts::ConnectedAccount;
+use claviger_store::sealing::{MasterKey, Purpose};
+
+use crate::catalogue::Catalogue;
+use crate::connector::{Connector, Faults};
+use crate::exposure::Exposures;
+use crate::keys::Keys;
+use crate::mcp::hosts::Hosts;
+use crate::openapi::{Document, DocumentError};
+
+/// The file of the built-in connector.
+pub const BUILT_IN: &str = include_str!("../../../connectors/theauthapi.yaml");
+
+/// What the gateway is made of.
+pub struct Settings {
+    /// The database, the verifier, the time, randomness.
+    pub core: Core,
+    /// What credentials are sealed under.
+    pub master: Arc<MasterKey>,
+    /// The Auth API with its layers, and nothing else: what `base_url: local` reaches.
+    pub auth_api: Router,
+    /// The OpenAPI document that The Auth API serves.
+    pub document: Vec<u8>,
+    /// The names under which this server is reached.
+    pub hosts: Hosts,
+    /// What the URLs of MCP servers begin with, without a slash at the end.
+    pub public_url: String,
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("[settings]")
+    }
+}
+
+/// Why there is no gateway.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The served document cannot be read.
+    #[error("the OpenAPI document of this instance cannot be read")]
+    Document(#[from] DocumentError),
+    /// The built-in connector does not fit the served document.
+    #[error("the built-in connector does not fit the OpenAPI document of this instance")]
+    Connector(#[from] Faults),
+}
+
+/// Connectors, tools and the one way to call them.
+#[derive(Debug)]
+pub struct Gateway {
+    pub(crate) core: Core,
+    pub(crate) master: Arc<MasterKey>,
+    pub(crate) auth_api: Router,
+    pub(crate) hosts: Hosts,
+    pub(crate) public_url: String,
+    pub(crate) keys: Keys,
+    pub(crate) exposures: Exposures,
+    catalogues: HashMap<String, Arc<Catalogue>>,
+}
+
+impl Gateway {
+    /// Compiles the built-in connector and takes up the rest.
+    pub fn start(settings: Settings) -> Result<Arc<Self>, StartError> {
+        let catalogue = built_in(&settings.document)?;
+        let keys = Keys::derive(&settings.master.derive(Purpose::Gateway));
+        let catalogues = HashMap::from([(catalogue.slug().to_owned(), Arc::new(catalogue))]);
+        Ok(Arc::new(Self {
+            core: settings.core,
+            master: settings.master,
+            auth_api: settings.auth_api,
+            hosts: settings.hosts,
+            public_url: settings.public_url,
+            keys,
+            exposures: Exposures::default(),
+            catalogues,
+        }))
+    }
+
+    /// The tools of a connected account.
+    pub(crate) fn catalogue_of(
+        &self,
+        connected: &ConnectedAccount,
+    ) -> Result<&Arc<Catalogue>, ApiError> {
+        self.catalogues.get(&connected.integration).ok_or_else(|| {
+            let message = "The connector of this connected account is not there";
+            ApiError::new(ErrorCode::NotConfigured, message)
+        })
+    }
+}
+
+/// The tools of the built-in connector over a served document.
+pub fn built_in(document: &[u8]) -> Result<Catalogue, StartError> {
+    let document = Document::parse(document)?;
+    Ok(Catalogue::compile(&Connector::parse(BUILT_IN)?, &document)?)
+}

@@ -1,0 +1,187 @@
+//! `tools/list` and `tools/call`, as far as both eras share them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, StatusCode};
+use serde_json::{Map, Value, json};
+
+use super::era::{self, CLIENT_META};
+use super::json_rpc::{INVALID_PARAMS, RpcError};
+use crate::exposure::Exposure;
+use crate::failure::Failure;
+use crate::limits::Limits;
+use crate::plain_text;
+use crate::tool::Tool;
+
+/// A call that a client made of an exposed tool; its arguments are not yet checked.
+#[derive(Debug, Clone)]
+pub struct ToolCall {
+    /// The tool.
+    pub tool: Arc<Tool>,
+    /// What it was called with.
+    pub arguments: Map<String, Value>,
+    /// Who calls, where the request says.
+    pub client: Option<Client>,
+}
+
+/// The program that calls, in its own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Client {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: Option<String>,
+}
+
+/// What a call came to: the envelope and what the upstream told of its limits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolOutcome {
+    /// The envelope.
+    pub envelope: Map<String, Value>,
+    /// What the upstream told of its rate limit.
+    pub limits: Limits,
+}
+
+/// What a call came to, or why it came to nothing.
+pub type ToolResult = Result<ToolOutcome, Box<Failure>>;
+
+/// The result of a `tools/call`, and the headers that go with it.
+pub(super) struct Called {
+    pub(super) result: Map<String, Value>,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// The parameters of a `tools/call`: which tool, or what to tell a model that asked for none we expose.
+pub(super) fn asked(
+    exposure: &Exposure,
+    params: Option<&Value>,
+) -> Result<Result<ToolCall, Called>, RpcError> {
+    let invalid = |message: &str| RpcError::new(INVALID_PARAMS, message);
+    let params = params
+        .and_then(Value::as_object)
+        .ok_or_else(|| invalid("`params` must be an object"))?;
+    let name = params
+        .get("name")
+        .and_then(Value::as_str)
+        .ok_or_else(|| invalid("`name` must be a text"))?;
+    let arguments = match params.get("arguments") {
+        None | Some(Value::Null) => Map::new(),
+        Some(Value::Object(arguments)) => arguments.clone(),
+        Some(_) => return Err(invalid("`arguments` must be an object")),
+    };
+    let Some(tool) = exposure.tool(name) else {
+        return Ok(Err(answered(Err(Box::new(unknown_tool(exposure, name))))));
+    };
+    Ok(Ok(ToolCall {
+        tool: Arc::clone(tool),
+        arguments,
+        client: client(params),
+    }))
+}
+
+fn client(params: &Map<String, Value>) -> Option<Client> {
+    let info = params.get("_meta")?.get(CLIENT_META)?;
+    let text = |member: &str| {
+        let text = plain_text::clean(info.get(member)?.as_str()?.trim());
+        let text: String = text.chars().take(100).collect();
+        (!text.is_empty()).then_some(text)
+    };
+    Some(Client {
+        name: text("name")?,
+        version: text("version"),
+    })
+}
+
+/// Clients read a protocol error, models read a result: so a wrong name is told as a result.
+fn unknown_tool(exposure: &Exposure, name: &str) -> Failure {
+    let shown: String = plain_text::clean(name).chars().take(100).collect();
+    let near = match exposure.nearest(name) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "ask `tools/list` for the tools there are".to_owned(),
+    };
+    Failure::refused(
+        StatusCode::NOT_FOUND,
+        "unknown_tool",
+        format!("there is no tool `{shown}`; {near}"),
+    )
+}
+
+/// What a call came to, as the protocol says it.
+pub(super) fn answered(outcome: ToolResult) -> Called {
+    match outcome {
+        Ok(outcome) => {
+            let text = Value::Object(outcome.envelope.clone()).to_string();
+            let mut result = content(&text);
+            result.insert(
+                "structuredContent".to_owned(),
+                Value::Object(outcome.envelope),
+            );
+            result.insert("isError".to_owned(), Value::Bool(false));
+            Called {
+                result,
+                headers: outcome.limits.headers(),
+            }
+        }
+        Err(failure) => {
+            let mut result = content(&Value::Object(failure.for_model()).to_string());
+            result.insert("isError".to_owned(), Value::Bool(true));
+            Called {
+                result,
+                headers: failure.limits.headers(),
+            }
+        }
+    }
+}
+
+fn content(text: &str) -> Map<String, Value> {
+    let mut result = Map::new();
+    result.insert(
+        "content".to_owned(),
+        json!([{ "type": "text", "text": text }]),
+    );
+    result
+}
+
+/// Refuses a cursor: all tools are on one page, so that none was ever given.
+pub(super) fn check_cursor(params: Option<&Value>) -> Result<(), RpcError> {
+    match params.and_then(|params| params.get("cursor")) {
+        None | Some(Value::Null) => Ok(()),
+        Some(_) => Err(RpcError::new(
+            INVALID_PARAMS,
+            "`cursor` is not one that this server gave",
+        )),
+    }
+}
+
+/// The bytes of a list for the earlier era, made once.
+pub(super) fn earlier_list(exposure: &Exposure) -> &Bytes {
+    exposure
+        .earlier_list
+        .get_or_init(|| json!({ "tools": exposure.listed() }).to_string().into())
+}
+
+/// The bytes of a list for the current era, made once.
+pub(super) fn current_list(exposure: &Exposure) -> &Bytes {
+    exposure.current_list.get_or_init(|| {
+        let mut list = Map::new();
+        list.insert("tools".to_owned(), Value::Array(exposure.listed()));
+        Value::Object(super::current::cacheable(list))
+            .to_string()
+            .into()
+    })
+}
+
+/// The client of an earlier request, which has no other place to name it than its user agent.
+pub(super) fn user_agent(headers: &http::HeaderMap) -> Option<Client> {
+    let agent = era::header(headers, "user-agent").ok().flatten()?;
+    let product = agent.split_whitespace().next()?;
+    let (name, version) = product
+        .split_once('/')
+        .map_or((product, None), |(name, version)| (name, Some(version)));
+    let cut = |text: &str| text.chars().take(100).collect::<String>();
+    Some(Client {
+        name: cut(name),
+        version: version.map(cut),
+    })
+}

@@ -1,0 +1,96 @@
+//! Text from outside, made harmless for terminals and models: control characters, ANSI sequences, and
+//! characters that cannot be seen or that turn the reading direction are taken out.
+
+use serde_json::{Map, Value};
+
+/// The text without what could hide or act; new lines and tabs stay.
+pub fn clean(text: &str) -> String {
+    if !text.chars().any(is_harmful) {
+        return text.to_owned();
+    }
+    let mut kept = String::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        if character == '\u{1b}' || character == '\u{9b}' {
+            let is_csi = character == '\u{9b}' || characters.next_if_eq(&'[').is_some();
+            if is_csi {
+                skip_control_sequence(&mut characters);
+            }
+        } else if !is_harmful(character) {
+            kept.push(character);
+        }
+    }
+    kept
+}
+
+/// A value whose every text and member name is clean.
+pub fn clean_value(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(clean(&text)),
+        Value::Array(items) => Value::Array(items.into_iter().map(clean_value).collect()),
+        Value::Object(members) => Value::Object(
+            members
+                .into_iter()
+                .map(|(name, value)| (clean(&name), clean_value(value)))
+                .collect::<Map<_, _>>(),
+        ),
+        other => other,
+    }
+}
+
+/// Parameters and the final byte of an ANSI control sequence (ECMA-48, 5.4).
+fn skip_control_sequence(characters: &mut std::iter::Peekable<std::str::Chars<'_>>) {
+    while characters
+        .next_if(|c| ('\u{20}'..='\u{3f}').contains(c))
+        .is_some()
+    {}
+    let _final = characters.next_if(|c| ('\u{40}'..='\u{7e}').contains(c));
+}
+
+fn is_harmful(character: char) -> bool {
+    match character {
+        '\n' | '\t' => false,
+        // The last are tag characters: a whole alphabet that no one sees and models read.
+        '\u{61c}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{feff}'
+        | '\u{e0000}'..='\u{e007f}' => true,
+        other => other.is_control(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn sequences_and_unseen_characters_go_and_words_stay() {
+        assert_eq!(clean("\u{1b}[31mred\u{1b}[0m\r\n"), "red\n");
+        assert_eq!(clean("pay\u{202e}lap\u{200b}\u{e0041}"), "paylap");
+        assert_eq!(clean("Größe\t日本"), "Größe\t日本");
+        assert_eq!(clean("\u{1b}"), "");
+    }
+
+    #[test]
+    fn values_are_cleaned_at_every_depth() {
+        let value = json!({ "a\u{0}": ["\u{7}x", { "b": "\u{feff}y", "n": 1 }] });
+        assert_eq!(
+            clean_value(value),
+            json!({ "a": ["x", { "b": "y", "n": 1 }] })
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_clean_stays_as_it_is(text in ".{0,80}") {
+            let once = clean(&text);
+            prop_assert!(!once.chars().any(is_harmful));
+            prop_assert_eq!(clean(&once), once);
+        }
+    }
+}

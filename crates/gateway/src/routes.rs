@@ -1,0 +1,89 @@
+//! The gateway's routes. Those of accounts need a credential; the endpoint of an MCP server has its own.
+
+mod create_mcp_server;
+mod delete_mcp_server;
+mod find_connected_account;
+mod find_mcp_server;
+mod list_calls;
+mod list_connected_accounts;
+mod list_mcp_servers;
+mod list_tools;
+mod mcp_endpoint;
+mod query;
+mod wire;
+
+use std::sync::Arc;
+
+use axum::routing::{any, get};
+use axum::{Router, middleware};
+use claviger_domain::id::{self, Id};
+use claviger_domain::rights::Reach;
+use claviger_edge::{ApiError, ErrorCode, Idempotent, idempotent, identify};
+use claviger_store::connected_accounts::{self, ConnectedAccount};
+
+use crate::gateway::Gateway;
+
+/// Routes whose POST creates, and so honours an `Idempotency-Key`.
+const CREATING: &[&str] = &["/integrated-account/{id}/mcp"];
+
+/// All routes of the gateway. The layers around every surface are the server's to add.
+pub fn router(gateway: &Arc<Gateway>) -> Router {
+    let creating = Idempotent {
+        core: gateway.core.clone(),
+        routes: CREATING,
+    };
+    let of_accounts = Router::new()
+        .route("/integrated-account", get(list_connected_accounts::handle))
+        .route(
+            "/integrated-account/{id}",
+            get(find_connected_account::handle),
+        )
+        .route("/integrated-account/{id}/tools", get(list_tools::handle))
+        .route(
+            "/integrated-account/{id}/mcp",
+            get(list_mcp_servers::handle).post(create_mcp_server::handle),
+        )
+        .route(
+            "/integrated-account/{id}/mcp/{server}",
+            get(find_mcp_server::handle).delete(delete_mcp_server::handle),
+        )
+        .route("/log", get(list_calls::handle))
+        .layer(middleware::from_fn_with_state(creating, idempotent))
+        .layer(middleware::from_fn_with_state(
+            gateway.core.clone(),
+            identify,
+        ));
+    let of_agents = Router::new()
+        .route("/mcp", any(mcp_endpoint::by_bearer))
+        .route("/mcp/{token}", any(mcp_endpoint::by_path))
+        // Clients of the protocol ask here whether there is something to sign in to.
+        .route("/.well-known/{*path}", any(async || ApiError::not_found()));
+    of_accounts.merge(of_agents).with_state(Arc::clone(gateway))
+}
+
+/// The connected account of a path, when it is within the reach.
+async fn connected_account(
+    gateway: &Gateway,
+    reach: &Reach,
+    id: &str,
+) -> Result<ConnectedAccount, ApiError> {
+    let absent = || {
+        ApiError::new(
+            ErrorCode::ConnectedAccountNotFound,
+            "Connected account not found",
+        )
+    };
+    let id = Id::<id::ConnectedAccount>::parse(id).ok_or_else(absent)?;
+    connected_accounts::find(&gateway.core.db, reach, &id)
+        .await?
+        .ok_or_else(absent)
+}
+
+/// The id of an MCP server in a path.
+fn mcp_server_id(text: &str) -> Result<Id<id::McpServer>, ApiError> {
+    Id::parse(text).ok_or_else(no_such_server)
+}
+
+fn no_such_server() -> ApiError {
+    ApiError::new(ErrorCode::McpServerNotFound, "MCP server not found")
+}

@@ -1,0 +1,146 @@
+//! `POST /mcp/{token}`, and `POST /mcp` with the token as a bearer: from HTTP to the protocol.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::body::to_bytes;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use claviger_edge::{ApiError, ErrorCode, RequestId};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+
+use crate::admission::Admitted;
+use crate::call::Call;
+use crate::failure::Failure;
+use crate::gateway::Gateway;
+use crate::mcp::hosts::NotForUs;
+use crate::mcp::{self, Answer, Post, ToolCall, ToolResult};
+
+/// The largest body: 4 MiB.
+const LARGEST_BODY: usize = 4 * 1024 * 1024;
+
+pub(super) async fn by_path(
+    State(gateway): State<Arc<Gateway>>,
+    token: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Response {
+    // A path that is no text holds no token.
+    let token = token.map(|Path(token)| token).unwrap_or_default();
+    serve(&gateway, &token, request).await
+}
+
+pub(super) async fn by_bearer(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+    let token = bearer(request.headers()).unwrap_or_default().to_owned();
+    serve(&gateway, &token, request).await
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?.trim();
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+async fn serve(gateway: &Gateway, token: &str, request: Request) -> Response {
+    match try_serve(gateway, token, request).await {
+        Ok(answer) => respond(answer),
+        Err(error) => error.into_response(),
+    }
+}
+
+/// Host and origin, method, token, size: in this order, each before the next is looked at.
+async fn try_serve(gateway: &Gateway, token: &str, request: Request) -> Result<Answer, ApiError> {
+    let (parts, body) = request.into_parts();
+    gateway
+        .hosts
+        .check(&parts.uri, &parts.headers)
+        .map_err(not_for_us)?;
+    if parts.method != Method::POST {
+        let allowed = vec![(header::ALLOW, HeaderValue::from_static("POST"))];
+        let error = ApiError::new(ErrorCode::MethodNotAllowed, "Method Not Allowed");
+        return Err(error.with_headers(allowed));
+    }
+    let admitted = gateway.admit(token, &parts.headers).await?;
+    let body = to_bytes(body, LARGEST_BODY)
+        .await
+        .map_err(|_| ApiError::new(ErrorCode::BodyTooLarge, "The body is larger than 4 MiB"))?;
+    let request_id = parts
+        .extensions
+        .get::<RequestId>()
+        .map(|id| id.0.to_string());
+    let calling = Calling {
+        gateway,
+        token,
+        admitted: &admitted,
+        request_id: request_id.unwrap_or_default(),
+        is_first: AtomicBool::new(true),
+    };
+    let post = Post {
+        headers: &parts.headers,
+        body: &body,
+    };
+    let now = gateway.core.now();
+    Ok(mcp::answer(&admitted.exposure, now, post, |call| calling.call(call)).await)
+}
+
+fn not_for_us(why: NotForUs) -> ApiError {
+    match why {
+        NotForUs::Host => ApiError::new(ErrorCode::Forbidden, "Host is not allowed"),
+        NotForUs::Origin => ApiError::new(ErrorCode::OriginNotAccepted, "Origin is not allowed"),
+    }
+}
+
+/// The calls of one request.
+struct Calling<'a> {
+    gateway: &'a Gateway,
+    token: &'a str,
+    admitted: &'a Admitted,
+    request_id: String,
+    is_first: AtomicBool,
+}
+
+impl Calling<'_> {
+    async fn call(&self, call: ToolCall) -> ToolResult {
+        // A server that ends while a batch is under way makes no later call.
+        let is_first = self.is_first.swap(false, Ordering::Relaxed);
+        if !is_first && let Err(error) = self.gateway.find_live(self.token).await {
+            return Err(Box::new(Failure::from(error)));
+        }
+        let Admitted {
+            connected,
+            exposure,
+            in_name_of,
+        } = self.admitted;
+        self.gateway
+            .call(Call {
+                connected,
+                catalogue: exposure.catalogue(),
+                tool: &call.tool,
+                arguments: call.arguments,
+                profile: exposure.profile(),
+                client: call.client,
+                request_id: self.request_id.clone(),
+                in_name_of: in_name_of.clone(),
+            })
+            .await
+    }
+}
+
+fn respond(answer: Answer) -> Response {
+    let mut response = match answer.body {
+        Some(body) => {
+            let json = (
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("application/json"),
+            );
+            ([json], body).into_response()
+        }
+        None => StatusCode::ACCEPTED.into_response(),
+    };
+    *response.status_mut() = answer.status;
+    let headers = response.headers_mut();
+    // An answer may hold a key that was just made.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.extend(answer.headers);
+    response
+}

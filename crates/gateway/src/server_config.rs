@@ -1,0 +1,193 @@
+//! What an MCP server shows and how: the `config` of a body, checked, and as its row keeps it.
+
+use claviger_edge::{ApiError, ErrorCode};
+use serde_json::{Map, Value, json};
+
+use crate::catalogue::filter::Filter;
+use crate::catalogue::profile::SchemaProfile;
+use crate::exposure::{Choices, NameStyle};
+use crate::members::Members;
+
+const KNOWN: [&str; 7] = [
+    "methods",
+    "tags",
+    "require_api_token_auth",
+    "tool_exposure",
+    "name_style",
+    "schema_profile",
+    "secrets",
+];
+
+/// A server's configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ServerConfig {
+    pub(crate) choices: Choices,
+    pub(crate) require_api_token_auth: bool,
+}
+
+impl ServerConfig {
+    /// Reads the `config` of a body; one that is not there allows all.
+    pub(crate) fn read(config: Option<&Map<String, Value>>) -> Result<Self, ApiError> {
+        let Some(config) = config else {
+            return Ok(Self::default());
+        };
+        let members = Members::read("config", config, &KNOWN)?;
+        for (name, only, other) in [
+            ("tool_exposure", "all", "discovery"),
+            ("secrets", "reveal", "seal"),
+        ] {
+            match members.text(name)? {
+                Some(value) if value == other => {
+                    let why = format!("cannot be `{other}` yet: this version does not support it");
+                    return Err(members.refuse_as_unknown(name, &why));
+                }
+                Some(value) if value != only => {
+                    let must = format!("must be `{only}` or `{other}`");
+                    return Err(ApiError::field(members.field(name), must));
+                }
+                _ => {}
+            }
+        }
+        let name_style = match members.text("name_style")? {
+            None | Some("full") => NameStyle::Full,
+            Some("short") => NameStyle::Short,
+            Some(_) => {
+                return Err(ApiError::field(
+                    "config.name_style",
+                    "must be `full` or `short`",
+                ));
+            }
+        };
+        let profile = members
+            .text("schema_profile")?
+            .map(read_profile)
+            .transpose()?;
+        let filter = Filter {
+            methods: members.texts("methods")?,
+            tags: members.texts("tags")?,
+        };
+        Ok(Self {
+            choices: Choices {
+                filter,
+                name_style,
+                profile: profile.unwrap_or_default(),
+            },
+            require_api_token_auth: members.flag("require_api_token_auth")?.unwrap_or(false),
+        })
+    }
+
+    /// Reads what [`ServerConfig::shown`] wrote into a row.
+    pub(crate) fn of_row(text: &str) -> Result<Self, ApiError> {
+        let config: Option<Map<String, Value>> = serde_json::from_str(text).ok();
+        if config.is_none() {
+            tracing::error!("the config of a row of mcp_servers cannot be read");
+            return Err(ApiError::new(ErrorCode::Internal, "Internal server error"));
+        }
+        Self::read(config.as_ref())
+    }
+
+    /// The configuration as answers and rows have it: lists only where they limit.
+    pub(crate) fn shown(&self) -> Value {
+        let mut shown = Map::new();
+        let filter = &self.choices.filter;
+        for (name, list) in [("methods", &filter.methods), ("tags", &filter.tags)] {
+            if let Some(list) = list {
+                shown.insert(name.to_owned(), json!(list));
+            }
+        }
+        shown.insert(
+            "require_api_token_auth".to_owned(),
+            self.require_api_token_auth.into(),
+        );
+        let name_style = match self.choices.name_style {
+            NameStyle::Full => "full",
+            NameStyle::Short => "short",
+        };
+        shown.insert("name_style".to_owned(), name_style.into());
+        shown.insert(
+            "schema_profile".to_owned(),
+            self.choices.profile.as_str().into(),
+        );
+        Value::Object(shown)
+    }
+}
+
+/// Reads the name of a schema profile.
+pub(crate) fn read_profile(name: &str) -> Result<SchemaProfile, ApiError> {
+    SchemaProfile::parse(name)
+        .ok_or_else(|| ApiError::field("schema_profile", "must be `default` or `openai_strict`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(config: &Value) -> Result<ServerConfig, ApiError> {
+        ServerConfig::read(config.as_object())
+    }
+
+    #[test]
+    fn a_configuration_survives_its_row() {
+        let config = read(&json!({
+            "methods": ["read"], "tags": ["projects"], "require_api_token_auth": true,
+            "name_style": "short", "schema_profile": "openai_strict",
+            "tool_exposure": "all", "secrets": "reveal"
+        }))
+        .unwrap();
+        assert!(config.require_api_token_auth);
+        let row = config.shown().to_string();
+        assert_eq!(ServerConfig::of_row(&row).unwrap(), config);
+        assert_eq!(ServerConfig::read(None).unwrap(), ServerConfig::default());
+        assert!(ServerConfig::of_row("[]").is_err());
+    }
+
+    #[test]
+    fn a_misspelt_member_opens_no_door() {
+        let error = read(&json!({ "require_api_token_aut": true })).unwrap_err();
+        assert_eq!(error.code, ErrorCode::UnknownMember);
+        assert!(
+            error
+                .message
+                .contains("did you mean `require_api_token_auth`?"),
+            "{}",
+            error.message
+        );
+        assert_eq!(error.details[0].field, "config.require_api_token_aut");
+    }
+
+    #[test]
+    fn what_is_not_supported_yet_is_said() {
+        for config in [
+            json!({ "secrets": "seal" }),
+            json!({ "tool_exposure": "discovery" }),
+        ] {
+            let error = read(&config).unwrap_err();
+            assert_eq!(error.code, ErrorCode::UnknownMember);
+            assert!(
+                error.message.contains("does not support it"),
+                "{}",
+                error.message
+            );
+        }
+    }
+
+    #[test]
+    fn a_value_of_another_kind_is_refused_by_name() {
+        for (config, field) in [
+            (json!({ "methods": "read" }), "config.methods"),
+            (json!({ "tags": [1] }), "config.tags"),
+            (
+                json!({ "require_api_token_auth": "yes" }),
+                "config.require_api_token_auth",
+            ),
+            (json!({ "name_style": "tiny" }), "config.name_style"),
+            (json!({ "secrets": "show" }), "config.secrets"),
+        ] {
+            let error = read(&config).unwrap_err();
+            assert_eq!(
+                (error.code, error.details[0].field.as_str()),
+                (ErrorCode::InvalidInput, field)
+            );
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The gateway from outside, in one binary.
+
+#[cfg(test)]
+mod built_in;
+#[cfg(test)]
+mod calls;
+#[cfg(test)]
+mod log;
+#[cfg(test)]
+mod rights;
+#[cfg(test)]
+mod schemas;
+#[cfg(test)]
+mod served_document;
+#[cfg(test)]
+mod servers;
+#[cfg(test)]
+mod world;

@@ -1,0 +1,144 @@
+//! Configuration: a flag goes before the environment, that before the file, that before the default.
+//!
+//! It is read once, here, and passed on. What can be set stands in `config/settings.rs`, with the
+//! defaults in words in `default.toml`.
+
+mod secret;
+mod settings;
+mod show;
+mod warnings;
+
+use std::env;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use claviger_store::Location;
+use http::Uri;
+
+pub use secret::Secret;
+pub use settings::{DatabaseSettings, LogFormat, LogSettings, OperatorSettings, Settings};
+
+/// The default configuration with every setting in a comment.
+pub const DEFAULT_FILE: &str = include_str!("default.toml");
+
+const MASTER_KEY_VARIABLE: &str = "CLAVIGER_MASTER_KEY";
+
+/// What is in force.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The folder for databases, keys and credentials.
+    pub data_dir: PathBuf,
+    /// What links begin with, without a slash at the end; none: the address that is listened on.
+    pub public_url: Option<String>,
+    /// Where the master key is.
+    pub master_key: MasterKeySource,
+    /// Where PostgreSQL is; none: SQLite in the folder.
+    pub database_url: Option<Secret>,
+    /// Whether operator keys are taken from other machines.
+    pub operator_remote: bool,
+    /// What to log.
+    pub log_filter: String,
+    /// How a log line looks.
+    pub log_format: LogFormat,
+}
+
+/// Where the master key is.
+#[derive(Clone, Debug)]
+pub enum MasterKeySource {
+    /// In the configuration or the environment.
+    Given(Secret),
+    /// In a file that someone else takes care of.
+    File(PathBuf),
+    /// In the data directory, where the first start makes it.
+    DataDirectory,
+}
+
+impl Config {
+    /// Puts flags and environment over the file, and fills the rest with defaults.
+    pub fn read(flags: Settings, file: Option<&Path>) -> Result<Self> {
+        let mut upper = flags;
+        upper.master_key = match env::var(MASTER_KEY_VARIABLE) {
+            Ok(text) => Some(Secret::from(text)),
+            Err(env::VarError::NotPresent) => None,
+            Err(env::VarError::NotUnicode(_)) => bail!("{MASTER_KEY_VARIABLE} is not text"),
+        };
+        let lower = match file {
+            Some(path) => read_file(path)?,
+            None => Settings::default(),
+        };
+        Self::in_force(upper.over(lower))
+    }
+
+    fn in_force(settings: Settings) -> Result<Self> {
+        let database = settings.database;
+        let master_key = match (settings.master_key, settings.master_key_file) {
+            (Some(_), Some(_)) => bail!("master_key and master_key_file are both given, give one"),
+            (Some(key), None) => MasterKeySource::Given(key),
+            (None, Some(path)) => MasterKeySource::File(path),
+            (None, None) => MasterKeySource::DataDirectory,
+        };
+        Ok(Self {
+            listen: settings
+                .listen
+                .unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8420))),
+            data_dir: settings.data_dir.unwrap_or_else(|| "claviger-data".into()),
+            public_url: settings.public_url.as_deref().map(public_url).transpose()?,
+            master_key,
+            database_url: Secret::of_either(
+                "database.url",
+                database.url,
+                database.url_file.as_ref(),
+            )?,
+            operator_remote: settings.operator.remote.unwrap_or(false),
+            log_filter: settings.log.filter.unwrap_or_else(|| "info".to_owned()),
+            log_format: settings.log.format.unwrap_or(LogFormat::Text),
+        })
+    }
+
+    /// Where the rows are.
+    pub fn location(&self) -> Location {
+        match &self.database_url {
+            Some(url) => Location::Postgres(url.expose().to_owned()),
+            None => Location::Folder(self.data_dir.clone()),
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<Settings> {
+    let shown = path.display();
+    let text = fs::read_to_string(path)
+        .with_context(|| format!("the configuration file {shown} cannot be read"))?;
+    toml::from_str(&text).map_err(|error| {
+        // The error's own text quotes the line, which may have a secret in it.
+        let before = error.span().map_or("", |span| &text[..span.start]);
+        let line = before.matches('\n').count() + 1;
+        anyhow!(
+            "line {line} of the configuration file {shown} is not understood: {}",
+            error.message()
+        )
+    })
+}
+
+/// Checks that links can begin with it.
+fn public_url(text: &str) -> Result<String> {
+    let trimmed = text.trim_end_matches('/');
+    let uri: Uri = trimmed
+        .parse()
+        .map_err(|_| anyhow!("public_url {text:?} is not a URL"))?;
+    let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
+    let is_bare = uri.path_and_query().is_none_or(|rest| rest.as_str() == "/");
+    let has_user = uri
+        .authority()
+        .is_some_and(|authority| authority.as_str().contains('@'));
+    if !is_web || !is_bare || has_user {
+        bail!("public_url {text:?} is not https:// or http:// with a host and nothing more");
+    }
+    Ok(trimmed.to_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,201 @@
+//! What can be set: one struct a section, read from flags, the environment and the file alike.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+
+use super::secret::Secret;
+
+/// What flags, environment or the file say; what they leave open has a default.
+#[derive(Args, Deserialize, Clone, Debug, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Address and port to listen on; port 0 picks a free one [default: 127.0.0.1:8420]
+    #[arg(
+        long,
+        env = "CLAVIGER_LISTEN",
+        hide_env_values = true,
+        value_name = "ADDRESS"
+    )]
+    pub listen: Option<SocketAddr>,
+
+    /// Folder for databases, keys and credentials, made when it is missing [default: ./claviger-data]
+    #[arg(
+        long,
+        env = "CLAVIGER_DATA_DIR",
+        hide_env_values = true,
+        value_name = "FOLDER"
+    )]
+    pub data_dir: Option<PathBuf>,
+
+    /// URL under which others reach this program, for the links that it hands out
+    /// [default: http:// and the address]
+    #[arg(
+        long,
+        env = "CLAVIGER_PUBLIC_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub public_url: Option<String>,
+
+    /// File with the master key: 32 bytes, base64 or hexadecimal [default: master.key in the folder]
+    #[arg(
+        long,
+        env = "CLAVIGER_MASTER_KEY_FILE",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
+    pub master_key_file: Option<PathBuf>,
+
+    /// The master key itself: `master_key`, `CLAVIGER_MASTER_KEY`. No flag, because other users of
+    /// a machine can read command lines.
+    #[arg(skip)]
+    pub master_key: Option<Secret>,
+
+    /// Where the rows are.
+    #[command(flatten)]
+    pub database: DatabaseSettings,
+
+    /// The operator key.
+    #[command(flatten)]
+    pub operator: OperatorSettings,
+
+    /// Log lines.
+    #[command(flatten)]
+    pub log: LogSettings,
+}
+
+/// The section `[database]`.
+#[derive(Args, Deserialize, Clone, Debug, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct DatabaseSettings {
+    /// PostgreSQL to keep the rows in, `postgres://user@host/database`
+    /// [default: SQLite in the folder]
+    #[arg(
+        id = "database_url",
+        long = "database-url",
+        env = "CLAVIGER_DATABASE_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub url: Option<Secret>,
+
+    /// File with that URL, for one that has a password
+    #[arg(
+        id = "database_url_file",
+        long = "database-url-file",
+        env = "CLAVIGER_DATABASE_URL_FILE",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
+    pub url_file: Option<PathBuf>,
+}
+
+/// The section `[operator]`.
+#[derive(Args, Deserialize, Clone, Debug, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct OperatorSettings {
+    /// Whether the operator key is taken from other machines than this one [default: false]
+    #[arg(
+        id = "operator_remote",
+        long = "operator-remote",
+        env = "CLAVIGER_OPERATOR_REMOTE",
+        hide_env_values = true,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    pub remote: Option<bool>,
+}
+
+/// The section `[log]`.
+#[derive(Args, Deserialize, Clone, Debug, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogSettings {
+    /// What to log: error, warn, info, debug, trace, or a filter such as `info,sqlx=debug`
+    /// [default: info]
+    #[arg(
+        id = "log_filter",
+        long = "log",
+        env = "CLAVIGER_LOG",
+        hide_env_values = true,
+        value_name = "FILTER"
+    )]
+    pub filter: Option<String>,
+
+    /// How a line looks [default: text]
+    #[arg(
+        id = "log_format",
+        long = "log-format",
+        env = "CLAVIGER_LOG_FORMAT",
+        hide_env_values = true,
+        value_name = "FORMAT"
+    )]
+    pub format: Option<LogFormat>,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people
+    Text,
+    /// For programs: one JSON object a line
+    Json,
+}
+
+impl LogFormat {
+    /// `text` or `json`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
+}
+
+impl Settings {
+    /// These settings, and where they say nothing, `lower`'s.
+    ///
+    /// A secret and its `_file` twin are one setting: either of them here hides both of `lower`.
+    #[must_use]
+    pub fn over(self, lower: Self) -> Self {
+        let (master_key, master_key_file) = first_pair(
+            (self.master_key, self.master_key_file),
+            (lower.master_key, lower.master_key_file),
+        );
+        let (url, url_file) = first_pair(
+            (self.database.url, self.database.url_file),
+            (lower.database.url, lower.database.url_file),
+        );
+        Self {
+            listen: self.listen.or(lower.listen),
+            data_dir: self.data_dir.or(lower.data_dir),
+            public_url: self.public_url.or(lower.public_url),
+            master_key_file,
+            master_key,
+            database: DatabaseSettings { url, url_file },
+            operator: OperatorSettings {
+                remote: self.operator.remote.or(lower.operator.remote),
+            },
+            log: LogSettings {
+                filter: self.log.filter.or(lower.log.filter),
+                format: self.log.format.or(lower.log.format),
+            },
+        }
+    }
+}
+
+fn first_pair<A, B>(
+    upper: (Option<A>, Option<B>),
+    lower: (Option<A>, Option<B>),
+) -> (Option<A>, Option<B>) {
+    if upper.0.is_none() && upper.1.is_none() {
+        lower
+    } else {
+        upper
+    }
+}

@@ -1,0 +1,36 @@
+//! What is in force, as a configuration file would say it, with secrets masked.
+
+use std::fmt::{Display, Formatter, Result};
+
+use super::{Config, MasterKeySource};
+
+const MASKED: &str = "\"***\"";
+
+impl Display for Config {
+    fn fmt(&self, out: &mut Formatter<'_>) -> Result {
+        let text = |value: &dyn Display| toml::Value::String(value.to_string());
+        writeln!(out, "listen = {}", text(&self.listen))?;
+        writeln!(out, "data_dir = {}", text(&self.data_dir.display()))?;
+        match &self.public_url {
+            Some(url) => writeln!(out, "public_url = {}", text(url))?,
+            None => writeln!(out, "# public_url: the address that is listened on")?,
+        }
+        match &self.master_key {
+            MasterKeySource::Given(_) => writeln!(out, "master_key = {MASKED}")?,
+            MasterKeySource::File(path) => {
+                writeln!(out, "master_key_file = {}", text(&path.display()))?;
+            }
+            MasterKeySource::DataDirectory => {
+                writeln!(out, "# master_key: master.key in the data directory")?;
+            }
+        }
+        writeln!(out, "\n[database]")?;
+        match &self.database_url {
+            Some(_) => writeln!(out, "url = {MASKED}")?,
+            None => writeln!(out, "# url: SQLite in the data directory")?,
+        }
+        writeln!(out, "\n[operator]\nremote = {}", self.operator_remote)?;
+        writeln!(out, "\n[log]\nfilter = {}", text(&self.log_filter))?;
+        writeln!(out, "format = {}", text(&self.log_format.as_str()))
+    }
+}

@@ -1,0 +1,136 @@
+use std::path::Path;
+
+use super::*;
+
+fn parse(text: &str) -> Settings {
+    toml::from_str(text).unwrap()
+}
+
+fn in_force(text: &str) -> Result<Config> {
+    Config::in_force(parse(text))
+}
+
+/// The default file with every setting taken out of its comment.
+fn uncommented() -> String {
+    let is_setting = |line: &str| {
+        let text = line.strip_prefix('#')?;
+        text.starts_with(|first: char| first.is_ascii_lowercase())
+            .then(|| text.to_owned())
+    };
+    let lines = DEFAULT_FILE.lines();
+    let lines: Vec<_> = lines
+        .map(|line| is_setting(line).unwrap_or_else(|| line.to_owned()))
+        .collect();
+    lines.join("\n")
+}
+
+#[test]
+fn the_default_file_has_every_setting_and_no_other() {
+    // Its own names are known, because unknown keys are errors, and none is left out.
+    let settings = parse(&uncommented());
+    let Settings {
+        listen,
+        data_dir,
+        public_url,
+        master_key_file,
+        master_key,
+        database: DatabaseSettings { url, url_file },
+        operator: OperatorSettings { remote },
+        log: LogSettings { filter, format },
+    } = &settings;
+    assert!(listen.is_some() && data_dir.is_some() && public_url.is_some());
+    assert!(master_key_file.is_some() && master_key.is_some());
+    assert!(url.is_some() && url_file.is_some());
+    assert!(remote.is_some() && filter.is_some() && format.is_some());
+}
+
+#[test]
+fn the_default_file_says_the_defaults() {
+    let written = parse(&uncommented());
+    let config = in_force("").unwrap();
+    assert_eq!(written.listen, Some(config.listen));
+    let folder = written.data_dir.unwrap();
+    assert_eq!(folder.strip_prefix("./").unwrap(), config.data_dir);
+    assert_eq!(written.operator.remote, Some(config.operator_remote));
+    assert_eq!(written.log.filter, Some(config.log_filter));
+    assert_eq!(written.log.format, Some(config.log_format));
+}
+
+#[test]
+fn left_as_it_is_the_default_file_changes_nothing() {
+    let config = in_force(DEFAULT_FILE).unwrap();
+    assert_eq!(config.to_string(), in_force("").unwrap().to_string());
+}
+
+#[test]
+fn what_is_in_force_is_a_configuration_file_without_secrets() {
+    let config = in_force(
+        "master_key = 'open sesame'\n[database]\nurl = 'postgres://me:sesame@db/keys'\n\
+         [log]\nformat = 'json'",
+    );
+    let shown = config.unwrap().to_string();
+    assert!(!shown.contains("sesame"));
+    let again = in_force(&shown).unwrap();
+    assert_eq!(again.to_string(), shown);
+}
+
+#[test]
+fn settings_above_go_before_those_below() {
+    let above = parse("listen = '127.0.0.1:1'\n[log]\nfilter = 'debug'");
+    let below = parse("listen = '127.0.0.1:2'\ndata_dir = 'below'\n[log]\nformat = 'json'");
+    let config = Config::in_force(above.over(below)).unwrap();
+    assert_eq!(config.listen.port(), 1);
+    assert_eq!(config.data_dir, Path::new("below"));
+    assert_eq!(config.log_filter, "debug");
+    assert_eq!(config.log_format, LogFormat::Json);
+}
+
+#[test]
+fn a_secret_above_hides_the_file_below() {
+    let above = parse("master_key = 'above'");
+    let below = parse("master_key_file = 'below'");
+    let config = Config::in_force(above.over(below)).unwrap();
+    assert!(matches!(config.master_key, MasterKeySource::Given(key) if key.expose() == "above"));
+}
+
+#[test]
+fn a_secret_and_its_file_together_are_refused() {
+    for text in [
+        "master_key = 'x'\nmaster_key_file = 'y'",
+        "[database]\nurl = 'x'\nurl_file = 'y'",
+    ] {
+        let error = in_force(text).unwrap_err().to_string();
+        assert!(error.contains("both given"), "{error}");
+    }
+}
+
+#[test]
+fn a_public_url_is_a_scheme_and_a_host() {
+    let url = |text: &str| in_force(&format!("public_url = '{text}'")).map(|it| it.public_url);
+    assert_eq!(
+        url("https://keys.example.com/").unwrap().unwrap(),
+        "https://keys.example.com"
+    );
+    assert!(url("http://127.0.0.1:8420").is_ok());
+    for wrong in [
+        "keys.example.com",
+        "ftp://keys.example.com",
+        "https://keys.example.com/path",
+        "https://keys.example.com?query",
+        "https://user@keys.example.com",
+        "",
+    ] {
+        assert!(url(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn risky_combinations_are_warned_of() {
+    let count = |text: &str| in_force(text).unwrap().warnings().len();
+    assert_eq!(count("master_key = 'x'"), 0);
+    assert_eq!(count(""), 1);
+    assert_eq!(count("master_key = 'x'\n[operator]\nremote = true"), 1);
+    assert_eq!(count("master_key = 'x'\nlisten = '0.0.0.0:1'"), 2);
+    let behind_proxy = "master_key = 'x'\nlisten = '0.0.0.0:1'\npublic_url = 'https://a.example'";
+    assert_eq!(count(behind_proxy), 0);
+}

@@ -1,0 +1,43 @@
+//! Combinations of settings that work and that somebody should know of.
+
+use super::{Config, MasterKeySource};
+
+impl Config {
+    /// What is risky about these settings: a sentence each.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let folder = self.data_dir.display();
+        if matches!(self.master_key, MasterKeySource::DataDirectory) {
+            warnings.push(format!(
+                "The master key lies in {folder}, beside what it seals: whoever copies that folder \
+                 can open it. Keep it elsewhere with CLAVIGER_MASTER_KEY_FILE."
+            ));
+        }
+        if self.operator_remote {
+            warnings.push(
+                "The operator key is taken from other machines (operator.remote): it opens every \
+                 account."
+                    .to_owned(),
+            );
+        }
+        let is_local = self.listen.ip().is_loopback();
+        let listen = self.listen;
+        if !is_local && self.public_url.is_none() {
+            warnings.push(format!(
+                "Listening on {listen} without a public_url: links that are handed out begin with \
+                 an address of this machine, which others may not reach."
+            ));
+        }
+        let is_encrypted = self
+            .public_url
+            .as_ref()
+            .is_some_and(|url| url.starts_with("https://"));
+        if !is_local && !is_encrypted {
+            warnings.push(format!(
+                "Listening on {listen} without an https:// public_url: keys cross the network in \
+                 the clear unless a proxy encrypts them."
+            ));
+        }
+        warnings
+    }
+}

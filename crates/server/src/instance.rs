@@ -1,0 +1,176 @@
+//! From a configuration to a program that could serve: database, secrets, what the first start makes.
+
+use std::sync::Arc;
+
+use anyhow::{Result, anyhow};
+use claviger_domain::event::Actor;
+use claviger_edge::Core;
+use claviger_store::sealing::MasterKey;
+use claviger_store::{Db, StoreError, instance, operator_keys, secrets};
+use claviger_verify::{Settings, Verifier};
+
+use crate::bootstrap::{Bootstrap, Member};
+use crate::config::{Config, MasterKeySource};
+use crate::data_directory::DataDirectory;
+use crate::system::Outside;
+use crate::{first_start, master_key};
+
+/// The files of SQLite.
+const DATABASES: [&str; 2] = ["claviger.db", "usage.db"];
+
+/// A program that could serve.
+#[derive(Debug)]
+pub(crate) struct Instance {
+    /// What every handler needs.
+    pub(crate) core: Core,
+    /// What secrets are sealed under.
+    pub(crate) master: Arc<MasterKey>,
+    /// What was made by this start, or by one that was cut short before it was handed over.
+    pub(crate) to_hand_over: Option<Bootstrap>,
+}
+
+impl Instance {
+    /// Opens the database, and makes what the first start makes.
+    pub(crate) async fn open(
+        config: &Config,
+        outside: &Outside,
+        directory: &mut DataDirectory,
+    ) -> Result<Self> {
+        let is_sqlite = config.database_url.is_none();
+        let has_database = is_sqlite && directory.has(DATABASES[0]);
+        let master = master_key::load(
+            &config.master_key,
+            directory,
+            has_database,
+            &*outside.random,
+        )?;
+        if is_sqlite {
+            for name in DATABASES {
+                directory.make_private(name)?;
+            }
+        }
+        let db = Db::open(&config.location())
+            .await
+            .map_err(|error| explain(error, config))?;
+        let opened = Self::set_up(db.clone(), master, config, outside, directory).await;
+        if opened.is_err() {
+            db.close().await;
+        }
+        opened
+    }
+
+    async fn set_up(
+        db: Db,
+        master: MasterKey,
+        config: &Config,
+        outside: &Outside,
+        directory: &mut DataDirectory,
+    ) -> Result<Self> {
+        let pepper = secrets::pepper(&db, &master, &*outside.random, outside.clock.now()).await;
+        if !matches!(pepper, Err(StoreError::Unsealing(_))) {
+            // From here on something may be sealed under this master key.
+            directory.keep();
+        }
+        let pepper = pepper.map_err(|error| explain(error, config))?;
+        let verifier = Verifier::start(Settings {
+            db: db.clone(),
+            pepper,
+            clock: Arc::clone(&outside.clock),
+            random: Arc::clone(&outside.random),
+        })
+        .await
+        .map_err(|error| explain(error, config))?;
+        let core = Core {
+            db,
+            verifier,
+            clock: Arc::clone(&outside.clock),
+            random: Arc::clone(&outside.random),
+            remote_operator: config.operator_remote,
+        };
+        let master = Arc::new(master);
+        let to_hand_over = match left_by_an_earlier_start(&core, directory).await? {
+            Some(left) => Some(left),
+            None => make_first(&core, Arc::clone(&master), directory).await?,
+        };
+        Ok(Self {
+            core,
+            master,
+            to_hand_over,
+        })
+    }
+}
+
+/// What a start kept that was cut short: worth something only where its transaction was committed.
+async fn left_by_an_earlier_start(
+    core: &Core,
+    directory: &DataDirectory,
+) -> Result<Option<Bootstrap>> {
+    let Some(left) = Bootstrap::read_new(directory)? else {
+        return Ok(None);
+    };
+    let key = left.key(Member::OperatorKey);
+    let digest = key.map(|key| core.verifier.digest(key.expose()));
+    let is_committed = match digest {
+        Some(digest) => operator_keys::find_by_digest(&core.db, &digest)
+            .await?
+            .is_some(),
+        None => false,
+    };
+    if is_committed {
+        return Ok(Some(left));
+    }
+    Bootstrap::discard_new(directory)?;
+    Ok(None)
+}
+
+/// Makes what the first start makes, where nobody has yet.
+///
+/// The credentials are on the disk before they are committed: a power cut between the two leaves
+/// credentials of nothing, which the next start discards; the other way round it would leave an
+/// instance that nobody can enter.
+async fn make_first(
+    core: &Core,
+    master: Arc<MasterKey>,
+    directory: &DataDirectory,
+) -> Result<Option<Bootstrap>> {
+    let change = core.change(&Actor::System);
+    let verifier = Arc::clone(&core.verifier);
+    let place = Bootstrap::new_place(directory);
+    core.db
+        .write::<_, anyhow::Error, _>(move |tx| {
+            Box::pin(async move {
+                if !instance::is_new(tx).await? {
+                    return Ok(None);
+                }
+                let made = first_start::make(tx, &change, &verifier, &master).await?;
+                let bootstrap = made.bootstrap();
+                bootstrap.keep_new(&place)?;
+                Ok(Some(bootstrap))
+            })
+        })
+        .await
+}
+
+/// The sentence for whoever starts the program.
+fn explain(error: StoreError, config: &Config) -> anyhow::Error {
+    let place = match &config.database_url {
+        Some(_) => "the PostgreSQL database".to_owned(),
+        None => format!("the database in {}", config.data_dir.display()),
+    };
+    match error {
+        StoreError::Unsealing(_) => {
+            let origin = match &config.master_key {
+                MasterKeySource::Given(_) => "CLAVIGER_MASTER_KEY".to_owned(),
+                MasterKeySource::File(path) => path.display().to_string(),
+                MasterKeySource::DataDirectory => {
+                    config.data_dir.join(master_key::FILE).display().to_string()
+                }
+            };
+            anyhow!("{place} was made with another master key than the one in {origin}")
+        }
+        StoreError::Newer(migration) => anyhow!(
+            "{place} was written by a newer claviger (migration {migration}), start that one"
+        ),
+        other => anyhow::Error::new(other).context(format!("{place} cannot be opened")),
+    }
+}

@@ -1,0 +1,18 @@
+//! Lets go of counters that nothing needs any more, each minute.
+
+use std::sync::Arc;
+
+use claviger_verify::Verifier;
+use tokio::sync::watch;
+use tokio::time::Duration;
+
+use super::{each, goes_on};
+
+const PERIOD: Duration = Duration::from_mins(1);
+
+pub(super) async fn run(verifier: Arc<Verifier>, mut stopped: watch::Receiver<bool>) {
+    let mut ticks = each(PERIOD);
+    while goes_on(&mut ticks, &mut stopped).await {
+        verifier.sweep();
+    }
+}

@@ -1,0 +1,45 @@
+//! What the program says to whoever runs it, apart from its log.
+
+use std::io::{self, Write};
+
+/// Prints to standard output. Nobody may be reading it any more: that stops nothing.
+pub(crate) fn print(text: &str) {
+    let mut out = io::stdout().lock();
+    drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+}
+
+/// Prints one sentence to standard error, on one line.
+pub(crate) fn complain(error: &anyhow::Error) {
+    let line = format!("claviger: {}\n", sentence(error));
+    drop(io::stderr().lock().write_all(line.as_bytes()));
+}
+
+/// An error with its causes on one line. Some causes quote theirs already: those are said once.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut said = String::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        if said.is_empty() {
+            said = text;
+        } else if !said.contains(&text) {
+            said = format!("{said}: {text}");
+        }
+    }
+    said.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_line_that_repeats_nothing() {
+        let cause = anyhow!("file is not\na database").context("code 26: file is not\na database");
+        assert_eq!(
+            sentence(&cause.context("cannot open x")),
+            "cannot open x: code 26: file is not a database"
+        );
+    }
+}

@@ -1,0 +1,145 @@
+//! Serving: from the first byte that is listened for to a stop that loses nothing.
+
+mod connections;
+mod signals;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use claviger_edge::Core;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::assemble::{Parts, assemble};
+use crate::bootstrap::Bootstrap;
+use crate::config::Config;
+use crate::data_directory::DataDirectory;
+use crate::instance::Instance;
+use crate::jobs;
+use crate::output::print;
+use crate::system::Outside;
+use crate::welcome::{Occasion, welcome};
+
+/// How long calls in flight may take when the program stops: within the ten seconds that a service
+/// manager is promised, with time left to write what was counted.
+const GRACE: Duration = Duration::from_secs(7);
+/// How long the last writes may take.
+const LAST_WRITES: Duration = Duration::from_secs(2);
+
+/// Starts, serves until a signal, and stops.
+///
+/// Fails before anything is served, having changed nothing; the error is a sentence for whoever
+/// starts the program.
+pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
+    // Before anything is written: what cannot listen leaves no trace.
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", config.listen))?;
+    let address = listener.local_addr().context("cannot listen")?;
+    let stop = signals::stop().context("cannot wait for signals")?;
+    let mut directory = DataDirectory::open(&config.data_dir)?;
+    let instance = match Instance::open(config, &outside, &mut directory).await {
+        Ok(instance) => instance,
+        Err(error) => {
+            directory.undo();
+            return Err(error);
+        }
+    };
+
+    let core = instance.core.clone();
+    let url = local_url(address);
+    let routes = assemble(Parts {
+        core: core.clone(),
+        master: instance.master,
+        public_url: config.public_url.clone().unwrap_or_else(|| url.clone()),
+        extra: outside.routes,
+    });
+    let (stopping, stopped) = watch::channel(false);
+    let serving = tokio::spawn(connections::serve(
+        listener,
+        routes,
+        wait(stopped.clone()),
+        GRACE,
+    ));
+    let jobs = jobs::start(&core, &stopped);
+    let announced = announce(config, instance.to_hand_over, &mut directory, &url);
+    if announced.is_ok() {
+        stop.await;
+        tracing::info!("stopping: calls in flight finish, no new ones are taken");
+    }
+    stopping.send_replace(true);
+    serving.await.context("serving failed")?;
+    jobs.await;
+    write_the_last(&core).await;
+    announced
+}
+
+async fn wait(mut stopped: watch::Receiver<bool>) {
+    // An error says that the sender is gone, which is a stop too.
+    drop(stopped.wait_for(|stopped| *stopped).await);
+}
+
+/// Tells that the program is ready: in `bootstrap.json`, and to whoever watches.
+fn announce(
+    config: &Config,
+    to_hand_over: Option<Bootstrap>,
+    directory: &mut DataDirectory,
+    url: &str,
+) -> Result<()> {
+    let (occasion, bootstrap) = if let Some(mut new) = to_hand_over {
+        new.hand_over(directory, url)?;
+        (Occasion::FirstStart, Some(new))
+    } else {
+        let mut known = Bootstrap::read(directory)?;
+        if let Some(known) = &mut known {
+            known.move_to(directory, url)?;
+        }
+        (Occasion::LaterStart, known)
+    };
+    print(&welcome(
+        occasion,
+        url,
+        directory.path(),
+        bootstrap.as_ref(),
+    ));
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+    if directory.is_open_to_others() {
+        tracing::warn!(
+            "Other users of this machine may look into {}: chmod 700 it.",
+            directory.path().display()
+        );
+    }
+    Ok(())
+}
+
+/// Where this machine reaches the program.
+fn local_url(mut address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    format!("http://{address}")
+}
+
+async fn write_the_last(core: &Core) {
+    let last = async {
+        if let Err(error) = core.verifier.flush().await {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the last second of usage was not written"
+            );
+        }
+        core.db.close().await;
+    };
+    if tokio::time::timeout(LAST_WRITES, last).await.is_err() {
+        tracing::error!(
+            patience_seconds = LAST_WRITES.as_secs(),
+            "the database did not close in time, the last second of usage may be lost"
+        );
+    }
+}

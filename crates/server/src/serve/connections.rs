@@ -1,0 +1,77 @@
+//! Connections: taken one by one, each served by the router, until the program stops.
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::net::{TcpListener, TcpStream};
+use tower::ServiceExt;
+
+/// How long the headers of a request may take to arrive, and an idle connection may wait for one.
+const HEADERS: Duration = Duration::from_secs(10);
+/// How long to wait when the machine has no more room for connections.
+const NO_ROOM: Duration = Duration::from_millis(100);
+
+/// Serves until `stop`; then takes no more connections, and gives calls in flight `grace` to finish.
+pub(super) async fn serve(
+    listener: TcpListener,
+    routes: Router,
+    stop: impl Future<Output = ()>,
+    grace: Duration,
+) {
+    let mut stop = pin!(stop);
+    let open = GracefulShutdown::new();
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut stop => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => {
+                    tokio::spawn(connection(stream, peer, routes.clone(), open.watcher()));
+                }
+                Err(error) => {
+                    // One that was gone before it was taken, or too many of them: the others go on.
+                    tracing::warn!(%error, "a connection was not taken");
+                    tokio::time::sleep(NO_ROOM).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    let in_flight = open.count();
+    if tokio::time::timeout(grace, open.shutdown()).await.is_err() {
+        tracing::warn!(
+            in_flight,
+            grace_seconds = grace.as_secs(),
+            "calls were cut off, because they did not finish in time"
+        );
+    }
+}
+
+/// HTTP/1.1 only: what speaks HTTP/2 to clients stands in front, with the certificates.
+async fn connection(stream: TcpStream, peer: SocketAddr, routes: Router, watcher: Watcher) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "small answers to a connection may be late");
+    }
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        routes.clone().oneshot(request.map(Body::new))
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS)
+        .serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = watcher.watch(served).await {
+        // Clients go away as they like; what is theirs to know, they know.
+        tracing::debug!(%error, "a connection ended early");
+    }
+}

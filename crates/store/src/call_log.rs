@@ -1,0 +1,166 @@
+//! The log of calls through the gateway: what was called and what it came to, never values.
+
+use claviger_domain::id::{self, Id};
+use claviger_domain::rights::{AccountRef, Reach};
+use claviger_domain::time::Timestamp;
+
+use crate::db::on;
+use crate::reach::{ReachBinds, within_reach};
+use crate::{Db, StoreError};
+
+/// One call of a tool.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Call {
+    /// Its id, `cal_…`.
+    #[sqlx(try_from = "String")]
+    pub id: Id<id::Call>,
+    /// When it began.
+    #[sqlx(try_from = "i64")]
+    pub at: Timestamp,
+    /// The account whose tools were called.
+    #[sqlx(try_from = "String")]
+    pub account_id: Id<id::Account>,
+    /// That account's parent, or that account.
+    #[sqlx(try_from = "String")]
+    pub root_account_id: Id<id::Account>,
+    /// The project that the connected account belongs to.
+    pub project_id: Option<String>,
+    /// `mcp` or `proxy`.
+    pub log_type: String,
+    /// The connected account.
+    #[sqlx(try_from = "String")]
+    pub connected_account_id: Id<id::ConnectedAccount>,
+    /// The server, for a call through one.
+    pub mcp_server_id: Option<String>,
+    /// The tool's name.
+    pub tool_name: String,
+    /// The tool's resource.
+    pub resource: String,
+    /// The tool's method.
+    pub method: String,
+    /// The calling program, in its own words.
+    pub client_name: Option<String>,
+    /// That program's version.
+    pub client_version: Option<String>,
+    /// The HTTP status that the call came to.
+    pub status: i64,
+    /// The HTTP status that the upstream answered, if it was asked.
+    pub upstream_status: Option<i64>,
+    /// How long the call took, in microseconds.
+    pub duration_us: i64,
+    /// How long the upstream took, in microseconds.
+    pub upstream_duration_us: Option<i64>,
+    /// The request that it came with.
+    pub request_id: String,
+    /// The names of its arguments, a JSON array.
+    pub argument_names: String,
+    /// A keyed digest of the arguments' values.
+    pub arguments_digest: Vec<u8>,
+}
+
+impl Call {
+    /// The account with its root, as rights name it.
+    pub fn account(&self) -> AccountRef {
+        AccountRef {
+            id: self.account_id.clone(),
+            root: self.root_account_id.clone(),
+        }
+    }
+}
+
+macro_rules! columns {
+    () => {
+        "id, at, account_id, root_account_id, project_id, log_type, connected_account_id, \
+         mcp_server_id, tool_name, resource, method, client_name, client_version, status, \
+         upstream_status, duration_us, upstream_duration_us, request_id, argument_names, \
+         arguments_digest"
+    };
+}
+
+/// Writes a call. It may be lost with the last second in a power cut, as counters may.
+pub async fn append(db: &Db, call: &Call) -> Result<(), StoreError> {
+    const SQL: &str = concat!(
+        "INSERT INTO call_log (",
+        columns!(),
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
+         $19, $20)"
+    );
+    on!(usage db, |c| sqlx::query(SQL)
+        .bind(call.id.as_str())
+        .bind(call.at.as_micros())
+        .bind(call.account_id.as_str())
+        .bind(call.root_account_id.as_str())
+        .bind(&call.project_id)
+        .bind(&call.log_type)
+        .bind(call.connected_account_id.as_str())
+        .bind(&call.mcp_server_id)
+        .bind(&call.tool_name)
+        .bind(&call.resource)
+        .bind(&call.method)
+        .bind(&call.client_name)
+        .bind(&call.client_version)
+        .bind(call.status)
+        .bind(call.upstream_status)
+        .bind(call.duration_us)
+        .bind(call.upstream_duration_us)
+        .bind(&call.request_id)
+        .bind(&call.argument_names)
+        .bind(&call.arguments_digest)
+        .execute(c)
+        .await
+        .map(drop))?;
+    Ok(())
+}
+
+/// Which calls to list.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Through that door: `mcp` or `proxy`.
+    pub log_type: Option<String>,
+    /// After that instant.
+    pub after: Option<Timestamp>,
+    /// Before that instant.
+    pub before: Option<Timestamp>,
+    /// Through that server.
+    pub mcp_server_id: Option<String>,
+    /// Of that tool.
+    pub tool_name: Option<String>,
+    /// That came to that status.
+    pub status: Option<i64>,
+}
+
+/// Lists `limit` calls within the reach, the latest first, from before `(instant, id)` on.
+pub async fn list(
+    db: &Db,
+    reach: &Reach,
+    filter: &Filter,
+    before: Option<&(Timestamp, String)>,
+    limit: i64,
+) -> Result<Vec<Call>, StoreError> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM call_log WHERE ",
+        within_reach!(),
+        " AND (at, id) < ($4, $5) AND at > $6 AND at < $7 AND ($8 IS NULL OR log_type = $8) \
+         AND ($9 IS NULL OR mcp_server_id = $9) AND ($10 IS NULL OR tool_name = $10) \
+         AND ($11 IS NULL OR status = $11) ORDER BY at DESC, id DESC LIMIT $12"
+    );
+    let binds = ReachBinds::of(reach);
+    let (at, id) = before.map_or((i64::MAX, ""), |(at, id)| (at.as_micros(), id.as_str()));
+    Ok(on!(read db, |c| sqlx::query_as(SQL)
+        .bind(binds.everything)
+        .bind(&binds.accounts)
+        .bind(&binds.projects)
+        .bind(at)
+        .bind(id)
+        .bind(filter.after.map_or(i64::MIN, Timestamp::as_micros))
+        .bind(filter.before.map_or(i64::MAX, Timestamp::as_micros))
+        .bind(&filter.log_type)
+        .bind(&filter.mcp_server_id)
+        .bind(&filter.tool_name)
+        .bind(filter.status)
+        .bind(limit)
+        .fetch_all(c)
+        .await)?)
+}

@@ -1,0 +1,153 @@
+//! A whole running program, without a socket, on a clock that tests move.
+
+use std::sync::Arc;
+
+use axum::Router;
+use claviger_domain::event::Actor;
+use claviger_domain::key_string::PlainKey;
+use claviger_edge::Core;
+use claviger_server::assemble::{Parts, assemble};
+use claviger_server::first_start;
+use claviger_store::sealing::MasterKey;
+use claviger_store::{StoreError, secrets};
+use claviger_verify::{Settings, Verifier};
+
+use crate::database::{Engine, TestDatabase};
+use crate::http::TestRequest;
+use crate::{MockClock, SeededRandom};
+
+/// What the links of a [`TestApp`] begin with.
+pub const PUBLIC_URL: &str = "https://keys.example.com";
+
+/// A program with its first start behind it. The same ids and keys come out of every run.
+#[derive(Debug)]
+pub struct TestApp {
+    /// What its handlers have: the database, the verifier, the time.
+    pub core: Core,
+    /// Its time.
+    pub clock: Arc<MockClock>,
+    /// What its secrets are sealed under.
+    pub master: Arc<MasterKey>,
+    /// The key of whoever runs it.
+    pub operator_key: PlainKey,
+    routes: Router,
+    // Declared last, because the connections above must be gone before it.
+    _database: TestDatabase,
+}
+
+impl TestApp {
+    /// Starts one on SQLite.
+    pub async fn start() -> Self {
+        Self::with(Engine::Sqlite).await
+    }
+
+    /// Starts one on that engine; panics where it does not start, since then there is no test.
+    pub async fn with(engine: Engine) -> Self {
+        let database = TestDatabase::with(engine).await;
+        match Self::over(database).await {
+            Ok(app) => app,
+            Err(error) => panic!("the program does not start: {error:?}"),
+        }
+    }
+
+    async fn over(database: TestDatabase) -> Result<Self, StoreError> {
+        let db = database.db.clone();
+        let clock = Arc::new(MockClock::default());
+        let random = Arc::new(SeededRandom::new(0));
+        let master = Arc::new(MasterKey::new([7; 32]));
+        let now = claviger_domain::time::Clock::now(&*clock);
+        let pepper = secrets::pepper(&db, &master, &*random, now).await?;
+        let verifier = Verifier::start(Settings {
+            db: db.clone(),
+            pepper,
+            clock: clock.clone(),
+            random: random.clone(),
+        })
+        .await?;
+        let core = Core {
+            db,
+            verifier,
+            clock: clock.clone(),
+            random,
+            remote_operator: false,
+        };
+        let (inside, sealing) = (core.clone(), master.clone());
+        let first = core
+            .db
+            .write::<_, StoreError, _>(move |tx| {
+                Box::pin(async move {
+                    let change = inside.change(&Actor::System);
+                    first_start::make(tx, &change, &inside.verifier, &sealing).await
+                })
+            })
+            .await?;
+        Ok(Self {
+            routes: assemble(Parts {
+                core: core.clone(),
+                master: master.clone(),
+                public_url: PUBLIC_URL.to_owned(),
+                extra: Router::new(),
+            }),
+            core,
+            clock,
+            master,
+            operator_key: first.operator_key,
+            _database: database,
+        })
+    }
+
+    /// Begins a request.
+    pub fn request(&self, method: &str, path: &str) -> TestRequest {
+        TestRequest::new(self.routes.clone(), method, path)
+    }
+
+    /// Lets time pass.
+    pub fn advance(&self, seconds: i64) {
+        self.clock.advance(seconds);
+    }
+
+    /// Writes what was counted, as the program does each second.
+    pub async fn flush(&self) {
+        let flushed = self.core.verifier.flush().await;
+        flushed.expect("the tests' own database takes rows");
+    }
+}
+
+/// Runs a test's body on an app over that engine.
+pub fn run(engine: Engine, body: impl AsyncFnOnce(TestApp)) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a test may start threads");
+    runtime.block_on(async { body(TestApp::with(engine).await).await });
+}
+
+/// Makes of one body two tests, one on each engine.
+///
+/// ```ignore
+/// on_both_engines!(a_revoked_key_is_refused, async |app| {
+///     let tenant = app.tenant("Acme").await;
+///     …
+/// });
+/// ```
+#[macro_export]
+macro_rules! on_both_engines {
+    ($name:ident, async |$app:ident| $body:block) => {
+        mod $name {
+            use super::*;
+
+            #[test]
+            fn on_sqlite() {
+                $crate::run($crate::Engine::Sqlite, async |$app: $crate::TestApp| $body);
+            }
+
+            #[test]
+            fn on_postgres() {
+                $crate::run($crate::Engine::Postgres, async |$app: $crate::TestApp| {
+                    $body
+                });
+            }
+        }
+    };
+}
