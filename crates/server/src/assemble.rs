@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use claviger_edge::{Core, wrap};
+use claviger_gateway::gateway::StartError;
+use claviger_gateway::mcp::hosts::Hosts;
+use claviger_gateway::{Gateway, Settings};
 use claviger_store::sealing::MasterKey;
 
 /// What the routes need.
@@ -13,6 +16,8 @@ pub struct Parts {
     pub core: Core,
     /// What secrets are sealed under.
     pub master: Arc<MasterKey>,
+    /// The names under which the program is reached.
+    pub hosts: Hosts,
     /// What links begin with, without a slash at the end.
     pub public_url: String,
     /// Routes besides the program's own; none but in a test bed.
@@ -20,10 +25,22 @@ pub struct Parts {
 }
 
 /// The program's routes behind the layers that all of them share.
-pub fn assemble(parts: Parts) -> Router {
-    let Parts { core, extra, .. } = parts;
-    let routes = Router::new()
-        .merge(claviger_api::router(&core))
-        .merge(extra);
-    wrap(&core, routes)
+///
+/// Fails when the built-in connector does not fit the API: no release does.
+pub fn assemble(parts: Parts) -> Result<Router, StartError> {
+    let core = parts.core;
+    let auth_api = claviger_api::router(&core);
+    let gateway = Gateway::start(Settings {
+        core: core.clone(),
+        master: parts.master,
+        // With its layers, which make the body of an error, and with nothing else beside it.
+        auth_api: wrap(&core, auth_api.clone()),
+        document: claviger_api::document().to_string().into_bytes(),
+        hosts: parts.hosts,
+        public_url: parts.public_url,
+    })?;
+    let routes = auth_api
+        .merge(claviger_gateway::router(&gateway))
+        .merge(parts.extra);
+    Ok(wrap(&core, routes))
 }

@@ -99,6 +99,12 @@ impl Config {
         })
     }
 
+    /// The host and port of `public_url`.
+    pub fn public_host(&self) -> Option<&str> {
+        let (_, host) = self.public_url.as_ref()?.split_once("://")?;
+        Some(host)
+    }
+
     /// Where the rows are.
     pub fn location(&self) -> Location {
         match &self.database_url {

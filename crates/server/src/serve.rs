@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use claviger_edge::Core;
+use claviger_gateway::mcp::hosts::Hosts;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -52,9 +53,10 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
     let routes = assemble(Parts {
         core: core.clone(),
         master: instance.master,
+        hosts: Hosts::new(config.public_host(), address),
         public_url: config.public_url.clone().unwrap_or_else(|| url.clone()),
         extra: outside.routes,
-    });
+    })?;
     let (stopping, stopped) = watch::channel(false);
     let serving = tokio::spawn(connections::serve(
         listener,

@@ -10,7 +10,7 @@ use claviger_domain::time::Timestamp;
 use futures::future::BoxFuture;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{ConnectOptions, Connection, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
 use crate::migrations;
 
@@ -209,6 +209,8 @@ impl Db {
             }
             Location::Postgres(url) => {
                 let options = PgConnectOptions::from_str(url)?.disable_statement_logging();
+                // The pool would go on trying for half a minute, and then not say why.
+                options.connect().await?.close().await?;
                 let pool = PgPoolOptions::new()
                     .max_connections(READERS)
                     .connect_with(options)

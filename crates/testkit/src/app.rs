@@ -1,11 +1,13 @@
 //! A whole running program, without a socket, on a clock that tests move.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
 use claviger_domain::event::Actor;
 use claviger_domain::key_string::PlainKey;
 use claviger_edge::Core;
+use claviger_gateway::mcp::hosts::Hosts;
 use claviger_server::assemble::{Parts, assemble};
 use claviger_server::first_start;
 use claviger_store::sealing::MasterKey;
@@ -16,8 +18,8 @@ use crate::database::{Engine, TestDatabase};
 use crate::http::TestRequest;
 use crate::{MockClock, SeededRandom};
 
-/// What the links of a [`TestApp`] begin with.
-pub const PUBLIC_URL: &str = "https://keys.example.com";
+/// The name under which a [`TestApp`] is reached; its links begin with it.
+pub const PUBLIC_HOST: &str = "keys.example.com";
 
 /// A program with its first start behind it. The same ids and keys come out of every run.
 #[derive(Debug)]
@@ -50,7 +52,7 @@ impl TestApp {
         }
     }
 
-    async fn over(database: TestDatabase) -> Result<Self, StoreError> {
+    async fn over(database: TestDatabase) -> anyhow::Result<Self> {
         let db = database.db.clone();
         let clock = Arc::new(MockClock::default());
         let random = Arc::new(SeededRandom::new(0));
@@ -85,9 +87,13 @@ impl TestApp {
             routes: assemble(Parts {
                 core: core.clone(),
                 master: master.clone(),
-                public_url: PUBLIC_URL.to_owned(),
+                hosts: Hosts::new(
+                    Some(PUBLIC_HOST),
+                    SocketAddr::from((Ipv4Addr::LOCALHOST, 8420)),
+                ),
+                public_url: format!("https://{PUBLIC_HOST}"),
                 extra: Router::new(),
-            }),
+            })?,
             core,
             clock,
             master,

@@ -7,13 +7,15 @@ mod clock;
 mod database;
 mod http;
 pub mod postgres;
+pub mod program;
 mod random;
 mod tenant;
 pub mod world;
 
-pub use app::{PUBLIC_URL, TestApp, run};
+pub use app::{PUBLIC_HOST, TestApp, run};
 pub use clock::MockClock;
 pub use database::{Engine, TestDatabase};
 pub use http::{TestRequest, TestResponse};
+pub use program::Program;
 pub use random::SeededRandom;
 pub use tenant::Tenant;

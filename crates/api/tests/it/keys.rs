@@ -82,6 +82,7 @@ on_both_engines!(lists_filter_page_and_count, async |app| {
             json!({"name": format!("Key {index}"), "customAccountId": customer}),
         )
         .await;
+        app.advance(1);
     }
     let list = async |query: &str| {
         let path = format!("/api-keys/?{query}");

@@ -75,3 +75,46 @@ async fn connection(stream: TcpStream, peer: SocketAddr, routes: Router, watcher
         tracing::debug!(%error, "a connection ended early");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// What is read from a connection over which `sent` was written, until the program closes it.
+    async fn answer_to(sent: &str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let routes = Router::new().fallback(async || "here");
+        tokio::spawn(serve(listener, routes, pending(), Duration::ZERO));
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        // Time stands still while there is anything to do, then jumps to the next timer: this one
+        // only when nothing closes the connection before it.
+        tokio::time::timeout(HEADERS * 2, stream.read_to_string(&mut answer))
+            .await
+            .expect("the connection is closed in time")
+            .unwrap();
+        answer
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn headers_that_do_not_arrive_in_time_end_the_connection() {
+        assert!(
+            !answer_to("GET / HTTP/1.1\r\nhost: local")
+                .await
+                .contains("here")
+        );
+        assert_eq!(answer_to("").await, "");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_is_closed() {
+        let answer = answer_to("GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+        assert!(answer.ends_with("here"), "{answer}");
+    }
+}

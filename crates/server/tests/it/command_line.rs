@@ -1,0 +1,136 @@
+//! What the program prints when it is asked for something else than to serve.
+
+use std::fs;
+
+use claviger_testkit::program::{command, run_to_end};
+use serde_json::Value;
+use tempfile::tempdir;
+
+use crate::CLAVIGER;
+
+/// What a command prints that succeeds.
+fn printed(arguments: &[&str]) -> String {
+    let output = run_to_end(command(CLAVIGER, arguments));
+    let complaint = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{complaint}");
+    assert_eq!(complaint, "");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_help_teaches_by_examples() {
+    insta::assert_snapshot!(printed(&["--help"]), @r#"
+Keys for your API, and tools for AI agents on any REST API
+
+Usage: claviger [COMMAND] [OPTIONS]
+
+Commands:
+  serve         Start the program (what `claviger` alone does)
+  config        Print the configuration file with every setting and its default
+  check-config  Print the settings in force, with secrets masked and warnings, and start nothing
+  openapi       Print the OpenAPI document of the API that this version serves
+  help          Print this message or the help of the given subcommand(s)
+
+Options:
+  -h, --help     Print help
+  -V, --version  Print version
+
+Examples:
+  claviger                            start, with its data in ./claviger-data
+  claviger --listen 127.0.0.1:0       the same, on a free port
+  claviger config > claviger.toml     write a configuration file to edit
+  claviger check-config --config claviger.toml
+  CLAVIGER_LOG=debug claviger         every flag has a variable
+"#);
+    insta::assert_snapshot!(printed(&["serve", "-h"]), @r#"
+Start the program (what `claviger` alone does)
+
+Usage: claviger serve [OPTIONS]
+
+Options:
+      --config <FILE>             Configuration file; `claviger config` prints one [env: CLAVIGER_CONFIG]
+      --listen <ADDRESS>          Address and port to listen on; port 0 picks a free one [default: 127.0.0.1:8420] [env: CLAVIGER_LISTEN]
+      --data-dir <FOLDER>         Folder for databases, keys and credentials, made when it is missing [default: ./claviger-data] [env: CLAVIGER_DATA_DIR]
+      --public-url <URL>          URL under which others reach this program, for the links that it hands out [default: http:// and the address] [env: CLAVIGER_PUBLIC_URL]
+      --master-key-file <FILE>    File with the master key: 32 bytes, base64 or hexadecimal [default: master.key in the folder] [env: CLAVIGER_MASTER_KEY_FILE]
+      --database-url <URL>        PostgreSQL to keep the rows in, `postgres://user@host/database` [default: SQLite in the folder] [env: CLAVIGER_DATABASE_URL]
+      --database-url-file <FILE>  File with that URL, for one that has a password [env: CLAVIGER_DATABASE_URL_FILE]
+      --operator-remote[=<BOOL>]  Whether the operator key is taken from other machines than this one [default: false] [env: CLAVIGER_OPERATOR_REMOTE] [possible values: true, false]
+      --log <FILTER>              What to log: error, warn, info, debug, trace, or a filter such as `info,sqlx=debug` [default: info] [env: CLAVIGER_LOG]
+      --log-format <FORMAT>       How a line looks [default: text] [env: CLAVIGER_LOG_FORMAT] [possible values: text, json]
+  -h, --help                      Print help (see more with '--help')
+
+Examples:
+  claviger serve --listen 0.0.0.0:8420 --public-url https://keys.example.com
+  claviger serve --database-url postgres://claviger@localhost/claviger
+  claviger serve --config /etc/claviger.toml --log-format json
+
+A flag goes before its variable, that before the configuration file. The master key is 32 bytes, such
+as `openssl rand -base64 32` prints, in CLAVIGER_MASTER_KEY or in a file.
+"#);
+}
+
+#[test]
+fn the_version_is_told() {
+    let version = format!("claviger {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(printed(&["--version"]), version);
+}
+
+#[test]
+fn the_printed_configuration_file_is_understood() {
+    let scratch = tempdir().unwrap();
+    let file = scratch.path().join("claviger.toml");
+    fs::write(&file, printed(&["config"])).unwrap();
+    let path = file.to_str().unwrap();
+    let with_file = printed(&["check-config", "--config", path]);
+    assert_eq!(with_file, printed(&["check-config"]));
+}
+
+#[test]
+fn a_flag_goes_before_its_variable_and_that_before_the_file() {
+    let scratch = tempdir().unwrap();
+    let file = scratch.path().join("claviger.toml");
+    let written =
+        "listen = '127.0.0.1:1'\npublic_url = 'https://file.example'\n[log]\nfilter = 'error'";
+    fs::write(&file, written).unwrap();
+    let mut command = command(CLAVIGER, ["check-config", "--listen", "127.0.0.1:3"]);
+    command
+        .env("CLAVIGER_CONFIG", &file)
+        .env("CLAVIGER_LISTEN", "127.0.0.1:2")
+        .env("CLAVIGER_LOG", "debug")
+        .env("CLAVIGER_MASTER_KEY", "open sesame")
+        .env(
+            "CLAVIGER_DATABASE_URL",
+            "postgres://me:sesame@db.example/keys",
+        )
+        .env("CLAVIGER_OPERATOR_REMOTE", "true");
+    let output = run_to_end(command);
+    insta::assert_snapshot!(String::from_utf8(output.stdout).unwrap(), @r#"
+listen = "127.0.0.1:3"
+data_dir = "claviger-data"
+public_url = "https://file.example"
+master_key = "***"
+
+[database]
+url = "***"
+
+[operator]
+remote = true
+
+[log]
+filter = "debug"
+format = "text"
+
+# Warning: The operator key is taken from other machines (operator.remote): it opens every account.
+"#);
+}
+
+#[test]
+fn the_served_document_is_printed() {
+    let document: Value = serde_json::from_str(&printed(&["openapi"])).unwrap();
+    assert_eq!(
+        document["openapi"].as_str().unwrap().split('.').next(),
+        Some("3")
+    );
+    assert!(document["paths"]["/api-keys"]["post"].is_object());
+}
