@@ -131,7 +131,7 @@ pub fn run(engine: Engine, body: impl AsyncFnOnce(TestApp)) {
 
 /// Makes of one body two tests, one on each engine.
 ///
-/// ```ignore
+/// ```text
 /// on_both_engines!(a_revoked_key_is_refused, async |app| {
 ///     let tenant = app.tenant("Acme").await;
 ///     …
