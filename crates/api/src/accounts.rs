@@ -7,7 +7,10 @@ mod list;
 mod show;
 mod update;
 
+use claviger_domain::id::{self, Id};
+use claviger_domain::rights::Reach;
 use claviger_edge::{ApiError, Core, ErrorCode};
+use claviger_store::accounts;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -19,6 +22,19 @@ pub(crate) fn routes() -> OpenApiRouter<Core> {
             update::update_account,
             delete::delete_account
         ))
+}
+
+/// The account that a filter names: one that the caller does not reach is as absent here as in a
+/// path.
+pub(crate) async fn named(
+    core: &Core,
+    reach: &Reach,
+    text: Option<&str>,
+) -> Result<Option<Id<id::Account>>, ApiError> {
+    let Some(text) = text else { return Ok(None) };
+    let id = Id::parse(text).ok_or_else(absent)?;
+    let found = accounts::find(&core.db, reach, &id).await?;
+    found.map(|account| Some(account.id)).ok_or_else(absent)
 }
 
 /// No such account, or a foreign one: the same answer.

@@ -7,7 +7,10 @@ mod list;
 mod show;
 mod update;
 
+use claviger_domain::id::{self, Id};
+use claviger_domain::rights::Reach;
 use claviger_edge::{ApiError, Core, ErrorCode};
+use claviger_store::projects;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -19,6 +22,19 @@ pub(crate) fn routes() -> OpenApiRouter<Core> {
             update::update_project,
             delete::delete_project
         ))
+}
+
+/// The project that a filter names: one that the caller does not reach is as absent here as in a
+/// path.
+pub(crate) async fn named(
+    core: &Core,
+    reach: &Reach,
+    text: Option<&str>,
+) -> Result<Option<Id<id::Project>>, ApiError> {
+    let Some(text) = text else { return Ok(None) };
+    let id = Id::parse(text).ok_or_else(absent)?;
+    let found = projects::find(&core.db, reach, &id).await?;
+    found.map(|project| Some(project.id)).ok_or_else(absent)
 }
 
 /// No such project, or one of another account: the same answer.

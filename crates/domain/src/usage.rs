@@ -32,6 +32,13 @@ impl UsageCounts {
         }
     }
 
+    /// Adds what was counted elsewhere.
+    pub const fn add(&mut self, other: Self) {
+        self.successful += other.successful;
+        self.failed += other.failed;
+        self.rate_limited += other.rate_limited;
+    }
+
     /// All checks.
     pub const fn total(self) -> u64 {
         self.successful + self.failed + self.rate_limited

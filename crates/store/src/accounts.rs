@@ -181,7 +181,7 @@ pub async fn rename(
         columns!()
     );
     let (everything, accounts, bare) = binds(reach);
-    let base = Base::made_by(change);
+    let now = Base::made_by(change);
     let renamed: Option<Account> = on!(&mut *tx, |c| sqlx::query_as(SQL)
         .bind(everything)
         .bind(&accounts)
@@ -189,8 +189,8 @@ pub async fn rename(
         .bind(id.as_str())
         .bind(name)
         .bind(name.to_lowercase())
-        .bind(&base.last_changed_by)
-        .bind(&base.last_changed_by_type)
+        .bind(&now.last_changed_by)
+        .bind(&now.last_changed_by_type)
         .bind(change.now.as_micros())
         .fetch_optional(c)
         .await)?;

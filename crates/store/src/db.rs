@@ -59,13 +59,16 @@ impl StoreError {
             | sqlx::Error::PoolClosed
             | sqlx::Error::Io(_)
             | sqlx::Error::WorkerCrashed => true,
-            // SQLite: busy, locked, I/O, full, cannot open; PostgreSQL: out of resources, shutting
-            // down, not accepting connections, and failures of the connection.
+            // SQLite: busy, locked, I/O, full, cannot open; PostgreSQL: failures of the connection,
+            // deadlocks, out of resources, shutting down or not accepting connections.
             sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-                matches!(&*code, "5" | "6" | "10" | "13" | "14")
-                    || ["53", "57", "08"]
-                        .iter()
-                        .any(|class| code.len() == 5 && code.starts_with(class))
+                if code.len() == 5 {
+                    ["08", "40", "53", "57"].contains(&&code[..2])
+                } else {
+                    // The low byte is the kind, what is above it the detail.
+                    let kind = code.parse::<u32>().map(|code| code & 0xff);
+                    matches!(kind, Ok(5 | 6 | 10 | 13 | 14))
+                }
             }),
             _ => false,
         }
@@ -112,7 +115,7 @@ impl std::fmt::Debug for Change {
         out.debug_struct("Change")
             .field("actor", &self.actor)
             .field("now", &self.now)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -13,6 +13,7 @@ use claviger_store::{Base, Change, StoreError, accounts, projects, usage};
 use serde_json::{Value, json};
 
 use crate::Verifier;
+use crate::told::Touched;
 
 /// What an edit of a key comes to.
 #[derive(Debug)]
@@ -25,6 +26,17 @@ pub enum Edit {
     Rekey(PlainKey, Value),
     /// It is removed for good.
     Purge,
+}
+
+/// What came of making a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Creation {
+    /// It is stored.
+    Done,
+    /// Its family of accounts has one with that key string.
+    Duplicate,
+    /// Its project is gone.
+    NoProject,
 }
 
 /// A rotated key's successor: the only time that it is known in full.
@@ -46,35 +58,36 @@ pub enum RotationRefused {
 }
 
 impl Verifier {
-    /// Stores a key; `false` when its family of accounts has one with that key string.
+    /// Stores a key in a project that is there and stays until then.
     pub async fn create_api_key(
         self: &Arc<Self>,
         change: Change,
         key: ApiKey,
         plain: &PlainKey,
         data: Value,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Creation, StoreError> {
         let digest = self.digest(plain.expose());
         let is_foreign = is_foreign(plain);
-        let verifier = Arc::clone(self);
-        to_the_end(async move {
-            let row = key.clone();
-            let created = verifier
-                .db
-                .write::<_, StoreError, _>(move |tx| {
-                    Box::pin(async move {
-                        if is_foreign {
-                            accounts::note_foreign_keys(tx, &row.account.root).await?;
-                        }
-                        api_keys::create(tx, &change, &row, &digest, data).await
-                    })
+        self.change(move |tx, touched| {
+            Box::pin(async move {
+                let root = &key.account.root;
+                touched.note(Touched::Key((root.clone(), digest)));
+                // Account, project, key: the order in which a deletion locks them.
+                if is_foreign {
+                    accounts::note_foreign_keys(tx, root).await?;
+                    touched.note(Touched::ForeignKeysOf(root.clone()));
+                }
+                let project = projects::hold(tx, &everything(), &key.project_id).await?;
+                if project.is_none() {
+                    return Ok(Creation::NoProject);
+                }
+                let is_new = api_keys::create(tx, &change, &key, &digest, data).await?;
+                Ok(if is_new {
+                    Creation::Done
+                } else {
+                    Creation::Duplicate
                 })
-                .await?;
-            if is_foreign {
-                verifier.note_foreign_keys(key.account.root.clone());
-            }
-            verifier.forget(&key, digest);
-            Ok(created)
+            })
         })
         .await
     }
@@ -94,54 +107,44 @@ impl Verifier {
         E: From<StoreError> + Send + 'static,
     {
         let verifier = Arc::clone(self);
-        to_the_end(async move {
-            let inside = Arc::clone(&verifier);
-            let edited = verifier
-                .db
-                .write::<_, E, _>(move |tx| {
-                    Box::pin(async move {
-                        let Some((mut key, digest)) = api_keys::lock(tx, &reach, &which).await?
-                        else {
-                            return Ok(None);
-                        };
-                        let mut forgotten = vec![digest];
-                        match edit(&mut key)? {
-                            Edit::Nothing => {}
-                            Edit::Save(kind, data) => {
-                                api_keys::save(tx, &change, &mut key, kind, data).await?;
-                            }
-                            Edit::Rekey(plain, data) => {
-                                let digest = inside.digest(plain.expose());
-                                if !api_keys::rekey(tx, &key, &digest).await? {
-                                    return Err(duplicate());
-                                }
-                                if is_foreign(&plain) {
-                                    accounts::note_foreign_keys(tx, &key.account.root).await?;
-                                    inside.note_foreign_keys(key.account.root.clone());
-                                }
-                                let kind = EventKind::ApiKeyUpdated;
-                                api_keys::save(tx, &change, &mut key, kind, data).await?;
-                                forgotten.push(digest);
-                            }
-                            Edit::Purge => api_keys::purge(tx, &change, &key).await?,
+        let edited = self
+            .change::<_, E, _>(move |tx, touched| {
+                Box::pin(async move {
+                    let Some((mut key, digest)) = api_keys::lock(tx, &reach, &which).await? else {
+                        return Ok(None);
+                    };
+                    let root = key.account.root.clone();
+                    touched.note(Touched::Key((root.clone(), digest)));
+                    match edit(&mut key)? {
+                        Edit::Nothing => {}
+                        Edit::Save(kind, data) => {
+                            api_keys::save(tx, &change, &mut key, kind, data).await?;
                         }
-                        Ok(Some((key, forgotten)))
-                    })
+                        Edit::Rekey(plain, data) => {
+                            let digest = verifier.digest(plain.expose());
+                            if !api_keys::rekey(tx, &key, &digest).await? {
+                                return Err(duplicate());
+                            }
+                            if is_foreign(&plain) {
+                                accounts::note_foreign_keys(tx, &root).await?;
+                                touched.note(Touched::ForeignKeysOf(root.clone()));
+                            }
+                            touched.note(Touched::Key((root, digest)));
+                            let kind = EventKind::ApiKeyUpdated;
+                            api_keys::save(tx, &change, &mut key, kind, data).await?;
+                        }
+                        Edit::Purge => api_keys::purge(tx, &change, &key).await?,
+                    }
+                    Ok(Some(key))
                 })
-                .await?;
-            let Some((mut key, forgotten)) = edited else {
-                return Ok(None);
-            };
-            for digest in forgotten {
-                verifier.forget(&key, digest);
-            }
-            // The change is committed: not to know the last use must not look like a failure.
-            key.last_used_at = usage::last_use(&verifier.db, &key.id)
-                .await
-                .unwrap_or_default();
-            Ok(Some(key))
-        })
-        .await
+            })
+            .await?;
+        let Some(mut key) = edited else {
+            return Ok(None);
+        };
+        // The change is committed: not to know the last use must not look like a failure.
+        key.last_used_at = usage::last_use(&self.db, &key.id).await.unwrap_or_default();
+        Ok(Some(key))
     }
 
     /// Makes a successor of a key within the reach; the old one stops after `grace_seconds`.
@@ -152,73 +155,62 @@ impl Verifier {
         which: api_keys::Selector,
         grace_seconds: i64,
     ) -> Result<Result<Rotation<ApiKey>, RotationRefused>, StoreError> {
+        // Looked at first, to hold its project before its row, as a deletion does.
+        let Some(seen) = api_keys::find(&self.db, &reach, &which).await? else {
+            return Ok(Err(RotationRefused::Absent));
+        };
         let verifier = Arc::clone(self);
-        to_the_end(async move {
-            let inside = Arc::clone(&verifier);
-            let rotated = verifier
-                .db
-                .write::<_, StoreError, _>(move |tx| {
-                    Box::pin(async move {
-                        let Some((mut old, digest)) = api_keys::lock(tx, &reach, &which).await?
-                        else {
-                            return Ok(Err(RotationRefused::Absent));
-                        };
-                        let now = change.now;
-                        if !old.is_active_at(now) || old.is_expired_at(now) {
-                            return Ok(Err(RotationRefused::Absent));
-                        }
-                        if old.rotated_to.is_some() {
-                            return Ok(Err(RotationRefused::InGrace));
-                        }
-                        let drawn = KeyPurpose::ApiKey(old.environment).draw(&*inside.random);
-                        let new = successor(&old, Id::from_suffix(&drawn.public), &change);
-                        let origin = json!({"name": new.name, "rotatedFrom": old.id});
-                        let new_digest = inside.digest(drawn.plain.expose());
-                        api_keys::create(tx, &change, &new, &new_digest, origin).await?;
-                        old.rotated_to = Some(new.id.clone());
-                        stop(&mut old, &change, grace_seconds);
-                        let data = json!({
-                            "oldId": old.id, "newId": new.id, "stopsAt": old.stops_at,
-                        });
-                        let kind = EventKind::ApiKeyRotated;
-                        api_keys::save(tx, &change, &mut old, kind, data).await?;
-                        Ok(Ok((
-                            Rotation {
-                                key: new,
-                                plain: drawn.plain,
-                            },
-                            old,
-                            digest,
-                        )))
-                    })
-                })
-                .await?;
-            Ok(rotated.map(|(rotation, old, digest)| {
-                verifier.forget(&old, digest);
-                rotation
-            }))
+        self.change(move |tx, touched| {
+            Box::pin(async move {
+                projects::hold(tx, &everything(), &seen.project_id).await?;
+                let which = api_keys::Selector::Id(seen.id);
+                let Some((mut old, digest)) = api_keys::lock(tx, &reach, &which).await? else {
+                    return Ok(Err(RotationRefused::Absent));
+                };
+                touched.note(Touched::Key((old.account.root.clone(), digest)));
+                if !old.is_active_at(change.now) || old.is_expired_at(change.now) {
+                    return Ok(Err(RotationRefused::Absent));
+                }
+                if old.rotated_to.is_some() {
+                    return Ok(Err(RotationRefused::InGrace));
+                }
+                let drawn = KeyPurpose::ApiKey(old.environment).draw(&*verifier.random);
+                let new = successor(&old, Id::from_suffix(&drawn.public), &change);
+                let origin = json!({"name": new.name, "rotatedFrom": old.id});
+                let new_digest = verifier.digest(drawn.plain.expose());
+                api_keys::create(tx, &change, &new, &new_digest, origin).await?;
+                old.rotated_to = Some(new.id.clone());
+                stop(&mut old, &change, grace_seconds);
+                let data = json!({
+                    "oldId": old.id, "newId": new.id, "stopsAt": old.stops_at,
+                });
+                api_keys::save(tx, &change, &mut old, EventKind::ApiKeyRotated, data).await?;
+                Ok(Ok(Rotation {
+                    key: new,
+                    plain: drawn.plain,
+                }))
+            })
         })
         .await
     }
 
-    /// Stores an access key.
+    /// Stores an access key; `false` when its account is gone.
     pub async fn create_access_key(
         self: &Arc<Self>,
         change: Change,
         key: AccessKey,
         plain: &PlainKey,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let digest = self.digest(plain.expose());
-        let verifier = Arc::clone(self);
-        to_the_end(async move {
-            verifier
-                .db
-                .write(move |tx| {
-                    Box::pin(async move { access_keys::create(tx, &change, &key, &digest).await })
-                })
-                .await?;
-            verifier.presenters.forget(&digest);
-            Ok(())
+        self.change(move |tx, touched| {
+            Box::pin(async move {
+                touched.note(Touched::Presenter(digest));
+                if !accounts::hold(tx, &everything(), &key.account.id).await? {
+                    return Ok(false);
+                }
+                access_keys::create(tx, &change, &key, &digest).await?;
+                Ok(true)
+            })
         })
         .await
     }
@@ -234,27 +226,17 @@ impl Verifier {
     where
         E: From<StoreError> + Send + 'static,
     {
-        let verifier = Arc::clone(self);
-        to_the_end(async move {
-            let edited = verifier
-                .db
-                .write::<_, E, _>(move |tx| {
-                    Box::pin(async move {
-                        let Some((mut key, digest)) = access_keys::lock(tx, &reach, &which).await?
-                        else {
-                            return Ok(None);
-                        };
-                        if let Some((kind, data)) = edit(&mut key)? {
-                            access_keys::save(tx, &change, &mut key, kind, data).await?;
-                        }
-                        Ok(Some((key, digest)))
-                    })
-                })
-                .await?;
-            Ok(edited.map(|(key, digest)| {
-                verifier.presenters.forget(&digest);
-                key
-            }))
+        self.change::<_, E, _>(move |tx, touched| {
+            Box::pin(async move {
+                let Some((mut key, digest)) = access_keys::lock(tx, &reach, &which).await? else {
+                    return Ok(None);
+                };
+                touched.note(Touched::Presenter(digest));
+                if let Some((kind, data)) = edit(&mut key)? {
+                    access_keys::save(tx, &change, &mut key, kind, data).await?;
+                }
+                Ok(Some(key))
+            })
         })
         .await
     }
@@ -267,58 +249,50 @@ impl Verifier {
         which: access_keys::Selector,
         grace_seconds: i64,
     ) -> Result<Result<Rotation<AccessKey>, RotationRefused>, StoreError> {
+        // Looked at first, to hold its account before its row, as a deletion does.
+        let Some(seen) = access_keys::find(&self.db, &reach, &which).await? else {
+            return Ok(Err(RotationRefused::Absent));
+        };
         let verifier = Arc::clone(self);
-        to_the_end(async move {
-            let inside = Arc::clone(&verifier);
-            let rotated = verifier
-                .db
-                .write::<_, StoreError, _>(move |tx| {
-                    Box::pin(async move {
-                        let Some((mut old, digest)) = access_keys::lock(tx, &reach, &which).await?
-                        else {
-                            return Ok(Err(RotationRefused::Absent));
-                        };
-                        if !old.is_live_at(change.now) {
-                            return Ok(Err(RotationRefused::Absent));
-                        }
-                        if old.rotated_to.is_some() {
-                            return Ok(Err(RotationRefused::InGrace));
-                        }
-                        let drawn = KeyPurpose::AccessKey(old.environment).draw(&*inside.random);
-                        let new = AccessKey {
-                            id: Id::from_suffix(&drawn.public),
-                            rotated_from: Some(old.id.clone()),
-                            base: Base::made_by(&change),
-                            ..old.clone()
-                        };
-                        let new_digest = inside.digest(drawn.plain.expose());
-                        access_keys::create(tx, &change, &new, &new_digest).await?;
-                        access_keys::hand_over(tx, &old.id, &new.id).await?;
-                        old.rotated_to = Some(new.id.clone());
-                        if grace_seconds == 0 {
-                            old.is_active = false;
-                        } else {
-                            old.stops_at = Some(change.now.plus_seconds(grace_seconds));
-                        }
-                        let data = json!({
-                            "oldId": old.id, "newId": new.id, "stopsAt": old.stops_at,
-                        });
-                        let kind = EventKind::AccessKeyRotated;
-                        access_keys::save(tx, &change, &mut old, kind, data).await?;
-                        Ok(Ok((
-                            Rotation {
-                                key: new,
-                                plain: drawn.plain,
-                            },
-                            digest,
-                        )))
-                    })
-                })
-                .await?;
-            Ok(rotated.map(|(rotation, digest)| {
-                verifier.presenters.forget(&digest);
-                rotation
-            }))
+        self.change(move |tx, touched| {
+            Box::pin(async move {
+                accounts::hold(tx, &everything(), &seen.account.id).await?;
+                let which = access_keys::Selector::Id(seen.id);
+                let Some((mut old, digest)) = access_keys::lock(tx, &reach, &which).await? else {
+                    return Ok(Err(RotationRefused::Absent));
+                };
+                touched.note(Touched::Presenter(digest));
+                if !old.is_live_at(change.now) {
+                    return Ok(Err(RotationRefused::Absent));
+                }
+                if old.rotated_to.is_some() {
+                    return Ok(Err(RotationRefused::InGrace));
+                }
+                let drawn = KeyPurpose::AccessKey(old.environment).draw(&*verifier.random);
+                let new = AccessKey {
+                    id: Id::from_suffix(&drawn.public),
+                    rotated_from: Some(old.id.clone()),
+                    base: Base::made_by(&change),
+                    ..old.clone()
+                };
+                let new_digest = verifier.digest(drawn.plain.expose());
+                access_keys::create(tx, &change, &new, &new_digest).await?;
+                access_keys::hand_over(tx, &old.id, &new.id).await?;
+                old.rotated_to = Some(new.id.clone());
+                if grace_seconds == 0 {
+                    old.is_active = false;
+                } else {
+                    old.stops_at = Some(change.now.plus_seconds(grace_seconds));
+                }
+                let data = json!({
+                    "oldId": old.id, "newId": new.id, "stopsAt": old.stops_at,
+                });
+                access_keys::save(tx, &change, &mut old, EventKind::AccessKeyRotated, data).await?;
+                Ok(Ok(Rotation {
+                    key: new,
+                    plain: drawn.plain,
+                }))
+            })
         })
         .await
     }
@@ -330,16 +304,14 @@ impl Verifier {
         reach: Reach,
         id: Id<id::Project>,
     ) -> Result<Option<projects::Project>, StoreError> {
-        let verifier = Arc::clone(self);
-        to_the_end(async move {
-            let deleted = verifier
-                .db
-                .write(move |tx| {
-                    Box::pin(async move { projects::delete(tx, &change, &reach, &id).await })
-                })
-                .await?;
-            verifier.keys.clear();
-            Ok(deleted)
+        self.change(move |tx, touched| {
+            Box::pin(async move {
+                let deleted = projects::delete(tx, &change, &reach, &id).await?;
+                if deleted.is_some() {
+                    touched.note(Touched::EveryKey);
+                }
+                Ok(deleted)
+            })
         })
         .await
     }
@@ -351,29 +323,24 @@ impl Verifier {
         reach: Reach,
         id: Id<id::Account>,
     ) -> Result<accounts::Deleted, StoreError> {
-        let verifier = Arc::clone(self);
-        to_the_end(async move {
-            let deleted = verifier
-                .db
-                .write(move |tx| {
-                    Box::pin(async move { accounts::delete(tx, &change, &reach, &id).await })
-                })
-                .await?;
-            verifier.keys.clear();
-            verifier.presenters.clear();
-            Ok(deleted)
+        self.change(move |tx, touched| {
+            Box::pin(async move {
+                let deleted = accounts::delete(tx, &change, &reach, &id).await?;
+                if deleted == accounts::Deleted::Done {
+                    touched.note(Touched::EveryKey);
+                    touched.note(Touched::EveryPresenter);
+                }
+                Ok(deleted)
+            })
         })
         .await
     }
 }
 
-/// Runs a change as a task of its own: when the client goes away between the commit and the
-/// moment when the caches are told, they are told all the same.
-async fn to_the_end<T: Send + 'static>(change: impl Future<Output = T> + Send + 'static) -> T {
-    match tokio::spawn(change).await {
-        Ok(value) => value,
-        // A task that nobody aborts ends by itself or by a panic, which goes on here.
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
+fn everything() -> Reach {
+    Reach {
+        everything: true,
+        ..Reach::default()
     }
 }
 

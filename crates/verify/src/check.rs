@@ -121,14 +121,14 @@ impl Verifier {
         let mut verdict = known.rules.decide(&question.presented, now);
         let mut rate_limit = None;
         let mut quota = None;
-        let is_limited = known.key.rate_limit.is_some() || known.key.quota.is_some();
-        if verdict == Verdict::Valid && is_limited {
+        if verdict == Verdict::Valid
+            && let Some(meter) = &known.limit
+        {
             let (limit, most) = (known.key.rate_limit, known.key.quota);
             let taken = if counts {
-                self.meters
-                    .take(&known.limit, limit, most, question.cost, now)
+                self.meters.take(meter, limit, most, question.cost, now)
             } else {
-                known.limit.look(limit, most, question.cost, now)
+                meter.look(limit, most, question.cost, now)
             };
             (rate_limit, quota) = (taken.rate_limit, taken.quota);
             verdict = match taken.outcome {

@@ -6,22 +6,28 @@ use claviger_domain::event::Actor;
 use claviger_store::{Change, StoreError, api_keys, usage};
 
 use crate::Verifier;
+use crate::told::to_the_end;
 
 impl Verifier {
     /// Writes what was counted since the last flush. What cannot be written is kept for the next.
     ///
-    /// Called each second, and once more at a clean stop. No check waits for it.
+    /// Called each second, and once more at a clean stop. No check waits for it. It goes on to its
+    /// end when its caller does not wait for that.
     pub async fn flush(self: &Arc<Self>) -> Result<(), StoreError> {
+        let verifier = Arc::clone(self);
+        to_the_end(async move { verifier.flush_now().await }).await
+    }
+
+    async fn flush_now(&self) -> Result<(), StoreError> {
         let _one_at_a_time = self.flushing.lock().await;
-        let mut taken = self.meters.take_out();
+        let taken = self.meters.take_out();
         if !taken.rows.is_empty()
             && let Err(error) = usage::add(&self.db, &taken.rows).await
         {
-            self.meters.put_back(taken);
+            self.meters.put_back(&taken);
             return Err(error);
         }
-        let first_uses = std::mem::take(&mut taken.first_uses);
-        if first_uses.is_empty() {
+        if taken.first_uses.is_empty() {
             return Ok(());
         }
         let change = Change {
@@ -29,20 +35,18 @@ impl Verifier {
             now: self.clock.now(),
             random: Arc::clone(&self.random),
         };
-        let uses = first_uses.clone();
+        let uses = taken.first_uses.clone();
         let written = self
             .db
-            .write(move |tx| {
+            .write::<_, StoreError, _>(move |tx| {
                 Box::pin(async move { api_keys::note_first_uses(tx, &change, &uses).await })
             })
             .await;
-        match written {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                self.meters.put_back_first_uses(first_uses);
-                Err(error)
-            }
+        if let Err(error) = written {
+            self.meters.put_back_first_uses(&taken);
+            return Err(error);
         }
+        Ok(())
     }
 
     /// Lets go of counters that nothing needs any more; called each minute.

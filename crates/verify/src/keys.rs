@@ -5,7 +5,7 @@ use std::sync::Arc;
 use claviger_domain::decision::KeyRules;
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::KeyDigest;
-use claviger_domain::limit::Level;
+use claviger_domain::limit::{Level, RateLimit};
 use claviger_store::api_keys::ApiKey;
 use claviger_store::{StoreError, usage};
 
@@ -23,7 +23,8 @@ pub struct KnownKey {
     /// The rules that decide who passes with it.
     pub rules: KeyRules,
     pub(crate) meter: Arc<KeyMeter>,
-    pub(crate) limit: Arc<LimitMeter>,
+    /// Where it has a limit or a quota. Made when it gets one, so that it begins as it was left.
+    pub(crate) limit: Option<Arc<LimitMeter>>,
 }
 
 impl Verifier {
@@ -36,7 +37,12 @@ impl Verifier {
                 key.first_used_at.is_some(),
             )
         });
-        let limit = self.limit_meter(&key).await?;
+        let is_limited = key.rate_limit.is_some() || key.quota.is_some();
+        let limit = if is_limited {
+            Some(self.limit_meter(&key.lineage, key.rate_limit).await?)
+        } else {
+            None
+        };
         Ok(KnownKey {
             rules: key.rules(),
             key,
@@ -50,22 +56,22 @@ impl Verifier {
         if key.quota.is_none() {
             return Ok(None);
         }
-        let meter = self.limit_meter(key).await?;
+        let meter = self.limit_meter(&key.lineage, key.rate_limit).await?;
         Ok(meter.look(None, key.quota, 0, self.clock.now()).quota)
     }
 
-    async fn limit_meter(&self, key: &ApiKey) -> Result<Arc<LimitMeter>, StoreError> {
-        if let Some(meter) = self.meters.known_limit(&key.lineage) {
-            return Ok(meter);
+    /// The running limit of a lineage: the one that counts here, else as it was flushed last.
+    pub(crate) async fn limit_meter(
+        &self,
+        lineage: &Id<id::ApiKey>,
+        limit: Option<RateLimit>,
+    ) -> Result<Arc<LimitMeter>, StoreError> {
+        if let Some(known) = self.meters.known_limit(lineage) {
+            return Ok(known);
         }
-        // Also where the key has no limit now: it may have one again before the window is over.
-        let flushed = usage::allowance(&self.db, &key.lineage).await?;
-        Ok(self.meters.limit(&key.lineage, || {
-            LimitMeter::new(
-                key.lineage.clone(),
-                flushed.unwrap_or_default(),
-                key.rate_limit,
-            )
+        let flushed = usage::allowance(&self.db, lineage).await?;
+        Ok(self.meters.limit(lineage, || {
+            LimitMeter::new(lineage.clone(), flushed.unwrap_or_default(), limit)
         }))
     }
 }

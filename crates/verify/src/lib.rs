@@ -9,10 +9,11 @@ mod flush;
 mod keys;
 mod meters;
 mod presenters;
+mod told;
 mod told_cache;
 mod verifier;
 
-pub use changes::{Edit, Rotation, RotationRefused};
+pub use changes::{Creation, Edit, Rotation, RotationRefused};
 pub use check::{Checked, Counting, Question};
 pub use keys::KnownKey;
 pub use meters::Activity;

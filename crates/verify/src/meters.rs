@@ -46,6 +46,19 @@ struct Counted {
     minutes: Vec<(i64, UsageCounts)>,
 }
 
+impl Counted {
+    /// The counts of a minute. Each is there once, also after a failed flush and when the clock
+    /// goes back: one statement cannot add to a row twice.
+    fn in_minute(&mut self, minute: i64) -> &mut UsageCounts {
+        let known = self.minutes.iter().rposition(|(one, _)| *one == minute);
+        let place = known.unwrap_or_else(|| {
+            self.minutes.push((minute, UsageCounts::default()));
+            self.minutes.len() - 1
+        });
+        &mut self.minutes[place].1
+    }
+}
+
 impl KeyMeter {
     pub(crate) fn new(key: ApiKeyId, project: Id<id::Project>, first_used: bool) -> Self {
         let counted = Counted {
@@ -66,15 +79,7 @@ impl KeyMeter {
 
     fn count(&self, outcome: UsageOutcome, now: Timestamp) {
         let mut counted = self.lock();
-        let minute = now.as_minute();
-        match counted.minutes.last_mut() {
-            Some((last, counts)) if *last == minute => counts.count(outcome),
-            _ => {
-                let mut counts = UsageCounts::default();
-                counts.count(outcome);
-                counted.minutes.push((minute, counts));
-            }
-        }
+        counted.in_minute(now.as_minute()).count(outcome);
         if outcome == UsageOutcome::Successful {
             if !counted.has_first_use {
                 counted.has_first_use = true;
@@ -105,6 +110,19 @@ struct Running {
     allowance: Allowance,
     /// As it was applied last, to know when the window is over.
     rate_limit: Option<RateLimit>,
+}
+
+impl Running {
+    /// What is written of it: a window that is known to be short is not.
+    fn kept(&self) -> Allowance {
+        let (window, quota) = self.allowance.state();
+        let is_short = self.rate_limit.is_some() && !is_kept(self.rate_limit);
+        Allowance::resume(window.filter(|_| !is_short), quota)
+    }
+}
+
+fn is_kept(limit: Option<RateLimit>) -> bool {
+    limit.is_some_and(|one| one.window_seconds() > KEPT_WINDOW_SECONDS)
 }
 
 impl LimitMeter {
@@ -140,7 +158,8 @@ impl LimitMeter {
         now: Timestamp,
     ) -> Taken {
         let mut running = self.lock();
-        running.rate_limit = limit;
+        // A limit that is taken off may come back: its window is kept as the last limit says.
+        running.rate_limit = limit.or(running.rate_limit);
         running.allowance.take(limit, quota, cost, now)
     }
 
@@ -158,11 +177,14 @@ pub(crate) struct Meters {
     unwritten_limits: Mutex<Vec<Arc<LimitMeter>>>,
 }
 
-/// What a flush took out of the meters, to be written or put back.
+/// What a flush took out of the meters, to be written or put back. It holds the meters, so that a
+/// sweep meanwhile does not let go of them.
 #[derive(Debug, Default)]
 pub(crate) struct TakenOut {
     pub(crate) rows: Flush,
     pub(crate) first_uses: Vec<(ApiKeyId, Timestamp)>,
+    keys: HashMap<ApiKeyId, Arc<KeyMeter>>,
+    limits: Vec<Arc<LimitMeter>>,
 }
 
 impl Meters {
@@ -191,10 +213,7 @@ impl Meters {
 
     pub(crate) fn count(&self, meter: &Arc<KeyMeter>, outcome: UsageOutcome, now: Timestamp) {
         meter.count(outcome, now);
-        // The flag is set after counting and cleared before reading: nothing is left behind.
-        if !meter.is_unwritten.swap(true, Ordering::AcqRel) {
-            lock(&self.unwritten_keys).push(Arc::clone(meter));
-        }
+        self.note_unwritten(meter);
     }
 
     pub(crate) fn take(
@@ -206,10 +225,8 @@ impl Meters {
         now: Timestamp,
     ) -> Taken {
         let taken = meter.take(limit, quota, cost, now);
-        let is_kept =
-            quota.is_some() || limit.is_some_and(|one| one.window_seconds() > KEPT_WINDOW_SECONDS);
-        if is_kept && !meter.is_unwritten.swap(true, Ordering::AcqRel) {
-            lock(&self.unwritten_limits).push(Arc::clone(meter));
+        if quota.is_some() || is_kept(limit) {
+            self.note_unwritten_limit(meter);
         }
         taken
     }
@@ -221,70 +238,58 @@ impl Meters {
             meter.is_unwritten.store(false, Ordering::Release);
             let mut counted = meter.lock();
             let minutes = std::mem::take(&mut counted.minutes);
-            taken
-                .rows
-                .minutes
+            let rows = &mut taken.rows;
+            rows.minutes
                 .extend(minutes.into_iter().map(|(minute, counts)| UsageMinute {
                     key: meter.key.clone(),
                     project: meter.project.clone(),
                     minute,
                     counts,
                 }));
-            taken
-                .rows
-                .last_uses
-                .extend(counted.last_use.take().map(|at| (meter.key.clone(), at)));
-            taken
-                .first_uses
-                .extend(counted.first_use.take().map(|at| (meter.key.clone(), at)));
+            let named = |at| (meter.key.clone(), at);
+            rows.last_uses.extend(counted.last_use.take().map(named));
+            taken.first_uses.extend(counted.first_use.take().map(named));
+            drop(counted);
+            taken.keys.insert(meter.key.clone(), meter);
         }
         for meter in std::mem::take(&mut *lock(&self.unwritten_limits)) {
             meter.is_unwritten.store(false, Ordering::Release);
-            let allowance = meter.lock().allowance;
-            taken
-                .rows
-                .allowances
-                .push((meter.lineage.clone(), allowance));
+            let allowance = meter.lock().kept();
+            let rows = &mut taken.rows;
+            rows.allowances.push((meter.lineage.clone(), allowance));
+            taken.limits.push(meter);
         }
         taken
     }
 
     /// Puts back what could not be written.
-    pub(crate) fn put_back(&self, taken: TakenOut) {
-        for minute in taken.rows.minutes {
-            let meter = self.keys.find_or_insert(&minute.key, || {
-                KeyMeter::new(minute.key.clone(), minute.project.clone(), true)
-            });
-            let mut counted = meter.lock();
-            counted.minutes.insert(0, (minute.minute, minute.counts));
-            drop(counted);
-            self.note_unwritten(&meter);
+    pub(crate) fn put_back(&self, taken: &TakenOut) {
+        for minute in &taken.rows.minutes {
+            if let Some(meter) = taken.keys.get(&minute.key) {
+                meter.lock().in_minute(minute.minute).add(minute.counts);
+            }
         }
-        for (key, at) in taken.rows.last_uses {
-            if let Some(meter) = self.keys.find(&key) {
+        for (key, at) in &taken.rows.last_uses {
+            if let Some(meter) = taken.keys.get(key) {
                 let mut counted = meter.lock();
-                counted.last_use = counted.last_use.max(Some(at));
-                drop(counted);
-                self.note_unwritten(&meter);
+                counted.last_use = counted.last_use.max(Some(*at));
             }
         }
-        for (lineage, _) in taken.rows.allowances {
-            if let Some(meter) = self.limits.find(&lineage)
-                && !meter.is_unwritten.swap(true, Ordering::AcqRel)
-            {
-                lock(&self.unwritten_limits).push(meter);
-            }
+        for meter in &taken.limits {
+            self.note_unwritten_limit(meter);
         }
-        self.put_back_first_uses(taken.first_uses);
+        self.put_back_first_uses(taken);
     }
 
     /// Puts back first uses that could not be written.
-    pub(crate) fn put_back_first_uses(&self, first_uses: Vec<(ApiKeyId, Timestamp)>) {
-        for (key, at) in first_uses {
-            if let Some(meter) = self.keys.find(&key) {
-                meter.lock().first_use = Some(at);
-                self.note_unwritten(&meter);
+    pub(crate) fn put_back_first_uses(&self, taken: &TakenOut) {
+        for (key, at) in &taken.first_uses {
+            if let Some(meter) = taken.keys.get(key) {
+                meter.lock().first_use = Some(*at);
             }
+        }
+        for meter in taken.keys.values() {
+            self.note_unwritten(meter);
         }
     }
 
@@ -299,9 +304,16 @@ impl Meters {
         });
     }
 
+    /// The flag is set after counting and cleared before reading: nothing is left behind.
     fn note_unwritten(&self, meter: &Arc<KeyMeter>) {
         if !meter.is_unwritten.swap(true, Ordering::AcqRel) {
             lock(&self.unwritten_keys).push(Arc::clone(meter));
+        }
+    }
+
+    fn note_unwritten_limit(&self, meter: &Arc<LimitMeter>) {
+        if !meter.is_unwritten.swap(true, Ordering::AcqRel) {
+            lock(&self.unwritten_limits).push(Arc::clone(meter));
         }
     }
 }

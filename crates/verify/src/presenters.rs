@@ -5,7 +5,7 @@ use std::sync::Arc;
 use claviger_domain::event::Actor;
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::{KeyDigest, KeyPurpose, KeyShape};
-use claviger_domain::limit::{Allowance, Level, Outcome, RateLimit};
+use claviger_domain::limit::{Level, Outcome, RateLimit};
 use claviger_domain::rights::{AccountRef, Rights};
 use claviger_store::access_keys::{self, AccessKey};
 use claviger_store::{StoreError, operator_keys};
@@ -29,7 +29,7 @@ pub struct KnownAccessKey {
     pub key: AccessKey,
     /// What it may do.
     pub rights: Rights,
-    limit: Arc<LimitMeter>,
+    limit: Option<Arc<LimitMeter>>,
 }
 
 impl Presenter {
@@ -105,12 +105,12 @@ impl Verifier {
         let Presenter::AccessKey(known) = presenter else {
             return CallerLimit::Within;
         };
-        let Some(limit) = known.key.rate_limit else {
+        let Some(meter) = &known.limit else {
             return CallerLimit::Within;
         };
         let taken = self
             .meters
-            .take(&known.limit, Some(limit), None, 1, self.clock.now());
+            .take(meter, known.key.rate_limit, None, 1, self.clock.now());
         match (taken.outcome, taken.rate_limit) {
             (Outcome::OverRateLimit, Some(level)) => CallerLimit::Over(level),
             _ => CallerLimit::Within,
@@ -134,9 +134,10 @@ impl Verifier {
         };
         // Ids of access keys and of lineages differ in their prefix, so one registry serves both.
         let meter_id = Id::from_trusted(key.id.as_str());
-        let limit = self.meters.limit(&meter_id, || {
-            LimitMeter::new(meter_id.clone(), Allowance::default(), key.rate_limit)
-        });
+        let limit = match key.rate_limit {
+            Some(_) => Some(self.limit_meter(&meter_id, key.rate_limit).await?),
+            None => None,
+        };
         let rights = key.rights();
         Ok(Some(KnownPresenter::AccessKey(Arc::new(KnownAccessKey {
             key,

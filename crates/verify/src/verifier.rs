@@ -7,7 +7,6 @@ use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::{KeyDigest, Pepper};
 use claviger_domain::random::Random;
 use claviger_domain::time::Clock;
-use claviger_store::api_keys::ApiKey;
 use claviger_store::{Db, StoreError, accounts, api_keys};
 
 use crate::keys::PresentedAs;
@@ -108,10 +107,6 @@ impl Verifier {
                 },
             )
             .await
-    }
-
-    pub(crate) fn forget(&self, key: &ApiKey, digest: KeyDigest) {
-        self.keys.forget(&(key.account.root.clone(), digest));
     }
 
     pub(crate) fn has_foreign_keys(&self, root: &Id<id::Account>) -> bool {

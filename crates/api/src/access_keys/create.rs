@@ -125,9 +125,12 @@ pub(crate) async fn create_access_key(
         base: Base::made_by(&change),
     };
     let now = change.now;
-    core.verifier
-        .create_access_key(change, key.clone(), &drawn.plain)
-        .await?;
+    let made = core
+        .verifier
+        .create_access_key(change, key.clone(), &drawn.plain);
+    if !made.await? {
+        return Err(crate::accounts::absent());
+    }
     let body = AccessKeyBody::of(&key, Some(&drawn.plain), now);
     Ok((StatusCode::CREATED, NoStore(Json(body))))
 }

@@ -1,7 +1,6 @@
 //! `GET /access-keys`.
 
 use axum::extract::State;
-use claviger_domain::id::Id;
 use claviger_edge::permission::AccessKeysRead;
 use claviger_edge::{ApiError, Caller, Core, ListPart, Listed, Query, flag};
 use claviger_store::Page;
@@ -10,6 +9,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::body::AccessKeyBody;
+use crate::{accounts, projects};
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
@@ -36,21 +36,24 @@ pub(crate) struct Parameters {
 /// reference.
 #[utoipa::path(get, path = "/access-keys", operation_id = "listAccessKeys", tag = "access_keys",
     params(Parameters),
-    responses((status = 200, description = "The access keys.", body = Vec<AccessKeyBody>)))]
+    responses(
+        (status = 200, description = "The access keys.", body = Vec<AccessKeyBody>),
+        (status = 404, description = "No such account or project.")))]
 pub(crate) async fn list_access_keys(
     State(core): State<Core>,
     caller: Caller<AccessKeysRead>,
     Query(parameters): Query<Parameters>,
 ) -> Result<Listed<AccessKeyBody>, ApiError> {
     let part = ListPart::read(parameters.limit.as_deref(), parameters.offset.as_deref())?;
-    let account = match parameters.account_id {
-        Some(named) => Some(Id::from_trusted(named)),
+    let named = accounts::named(&core, &caller.reach, parameters.account_id.as_deref()).await?;
+    let account = match named {
+        Some(named) => Some(named),
         None if caller.reach.everything => None,
         None => Some(caller.own_account()?.id.clone()),
     };
     let filter = Filter {
         account,
-        project: parameters.project_id.map(Id::from_trusted),
+        project: projects::named(&core, &caller.reach, parameters.project_id.as_deref()).await?,
         is_active: parameters.is_active,
     };
     let now = core.now();

@@ -9,6 +9,7 @@ use claviger_edge::{ApiError, Body, Caller, Core, ErrorCode, NoStore};
 use claviger_store::api_keys::{ApiKey, Status};
 use claviger_store::projects::Project;
 use claviger_store::{Base, Change, Page, projects};
+use claviger_verify::Creation;
 use http::StatusCode;
 use serde_json::json;
 
@@ -40,12 +41,13 @@ pub(crate) async fn create_api_key(
     let (mut key, plain) = draw(&core, &change, &project, input.key.as_deref())?;
     input.apply(&mut key)?;
     let data = json!({"name": key.name, "customAccountId": key.custom_account_id});
-    if !core
+    let made = core
         .verifier
-        .create_api_key(change, key.clone(), &plain, data)
-        .await?
-    {
-        return Err(duplicate());
+        .create_api_key(change, key.clone(), &plain, data);
+    match made.await? {
+        Creation::Done => {}
+        Creation::Duplicate => return Err(duplicate()),
+        Creation::NoProject => return Err(crate::projects::absent()),
     }
     let body = api_key_body(&core, &key, Some(&plain)).await?;
     Ok((StatusCode::CREATED, NoStore(Json(body))))
@@ -75,12 +77,11 @@ async fn project_for(
     caller: &Caller<KeysWrite>,
     named: Option<&str>,
 ) -> Result<Project, ApiError> {
-    let absent = || ApiError::new(ErrorCode::ProjectNotFound, "Project not found");
     if let Some(text) = named {
-        let id = Id::parse(text).ok_or_else(absent)?;
+        let id = Id::parse(text).ok_or_else(crate::projects::absent)?;
         return projects::find(&core.db, &caller.reach, &id)
             .await?
-            .ok_or_else(absent);
+            .ok_or_else(crate::projects::absent);
     }
     let account = caller.own_account()?;
     let page = Page::first(2, 0);

@@ -3,7 +3,6 @@
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use claviger_domain::id::Id;
 use claviger_edge::permission::KeysRead;
 use claviger_edge::{ApiError, Caller, Core, ListPart, Query, flag};
 use claviger_store::api_keys::{ApiKey, Filter};
@@ -15,6 +14,7 @@ use utoipa::IntoParams;
 
 use super::selector_of;
 use crate::wire::{ApiKeyBody, api_key_body};
+use crate::{accounts, projects};
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
@@ -51,24 +51,28 @@ pub(crate) struct Parameters {
 /// `X-Total-Count`.
 #[utoipa::path(get, path = "/api-keys", operation_id = "listApiKeys", tag = "api_keys",
     params(Parameters),
-    responses((status = 200, description = "The keys, each shown by its reference.",
-        body = Vec<ApiKeyBody>)))]
+    responses(
+        (status = 200, description = "The keys, each shown by its reference.",
+            body = Vec<ApiKeyBody>),
+        (status = 404, description = "No such project or account.")))]
 pub(crate) async fn list_api_keys(
     State(core): State<Core>,
     caller: Caller<KeysRead>,
     Query(parameters): Query<Parameters>,
 ) -> Result<Response, ApiError> {
     let part = ListPart::read(parameters.limit.as_deref(), parameters.offset.as_deref())?;
+    let reach = caller.reach;
+    let project = projects::named(&core, &reach, parameters.project_id.as_deref()).await?;
+    let account = accounts::named(&core, &reach, parameters.account_id.as_deref()).await?;
     let filter = Filter {
-        project: parameters.project_id.map(Id::from_trusted),
-        account: parameters.account_id.map(Id::from_trusted),
+        project,
+        account,
         name: parameters.name,
         custom_account_id: parameters.custom_account_id.map(null_text),
         custom_user_id: parameters.custom_user_id.map(null_text),
         is_active: parameters.is_active,
         which: parameters.key.map(|text| selector_of(&core, &text)),
     };
-    let reach = caller.reach;
     let total = api_keys::count(&core.db, &reach, &filter, core.now()).await?;
     let headers = [
         (

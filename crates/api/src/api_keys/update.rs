@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use claviger_domain::event::EventKind;
+use claviger_domain::key_string::KeyShape;
 use claviger_edge::permission::KeysWrite;
 use claviger_edge::{ApiError, Body, Caller, Core, ErrorCode, PathParameter};
 use claviger_store::Change;
@@ -63,8 +64,7 @@ fn apply(input: ApiKeyInput, key: &mut ApiKey, change: &Change) -> Result<Edit, 
             "a key cannot be moved to another project",
         ));
     }
-    // The reference is what reading the key gave, so that it names no new key string.
-    let new_key = input.key.clone().filter(|text| *text != key.reference());
+    let new_key = input.key.clone().filter(|text| !names(text, key));
     if new_key.is_some() && !key.is_custom {
         let mut error = ApiError::field("key", "a generated key keeps its key string, rotate it");
         error.code = ErrorCode::InvalidKey;
@@ -90,6 +90,15 @@ fn apply(input: ApiKeyInput, key: &mut ApiKey, change: &Change) -> Result<Edit, 
         None if *key == before => Edit::Nothing,
         None => Edit::Save(kind, data),
     })
+}
+
+/// Whether a text is what reading or making the key gave, and so no new key string: its reference,
+/// or the full key that begins with its public characters.
+fn names(text: &str, key: &ApiKey) -> bool {
+    let is_full = KeyShape::read(text).is_some_and(|shape| {
+        shape.checksum_holds && key.id.as_str().strip_prefix("key_") == Some(shape.public)
+    });
+    is_full || text == key.reference()
 }
 
 /// The status that `isActive` and `status` ask for together; of two that differ, the new one.

@@ -1,7 +1,6 @@
 //! `GET /projects`.
 
 use axum::extract::State;
-use claviger_domain::id::Id;
 use claviger_edge::permission::ProjectsRead;
 use claviger_edge::{ApiError, Caller, Core, ListPart, Listed, Query};
 use claviger_store::{Page, projects};
@@ -9,6 +8,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::body::ProjectBody;
+use crate::accounts;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
@@ -30,15 +30,18 @@ pub(crate) struct Parameters {
 /// of the project that a key is made in.
 #[utoipa::path(get, path = "/projects", operation_id = "listProjects", tag = "projects",
     params(Parameters),
-    responses((status = 200, description = "The projects.", body = Vec<ProjectBody>)))]
+    responses(
+        (status = 200, description = "The projects.", body = Vec<ProjectBody>),
+        (status = 404, description = "No such account or project.")))]
 pub(crate) async fn list_projects(
     State(core): State<Core>,
     caller: Caller<ProjectsRead>,
     Query(parameters): Query<Parameters>,
 ) -> Result<Listed<ProjectBody>, ApiError> {
     let part = ListPart::read(parameters.limit.as_deref(), parameters.offset.as_deref())?;
-    let account = match parameters.account_id {
-        Some(named) => Some(Id::from_trusted(named)),
+    let named = accounts::named(&core, &caller.reach, parameters.account_id.as_deref()).await?;
+    let account = match named {
+        Some(named) => Some(named),
         None if caller.reach.everything => None,
         None => Some(caller.own_account()?.id.clone()),
     };

@@ -127,20 +127,27 @@ on_both_engines!(
                 ("0", &json!([]))
             );
         }
-        for filter in [
-            format!("projectId={}", other.project.id),
-            format!("accountId={}", other.account.id),
-            "customAccountId=c".to_owned(),
+        for path in [
+            format!("/api-keys?projectId={}", other.project.id),
+            format!("/api-keys?accountId={}", other.account.id),
+            format!("/projects?accountId={}", other.account.id),
+            format!("/access-keys?accountId={}", other.account.id),
+            format!("/access-keys?projectId={}", other.project.id),
         ] {
-            let path = format!("/api-keys?{filter}");
-            let list = app
-                .request("GET", &path)
+            app.request("GET", &path)
                 .key(tenant.owner())
                 .send()
                 .await
-                .expect(200);
-            assert_eq!(list, json!([]), "{filter}");
+                .expect(404);
         }
+        let path = "/api-keys?customAccountId=c";
+        let list = app
+            .request("GET", path)
+            .key(tenant.owner())
+            .send()
+            .await
+            .expect(200);
+        assert_eq!(list, json!([]));
     }
 );
 

@@ -37,6 +37,7 @@ on_both_engines!(read_a_key_patch_it_back_whole, async |app| {
     let full = format!("/api-keys/auth/{}", made["key"].as_str().unwrap());
     app.request("POST", &full)
         .key(tenant.owner())
+        .header("x-client-ip", "10.1.2.3")
         .send()
         .await
         .expect(200);

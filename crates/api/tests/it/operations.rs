@@ -139,7 +139,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "/api-keys?projectId={project}",
         "keys:read",
         200,
-        Kind::List,
+        Kind::Object,
         NOTHING,
     ),
     operation(
@@ -274,7 +274,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "/projects?accountId={account}",
         "projects:read",
         200,
-        Kind::List,
+        Kind::Object,
         NOTHING,
     ),
     operation(
@@ -364,7 +364,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "/access-keys?accountId={account}",
         "access-keys:read",
         200,
-        Kind::List,
+        Kind::Object,
         NOTHING,
     ),
     operation(

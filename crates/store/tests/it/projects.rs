@@ -89,8 +89,8 @@ async fn pages_go_through_equal_instants(world: World) {
     };
     let all = list(&Page::first(9, 0)).await;
     let first = list(&Page::first(2, 0)).await;
-    let last = first.last().unwrap();
-    let rest = list(&Page::after(last.base.created_at, last.id.as_str(), 9)).await;
+    let end = first.last().unwrap();
+    let rest = list(&Page::after(end.base.created_at, end.id.as_str(), 9)).await;
     assert_eq!([first, rest].concat(), all);
     assert_eq!(list(&Page::first(2, 3)).await, all[3..]);
     assert!(list(&Page::first(2, 5)).await.is_empty());

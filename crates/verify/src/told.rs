@@ -1,0 +1,86 @@
+//! How a change reaches the caches: it runs to its end, and what it touched is dropped.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use claviger_domain::id::{self, Id};
+use claviger_domain::key_string::KeyDigest;
+use claviger_store::{StoreError, Tx};
+use futures::future::BoxFuture;
+
+use crate::Verifier;
+use crate::keys::PresentedAs;
+
+/// What the caches must not hold any more.
+#[derive(Debug)]
+pub(crate) enum Touched {
+    /// A key, or that there is none.
+    Key(PresentedAs),
+    /// All keys: of a project or an account.
+    EveryKey,
+    /// An access key, or that there is none.
+    Presenter(KeyDigest),
+    /// All access keys.
+    EveryPresenter,
+    /// That a family of accounts has no keys of our shape without our checksum.
+    ForeignKeysOf(Id<id::Account>),
+}
+
+/// What a change has touched so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Notes(Arc<Mutex<Vec<Touched>>>);
+
+impl Notes {
+    /// Notes what is about to change; to be called before the commit.
+    pub(crate) fn note(&self, touched: Touched) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(touched);
+    }
+}
+
+impl Verifier {
+    /// Runs a change in a transaction, tells the caches, and answers.
+    ///
+    /// They are told when it failed too: a commit whose answer was lost has happened all the same.
+    pub(crate) async fn change<T, E, F>(self: &Arc<Self>, change: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut Tx, Notes) -> BoxFuture<'c, Result<T, E>> + Send + 'static,
+    {
+        let verifier = Arc::clone(self);
+        to_the_end(async move {
+            let notes = Notes::default();
+            let inside = notes.clone();
+            let outcome = verifier.db.write(move |tx| change(tx, inside)).await;
+            verifier.tell(&notes);
+            outcome
+        })
+        .await
+    }
+
+    fn tell(&self, notes: &Notes) {
+        for touched in &*notes.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            match touched {
+                Touched::ForeignKeysOf(root) => self.note_foreign_keys(root.clone()),
+                Touched::Key(presented) => self.keys.forget(presented),
+                Touched::EveryKey => self.keys.clear(),
+                Touched::Presenter(digest) => self.presenters.forget(digest),
+                Touched::EveryPresenter => self.presenters.clear(),
+            }
+        }
+    }
+}
+
+/// Runs `work` as a task of its own: when the caller goes away, such as a client between the
+/// commit and the moment when the caches are told, it is done all the same.
+pub(crate) async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> T {
+    match tokio::spawn(work).await {
+        Ok(value) => value,
+        // A task that nobody aborts ends by itself or by a panic, which goes on here.
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}

@@ -1,0 +1,171 @@
+//! Callers by the credential that they present.
+
+use claviger_domain::event::EventKind;
+use claviger_domain::key_string::{KeyPurpose, PlainKey};
+use claviger_domain::limit::RateLimit;
+use claviger_domain::permission::Permission;
+use claviger_domain::role::Role;
+use claviger_store::access_keys::{AccessKey, Selector};
+use claviger_store::{StoreError, operator_keys};
+use claviger_testkit::in_both_worlds;
+use claviger_testkit::world::{World, everything};
+use claviger_verify::{CallerLimit, Presenter};
+use serde_json::Value;
+
+use crate::Gate;
+
+in_both_worlds![
+    an_access_key_is_known_from_the_moment_it_is_made_until_it_is_switched_off,
+    a_rotated_access_key_stops_at_once_or_after_its_grace,
+    an_access_key_goes_with_its_account,
+    an_operator_key_holds_everything,
+    what_is_no_credential_is_nobody,
+    a_caller_s_limit_is_counted_over_changes_and_restarts,
+];
+
+async fn make(gate: &Gate, key: &AccessKey, plain: &PlainKey) -> bool {
+    let change = gate.world.change();
+    gate.verifier
+        .create_access_key(change, key.clone(), plain)
+        .await
+        .unwrap()
+}
+
+async fn presenter(gate: &Gate, plain: &PlainKey) -> Option<Presenter> {
+    gate.verifier.presenter(plain.expose()).await.unwrap()
+}
+
+async fn edit(gate: &Gate, key: &AccessKey, edit: impl FnOnce(&mut AccessKey) + Send + 'static) {
+    let which = Selector::Id(key.id.clone());
+    gate.verifier
+        .edit_access_key::<StoreError>(gate.world.change(), gate.reach(), which, |key| {
+            edit(key);
+            Ok(Some((EventKind::AccessKeyUpdated, Value::Null)))
+        })
+        .await
+        .unwrap()
+        .expect("the key is there");
+}
+
+async fn an_access_key_is_known_from_the_moment_it_is_made_until_it_is_switched_off(world: World) {
+    let gate = Gate::new(world).await;
+    let projects = [&gate.project];
+    let (mut key, plain) = gate
+        .world
+        .draw_access_key(&gate.account, Some(&projects), Role::Viewer);
+    key.expires_at = Some(gate.world.now().plus_seconds(60));
+    assert!(presenter(&gate, &plain).await.is_none());
+    assert!(make(&gate, &key, &plain).await);
+    let rights = presenter(&gate, &plain).await.unwrap().rights();
+    assert_eq!(
+        rights.reach(Permission::KeysRead).unwrap().projects,
+        [gate.project.id.clone()]
+    );
+    assert!(rights.reach(Permission::KeysWrite).is_none());
+    edit(&gate, &key, |key| key.is_active = false).await;
+    assert!(presenter(&gate, &plain).await.is_none());
+    edit(&gate, &key, |key| key.is_active = true).await;
+    assert!(presenter(&gate, &plain).await.is_some());
+    gate.world.clock.advance(60);
+    assert!(presenter(&gate, &plain).await.is_none());
+}
+
+async fn a_rotated_access_key_stops_at_once_or_after_its_grace(world: World) {
+    let gate = Gate::new(world).await;
+    for grace in [0, 60] {
+        let (key, plain) = gate.world.draw_access_key(&gate.account, None, Role::Admin);
+        make(&gate, &key, &plain).await;
+        assert!(presenter(&gate, &plain).await.is_some());
+        let which = Selector::Id(key.id.clone());
+        let change = gate.world.change();
+        let new = gate
+            .verifier
+            .rotate_access_key(change, gate.reach(), which, grace)
+            .await;
+        let new = new.unwrap().unwrap();
+        assert_eq!(new.key.role, key.role);
+        assert!(presenter(&gate, &new.plain).await.is_some());
+        assert_eq!(presenter(&gate, &plain).await.is_some(), grace > 0);
+        gate.world.clock.advance(60);
+        assert!(presenter(&gate, &plain).await.is_none());
+        assert!(presenter(&gate, &new.plain).await.is_some());
+    }
+}
+
+async fn an_access_key_goes_with_its_account(world: World) {
+    let gate = Gate::new(world).await;
+    let (key, plain) = gate.world.draw_access_key(&gate.account, None, Role::Owner);
+    let (late, late_plain) = gate.world.draw_access_key(&gate.account, None, Role::Owner);
+    make(&gate, &key, &plain).await;
+    assert!(presenter(&gate, &plain).await.is_some());
+    let (change, id) = (gate.world.change(), gate.account.id.clone());
+    gate.verifier
+        .delete_account(change, gate.reach(), id)
+        .await
+        .unwrap();
+    assert!(presenter(&gate, &plain).await.is_none());
+    assert!(!make(&gate, &late, &late_plain).await);
+    assert!(presenter(&gate, &late_plain).await.is_none());
+}
+
+async fn an_operator_key_holds_everything(world: World) {
+    let gate = Gate::new(world).await;
+    let drawn = KeyPurpose::Operator.draw(&*gate.world.random);
+    let id = claviger_domain::id::Id::from_suffix(&drawn.public);
+    let (digest, made) = (gate.verifier.digest(drawn.plain.expose()), id.clone());
+    gate.world
+        .write(move |tx, change| {
+            Box::pin(async move { operator_keys::create(tx, &change, &made, &digest).await })
+        })
+        .await;
+    let presenter = presenter(&gate, &drawn.plain).await.unwrap();
+    assert!(matches!(&presenter, Presenter::Operator(found) if *found == id));
+    assert_eq!(
+        presenter.rights().reach(Permission::KeysRead),
+        Some(everything())
+    );
+    assert_eq!(gate.verifier.take_call(&presenter), CallerLimit::Within);
+}
+
+async fn what_is_no_credential_is_nobody(world: World) {
+    let gate = Gate::new(world).await;
+    let (key, plain) = gate.world.draw_access_key(&gate.account, None, Role::Owner);
+    make(&gate, &key, &plain).await;
+    let (_, api_key) = gate.key(|_| {}).await;
+    let mut typo = plain.expose().to_owned();
+    let last = if typo.pop() == Some('a') { 'b' } else { 'a' };
+    typo.push(last);
+    for text in [
+        key.id.as_str(),
+        &key.reference(),
+        &typo,
+        api_key.expose(),
+        "",
+    ] {
+        assert!(
+            presenter(&gate, &PlainKey::new(text)).await.is_none(),
+            "{text}"
+        );
+    }
+}
+
+async fn a_caller_s_limit_is_counted_over_changes_and_restarts(world: World) {
+    let mut gate = Gate::new(world).await;
+    let (mut key, plain) = gate.world.draw_access_key(&gate.account, None, Role::Owner);
+    key.rate_limit = RateLimit::new(2, 3600);
+    make(&gate, &key, &plain).await;
+    let call = async |gate: &Gate| {
+        let presenter = presenter(gate, &plain).await.unwrap();
+        gate.verifier.take_call(&presenter)
+    };
+    assert_eq!(call(&gate).await, CallerLimit::Within);
+    edit(&gate, &key, |key| key.name = "renamed".to_owned()).await;
+    assert_eq!(call(&gate).await, CallerLimit::Within);
+    edit(&gate, &key, |key| key.name = "again".to_owned()).await;
+    assert!(matches!(call(&gate).await, CallerLimit::Over(level) if level.used == 2));
+    gate.verifier.flush().await.unwrap();
+    gate.restart().await;
+    assert!(matches!(call(&gate).await, CallerLimit::Over(_)));
+    gate.world.clock.advance(3600);
+    assert_eq!(call(&gate).await, CallerLimit::Within);
+}

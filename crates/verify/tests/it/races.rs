@@ -1,0 +1,218 @@
+//! Changes beside checks: what was changed is not undone by a look that was under way.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use claviger_domain::address::parse_network;
+use claviger_domain::decision::Verdict;
+use claviger_domain::event::EventKind;
+use claviger_domain::key_string::PlainKey;
+use claviger_domain::rights::Reach;
+use claviger_store::StoreError;
+use claviger_store::api_keys::{ApiKey, Selector, Status};
+use claviger_testkit::in_both_worlds;
+use claviger_testkit::world::World;
+use claviger_verify::{Counting, Creation, Edit, Verifier};
+use futures::future::join_all;
+use serde_json::Value;
+
+use crate::{Gate, ask, edit};
+
+in_both_worlds![
+    no_check_that_starts_after_a_change_returned_sees_what_was_before,
+    a_change_whose_caller_goes_away_is_told_all_the_same,
+    no_key_outlives_its_project_by_being_made_beside_its_deletion,
+    no_access_key_outlives_its_account_by_being_rotated_beside_its_deletion,
+];
+
+const TASKS: usize = 64;
+const TRIES: usize = 16;
+
+/// Checks a key until `stop`, and counts the acceptances of checks that started after `returned`.
+async fn watch(
+    verifier: Arc<Verifier>,
+    reach: Reach,
+    plain: PlainKey,
+    returned: Arc<AtomicBool>,
+    stop: Arc<AtomicBool>,
+) -> usize {
+    let mut late = 0;
+    while !stop.load(Ordering::SeqCst) {
+        let started_late = returned.load(Ordering::SeqCst);
+        let checked = ask(&verifier, &reach, &plain, 1, Counting::Counts).await;
+        late += usize::from(started_late && checked.verdict == Verdict::Valid);
+        tokio::task::yield_now().await;
+    }
+    late
+}
+
+async fn no_check_that_starts_after_a_change_returned_sees_what_was_before(world: World) {
+    let gate = Arc::new(Gate::new(world).await);
+    let tasks = (0..TASKS).map(|task| {
+        let gate = Arc::clone(&gate);
+        tokio::spawn(async move {
+            let mut late = 0;
+            for attempt in 0..TRIES {
+                let (key, plain) = gate.key(|_| {}).await;
+                let (returned, stop) = <(Arc<AtomicBool>, Arc<AtomicBool>)>::default();
+                let watcher = tokio::spawn(watch(
+                    Arc::clone(&gate.verifier),
+                    gate.reach(),
+                    plain.clone(),
+                    Arc::clone(&returned),
+                    Arc::clone(&stop),
+                ));
+                if attempt % 2 == 0 {
+                    // So that the key is cached; else the first look is under way.
+                    gate.check(&plain).await;
+                }
+                close(&gate, &key, task + attempt).await;
+                returned.store(true, Ordering::SeqCst);
+                for _ in 0..4 {
+                    late += usize::from(gate.check(&plain).await == Verdict::Valid);
+                    tokio::task::yield_now().await;
+                }
+                stop.store(true, Ordering::SeqCst);
+                late += watcher.await.unwrap();
+            }
+            late
+        })
+    });
+    let late: usize = join_all(tasks).await.into_iter().map(Result::unwrap).sum();
+    assert_eq!(late, 0);
+}
+
+/// Makes a key useless, in one of the ways there are.
+async fn close(gate: &Gate, key: &ApiKey, way: usize) {
+    match way % 4 {
+        0 => gate.revoke(key).await,
+        1 => {
+            let network = parse_network("10.0.0.1").unwrap();
+            gate.edit(key, move |key| key.allowed_ips = vec![network])
+                .await;
+        }
+        2 => {
+            let which = Selector::Id(key.id.clone());
+            let change = gate.world.change();
+            let rotated = gate
+                .verifier
+                .rotate_api_key(change, gate.reach(), which, 0)
+                .await;
+            assert!(rotated.unwrap().is_ok());
+        }
+        _ => {
+            let purged = edit(&gate.verifier, &gate.world, key, |_| Edit::Purge).await;
+            assert!(purged.is_some());
+        }
+    }
+}
+
+async fn a_change_whose_caller_goes_away_is_told_all_the_same(world: World) {
+    let gate = Gate::new(world).await;
+    let mut keys = Vec::new();
+    for patience in 0..40 {
+        let (key, plain) = gate.key(|_| {}).await;
+        assert_eq!(gate.check(&plain).await, Verdict::Valid);
+        let change = gate.verifier.edit_api_key::<StoreError>(
+            gate.world.change(),
+            gate.reach(),
+            Selector::Id(key.id.clone()),
+            |key| {
+                key.status = Status::Inactive;
+                Ok(Edit::Save(EventKind::ApiKeyDeleted, Value::Null))
+            },
+            || StoreError::Unsealing("taken"),
+        );
+        let waiting = async {
+            for _ in 0..patience {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            changed = change => { changed.unwrap(); }
+            () = waiting => {}
+        }
+        keys.push(plain);
+    }
+    // Each change goes on by itself to its end; one whose end the cache is not told never gets there.
+    let all_closed = async {
+        for plain in &keys {
+            while gate.check(plain).await != Verdict::Revoked {
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), all_closed)
+        .await
+        .expect("every key is closed");
+}
+
+async fn no_key_outlives_its_project_by_being_made_beside_its_deletion(world: World) {
+    let gate = Gate::new(world).await;
+    for round in 0..20 {
+        let project = gate.world.project(&gate.account, "doomed").await;
+        let (first, first_plain) = gate.world.draw_api_key(&project, "first");
+        let (second, second_plain) = gate.world.draw_api_key(&project, "second");
+        assert_eq!(gate.create(&first, &first_plain).await, Creation::Done);
+        let delete = async {
+            for _ in 0..round {
+                tokio::task::yield_now().await;
+            }
+            let (change, id) = (gate.world.change(), project.id.clone());
+            gate.verifier
+                .delete_project(change, gate.reach(), id)
+                .await
+                .unwrap()
+        };
+        let rotate = gate.verifier.rotate_api_key(
+            gate.world.change(),
+            gate.reach(),
+            Selector::Id(first.id.clone()),
+            60,
+        );
+        let (_, rotated, deleted) =
+            tokio::join!(gate.create(&second, &second_plain), rotate, delete);
+        assert!(deleted.is_some());
+        let successor = rotated.unwrap().ok().map(|new| new.plain);
+        for plain in [&first_plain, &second_plain].into_iter().chain(&successor) {
+            assert_eq!(gate.check(plain).await, Verdict::NotFound);
+        }
+    }
+}
+
+async fn no_access_key_outlives_its_account_by_being_rotated_beside_its_deletion(world: World) {
+    use claviger_domain::role::Role;
+    use claviger_store::access_keys;
+
+    let gate = Gate::new(world).await;
+    for _ in 0..20 {
+        let account = gate.world.account("doomed").await;
+        let reach = claviger_testkit::world::whole(&account);
+        let (key, plain) = gate.world.draw_access_key(&account, None, Role::Owner);
+        let change = gate.world.change();
+        assert!(
+            gate.verifier
+                .create_access_key(change, key.clone(), &plain)
+                .await
+                .unwrap()
+        );
+        let rotate = gate.verifier.rotate_access_key(
+            gate.world.change(),
+            reach.clone(),
+            access_keys::Selector::Id(key.id),
+            60,
+        );
+        let delete = gate
+            .verifier
+            .delete_account(gate.world.change(), reach, account.id);
+        let (rotated, deleted) = tokio::join!(rotate, delete);
+        deleted.unwrap();
+        let successor = rotated.unwrap().ok().map(|new| new.plain);
+        for plain in std::iter::once(&plain).chain(&successor) {
+            let presenter = gate.verifier.presenter(plain.expose()).await.unwrap();
+            assert!(presenter.is_none());
+        }
+    }
+}
