@@ -38,7 +38,10 @@ fn carry_out(command: Command, outside: Outside) -> Result<()> {
                 .enable_all()
                 .build()
                 .context("cannot start threads")?;
-            runtime.block_on(serve::serve(&config, outside))
+            let served = runtime.block_on(serve::serve(&config, outside));
+            // What was cut off by the stop is not waited for here either.
+            runtime.shutdown_background();
+            served
         }
         Command::Config => {
             print(DEFAULT_FILE);

@@ -72,8 +72,16 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
     }
     stopping.send_replace(true);
     serving.await.context("serving failed")?;
-    jobs.await;
-    write_the_last(&core).await;
+    let last = async {
+        jobs.await;
+        write_the_last(&core).await;
+    };
+    if tokio::time::timeout(LAST_WRITES, last).await.is_err() {
+        tracing::error!(
+            patience_seconds = LAST_WRITES.as_secs(),
+            "the database did not answer in time, the last second of usage may be lost"
+        );
+    }
     announced
 }
 
@@ -119,19 +127,11 @@ fn local_url(mut address: SocketAddr) -> String {
 }
 
 async fn write_the_last(core: &Core) {
-    let last = async {
-        if let Err(error) = core.verifier.flush().await {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "the last second of usage was not written"
-            );
-        }
-        core.db.close().await;
-    };
-    if tokio::time::timeout(LAST_WRITES, last).await.is_err() {
+    if let Err(error) = core.verifier.flush().await {
         tracing::error!(
-            patience_seconds = LAST_WRITES.as_secs(),
-            "the database did not close in time, the last second of usage may be lost"
+            error = &error as &dyn std::error::Error,
+            "the last second of usage was not written"
         );
     }
+    core.db.close().await;
 }

@@ -79,18 +79,30 @@ async fn connection(stream: TcpStream, peer: SocketAddr, routes: Router, watcher
 #[cfg(test)]
 mod tests {
     use std::future::pending;
+    use std::sync::Arc;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::Notify;
 
     use super::*;
 
-    /// What is read from a connection over which `sent` was written, until the program closes it.
-    async fn answer_to(sent: &str) -> String {
+    /// The program's end of a connection that serves `routes` until `stop`, and the client's.
+    async fn serve_to_one(
+        routes: Router,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> (tokio::task::JoinHandle<()>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let serving = tokio::spawn(serve(listener, routes, stop, GRACE));
+        (serving, TcpStream::connect(address).await.unwrap())
+    }
+
+    const GRACE: Duration = Duration::from_secs(7);
+
+    /// What is read from a connection over which `sent` was written, until the program closes it.
+    async fn answer_to(sent: &str) -> String {
         let routes = Router::new().fallback(async || "here");
-        tokio::spawn(serve(listener, routes, pending(), Duration::ZERO));
-        let mut stream = TcpStream::connect(address).await.unwrap();
+        let (_, mut stream) = serve_to_one(routes, pending()).await;
         stream.write_all(sent.as_bytes()).await.unwrap();
         let mut answer = String::new();
         // Time stands still while there is anything to do, then jumps to the next timer: this one
@@ -110,6 +122,26 @@ mod tests {
                 .contains("here")
         );
         assert_eq!(answer_to("").await, "");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_does_not_finish_is_cut_off() {
+        let begun = Arc::new(Notify::new());
+        let (inside, stop) = (Arc::clone(&begun), Arc::clone(&begun));
+        let routes = Router::new().fallback(async move || {
+            inside.notify_one();
+            pending::<()>().await;
+        });
+        let stop = async move { stop.notified().await };
+        let (serving, mut stream) = serve_to_one(routes, stop).await;
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            .await
+            .unwrap();
+        tokio::time::timeout(GRACE * 2, serving)
+            .await
+            .expect("the stop does not wait for it")
+            .unwrap();
     }
 
     #[tokio::test(start_paused = true)]
