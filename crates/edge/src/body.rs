@@ -43,6 +43,10 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         let message = format!("The body is nested deeper than {DEEPEST}");
         return Err(ApiError::new(ErrorCode::InvalidInput, message));
     }
+    if has_nul(text) {
+        let message = "The body has the character NUL in a text, which cannot be kept";
+        return Err(ApiError::new(ErrorCode::InvalidInput, message));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
@@ -70,6 +74,19 @@ fn without_position(message: &str) -> &str {
     message
         .rsplit_once(" at line ")
         .map_or(message, |(message, _)| message)
+}
+
+/// Whether a text in it has the character NUL, which PostgreSQL cannot keep.
+fn has_nul(text: &[u8]) -> bool {
+    let mut rest = text;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
+        if rest[at + 1..].starts_with(b"u0000") {
+            return true;
+        }
+        // Past the escaped character, which may be a backslash itself.
+        rest = rest.get(at + 2..).unwrap_or_default();
+    }
+    false
 }
 
 /// The deepest nesting, found without parsing, so that deep text costs no stack.
@@ -185,6 +202,8 @@ mod tests {
         assert!(read::<Value>(deep.as_bytes()).is_err());
         let brackets_in_text = format!("{{\"name\":\"{}\"}}", "[".repeat(70));
         assert!(read::<Value>(brackets_in_text.as_bytes()).is_ok());
+        assert!(read::<Value>(br#"{"name":"a\\u0000"}"#).is_ok());
+        assert!(read::<Value>(br#"{"name":"a\u0000"}"#).is_err());
         for text in ["null", "1", "{", "{} x", "name=x", "{\"a\":1,}"] {
             assert!(read::<Value>(text.as_bytes()).is_err(), "{text}");
         }

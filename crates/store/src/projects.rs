@@ -192,7 +192,8 @@ pub async fn rename(
     Ok(renamed)
 }
 
-/// Removes a project within the reach, with its API keys; their rows stay, absent everywhere.
+/// Removes a project within the reach, with its keys, connected accounts and MCP servers; their
+/// rows stay, absent everywhere.
 pub async fn delete(
     tx: &mut Tx,
     change: &Change,
@@ -205,8 +206,6 @@ pub async fn delete(
         " RETURNING ",
         columns!()
     );
-    const KEYS: &str =
-        "UPDATE api_keys SET deleted_at = $2 WHERE project_id = $1 AND deleted_at IS NULL";
     let binds = ReachBinds::of(reach);
     let deleted: Option<Project> = on!(&mut *tx, |c| sqlx::query_as(SQL)
         .bind(binds.everything)
@@ -219,12 +218,18 @@ pub async fn delete(
     let Some(project) = deleted else {
         return Ok(None);
     };
-    on!(&mut *tx, |c| sqlx::query(KEYS)
-        .bind(id.as_str())
-        .bind(change.now.as_micros())
-        .execute(c)
-        .await
-        .map(drop))?;
+    for sql in [
+        "UPDATE api_keys SET deleted_at = $2 WHERE project_id = $1 AND deleted_at IS NULL",
+        "UPDATE connected_accounts SET deleted_at = $2 WHERE project_id = $1 AND deleted_at IS NULL",
+        "UPDATE mcp_servers SET deleted_at = $2 WHERE project_id = $1 AND deleted_at IS NULL",
+    ] {
+        on!(&mut *tx, |c| sqlx::query(sql)
+            .bind(id.as_str())
+            .bind(change.now.as_micros())
+            .execute(c)
+            .await
+            .map(drop))?;
+    }
     append(tx, change, EventKind::ProjectDeleted, &project).await?;
     Ok(Some(project))
 }

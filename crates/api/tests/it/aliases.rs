@@ -50,9 +50,9 @@ async fn of_two_spellings_the_new_one_wins_and_two_new_ones_contradict() {
     let made = app
         .api_key(&tenant, json!({"expiry": "2050-01-01", "rateLimit": 5}))
         .await;
-    let path = format!("/api-keys/{}", made["id"].as_str().unwrap());
+    let place = format!("/api-keys/{}", made["id"].as_str().unwrap());
     let patch = async |body| {
-        app.request("PATCH", &path)
+        app.request("PATCH", &place)
             .key(tenant.owner())
             .json(body)
             .send()

@@ -31,12 +31,12 @@ fn is_allowed(permission: &str, role: Role) -> bool {
         .lines()
         .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
         .collect();
-    let column = rows[0]
-        .iter()
-        .position(|name| *name == role.as_str())
-        .unwrap();
+    let column = rows[0].iter().position(|name| *name == role.as_str());
     let row = rows.iter().find(|row| row[0] == permission);
-    row.unwrap_or_else(|| panic!("{permission} is not in the table"))[column] != ""
+    match (row, column) {
+        (Some(row), Some(column)) => !row[column].is_empty(),
+        _ => panic!("{permission} of {} is not in the table", role.as_str()),
+    }
 }
 
 #[test]

@@ -4,12 +4,10 @@ use claviger_testkit::TestApp;
 use serde_json::Value;
 
 fn operations() -> impl Iterator<Item = (&'static str, &'static Value)> {
-    let paths = claviger_api::document()["paths"].as_object().unwrap();
-    paths.iter().flat_map(|(path, item)| {
-        item.as_object()
-            .unwrap()
-            .values()
-            .map(move |operation| (path.as_str(), operation))
+    let items = claviger_api::document()["paths"].as_object();
+    items.into_iter().flatten().flat_map(|(path, item)| {
+        let operations = item.as_object().into_iter().flatten();
+        operations.map(move |(_, operation)| (path.as_str(), operation))
     })
 }
 

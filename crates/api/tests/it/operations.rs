@@ -56,7 +56,7 @@ impl Objects {
             .send()
             .await
             .expect(201);
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let text = |value: &Value| value.as_str().expect("ids and keys are text").to_owned();
         Self {
             account: tenant.account.id.to_string(),
             project,
