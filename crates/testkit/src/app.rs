@@ -131,10 +131,12 @@ pub fn run(engine: Engine, body: impl AsyncFnOnce(TestApp)) {
 
 /// Makes of one body two tests, one on each engine.
 ///
-/// ```text
+/// ```
+/// use claviger_testkit::on_both_engines;
+///
 /// on_both_engines!(a_revoked_key_is_refused, async |app| {
 ///     let tenant = app.tenant("Acme").await;
-///     …
+///     assert!(tenant.owner().starts_with("live_access_"));
 /// });
 /// ```
 #[macro_export]

@@ -7,6 +7,7 @@
 
 mod command_line;
 mod first_start;
+mod logging;
 mod nodes;
 mod refusals;
 mod stopping;

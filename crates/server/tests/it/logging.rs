@@ -1,0 +1,48 @@
+//! Log lines, as whatever collects them reads them.
+
+use claviger_testkit::Program;
+use serde_json::Value;
+use tempfile::tempdir;
+
+use crate::CLAVIGER;
+
+#[test]
+fn every_line_is_json_when_that_is_asked_for() {
+    let scratch = tempdir().unwrap();
+    let flags = ["--log-format", "json", "--log", "debug"];
+    let program = Program::start(CLAVIGER, scratch.path(), &flags).unwrap();
+    let (status, _) = program.call("GET /nowhere", "", &Value::Null).unwrap();
+    assert_eq!(status, 404);
+    let welcome = program.welcome.clone();
+    let (code, said) = program.stop().unwrap();
+    assert_eq!(code, 0, "{said}");
+    let lines = said.lines().skip_while(|line| !line.starts_with('{'));
+    let lines: Vec<Value> = lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let has = |text: &str| {
+        let said = |line: &Value| line["message"].as_str().unwrap_or_default().contains(text);
+        lines.iter().any(said)
+    };
+    assert!(has("The master key lies in"), "{said}");
+    assert!(has("stopping"), "{said}");
+    assert!(!welcome.contains("The master key"), "{welcome}");
+}
+
+#[test]
+fn the_paths_of_requests_are_not_logged() {
+    let scratch = tempdir().unwrap();
+    let program = Program::start(CLAVIGER, scratch.path(), &["--log", "trace"]).unwrap();
+    let typed = "what-somebody-typed";
+    for line in [
+        format!("GET /{typed}"),
+        format!("GET /api-keys/auth/{typed}?token={typed}"),
+        format!("GET /mcp/{typed}"),
+        format!("GET /../{typed}"),
+    ] {
+        program.call(&line, typed, &Value::Null).unwrap();
+    }
+    let (code, said) = program.stop().unwrap();
+    assert_eq!(code, 0, "{said}");
+    assert!(!said.contains(typed), "{said}");
+}
