@@ -46,7 +46,9 @@ pub(crate) async fn connected(
     let row = connected.clone();
     world
         .write(move |tx, change| {
-            Box::pin(async move { connected_accounts::create(tx, &change, &row, b"sealed").await })
+            Box::pin(async move {
+                connected_accounts::create(tx, &change, &row, b"sealed \0 bytes").await
+            })
         })
         .await;
     connected
@@ -73,6 +75,7 @@ async fn a_connected_account_is_reached_by_its_account_its_root_and_its_project(
     let child = world.child(&mine, "child").await;
     let foreign = world.account("foreign").await;
     let project = world.project(&mine, "project").await;
+    let beside = world.project(&mine, "beside").await;
     let whole_account = connected(&world, &mine, None, "whole").await;
     world.clock.advance(1);
     connected(&world, &mine, Some(&project), "own").await;
@@ -85,6 +88,7 @@ async fn a_connected_account_is_reached_by_its_account_its_root_and_its_project(
     assert_eq!(seen(&whole(&mine)).await, ["whole", "own", "below"]);
     assert_eq!(seen(&whole(&child)).await, ["below"]);
     assert_eq!(seen(&only(&[&project])).await, ["own"]);
+    assert!(seen(&only(&[&beside])).await.is_empty());
     assert_eq!(seen(&everything()).await.len(), 4);
     assert!(seen(&Reach::default()).await.is_empty());
     let absent = connected_accounts::find(&world.db, &whole(&foreign), &whole_account.id).await;
@@ -168,7 +172,7 @@ async fn credentials_are_read_apart_and_only_while_it_is_there(world: World) {
             .await
             .unwrap()
     };
-    assert_eq!(read().await.as_deref(), Some(&b"sealed"[..]));
+    assert_eq!(read().await.as_deref(), Some(&b"sealed \0 bytes"[..]));
     let id = mine.id.clone();
     world
         .write(move |tx, change| {

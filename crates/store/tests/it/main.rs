@@ -18,7 +18,6 @@ mod call_log;
 mod connected_accounts;
 mod events;
 mod files;
-mod gateway_rows;
 mod idempotency;
 mod mcp_servers;
 mod operator_keys;
