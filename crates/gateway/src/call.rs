@@ -59,11 +59,9 @@ impl Gateway {
     pub(crate) async fn call(&self, call: Call<'_>) -> ToolResult {
         let mut record = Record::begin(self, &call);
         let outcome = self.carry_out(call, &mut record).await;
-        let status = match &outcome {
-            Ok(_) => StatusCode::OK,
-            Err(failure) => failure.status,
-        };
-        record.end(status).await;
+        record
+            .end(outcome.as_ref().err().map(|failure| failure.status))
+            .await;
         outcome.map_err(Box::new)
     }
 

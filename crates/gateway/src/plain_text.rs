@@ -23,6 +23,27 @@ pub fn clean(text: &str) -> String {
     kept
 }
 
+/// Clean text whose lines are as long as their paragraphs: single line breaks, which sources have for
+/// their own width, become spaces. Lists, tables and headings keep their lines.
+pub fn flowing(text: &str) -> String {
+    let mut flowing = String::with_capacity(text.len());
+    for line in clean(text.trim()).lines() {
+        let line = line.trim_end();
+        let starts_anew = line.is_empty()
+            || flowing.is_empty()
+            || flowing.ends_with('\n')
+            || line.starts_with([' ', '-', '*', '+', '|', '#', '>'])
+            || line.starts_with(|c: char| c.is_ascii_digit());
+        if starts_anew && !flowing.is_empty() {
+            flowing.push('\n');
+        } else if !flowing.is_empty() {
+            flowing.push(' ');
+        }
+        flowing.push_str(line);
+    }
+    flowing
+}
+
 /// A value whose every text and member name is clean.
 pub fn clean_value(value: Value) -> Value {
     match value {
@@ -74,6 +95,15 @@ mod tests {
         assert_eq!(clean("pay\u{202e}lap\u{200b}\u{e0041}"), "paylap");
         assert_eq!(clean("Größe\t日本"), "Größe\t日本");
         assert_eq!(clean("\u{1b}"), "");
+    }
+
+    #[test]
+    fn lines_broken_for_width_flow_and_others_stay() {
+        assert_eq!(
+            flowing(" Takes a key's\nid.\n\nThen:\n- one\n- two\n"),
+            "Takes a key's id.\n\nThen:\n- one\n- two"
+        );
+        assert_eq!(flowing("a\r\nb"), "a b");
     }
 
     #[test]

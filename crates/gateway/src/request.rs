@@ -88,6 +88,18 @@ impl UpstreamRequest {
 }
 
 impl Plan {
+    /// The arguments without those that are null where null cannot be sent: many models fill in what
+    /// they leave open.
+    pub(crate) fn without_nulls(&self, mut arguments: Map<String, Value>) -> Map<String, Value> {
+        for argument in &self.arguments {
+            let is_null = arguments.get(&argument.name).is_some_and(Value::is_null);
+            if is_null && matches!(argument.place, Place::Query | Place::Page) {
+                arguments.remove(&argument.name);
+            }
+        }
+        arguments
+    }
+
     /// The request for arguments that have passed the tool's check.
     pub fn request(
         &self,

@@ -89,7 +89,7 @@ impl Tool {
         profile: SchemaProfile,
     ) -> Result<Map<String, Value>, ArgumentFaults> {
         let arguments = match profile {
-            SchemaProfile::Default => arguments,
+            SchemaProfile::Default => self.plan.without_nulls(arguments),
             SchemaProfile::OpenaiStrict => without_placeholders(&self.schemas.input, arguments)?,
         };
         self.check.check(&arguments)?;

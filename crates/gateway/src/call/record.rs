@@ -73,10 +73,12 @@ impl Record {
         }
     }
 
-    /// Writes the line. That it could not be written is told in the program's log and fails no call.
-    pub(super) async fn end(mut self, status: StatusCode) {
+    /// Writes the line: with the status of a failure, or that of the upstream's success. That it could
+    /// not be written is told in the program's log and fails no call.
+    pub(super) async fn end(mut self, failed: Option<StatusCode>) {
         if let Some(line) = &mut self.line {
-            line.status = i64::from(status.as_u16());
+            let failed = failed.map(|status| i64::from(status.as_u16()));
+            line.status = failed.or(line.upstream_status).unwrap_or(line.status);
         }
         if let Some(line) = self.taken() {
             write(self.core.clone(), line).await;

@@ -123,7 +123,7 @@ impl Compiling<'_> {
             short_name: name::short(resource, method),
             resource: resource.to_owned(),
             method: method.to_owned(),
-            description: plain_text::clean(description.trim()),
+            description: plain_text::flowing(description),
             tags: tags(entry, resource_entry, operation),
             read_only,
             deprecated: entry.deprecated.unwrap_or(operation.deprecated),

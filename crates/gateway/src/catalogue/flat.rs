@@ -119,7 +119,7 @@ impl Building<'_> {
         let mut made = self.strictly.make(&parameter.schema);
         if let Some(words) = &parameter.description {
             made.schema
-                .insert("description".to_owned(), plain_text::clean(words).into());
+                .insert("description".to_owned(), plain_text::flowing(words).into());
         }
         made
     }
@@ -155,7 +155,7 @@ impl Building<'_> {
             if let Some(words) = &body.description {
                 made.schema
                     .entry("description")
-                    .or_insert_with(|| plain_text::clean(words).into());
+                    .or_insert_with(|| plain_text::flowing(words).into());
             }
             made.schema
                 .entry("description")
@@ -240,6 +240,11 @@ impl Building<'_> {
             }
         }
         self.check_entries(source);
+        for name in &self.required {
+            if let Some(schema) = self.properties.get_mut(name).and_then(Value::as_object_mut) {
+                make_required(schema);
+            }
+        }
         // In the order of the properties, whoever asked for them.
         let required: Vec<String> = self
             .properties
@@ -298,6 +303,17 @@ impl Building<'_> {
                     "`accepts_sealed` names `{name}`, which is no argument"
                 ));
             }
+        }
+    }
+}
+
+/// Null is no value of an argument that every call needs, however the document was written.
+fn make_required(schema: &mut Map<String, Value>) {
+    if let Some(Value::Array(kinds)) = schema.get_mut("type") {
+        kinds.retain(|kind| kind != "null");
+        if let [only] = kinds.as_slice() {
+            let only = only.clone();
+            schema.insert("type".to_owned(), only);
         }
     }
 }

@@ -118,9 +118,8 @@ impl<'a> Strictly<'a> {
         self.inside.push(reference.to_owned());
         let mut made = self.make(target);
         self.inside.pop();
-        if let Some(description) = source.get("description") {
-            made.schema
-                .insert("description".to_owned(), description.clone());
+        if let Some(words) = own_words(source) {
+            made.schema.insert("description".to_owned(), words.into());
         }
         made
     }
@@ -396,14 +395,17 @@ fn spoken(source: &Map<String, Value>) -> Vec<String> {
         .collect()
 }
 
-fn described(source: &Map<String, Value>, notes: &[String]) -> Map<String, Value> {
+/// What a schema says of itself, as one flowing text.
+fn own_words(source: &Map<String, Value>) -> Option<String> {
     let own = source
         .get("description")
-        .or_else(|| source.get("title"))
-        .and_then(Value::as_str);
-    let own = own
-        .map(|text| plain_text::clean(text.trim()))
-        .filter(|text| !text.is_empty());
+        .or_else(|| source.get("title"))?
+        .as_str()?;
+    Some(plain_text::flowing(own)).filter(|text| !text.is_empty())
+}
+
+fn described(source: &Map<String, Value>, notes: &[String]) -> Map<String, Value> {
+    let own = own_words(source);
     let words: Vec<String> = own.into_iter().chain(notes.iter().cloned()).collect();
     let mut schema = Map::new();
     if !words.is_empty() {

@@ -1,4 +1,5 @@
-//! The built-in connector yields the published tools: every column of the published table is compared.
+//! The built-in connector, over the document that The Auth API serves, yields the published tools: every
+//! column of the published table is compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,7 +9,6 @@ use claviger_gateway::openapi::Document;
 use claviger_gateway::{Catalogue, Catalogues, Connector, Tool};
 
 const CONNECTOR: &str = include_str!("../../../../connectors/theauthapi.yaml");
-const DOCUMENT: &str = include_str!("../data/openapi.json");
 const TABLE: &str = include_str!("../data/tools.tsv");
 
 /// The resources whose operations The Auth API has by now.
@@ -25,9 +25,14 @@ const RESOURCES: [&str; 10] = [
     "api_key_rotate",
 ];
 
+/// What The Auth API serves.
+fn document() -> Document {
+    Document::parse(claviger_api::document().to_string().as_bytes()).unwrap()
+}
+
 pub(crate) fn catalogue() -> Catalogue {
     let connector = Connector::parse(CONNECTOR).unwrap();
-    let document = Document::parse(DOCUMENT.as_bytes()).unwrap();
+    let document = document();
     Catalogue::compile(&connector, &document).unwrap()
 }
 
@@ -91,13 +96,10 @@ fn properties(tool: &Tool) -> BTreeSet<&str> {
         .collect()
 }
 
+/// Those of the table and no others, and every column of the table holds.
 #[test]
 fn the_tools_are_the_published_ones() {
-    assert_published(&catalogue());
-}
-
-/// The tools are those of the table and no others, and every column of the table holds.
-pub(crate) fn assert_published(catalogue: &Catalogue) {
+    let catalogue = catalogue();
     let by_name: BTreeMap<&str, &Arc<Tool>> = catalogue
         .tools()
         .iter()
@@ -228,9 +230,11 @@ fn operations_without_a_tool_are_told_with_the_reason() {
         .collect();
     insta::assert_json_snapshot!(left, @r#"
     [
+      "POST /access-keys/{id}/rotate: the connector does not name it",
       "GET /api-keys/auth/{key}: the connector does not name it",
       "POST /api-keys/auth/{key}: the connector does not name it",
-      "POST /api-keys/verify: the connector does not name it"
+      "POST /api-keys/verify: the connector does not name it",
+      "POST /api-keys/verify/batch: the connector does not name it"
     ]
     "#);
 }
@@ -239,7 +243,7 @@ fn operations_without_a_tool_are_told_with_the_reason() {
 fn an_operation_that_the_document_lacks_is_a_fault_with_its_line() {
     let text = CONNECTOR.replace("GET /projects\"", "GET /projetcs\"");
     let connector = Connector::parse(&text).unwrap();
-    let document = Document::parse(DOCUMENT.as_bytes()).unwrap();
+    let document = document();
     let faults = Catalogue::compile(&connector, &document)
         .unwrap_err()
         .to_string();
@@ -257,7 +261,7 @@ fn an_operation_that_the_document_lacks_is_a_fault_with_its_line() {
 #[test]
 fn one_content_is_compiled_once() {
     let connector = Connector::parse(CONNECTOR).unwrap();
-    let document = Document::parse(DOCUMENT.as_bytes()).unwrap();
+    let document = document();
     let catalogues = Catalogues::default();
     let first = catalogues.of(&connector, &document).unwrap();
     assert!(Arc::ptr_eq(

@@ -1,1 +1,300 @@
-//! .
+//! The log: every call is in it, with names and never values.
+
+use std::sync::Arc;
+
+use axum::Router;
+use claviger_domain::role::Role;
+use http::Method;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use crate::world::{World, call_message};
+
+const CREATE: &str = "create_a_the_auth_api_api_key";
+const READ: &str = "get_single_the_auth_api_api_key_by_id";
+
+#[tokio::test]
+async fn a_call_is_logged_with_names_and_not_values() {
+    let world = World::new().await;
+    let (server, token) = world.server(json!({})).await;
+    let arguments = json!({ "name": "Sensitive", "scopes": ["secret-scope"] });
+    let agent = [("user-agent", "kettle/2.1")];
+    let answer = world
+        .post(&token, &agent, &call_message(CREATE, &arguments))
+        .await;
+    let log = world.get("/log").await;
+    assert_eq!(log.status, 200);
+    let mut line = log.body["result"][0].clone();
+    let request_id = answer.headers["x-request-id"].to_str().unwrap();
+    assert_eq!(line["request_id"], request_id);
+    assert_eq!(line["mcp_server_id"], json!(server));
+    assert_eq!(line["integrated_account_id"], json!(world.connected));
+    for changing in [
+        "id",
+        "request_id",
+        "mcp_server_id",
+        "integrated_account_id",
+        "arguments_digest",
+    ] {
+        assert!(line[changing].is_string(), "{changing}");
+        line.as_object_mut().unwrap().shift_remove(changing);
+    }
+    insta::assert_json_snapshot!(line, @r#"
+    {
+      "created_at": "2026-11-21T10:00:00.000Z",
+      "log_type": "mcp",
+      "tool_name": "create_a_the_auth_api_api_key",
+      "resource": "api_keys",
+      "method": "create",
+      "client_name": "kettle",
+      "client_version": "2.1",
+      "status": 201,
+      "upstream_status": 201,
+      "duration_ms": 0,
+      "upstream_duration_ms": 0,
+      "argument_names": [
+        "name",
+        "scopes"
+      ]
+    }
+    "#);
+    for value in ["Sensitive", "secret-scope", &token] {
+        assert!(!log.body.to_string().contains(value), "{value}");
+    }
+}
+
+#[tokio::test]
+async fn refused_calls_are_logged_and_strange_names_are_not() {
+    let world = World::new().await;
+    let (_, token) = world.server(json!({})).await;
+    let arguments = json!({ "id": "key_0000000000000000", "live_secret": 1 });
+    world.call(&token, READ, arguments).await.unwrap_err();
+    world.advance(1);
+    world
+        .call(&token, READ, json!({ "id": "key_0000000000000000" }))
+        .await
+        .unwrap_err();
+    let log = world.get("/log").await.body;
+    let told: Vec<_> = log["result"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| {
+            json!([
+                line["status"],
+                line["upstream_status"],
+                line["argument_names"]
+            ])
+        })
+        .collect();
+    assert_eq!(
+        json!(told),
+        json!([[404, 404, ["id"]], [400, null, ["id"]]])
+    );
+}
+
+#[tokio::test]
+async fn equal_arguments_have_equal_digests() {
+    let world = World::new().await;
+    let (_, token) = world.server(json!({})).await;
+    for arguments in [
+        json!({ "id": "a" }),
+        json!({ "id": "b" }),
+        json!({ "id": "a" }),
+    ] {
+        world.call(&token, READ, arguments).await.unwrap_err();
+        world.advance(1);
+    }
+    let log = world.get("/log").await.body;
+    let digest = |index: usize| log["result"][index]["arguments_digest"].clone();
+    assert_eq!(digest(0), digest(2));
+    assert_ne!(digest(0), digest(1));
+}
+
+#[tokio::test]
+async fn the_log_is_filtered_and_walked_the_latest_first() {
+    let world = World::new().await;
+    let (first, one) = world.server(json!({})).await;
+    let (_, two) = world.server(json!({})).await;
+    for (token, name) in [(&one, "a"), (&two, "b"), (&one, "c"), (&one, "d")] {
+        world
+            .call(token, CREATE, json!({ "name": name }))
+            .await
+            .unwrap();
+        world.advance(60);
+    }
+    world
+        .call(&one, READ, json!({ "id": "key_0000000000000000" }))
+        .await
+        .unwrap_err();
+    let count = async |query: String| {
+        let answer = world.get(&format!("/log?{query}")).await;
+        assert_eq!(answer.status, 200, "{query}: {:?}", answer.body);
+        answer.body["result_count"].as_u64().unwrap()
+    };
+    assert_eq!(count(String::new()).await, 5);
+    assert_eq!(count(format!("mcp_server_id={first}")).await, 4);
+    assert_eq!(count(format!("tool_name={CREATE}&log_type=mcp")).await, 4);
+    assert_eq!(count("log_type=proxy".to_owned()).await, 0);
+    assert_eq!(count("status=404".to_owned()).await, 1);
+    let between = "created_at[gt]=2026-11-21T10:00:00Z&created_at%5Blt%5D=2026-11-21T10:02:00Z";
+    assert_eq!(count(between.to_owned()).await, 1);
+
+    let page = world.get("/log?limit=3&next_cursor=").await.body;
+    let next = page["next_cursor"].as_str().unwrap();
+    let rest = world
+        .get(&format!("/log?limit=3&next_cursor={next}"))
+        .await
+        .body;
+    assert_eq!(
+        (&page["result_count"], &rest["result_count"]),
+        (&json!(3), &json!(2))
+    );
+    assert_eq!(rest["next_cursor"], Value::Null);
+    let times: Vec<String> = [&page, &rest]
+        .iter()
+        .flat_map(|page| page["result"].as_array().unwrap())
+        .map(|line| line["created_at"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(times.is_sorted_by(|one, other| one >= other), "{times:?}");
+    for bad in [
+        "log_type=x",
+        "status=x",
+        "limit=0",
+        "created_at[gt]=soon",
+        "next_cursor=x",
+    ] {
+        assert_eq!(world.get(&format!("/log?{bad}")).await.status, 400, "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_nobody_waits_for_is_logged() {
+    let reached = Arc::new(Notify::new());
+    let told = Arc::clone(&reached);
+    let never = Router::new().fallback(async move || {
+        told.notify_one();
+        std::future::pending::<()>().await;
+    });
+    let world = World::with_upstream(|_| never).await;
+    let (_, token) = world.server(json!({})).await;
+    let message = call_message(CREATE, &json!({ "name": "x" }));
+    tokio::select! {
+        _ = world.post(&token, &[], &message) => panic!("the upstream never answers"),
+        () = reached.notified() => {}
+    }
+    // The line is written by a task of its own, since the call is gone.
+    let line = loop {
+        let log = world.get("/log").await.body;
+        if log["result_count"] == 1 {
+            break log["result"][0].clone();
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(
+        (&line["status"], &line["upstream_status"]),
+        (&json!(499), &Value::Null)
+    );
+}
+
+#[tokio::test]
+async fn connected_accounts_are_listed_by_what_is_asked_and_never_with_credentials() {
+    let world = World::new().await;
+    let more = world
+        .access_key(&world.account, Role::Owner, None)
+        .await
+        .plain;
+    world.advance(1);
+    let second = world.connect(&world.account, &more).await;
+    let one = world.get(&world.path("")).await;
+    assert_eq!(one.body["status"], "active");
+    assert_eq!(one.body["integration"], "theauthapi");
+    let list = world.get("/integrated-account?limit=1").await.body;
+    assert_eq!(list["result"], json!([one.body]));
+    let next = list["next_cursor"].as_str().unwrap();
+    let rest = world
+        .get(&format!("/integrated-account?limit=1&next_cursor={next}"))
+        .await
+        .body;
+    assert_eq!(rest["result"][0]["id"], json!(second));
+    assert_eq!(rest["next_cursor"], Value::Null);
+    let foreign = format!("/integrated-account?status=active&next_cursor={next}");
+    assert_eq!(world.get(&foreign).await.body["code"], "invalid_cursor");
+    for (query, count) in [
+        (format!("tenant_id={}", world.account.id), 2),
+        ("tenant_id=other".to_owned(), 0),
+        ("integration=theauthapi&status=active".to_owned(), 2),
+        ("status=needs_reauth".to_owned(), 0),
+    ] {
+        let answer = world.get(&format!("/integrated-account?{query}")).await;
+        assert_eq!(answer.body["result_count"], count, "{query}");
+        assert!(!answer.body.to_string().contains("_access_"));
+    }
+}
+
+#[tokio::test]
+async fn tools_are_listed_with_their_schemas_within_a_filter() {
+    let world = World::new().await;
+    let all = world.get(&world.path("/tools")).await.body;
+    assert_eq!(all["result"].as_array().unwrap().len(), 28);
+    let path = "/tools?methods=get,list_2&tags[0]=api_keys&schema_profile=openai_strict";
+    let some = world.get(&world.path(path)).await.body;
+    let names: Vec<_> = some["result"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tool| tool["name"].clone())
+        .collect();
+    assert_eq!(
+        json!(names),
+        json!([
+            "the_auth_api_api_keys_list_2",
+            "get_single_the_auth_api_api_key_by_id",
+            "get_single_the_auth_api_api_keys_auth_by_id"
+        ])
+    );
+    let tool = &some["result"][1];
+    assert_eq!(tool["input_schema"]["additionalProperties"], false);
+    assert_eq!(
+        tool["query_schema"]["properties"]["id"]["type"],
+        json!(["string", "null"])
+    );
+    assert_eq!(tool["body_schema"], Value::Null);
+    assert_eq!(tool["required"], json!(["id"]));
+    assert!(tool["response_schema"].is_object() && tool["annotations"]["title"].is_string());
+    for bad in [
+        "methods=",
+        "tags=none",
+        "schema_profile=x",
+        "has_description=x",
+    ] {
+        let answer = world.get(&world.path(&format!("/tools?{bad}"))).await;
+        assert_eq!(answer.status, 400, "{bad}");
+    }
+    let none = world
+        .get(&world.path("/tools?has_description=false"))
+        .await
+        .body;
+    assert_eq!(none["result"], json!([]));
+}
+
+#[tokio::test]
+async fn a_key_of_projects_sees_no_connected_account_of_the_account() {
+    let world = World::new().await;
+    let projects = Some([world.project.id.clone()].into());
+    let key = world
+        .access_key(&world.account, Role::Developer, projects)
+        .await
+        .plain;
+    let list = world
+        .ask(&key, Method::GET, "/integrated-account", Value::Null)
+        .await;
+    assert_eq!(
+        (list.status.as_u16(), &list.body["result"]),
+        (200, &json!([]))
+    );
+    let made = world
+        .ask(&key, Method::POST, &world.path("/mcp"), json!({}))
+        .await;
+    assert_eq!(made.status, 404);
+}

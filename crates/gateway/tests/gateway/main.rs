@@ -11,8 +11,6 @@ mod rights;
 #[cfg(test)]
 mod schemas;
 #[cfg(test)]
-mod served_document;
-#[cfg(test)]
 mod servers;
 #[cfg(test)]
 mod world;

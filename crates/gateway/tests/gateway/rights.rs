@@ -1,1 +1,341 @@
-//! .
+//! The gateway lends nothing: a call has what the stored credential, the maker and the caller all hold.
+
+use claviger_domain::permission::Permission;
+use claviger_domain::role::Role;
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+const LIST_KEYS: &str = "list_all_the_auth_api_api_keys";
+const CREATE_PROJECT: &str = "create_a_the_auth_api_project";
+
+fn list() -> Value {
+    json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" })
+}
+
+/// Every role on the gateway's own operations over an owner's connected account.
+#[tokio::test]
+async fn every_role_on_every_operation_is_as_the_table_says() {
+    let world = World::new().await;
+    let (server, _) = world.server(json!({})).await;
+    let operations = [
+        (
+            Method::GET,
+            "/integrated-account".to_owned(),
+            Permission::ConnectedAccountsRead,
+        ),
+        (
+            Method::GET,
+            world.path(""),
+            Permission::ConnectedAccountsRead,
+        ),
+        (
+            Method::GET,
+            world.path("/tools"),
+            Permission::ConnectedAccountsRead,
+        ),
+        (Method::GET, world.path("/mcp"), Permission::McpRead),
+        (
+            Method::GET,
+            world.path(&format!("/mcp/{server}")),
+            Permission::McpRead,
+        ),
+        (Method::POST, world.path("/mcp"), Permission::McpWrite),
+        (Method::GET, "/log".to_owned(), Permission::LogsRead),
+    ];
+    for role in Role::ALL {
+        let key = world.access_key(&world.account, role, None).await.plain;
+        for (method, path, permission) in &operations {
+            let answer = world.ask(&key, method.clone(), path, Value::Null).await;
+            let may = role.permissions().contains(*permission);
+            let expected = match (may, role) {
+                (true, _) => {
+                    if *method == Method::POST {
+                        201
+                    } else {
+                        200
+                    }
+                }
+                (false, Role::Verifier) => 404,
+                (false, _) => 403,
+            };
+            assert_eq!(answer.status, expected, "{role:?} {method} {path}");
+        }
+        let path = world.path("/mcp/mcp_00000000000000000000");
+        let deleted = world
+            .ask(&key, Method::DELETE, &path, Value::Null)
+            .await
+            .status
+            .as_u16();
+        let may = role.permissions().contains(Permission::McpWrite);
+        let expected = if may || role == Role::Verifier {
+            404
+        } else {
+            403
+        };
+        assert_eq!(deleted, expected, "{role:?} DELETE");
+    }
+}
+
+#[tokio::test]
+async fn no_operation_is_there_without_a_credential() {
+    let world = World::new().await;
+    for (method, path) in [
+        (Method::GET, "/integrated-account".to_owned()),
+        (Method::GET, world.path("")),
+        (Method::GET, world.path("/tools")),
+        (Method::GET, world.path("/mcp")),
+        (Method::POST, world.path("/mcp")),
+        (Method::GET, world.path("/mcp/x")),
+        (Method::DELETE, world.path("/mcp/x")),
+        (Method::GET, "/log".to_owned()),
+    ] {
+        assert_eq!(
+            world.ask("", method, &path, Value::Null).await.status,
+            401,
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_object_of_another_account_is_as_an_unknown_one() {
+    let world = World::new().await;
+    let (server, _) = world.server(json!({})).await;
+    let other = world.account("Other").await.0;
+    let key = world.access_key(&other, Role::Owner, None).await.plain;
+    let unknown = "/integrated-account/cac_00000000000000000000";
+    for rest in ["", "/tools", "/mcp", "/mcp/SERVER"] {
+        let rest = rest.replace("SERVER", &server);
+        let mut answers = Vec::new();
+        for path in [world.path(&rest), format!("{unknown}{rest}")] {
+            let mut answer = world.ask(&key, Method::GET, &path, Value::Null).await;
+            assert_eq!(answer.status, 404, "{path}");
+            answer.body["requestId"] = Value::Null;
+            answers.push(answer.body);
+        }
+        assert_eq!(answers[0], answers[1]);
+    }
+    let made = world
+        .ask(&key, Method::POST, &world.path("/mcp"), json!({}))
+        .await;
+    assert_eq!(made.status, 404);
+    let path = world.path(&format!("/mcp/{server}"));
+    assert_eq!(
+        world
+            .ask(&key, Method::DELETE, &path, Value::Null)
+            .await
+            .status,
+        404
+    );
+    for path in ["/integrated-account", "/log"] {
+        assert_eq!(
+            world.ask(&key, Method::GET, path, Value::Null).await.body["result"],
+            json!([])
+        );
+    }
+    assert_eq!(world.get(&path).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_call_has_no_more_than_its_maker() {
+    let world = World::new().await;
+    let developer = world
+        .access_key(&world.account, Role::Developer, None)
+        .await
+        .plain;
+    let (_, token) = world.server_of(&developer, json!({})).await;
+    world.call(&token, LIST_KEYS, json!({})).await.unwrap();
+    let refused = world
+        .call(&token, CREATE_PROJECT, json!({ "name": "x" }))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (&refused["statusCode"], &refused["code"]),
+        (&json!(403), &json!("forbidden"))
+    );
+}
+
+#[tokio::test]
+async fn a_call_has_no_more_than_the_second_credential() {
+    let world = World::new().await;
+    let (_, token) = world
+        .server(json!({ "require_api_token_auth": true }))
+        .await;
+    let developer = world
+        .access_key(&world.account, Role::Developer, None)
+        .await
+        .plain;
+    let body = crate::world::call_message(CREATE_PROJECT, &json!({ "name": "x" }));
+    let call = async |key: &str| {
+        let answer = world.post(&token, &[("x-api-key", key)], &body).await;
+        crate::world::outcome(&answer.body).is_ok()
+    };
+    assert!(!call(&developer).await);
+    assert!(call(&world.owner).await);
+}
+
+#[tokio::test]
+async fn a_call_has_no_more_than_the_stored_credential() {
+    let mut world = World::new().await;
+    let account = world.account.clone();
+    let stored = world.access_key(&account, Role::Viewer, None).await;
+    world.connected = world.connect(&account, &stored.plain).await;
+    let (_, token) = world.server(json!({})).await;
+    world.call(&token, LIST_KEYS, json!({})).await.unwrap();
+    let create = "create_a_the_auth_api_api_key";
+    let refused = world
+        .call(&token, create, json!({ "name": "x" }))
+        .await
+        .unwrap_err();
+    assert_eq!(refused["statusCode"], 403);
+
+    let path = format!("/access-keys/{}", stored.id);
+    let ended = world
+        .ask(&world.owner, Method::DELETE, &path, Value::Null)
+        .await;
+    assert_eq!(ended.status, 200);
+    let refused = world.call(&token, LIST_KEYS, json!({})).await.unwrap_err();
+    assert_eq!(
+        (&refused["statusCode"], &refused["code"]),
+        (&json!(401), &json!("needs_reauth"))
+    );
+}
+
+#[tokio::test]
+async fn an_operator_key_is_never_a_stored_credential() {
+    let mut world = World::new().await;
+    let account = world.account.clone();
+    let operator = world.operator_key().await;
+    world.connected = world.connect(&account, &operator).await;
+    let (_, token) = world.server(json!({})).await;
+    let refused = world.call(&token, LIST_KEYS, json!({})).await.unwrap_err();
+    assert_eq!(refused["code"], "needs_reauth");
+}
+
+#[tokio::test]
+async fn what_an_operator_made_reaches_no_further_than_the_stored_credential() {
+    let world = World::new().await;
+    let operator = world.operator_key().await;
+    let (_, token) = world.server_of(&operator, json!({})).await;
+    let (other, _) = world.account("Other").await;
+    let accounts = world
+        .call(&token, "list_all_the_auth_api_accounts", json!({}))
+        .await
+        .unwrap();
+    assert_eq!(accounts["result_count"], 1);
+    let read = "get_single_the_auth_api_account_by_id";
+    let refused = world
+        .call(&token, read, json!({ "id": other.id }))
+        .await
+        .unwrap_err();
+    assert_eq!(refused["statusCode"], 404);
+}
+
+/// Abuse case: the maker of an MCP server demoted, removed, expired.
+#[tokio::test]
+async fn when_its_maker_ends_a_url_is_dead_at_once() {
+    let world = World::new().await;
+    let maker = world
+        .access_key(&world.account, Role::Developer, None)
+        .await;
+    let (_, token) = world.server_of(&maker.plain, json!({})).await;
+    let alive = async || world.post(&token, &[], &list()).await.status == 200;
+    let path = format!("/access-keys/{}", maker.id);
+    let change = async |body: Value| {
+        let changed = world.ask(&world.owner, Method::PATCH, &path, body).await;
+        assert_eq!(changed.status, 200, "{:?}", changed.body);
+    };
+    assert!(alive().await);
+    change(json!({ "isActive": false })).await;
+    assert!(!alive().await);
+    change(json!({ "isActive": true })).await;
+    assert!(alive().await);
+    change(json!({ "expiry": "2026-11-21T10:05:00Z" })).await;
+    assert!(alive().await);
+    world.advance(300);
+    assert!(!alive().await);
+}
+
+#[tokio::test]
+async fn rotating_its_maker_moves_a_server_to_the_successor() {
+    let world = World::new().await;
+    let maker = world
+        .access_key(&world.account, Role::Developer, None)
+        .await;
+    let (_, token) = world.server_of(&maker.plain, json!({})).await;
+    let path = format!("/access-keys/{}/rotate", maker.id);
+    let rotated = world
+        .ask(&world.owner, Method::POST, &path, Value::Null)
+        .await;
+    assert_eq!(rotated.status, 201, "{:?}", rotated.body);
+    assert_eq!(world.post(&token, &[], &list()).await.status, 200);
+    let path = format!("/access-keys/{}", rotated.body["id"].as_str().unwrap());
+    world
+        .ask(&world.owner, Method::DELETE, &path, Value::Null)
+        .await;
+    assert_eq!(world.post(&token, &[], &list()).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_server_does_not_outlive_the_key_that_makes_it() {
+    let world = World::new().await;
+    let maker = world
+        .access_key(&world.account, Role::Developer, None)
+        .await;
+    let path = format!("/access-keys/{}", maker.id);
+    let end = json!({ "expiry": "2026-11-21T11:00:00.000Z" });
+    world.ask(&world.owner, Method::PATCH, &path, end).await;
+    let ask = async |body| {
+        world
+            .ask(&maker.plain, Method::POST, &world.path("/mcp"), body)
+            .await
+    };
+    let later = ask(json!({ "expires_at": "2026-11-21T11:00:01Z" })).await;
+    assert_eq!(
+        (later.status.as_u16(), &later.body["code"]),
+        (403, &json!("exceeds_maker"))
+    );
+    let made = ask(json!({})).await;
+    assert_eq!(made.body["expires_at"], "2026-11-21T11:00:00.000Z");
+}
+
+#[tokio::test]
+async fn a_deleted_account_ends_its_servers() {
+    let mut world = World::new().await;
+    let operator = world.operator_key().await;
+    let (other, _) = world.account("Other").await;
+    let key = world.access_key(&other, Role::Owner, None).await.plain;
+    world.connected = world.connect(&other, &key).await;
+    let (_, token) = world.server_of(&key, json!({})).await;
+    assert_eq!(world.post(&token, &[], &list()).await.status, 200);
+    let path = format!("/accounts/{}", other.id);
+    let deleted = world
+        .ask(&operator, Method::DELETE, &path, Value::Null)
+        .await;
+    assert_eq!(deleted.status, 204, "{:?}", deleted.body);
+    assert_eq!(world.post(&token, &[], &list()).await.status, 401);
+}
+
+/// A call names its maker and the server in the trail of changes.
+#[tokio::test]
+async fn a_change_is_its_makers_through_the_server() {
+    let world = World::new().await;
+    let maker = world
+        .access_key(&world.account, Role::Developer, None)
+        .await;
+    let (server, token) = world.server_of(&maker.plain, json!({})).await;
+    let create = "create_a_the_auth_api_api_key";
+    world
+        .call(&token, create, json!({ "name": "x" }))
+        .await
+        .unwrap();
+    let events = claviger_store::events::of_account(&world.core.db, &world.account.id, 100).await;
+    let event = events
+        .unwrap()
+        .into_iter()
+        .find(|event| event.kind == "api-key.created")
+        .unwrap();
+    assert_eq!(event.actor, format!("{} via {server}", maker.id));
+}

@@ -146,17 +146,20 @@ fn create_api_key_in_full() {
     let schema = lines("create_a_the_auth_api_api_key", |schemas| &schemas.input);
     insta::assert_snapshot!(schema, @r#"
     required: ["name"]
-    name: {"type":"string","description":"A name for people."}
-    projectId: {"type":["string","null"],"description":"The project the key is of; not needed when there is only one."}
-    key: {"type":["string","null"],"description":"A key of your own, used as it is."}
-    customMetaData: {"type":["object","string","number","boolean","null"],"description":"Any JSON, answered whenever the key is checked."}
-    customAccountId: {"type":["string","null"],"description":"Custom account id"}
-    customUserId: {"type":["string","null"],"description":"Custom user id"}
-    rateLimitConfigs: {"type":["object","null"],"properties":{"rateLimit":{"type":["integer","null"],"description":"Requests a window.","minimum":1},"rateLimitTtl":{"type":["integer","null"],"minimum":1,"maximum":2678400,"description":"Rate limit ttl"}},"required":["rateLimit"],"description":"How often the key may be used."}
-    expiry: {"type":["string","null"],"description":"When it ends, as an ISO-8601 instant. Example: `2034-11-04T17:16:00.000Z`."}
-    allowedDomains: {"type":["array","null"],"description":"Hosts that may use the key.","items":{"type":"string"}}
-    scopes: {"type":["array","null"],"items":{"type":"string"},"description":"Scopes"}
-    quota: {"type":["object","null"],"properties":{"limit":{"type":"integer","minimum":1,"description":"Limit"},"period":{"type":"string","enum":["day","month"],"description":"Period"}},"required":["limit","period"],"description":"Quota"}
+    name: {"type":"string","description":"The key's name: 1 to 255 characters. Required when creating. Example: `Production key of Acme`."}
+    projectId: {"type":["string","null"],"description":"The project that the key is made in: an id from listing projects. Not needed when the caller has one project only. A key cannot be moved later."}
+    key: {"type":["string","null"],"description":"A key string of your own, 12 to 255 characters, where your customers have one already. Without it a key is generated."}
+    customMetaData: {"type":["object","null"],"description":"Whatever you want to get back when the key is checked: any JSON, up to 16 KiB.","additionalProperties":true}
+    customAccountId: {"type":["string","null"],"description":"Your own id of the customer that the key is for."}
+    customUserId: {"type":["string","null"],"description":"Your own id of the user that the key is for."}
+    rateLimitConfigs: {"type":["object","null"],"description":"How often the key may be used; null: without a limit.","properties":{"rateLimit":{"type":["integer","null"],"description":"Requests in a window, at least 1; null: without a limit. Example: `100`.","minimum":0},"rateLimitTtl":{"type":["integer","null"],"description":"Seconds in a window, 1 to 2678400; 60 when it is not given. Example: `60`.","minimum":0}}}
+    expiry: {"type":["string","null"],"format":"date-time","description":"When the key ends, such as `2034-11-04T17:16:00.000Z`; null: never. A past date is taken."}
+    clientIP: {"type":["string","null"],"description":"The address that the key was asked for from, to be shown in `creationContext`."}
+    clientUserAgent: {"type":["string","null"],"description":"The program that the key was asked for with, to be shown in `creationContext`."}
+    allowedDomains: {"type":["array","null"],"description":"Locks the key to origins: host names, `*.example.com` for all below one. Checks must then tell the origin.","items":{"type":"string"}}
+    allowedIps: {"type":["array","null"],"description":"Locks the key to networks: addresses or CIDR. Checks must then tell the address.","items":{"type":"string"}}
+    scopes: {"type":["array","null"],"description":"Scopes that the key has, for checks that ask for some.","items":{"type":"string"}}
+    quota: {"type":["object","null"],"description":"How much the key may be used in a day or a month; null: without a quota.","properties":{"limit":{"type":"integer","description":"Requests in a period, at least 1. Example: `10000`.","minimum":0},"period":{"type":"string","description":"The period, UTC.","enum":["day","month"]}},"required":["limit","period"]}
     "#);
 }
 
@@ -165,13 +168,13 @@ fn list_api_keys_in_full() {
     let schema = lines("list_all_the_auth_api_api_keys", |schemas| &schemas.query);
     insta::assert_snapshot!(schema, @r#"
     required: null
-    projectId: {"type":["string","null"],"description":"A project id, from the list of projects."}
-    accountId: {"type":["string","null"],"description":"An account id, from the list of accounts; by default the caller's."}
-    name: {"type":["string","null"],"description":"Exactly this name, in any case."}
-    customAccountId: {"type":["string","null"],"description":"The caller's own account id; the text `null` finds keys without one."}
-    customUserId: {"type":["string","null"],"description":"The caller's own user id."}
-    isActive: {"type":["string","null"],"description":"`true` or `false`."}
-    key: {"type":["string","null"],"description":"A key, its id or its reference."}
+    projectId: {"type":"string","description":"Only keys of this project: an id from listing projects."}
+    accountId: {"type":"string","description":"Only keys of this account: an id from listing accounts."}
+    name: {"type":"string","description":"Only keys with this name, in any case."}
+    customAccountId: {"type":"string","description":"Only keys of this customer of yours; `null` for keys of none."}
+    customUserId: {"type":"string","description":"Only keys of this user of yours; `null` for keys of none."}
+    isActive: {"type":"boolean","description":"Only keys that are switched on (`true`), or that are not (`false`)."}
+    key: {"type":"string","description":"Only this key: its id, its reference, or the key itself."}
     limit: {"type":"integer","minimum":1,"maximum":1000,"description":"How many items to answer. Default: `50`."}
     next_cursor: {"type":"string","description":"The `next_cursor` of the previous answer, exactly as received, to go on from there with the same arguments. Leave it out for the first page."}
     "#);
@@ -203,29 +206,29 @@ fn every_hint_is_given() {
         .collect();
     insta::assert_json_snapshot!(hints, @r#"
     {
-      "misc.list": "Name and version (read-only, idempotent)",
+      "misc.list": "Tell what this service is (read-only, idempotent)",
       "access_keys.list": "List access keys (read-only, idempotent)",
       "access_keys.create": "Create an access key ()",
-      "access_keys.update": "Update an access key (destructive, idempotent)",
-      "access_keys.delete": "Revoke an access key (destructive, idempotent)",
+      "access_keys.update": "Change an access key (destructive, idempotent)",
+      "access_keys.delete": "Deactivate an access key (destructive, idempotent)",
       "access_key_reactivate.update": "Reactivate an access key (idempotent)",
       "projects.list": "List projects (read-only, idempotent)",
       "projects.create": "Create a project ()",
-      "projects.get": "Read a project (read-only, idempotent)",
-      "projects.update": "Update a project (destructive, idempotent)",
+      "projects.get": "Show a project (read-only, idempotent)",
+      "projects.update": "Change a project (destructive, idempotent)",
       "projects.delete": "Delete a project (destructive, idempotent)",
       "accounts.list": "List accounts (read-only, idempotent)",
       "accounts.create": "Create an account ()",
-      "accounts.get": "Read an account (read-only, idempotent)",
-      "accounts.update": "Update an account (destructive, idempotent)",
+      "accounts.get": "Show an account (read-only, idempotent)",
+      "accounts.update": "Change an account (destructive, idempotent)",
       "accounts.delete": "Delete an account (destructive, idempotent)",
-      "auth_authenticate.create": "Check an API key (legacy) ()",
+      "auth_authenticate.create": "Authenticate an API key, which counts ()",
       "api_keys.list": "List API keys (read-only, idempotent)",
       "api_keys.create": "Create an API key ()",
       "api_keys.list_2": "Look up an API key by id, reference or full key (read-only, idempotent)",
-      "api_keys.update": "Update an API key (destructive, idempotent)",
+      "api_keys.update": "Change an API key (destructive, idempotent)",
       "api_keys.delete": "Revoke an API key (destructive, idempotent)",
-      "api_keys.get": "Read an API key (read-only, idempotent)",
+      "api_keys.get": "Show an API key (read-only, idempotent)",
       "api_keys_auths.list": "Check a full API key without counting (read-only, idempotent)",
       "api_keys_auths.create": "Explain whether an API key would pass, from given circumstances (read-only, idempotent)",
       "api_keys_auths.get": "Explain whether an API key would pass (read-only, idempotent)",

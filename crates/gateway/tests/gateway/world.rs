@@ -32,11 +32,17 @@ use tower::ServiceExt;
 /// 2026-11-21T10:00:00Z.
 const BEGIN: i64 = 1_795_255_200_000_000;
 
-pub(crate) struct StoodClock(AtomicI64);
+/// A clock that stands still, or that moves by itself each time it is read.
+#[derive(Default)]
+struct StoodClock {
+    now: AtomicI64,
+    step: AtomicI64,
+}
 
 impl Clock for StoodClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
+        let step = self.step.load(Ordering::SeqCst);
+        Timestamp::from_micros(self.now.fetch_add(step, Ordering::SeqCst))
     }
 }
 
@@ -83,11 +89,19 @@ pub(crate) struct Made {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::with_upstream(|auth_api| auth_api).await
+    }
+
+    /// A world whose gateway calls what `upstream` makes of The Auth API.
+    pub(crate) async fn with_upstream(upstream: impl FnOnce(Router) -> Router) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let db = Db::open(&Location::Folder(folder.path().to_owned()))
             .await
             .unwrap();
-        let clock = Arc::new(StoodClock(AtomicI64::new(BEGIN)));
+        let clock = Arc::new(StoodClock {
+            now: AtomicI64::new(BEGIN),
+            ..StoodClock::default()
+        });
         let random: Arc<dyn Random> = Arc::new(Counted(AtomicU64::new(0)));
         let master = Arc::new(MasterKey::new([7; 32]));
         let pepper = secrets::pepper(&db, &master, &*random, clock.now())
@@ -112,7 +126,7 @@ impl World {
         let gateway = Gateway::start(Settings {
             core: core.clone(),
             master: Arc::clone(&master),
-            auth_api: claviger_edge::wrap(&core, auth_api.clone()),
+            auth_api: upstream(claviger_edge::wrap(&core, auth_api.clone())),
             document: claviger_api::document().to_string().into_bytes(),
             hosts: Hosts::new(None, "127.0.0.1:8420".parse().unwrap()),
             public_url: "http://127.0.0.1:8420".to_owned(),
@@ -141,8 +155,13 @@ impl World {
     /// Moves the clock.
     pub(crate) fn advance(&self, seconds: i64) {
         self.clock
-            .0
+            .now
             .fetch_add(seconds * 1_000_000, Ordering::SeqCst);
+    }
+
+    /// Lets that many seconds pass each time the clock is read; none lets it stand still again.
+    pub(crate) fn hurry(&self, seconds: i64) {
+        self.clock.step.store(seconds * 1_000_000, Ordering::SeqCst);
     }
 
     /// Another account, with a project.
@@ -319,13 +338,13 @@ impl World {
         name: &str,
         arguments: Value,
     ) -> Result<Value, Value> {
-        let answer = self.post(token, &[], &call_message(name, arguments)).await;
+        let answer = self.post(token, &[], &call_message(name, &arguments)).await;
         assert_eq!(answer.status, 200, "{:?}", answer.body);
         outcome(&answer.body)
     }
 }
 
-pub(crate) fn call_message(name: &str, arguments: Value) -> Value {
+pub(crate) fn call_message(name: &str, arguments: &Value) -> Value {
     let params = json!({ "name": name, "arguments": arguments });
     json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params })
 }

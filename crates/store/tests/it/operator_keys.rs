@@ -20,7 +20,10 @@ async fn an_operator_key_is_found_by_its_digest(world: World) {
         })
         .await;
     let found = operator_keys::find_by_digest(&world.db, &stored).await;
-    assert_eq!(found.unwrap(), Some(id));
+    assert_eq!(found.unwrap().as_ref(), Some(&id));
+    assert!(operator_keys::is_known(&world.db, &id).await.unwrap());
+    let other = Id::draw(&*world.random);
+    assert!(!operator_keys::is_known(&world.db, &other).await.unwrap());
     let other = digest(&PlainKey::new("another"));
     let found = operator_keys::find_by_digest(&world.db, &other).await;
     assert_eq!(found.unwrap(), None);

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Document, Renames, Strict, Strictly, typed};
+use super::{Document, Renames, Strict, Strictly, own_words, typed};
 
 /// One schema in place of an `allOf`: the members of all parts, the first to name one deciding. Parts
 /// that are intersections themselves leave theirs to the next round.
@@ -72,11 +72,8 @@ pub(super) fn make_any_of(
                 .unwrap_or_else(|| any_of(made))
         }
     };
-    for member in ["description", "title"] {
-        if let Some(text) = source.get(member).filter(|text| text.is_string()) {
-            made.schema.insert("description".to_owned(), text.clone());
-            break;
-        }
+    if let Some(words) = own_words(source) {
+        made.schema.insert("description".to_owned(), words.into());
     }
     if nullable {
         make_nullable(&mut made.schema);
