@@ -1,10 +1,13 @@
 //! Roles, and the table of what each may do.
 
-#[expect(
-    clippy::enum_glob_use,
-    reason = "the table below reads as the contract's does"
-)]
-use crate::permission::Permission::{self, *};
+use crate::permission::Permission::{
+    self, AccessKeysRead, AccessKeysWrite, AccountsRead, AccountsWrite, AuditRead,
+    ConnectedAccountsRead, ConnectedAccountsWrite, ConnectorsRead, ConnectorsWrite, CustomCall,
+    InvitationsRead, InvitationsWrite, KeysCheck, KeysRead, KeysReveal, KeysWrite, LogsRead,
+    McpRead, McpUse, McpWrite, MembersRead, MembersWrite, NotificationsRead, PortalWrite,
+    ProjectsDelete, ProjectsRead, ProjectsWrite, ProxyRead, ProxyWrite, UsageRead, WebhooksRead,
+    WebhooksWrite,
+};
 use crate::permission::PermissionSet;
 
 /// A named set of permissions, held on an account or on a project.

@@ -324,7 +324,9 @@ async fn the_last_use_is_what_was_flushed(world: World) {
             ..usage::Flush::default()
         };
         usage::add(&world.db, &flush).await.unwrap();
-        found(&world, &key.id).await.unwrap().last_used_at
+        let shown = found(&world, &key.id).await.unwrap().last_used_at;
+        assert_eq!(usage::last_use(&world.db, &key.id).await.unwrap(), shown);
+        shown
     };
     assert_eq!(used(at).await, Some(at));
     assert_eq!(used(at.plus_seconds(9)).await, Some(at.plus_seconds(9)));

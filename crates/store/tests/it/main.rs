@@ -16,6 +16,7 @@ mod api_key_lists;
 mod api_keys;
 mod events;
 mod files;
+mod gateway_rows;
 mod idempotency;
 mod operator_keys;
 mod projects;
