@@ -76,29 +76,18 @@ impl DataDirectory {
         fs::metadata(&self.path).is_ok_and(|found| found.permissions().mode() & 0o077 != 0)
     }
 
-    /// Makes an empty file for its owner only, where there is none. SQLite gives the files beside a
-    /// database the permissions of the database.
-    pub(crate) fn make_private(&mut self, name: &str) -> Result<()> {
+    /// Notes that this start makes a file, where it is not there yet.
+    pub(crate) fn expect(&mut self, name: &str) {
         let path = self.file(name);
-        match private_file().create_new(true).open(&path) {
-            Ok(_) => {
-                self.made.push(path);
-                Ok(())
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => {
-                Err(error).with_context(|| format!("cannot make the file {}", path.display()))
-            }
+        if !path.exists() {
+            self.made.push(path);
         }
     }
 
     /// Writes a file in it for its owner only, whole or not at all.
     pub(crate) fn write_private(&mut self, name: &str, content: &[u8]) -> Result<()> {
-        let path = self.file(name);
-        if !path.exists() {
-            self.made.push(path.clone());
-        }
-        write_private(&path, content)
+        self.expect(name);
+        write_private(&self.file(name), content)
     }
 
     /// Says that this start succeeded as far as what was made by now stays.
@@ -198,11 +187,10 @@ mod tests {
     fn what_is_made_is_for_its_owner_only() {
         let scratch = tempfile::tempdir().unwrap();
         let mut directory = DataDirectory::open(&scratch.path().join("a/b")).unwrap();
-        directory.make_private("claviger.db").unwrap();
         directory.write_private("master.key", b"secret").unwrap();
         assert_eq!(mode(directory.path()), 0o700);
         assert!(!directory.is_open_to_others());
-        for name in ["claviger.db", "master.key", LOCK] {
+        for name in ["master.key", LOCK] {
             assert_eq!(mode(&directory.file(name)), 0o600, "{name}");
         }
         assert_eq!(fs::read(directory.file("master.key")).unwrap(), b"secret");
@@ -223,15 +211,17 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("a/b");
         let mut directory = DataDirectory::open(&path).unwrap();
-        directory.make_private("claviger.db").unwrap();
-        fs::write(directory.file("claviger.db-wal"), "").unwrap();
+        directory.expect("claviger.db");
+        for name in ["claviger.db", "claviger.db-wal"] {
+            fs::write(directory.file(name), "").unwrap();
+        }
         directory.undo();
         assert!(!scratch.path().join("a").exists());
 
         fs::create_dir_all(&path).unwrap();
         fs::write(path.join("master.key"), "kept").unwrap();
         let mut directory = DataDirectory::open(&path).unwrap();
-        directory.make_private("master.key").unwrap();
+        directory.expect("master.key");
         directory.write_private("bootstrap.json", b"{}").unwrap();
         directory.undo();
         let left: Vec<_> = fs::read_dir(&path).unwrap().collect();

@@ -48,7 +48,7 @@ impl Instance {
         )?;
         if is_sqlite {
             for name in DATABASES {
-                directory.make_private(name)?;
+                directory.expect(name);
             }
         }
         let db = Db::open(&config.location())
