@@ -18,13 +18,13 @@ use crate::catalogue::Catalogue;
 use crate::catalogue::profile::SchemaProfile;
 use crate::connector::file::PaginationEntry;
 use crate::credentials::stored_access_key;
-use crate::cursor::Binding;
+use crate::cursor::{Binding, Window};
 use crate::envelope;
 use crate::failure::Failure;
 use crate::gateway::Gateway;
 use crate::limits::Limits;
 use crate::mcp::{Client, ToolOutcome, ToolResult};
-use crate::page::{self, Window};
+use crate::page;
 use crate::tool::Tool;
 use crate::upstream::{self, UpstreamAnswer};
 

@@ -12,7 +12,6 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::canonical::canonical;
-use crate::page::Window;
 
 const NONCE: usize = 24;
 const PLAIN: usize = 16;
@@ -43,6 +42,20 @@ pub struct Binding<'a> {
     pub tool: (&'a str, &'a str),
     /// The arguments of the call; `limit` and `next_cursor` do not count.
     pub arguments: &'a Map<String, Value>,
+}
+
+/// The argument for how many items to answer.
+pub const LIMIT: &str = "limit";
+/// The argument for the page to answer.
+pub const CURSOR: &str = "next_cursor";
+
+/// A part of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// How many items lie before it.
+    pub offset: u64,
+    /// How many items it has at most.
+    pub limit: u64,
 }
 
 /// A cursor that was not made here, or for another call.
@@ -119,9 +132,7 @@ impl CursorKey {
 impl Binding<'_> {
     fn digest(&self) -> [u8; 32] {
         let mut arguments = self.arguments.clone();
-        arguments.retain(|name, value| {
-            name != crate::page::LIMIT && name != crate::page::CURSOR && !value.is_null()
-        });
+        arguments.retain(|name, value| name != LIMIT && name != CURSOR && !value.is_null());
         let mut digest = Sha256::new();
         for part in [
             self.connected_account,

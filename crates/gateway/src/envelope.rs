@@ -6,7 +6,7 @@ use crate::page::Page;
 use crate::plain_text;
 
 /// The answer of a list: its page, with the cursors of its neighbours.
-pub fn list(page: Page, seal: impl Fn(crate::page::Window) -> String) -> Map<String, Value> {
+pub fn list(page: Page, seal: impl Fn(crate::cursor::Window) -> String) -> Map<String, Value> {
     let count = page.items.len();
     let mut envelope = Map::new();
     envelope.insert(
@@ -32,7 +32,7 @@ pub fn single(body: Option<Value>) -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::page::Window;
+    use crate::cursor::Window;
 
     #[test]
     fn a_list_has_cursors_and_a_count() {

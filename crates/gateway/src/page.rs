@@ -4,25 +4,12 @@
 use serde_json::{Map, Value};
 
 use crate::connector::file::PaginationEntry;
-use crate::cursor::ForeignCursor;
+use crate::cursor::{CURSOR, ForeignCursor, LIMIT, Window};
 
-/// The argument for how many items to answer.
-pub const LIMIT: &str = "limit";
-/// The argument for the page to answer.
-pub const CURSOR: &str = "next_cursor";
 /// How many items a page has unless asked otherwise.
 pub const DEFAULT_LIMIT: u64 = 50;
 /// How many items a page has at most.
 pub const MAX_LIMIT: u64 = 1_000;
-
-/// A part of a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window {
-    /// How many items lie before it.
-    pub offset: u64,
-    /// How many items it has at most.
-    pub limit: u64,
-}
 
 /// One page, and where its neighbours are.
 #[derive(Debug, Clone, PartialEq)]

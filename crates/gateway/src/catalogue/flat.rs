@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::connector::file::{MethodEntry, PaginationEntry, PropertyEntry};
+use crate::cursor::{CURSOR, LIMIT};
 use crate::openapi::schema::{Strict, Strictly, describe_name, safe_name};
 use crate::openapi::{Document, Operation, Parameter, path_parameters};
 use crate::page;
@@ -102,7 +103,7 @@ impl Building<'_> {
         {
             let name = parameter.name.as_str();
             let is_page = source.method == "list"
-                && (paging.contains(&name) || name == page::LIMIT || name == page::CURSOR);
+                && (paging.contains(&name) || name == LIMIT || name == CURSOR);
             if is_page
                 || source.entry.fixed.contains_key(name)
                 || self.properties.contains_key(name)
@@ -134,7 +135,7 @@ impl Building<'_> {
             "description": "The `next_cursor` of the previous answer, exactly as received, to go on from there \
                 with the same arguments. Leave it out for the first page.",
         });
-        for (name, schema) in [(page::LIMIT, limit), (page::CURSOR, cursor)] {
+        for (name, schema) in [(LIMIT, limit), (CURSOR, cursor)] {
             self.properties.insert(name.to_owned(), schema);
             self.arguments.push(Argument {
                 name: name.to_owned(),

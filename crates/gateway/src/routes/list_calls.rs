@@ -16,8 +16,9 @@ use serde_json::Value;
 use super::list_connected_accounts::number;
 use super::query::Parameters;
 use super::wire;
+use crate::cursor::{CURSOR, LIMIT};
 use crate::gateway::Gateway;
-use crate::page::{CURSOR, DEFAULT_LIMIT, LIMIT, MAX_LIMIT};
+use crate::page::{DEFAULT_LIMIT, MAX_LIMIT};
 
 pub(super) async fn handle(
     State(gateway): State<Arc<Gateway>>,

@@ -6,9 +6,9 @@ use claviger_edge::ApiError;
 use http::request::Parts;
 use serde_json::{Map, Value};
 
-use crate::cursor::Binding;
+use crate::cursor::{Binding, CURSOR, LIMIT, Window};
 use crate::gateway::Gateway;
-use crate::page::{self, Window};
+use crate::page;
 
 /// The parameters of a query, in their order.
 #[derive(Debug)]
@@ -56,14 +56,14 @@ impl Parameters {
     /// to what it is of and to the filters.
     pub(super) fn window(&self, gateway: &Gateway, list: Listing<'_>) -> Result<Window, ApiError> {
         let mut asked = Map::new();
-        if let Some(limit) = self.text(page::LIMIT) {
+        if let Some(limit) = self.text(LIMIT) {
             let limit = limit.parse::<u64>().ok().filter(|limit| *limit > 0);
-            let limit = limit
-                .ok_or_else(|| ApiError::field(page::LIMIT, "must be a whole number above 0"))?;
-            asked.insert(page::LIMIT.to_owned(), limit.into());
+            let limit =
+                limit.ok_or_else(|| ApiError::field(LIMIT, "must be a whole number above 0"))?;
+            asked.insert(LIMIT.to_owned(), limit.into());
         }
-        if let Some(cursor) = self.text(page::CURSOR) {
-            asked.insert(page::CURSOR.to_owned(), cursor.into());
+        if let Some(cursor) = self.text(CURSOR) {
+            asked.insert(CURSOR.to_owned(), cursor.into());
         }
         page::asked(&asked, |cursor| {
             gateway.keys.cursors.open(list.binding(), cursor)
