@@ -7,6 +7,8 @@ mod calls;
 #[cfg(test)]
 mod log;
 #[cfg(test)]
+mod official_client;
+#[cfg(test)]
 mod rights;
 #[cfg(test)]
 mod schemas;

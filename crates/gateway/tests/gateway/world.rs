@@ -27,6 +27,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
+use tokio::net::TcpListener;
 use tower::ServiceExt;
 
 /// 2026-11-21T10:00:00Z.
@@ -259,6 +260,15 @@ impl World {
             .await
             .unwrap();
         id
+    }
+
+    /// Listens on a port of this machine until the test ends, and answers where.
+    pub(crate) async fn listen(&self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let routes = self.routes.clone();
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        format!("http://{address}")
     }
 
     /// Sends a request as it is.
