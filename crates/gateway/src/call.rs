@@ -15,7 +15,6 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 
 use crate::catalogue::Catalogue;
-use crate::catalogue::profile::SchemaProfile;
 use crate::connector::file::PaginationEntry;
 use crate::credentials::stored_access_key;
 use crate::cursor::{Binding, Window};
@@ -25,6 +24,7 @@ use crate::gateway::Gateway;
 use crate::limits::Limits;
 use crate::mcp::{Client, ToolOutcome, ToolResult};
 use crate::page;
+use crate::profile::SchemaProfile;
 use crate::tool::Tool;
 use crate::upstream::{self, UpstreamAnswer};
 

@@ -1,7 +1,6 @@
 //! The tools of a connector, compiled once from its file and its OpenAPI document.
 
 pub mod filter;
-pub mod profile;
 
 mod compile;
 mod flat;

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use crate::catalogue::Catalogue;
 use crate::catalogue::filter::{Filter, FilterError};
-use crate::catalogue::profile::SchemaProfile;
 use crate::nearest::nearest;
+use crate::profile::SchemaProfile;
 use crate::tool::Tool;
 
 /// How tools are named.

@@ -24,6 +24,7 @@ mod nearest;
 pub mod openapi;
 pub mod page;
 pub mod plain_text;
+pub mod profile;
 pub mod request;
 pub mod routes;
 mod server_config;

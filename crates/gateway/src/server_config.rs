@@ -4,9 +4,9 @@ use claviger_edge::{ApiError, ErrorCode};
 use serde_json::{Map, Value, json};
 
 use crate::catalogue::filter::Filter;
-use crate::catalogue::profile::SchemaProfile;
 use crate::exposure::{Choices, NameStyle};
 use crate::members::Members;
+use crate::profile::SchemaProfile;
 
 const KNOWN: [&str; 7] = [
     "methods",

@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::argument::{ArgumentCheck, ArgumentFaults};
-use crate::catalogue::profile::{SchemaProfile, without_placeholders};
 use crate::connector::file::PaginationEntry;
+use crate::profile::{SchemaProfile, without_placeholders};
 use crate::request::{Plan, UpstreamRequest};
 
 /// One tool of a catalogue.

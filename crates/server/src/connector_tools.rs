@@ -5,9 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use claviger_gateway::catalogue::profile::SchemaProfile;
 use claviger_gateway::gateway::BUILT_IN;
 use claviger_gateway::openapi::Document;
+use claviger_gateway::profile::SchemaProfile;
 use claviger_gateway::{Catalogue, Connector, Tool};
 use serde_json::{Value, json};
 

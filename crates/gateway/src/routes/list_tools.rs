@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use super::connected_account;
 use super::query::Parameters;
 use crate::catalogue::filter::Filter;
-use crate::catalogue::profile::SchemaProfile;
 use crate::gateway::Gateway;
+use crate::profile::SchemaProfile;
 use crate::server_config::read_profile;
 use crate::tool::Tool;
 

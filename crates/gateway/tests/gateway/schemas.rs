@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use claviger_gateway::catalogue::profile::SchemaProfile;
 use claviger_gateway::openapi::Document;
+use claviger_gateway::profile::SchemaProfile;
 use claviger_gateway::tool::Schemas;
 use claviger_gateway::{Catalogue, Connector};
 
