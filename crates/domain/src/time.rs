@@ -73,6 +73,19 @@ impl Serialize for Timestamp {
     }
 }
 
+/// The earlier of two ends, of which none is for ever.
+pub fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// Whether what ends at `wanted` outlives what ends at `bound`, where none is for ever.
+pub fn outlives(wanted: Option<Timestamp>, bound: Option<Timestamp>) -> bool {
+    bound.is_some_and(|bound| wanted.is_none_or(|wanted| wanted > bound))
+}
+
 /// Tells the time. The program has one that asks the machine, tests have one that they move.
 pub trait Clock: Send + Sync + 'static {
     /// The present instant.
@@ -91,6 +104,16 @@ mod tests {
             Timestamp::from_micros(-1).to_string(),
             "1969-12-31T23:59:59.999Z"
         );
+    }
+
+    #[test]
+    fn for_ever_outlives_every_end_and_is_outlived_by_none() {
+        let at = |micros| Some(Timestamp::from_micros(micros));
+        assert!(outlives(None, at(5)) && outlives(at(6), at(5)));
+        assert!(!outlives(at(5), at(5)) && !outlives(None, None) && !outlives(at(9), None));
+        assert_eq!(earlier(at(5), None), at(5));
+        assert_eq!(earlier(at(5), at(4)), at(4));
+        assert_eq!(earlier(None, None), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use claviger_domain::event::Actor;
 use claviger_domain::id::{self, Id};
 use claviger_domain::rights::{AccountRef, Rights};
+use claviger_domain::time::Timestamp;
 use claviger_verify::{CallerLimit, Presenter};
 use http::{StatusCode, header};
 
@@ -28,6 +29,11 @@ pub struct Delegated {
     pub rights: Rights,
     /// The account that is meant where none is named.
     pub account: AccountRef,
+    /// The earliest end of all that stands behind the call: server, maker, stored credential and
+    /// caller. What is made must not outlive it.
+    pub ends_at: Option<Timestamp>,
+    /// The access keys that stand behind the call; none of them may free itself.
+    pub keys: Vec<Id<id::AccessKey>>,
 }
 
 /// Who sent a request.
@@ -39,17 +45,20 @@ pub struct Identity {
     pub rights: Arc<Rights>,
     /// The account that is meant where none is named; none for operators.
     pub account: Option<AccountRef>,
-    /// Who presented a credential; none when the gateway acts for someone.
-    pub presenter: Option<Presenter>,
+    /// When the earliest credential behind the request ends; none: never.
+    pub ends_at: Option<Timestamp>,
+    /// The access keys behind the request.
+    pub keys: Vec<Id<id::AccessKey>>,
 }
 
 impl Identity {
-    fn presented(presenter: Presenter) -> Self {
+    fn presented(presenter: &Presenter) -> Self {
         Self {
             actor: presenter.actor(),
             rights: Arc::new(presenter.rights()),
             account: presenter.account().cloned(),
-            presenter: Some(presenter),
+            ends_at: presenter.ends_at(),
+            keys: presenter.access_key().cloned().into_iter().collect(),
         }
     }
 
@@ -59,6 +68,8 @@ impl Identity {
             server,
             rights,
             account,
+            ends_at,
+            keys,
         } = delegated;
         let actor = match server {
             Some(server) => Actor::McpServer {
@@ -71,7 +82,8 @@ impl Identity {
             actor,
             rights: Arc::new(rights),
             account: Some(account),
-            presenter: None,
+            ends_at,
+            keys,
         }
     }
 }
@@ -98,7 +110,7 @@ pub async fn identify(State(core): State<Core>, mut request: Request, next: Next
     let Some(presenter) = presenter else {
         return next.run(request).await;
     };
-    let identity = Identity::presented(presenter);
+    let identity = Identity::presented(&presenter);
     let only_checks = identity.rights.only_check_keys();
     request.extensions_mut().insert(identity);
     let response = next.run(request).await;

@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
+use claviger_domain::id::{self, Id};
 use claviger_domain::permission::Permission;
 use claviger_domain::rights::{Reach, Rights};
+use claviger_domain::time::{Timestamp, earlier};
 use claviger_edge::{ApiError, Credential, ErrorCode, rate_limit_headers};
 use claviger_store::access_keys::{self, Selector};
 use claviger_store::connected_accounts::{self, ConnectedAccount};
@@ -28,6 +30,20 @@ pub(crate) struct Admitted {
     pub(crate) in_name_of: InNameOf,
 }
 
+/// A server, what it is over, and its maker, all live.
+pub(crate) struct Live {
+    server: McpServer,
+    connected: ConnectedAccount,
+    maker: Held,
+}
+
+/// What a maker holds now.
+struct Held {
+    rights: Rights,
+    ends_at: Option<Timestamp>,
+    key: Option<Id<id::AccessKey>>,
+}
+
 /// The one refusal. It does not ask for a credential by `WWW-Authenticate`: clients take that for a
 /// sign that there is something to sign in to.
 pub(crate) fn refused() -> ApiError {
@@ -41,14 +57,21 @@ impl Gateway {
         token: &str,
         headers: &HeaderMap,
     ) -> Result<Admitted, ApiError> {
-        let (server, connected) = self.find_live(token).await?;
+        let Live {
+            server,
+            connected,
+            maker,
+        } = self.find_live(token).await?;
         let config = ServerConfig::of_row(&server.config)?;
-        let rights = if config.require_api_token_auth {
+        let mut rights = server.maker_rights;
+        let mut ends_at = earlier(server.expires_at, maker.ends_at);
+        let mut keys: Vec<_> = maker.key.into_iter().collect();
+        if config.require_api_token_auth {
             let second = self.second_credential(token, headers, &connected).await?;
-            server.maker_rights.intersection(&second)
-        } else {
-            server.maker_rights
-        };
+            rights = rights.intersection(&second.rights());
+            ends_at = earlier(ends_at, second.ends_at());
+            keys.extend(second.access_key().cloned());
+        }
         let catalogue = self.catalogue_of(&connected)?;
         let exposure = self
             .exposures
@@ -58,6 +81,8 @@ impl Gateway {
             maker: server.maker.actor(),
             server: Some(server.id),
             rights,
+            ends_at,
+            keys,
         };
         Ok(Admitted {
             connected,
@@ -67,10 +92,7 @@ impl Gateway {
     }
 
     /// The server of a token and what it is over, as long as it, that and its maker are live.
-    pub(crate) async fn find_live(
-        &self,
-        token: &str,
-    ) -> Result<(McpServer, ConnectedAccount), ApiError> {
+    pub(crate) async fn find_live(&self, token: &str) -> Result<Live, ApiError> {
         if !token.starts_with(TOKEN_PREFIX) {
             return Err(refused());
         }
@@ -81,36 +103,49 @@ impl Gateway {
         let id = &server.connected_account_id;
         let connected = connected_accounts::find(&self.core.db, &everything(), id).await?;
         let connected = connected.ok_or_else(refused)?;
-        let held = self.held_by(&server.maker).await?.ok_or_else(refused)?;
-        if !held.cover_all(&server.maker_rights) {
+        let maker = self.held_by(&server.maker).await?.ok_or_else(refused)?;
+        if !maker.rights.cover_all(&server.maker_rights) {
             return Err(refused());
         }
-        Ok((server, connected))
+        Ok(Live {
+            server,
+            connected,
+            maker,
+        })
     }
 
     /// What the maker of a server holds now; `None` when it is not live.
-    async fn held_by(&self, maker: &Maker) -> Result<Option<Rights>, ApiError> {
+    async fn held_by(&self, maker: &Maker) -> Result<Option<Held>, ApiError> {
         match maker {
             Maker::AccessKey(id) => {
                 let which = Selector::Id(id.clone());
                 let key = access_keys::find(&self.core.db, &everything(), &which).await?;
                 let key = key.filter(|key| key.is_live_at(self.core.now()));
-                Ok(key.map(|key| key.rights()))
+                Ok(key.map(|key| Held {
+                    rights: key.rights(),
+                    ends_at: key.ends_at(),
+                    key: Some(key.id),
+                }))
             }
             Maker::Operator(id) => {
                 let is_known = operator_keys::is_known(&self.core.db, id).await?;
-                Ok(is_known.then(Rights::operator))
+                let held = || Held {
+                    rights: Rights::operator(),
+                    ends_at: None,
+                    key: None,
+                };
+                Ok(is_known.then(held))
             }
         }
     }
 
-    /// The rights of the access key that comes beside the token: of the same account, with `mcp:use`.
+    /// The access key that comes beside the token: of the same account, with `mcp:use`.
     async fn second_credential(
         &self,
         token: &str,
         headers: &HeaderMap,
         connected: &ConnectedAccount,
-    ) -> Result<Rights, ApiError> {
+    ) -> Result<Presenter, ApiError> {
         let credential = Credential::of(headers).ok_or_else(refused)?;
         if credential.0.expose() == token || headers.contains_key(http::header::ORIGIN) {
             return Err(refused());
@@ -127,7 +162,7 @@ impl Gateway {
             return Err(refused());
         }
         match self.core.verifier.take_call(&presenter) {
-            CallerLimit::Within => Ok(rights),
+            CallerLimit::Within => Ok(presenter),
             CallerLimit::Over(level) => {
                 let headers = rate_limit_headers(level, Some(self.core.now()));
                 let error = ApiError::new(ErrorCode::CallerRateLimited, "Too many requests");

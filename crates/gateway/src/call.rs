@@ -8,6 +8,7 @@ use std::sync::Arc;
 use claviger_domain::event::Actor;
 use claviger_domain::id::{self, Id};
 use claviger_domain::rights::Rights;
+use claviger_domain::time::{Timestamp, earlier};
 use claviger_edge::{ApiError, Delegated};
 use claviger_store::connected_accounts::{self, ConnectedAccount};
 use claviger_verify::{CallerLimit, Presenter};
@@ -52,6 +53,10 @@ pub(crate) struct InNameOf {
     pub(crate) server: Option<Id<id::McpServer>>,
     /// What the maker and, where there is one, the second credential hold.
     pub(crate) rights: Rights,
+    /// The earliest end of server, maker and second credential; none: never.
+    pub(crate) ends_at: Option<Timestamp>,
+    /// The access keys among maker and second credential.
+    pub(crate) keys: Vec<Id<id::AccessKey>>,
 }
 
 impl Gateway {
@@ -126,11 +131,15 @@ impl Gateway {
                 level.limit,
             ));
         }
+        let mut keys = in_name_of.keys;
+        keys.extend(presenter.access_key().cloned());
         Ok(Delegated {
             maker: in_name_of.maker,
             server: in_name_of.server,
             rights: in_name_of.rights.intersection(&presenter.rights()),
             account: connected.account.clone(),
+            ends_at: earlier(in_name_of.ends_at, presenter.ends_at()),
+            keys,
         })
     }
 

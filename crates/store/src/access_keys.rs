@@ -8,7 +8,7 @@ use claviger_domain::key_string::{Environment, KeyDigest, KeyPurpose};
 use claviger_domain::limit::{DEFAULT_WINDOW_SECONDS, RateLimit};
 use claviger_domain::rights::{AccountRef, Grant, Reach, Rights};
 use claviger_domain::role::Role;
-use claviger_domain::time::Timestamp;
+use claviger_domain::time::{Timestamp, earlier};
 use serde_json::{Value, json};
 
 use crate::db::on;
@@ -52,8 +52,12 @@ pub struct AccessKey {
 impl AccessKey {
     /// Whether it opens anything at `now`.
     pub fn is_live_at(&self, now: Timestamp) -> bool {
-        let ends = [self.expires_at, self.stops_at];
-        self.is_active && ends.into_iter().flatten().all(|end| now < end)
+        self.is_active && self.ends_at().is_none_or(|end| now < end)
+    }
+
+    /// When it ends, by its expiry or by the grace of its rotation.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        earlier(self.expires_at, self.stops_at)
     }
 
     /// What it may do, and where.

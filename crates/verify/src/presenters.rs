@@ -7,6 +7,7 @@ use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::{KeyDigest, KeyPurpose, KeyShape};
 use claviger_domain::limit::{Level, Outcome, RateLimit};
 use claviger_domain::rights::{AccountRef, Rights};
+use claviger_domain::time::Timestamp;
 use claviger_store::access_keys::{self, AccessKey};
 use claviger_store::{StoreError, operator_keys};
 
@@ -46,6 +47,22 @@ impl Presenter {
         match self {
             Self::Operator(_) => None,
             Self::AccessKey(known) => Some(&known.key.account),
+        }
+    }
+
+    /// When the credential ends; what is made with it must not outlive that.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Operator(_) => None,
+            Self::AccessKey(known) => known.key.ends_at(),
+        }
+    }
+
+    /// The access key that it is.
+    pub fn access_key(&self) -> Option<&Id<id::AccessKey>> {
+        match self {
+            Self::Operator(_) => None,
+            Self::AccessKey(known) => Some(&known.key.id),
         }
     }
 

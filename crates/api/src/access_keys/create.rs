@@ -8,17 +8,18 @@ use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::{Environment, KeyPurpose};
 use claviger_domain::rights::{AccountRef, Grant};
 use claviger_domain::role::Role;
+use claviger_domain::time::outlives;
 use claviger_edge::permission::AccessKeysWrite;
 use claviger_edge::{ApiError, Body, Caller, Core, ErrorCode, NoStore, Patch};
 use claviger_store::access_keys::AccessKey;
 use claviger_store::{Base, accounts, projects};
-use claviger_verify::Presenter;
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::body::{AccessKeyBody, RoleName};
 use super::limit;
+use super::selector::outlives_maker;
 use crate::wire::{DateText, choose, name_of};
 
 /// Projects that one access key is for, at most.
@@ -99,13 +100,8 @@ pub(crate) async fn create_access_key(
         None,
     )?;
     let expires_at = expiry.into_option().map(|date| date.0);
-    let makers_end = match &caller.identity.presenter {
-        Some(Presenter::AccessKey(known)) => known.key.expires_at,
-        _ => None,
-    };
-    if makers_end.is_some_and(|end| expires_at.is_none_or(|wanted| wanted > end)) {
-        let message = "An access key cannot outlive its maker, give an earlier expiry";
-        return Err(ApiError::new(ErrorCode::ExceedsMaker, message));
+    if outlives(expires_at, caller.identity.ends_at) {
+        return Err(outlives_maker());
     }
     let change = core.change(&caller.actor);
     let drawn = KeyPurpose::AccessKey(environment).draw(&*core.random);

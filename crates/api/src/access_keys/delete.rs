@@ -29,12 +29,12 @@ pub(crate) async fn delete_access_key(
     let which = selector_of(&core, &id);
     let change = core.change(&caller.actor);
     let (reach, rights) = (caller.reach.clone(), std::sync::Arc::clone(&caller.rights));
-    let own = caller.actor.id().map(str::to_owned);
+    let own = caller.identity.keys.clone();
     let edit = move |key: &mut AccessKey| {
         if !rights.cover(&key.grant()) {
             return Err(ApiError::forbidden());
         }
-        if own.as_deref() == Some(key.id.as_str()) {
+        if own.contains(&key.id) {
             return Err(own_key());
         }
         let was_active = std::mem::replace(&mut key.is_active, false);

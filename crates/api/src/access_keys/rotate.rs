@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use claviger_domain::time::outlives;
 use claviger_edge::permission::AccessKeysWrite;
 use claviger_edge::{ApiError, Body, Caller, Core, ErrorCode, NoStore, PathParameter};
 use claviger_store::access_keys;
@@ -9,7 +10,7 @@ use claviger_verify::RotationRefused;
 use http::StatusCode;
 
 use super::body::AccessKeyBody;
-use super::selector::{absent, selector_of};
+use super::selector::{absent, outlives_maker, selector_of};
 use crate::api_keys::rotate::RotationInput;
 
 /// Rotate an access key
@@ -37,9 +38,13 @@ pub(crate) async fn rotate_access_key(
     let Some(found) = access_keys::find(&core.db, &caller.reach, &which).await? else {
         return Err(absent(&core, &caller, &id).await);
     };
-    // The successor is made by the caller, so it must not exceed it; a role never changes.
+    // The successor is made by the caller, who gets its secret, so it must not exceed the caller.
+    // What is looked at here never changes, but for the expiry, which only its holders change.
     if !caller.rights.cover(&found.grant()) {
         return Err(ApiError::forbidden());
+    }
+    if outlives(found.expires_at, caller.identity.ends_at) {
+        return Err(outlives_maker());
     }
     let change = core.change(&caller.actor);
     let now = change.now;

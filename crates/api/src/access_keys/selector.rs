@@ -36,6 +36,14 @@ pub(super) async fn absent<P: claviger_edge::Requires>(
     ApiError::new(ErrorCode::AccessKeyNotFound, "Access key not found")
 }
 
+/// What is made must not outlive who makes it, or the secret of what outlives them would leave
+/// them more than they hold.
+pub(super) fn outlives_maker() -> ApiError {
+    let message =
+        "An access key cannot outlive the credential that makes it, give an earlier expiry";
+    ApiError::new(ErrorCode::ExceedsMaker, message)
+}
+
 /// An access key cannot change what bounds it.
 pub(super) fn own_key() -> ApiError {
     let message = "An access key cannot change its own expiry, limit or activity";

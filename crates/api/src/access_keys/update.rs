@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use claviger_domain::event::EventKind;
-use claviger_domain::time::Timestamp;
+use claviger_domain::time::{Timestamp, outlives};
 use claviger_edge::permission::AccessKeysWrite;
 use claviger_edge::{ApiError, Body, Caller, Core, ErrorCode, Patch, PathParameter};
 use claviger_store::access_keys::AccessKey;
@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::body::AccessKeyBody;
 use super::limit;
-use super::selector::{absent, own_key, selector_of};
+use super::selector::{absent, outlives_maker, own_key, selector_of};
 use crate::wire::{DateText, choose, name_of};
 
 /// What of an access key can be changed. Members that are not there are left; null clears.
@@ -67,14 +67,19 @@ pub(crate) async fn update_access_key(
     let change = core.change(&caller.actor);
     let now = change.now;
     let (reach, rights) = (caller.reach.clone(), std::sync::Arc::clone(&caller.rights));
-    let own = caller.actor.id().map(str::to_owned);
+    let (own, bound) = (caller.identity.keys.clone(), caller.identity.ends_at);
     let edit = move |key: &mut AccessKey| {
         // Whoever may not make such a key may not change it either.
         if !rights.cover(&key.grant()) {
             return Err(ApiError::forbidden());
         }
-        let is_own = own.as_deref() == Some(key.id.as_str());
-        apply(input, key, is_own, now)
+        let is_own = own.contains(&key.id);
+        let before = key.expires_at;
+        let change = apply(input, key, is_own, now)?;
+        if key.expires_at != before && outlives(key.expires_at, bound) {
+            return Err(outlives_maker());
+        }
+        Ok(change)
     };
     let edited = core
         .verifier

@@ -10,12 +10,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use claviger_domain::date;
 use claviger_domain::id::Id;
 use claviger_domain::key_string::PlainKey;
-use claviger_domain::time::Timestamp;
+use claviger_domain::time::{Timestamp, outlives};
 use claviger_edge::permission::McpWrite;
 use claviger_edge::{ApiError, Body, Caller, ErrorCode, NoStore};
 use claviger_store::mcp_servers::{self, Maker, McpServer};
 use claviger_store::{Base, StoreError};
-use claviger_verify::Presenter;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
@@ -110,13 +109,7 @@ fn read_expiry(
     caller: &Caller<McpWrite>,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, ApiError> {
-    let makers = match &caller.identity.presenter {
-        Some(Presenter::AccessKey(known)) => [known.key.expires_at, known.key.stops_at]
-            .into_iter()
-            .flatten()
-            .min(),
-        _ => None,
-    };
+    let makers = caller.identity.ends_at;
     let Some(text) = text else { return Ok(makers) };
     let asked = date::parse(text)
         .ok_or_else(|| ApiError::field("expires_at", format!("must be {}", date::ACCEPTED)))?;
@@ -124,7 +117,7 @@ fn read_expiry(
         let must = format!("must lie at least {SHORTEST_LIFE} seconds ahead");
         return Err(ApiError::field("expires_at", must));
     }
-    if makers.is_some_and(|end| asked > end) {
+    if outlives(Some(asked), makers) {
         let message = "A server cannot outlive the access key that makes it";
         return Err(ApiError::new(ErrorCode::ExceedsMaker, message));
     }
