@@ -1,9 +1,11 @@
 //! What needs no credential: the name of the service, its health, its document.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use claviger_edge::{ApiError, Core};
+use claviger_edge::{Anyone, ApiError, Core, ErrorCode};
 use http::header;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -38,7 +40,7 @@ struct Service {
 #[utoipa::path(get, path = "/", operation_id = "describeService", tag = "misc",
     responses((status = 200, description = "The service is here.", body = Service)),
     security(()))]
-async fn describe_service() -> Json<Service> {
+async fn describe_service(_: Anyone) -> Json<Service> {
     Json(Service {
         name: "claviger",
         message: "Claviger carries your keys. The operations are described at /openapi.json",
@@ -46,16 +48,23 @@ async fn describe_service() -> Json<Service> {
     })
 }
 
-async fn alive() -> Json<serde_json::Value> {
+async fn alive(_: Anyone) -> Json<serde_json::Value> {
     Json(serde_json::json!({"status": "alive"}))
 }
 
-async fn ready(State(core): State<Core>) -> Result<Json<serde_json::Value>, ApiError> {
-    core.db.ping().await?;
+/// How long the database may take to say that it is there.
+const READY_WITHIN: Duration = Duration::from_secs(2);
+
+async fn ready(State(core): State<Core>, _: Anyone) -> Result<Json<serde_json::Value>, ApiError> {
+    let Ok(answered) = tokio::time::timeout(READY_WITHIN, core.db.ping()).await else {
+        let message = "The database does not answer";
+        return Err(ApiError::new(ErrorCode::DatabaseUnavailable, message));
+    };
+    answered?;
     Ok(Json(serde_json::json!({"status": "ready"})))
 }
 
-async fn document() -> Response {
+async fn document(_: Anyone) -> Response {
     let body = serde_json::to_string(crate::document()).expect("a document of text serializes");
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }

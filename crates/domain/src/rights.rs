@@ -191,6 +191,13 @@ impl Rights {
         self.0.iter().any(|mine| mine.covers(grant))
     }
 
+    /// Whether they hold all that `role` gives, somewhere.
+    pub fn cover_role(&self, role: Role) -> bool {
+        self.0
+            .iter()
+            .any(|grant| grant.permissions.covers(role.permissions()))
+    }
+
     /// Whether they hold all that `other` holds.
     pub fn cover_all(&self, other: &Self) -> bool {
         other.0.iter().all(|grant| self.cover(grant))

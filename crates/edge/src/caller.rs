@@ -115,6 +115,23 @@ impl<P: Requires> Caller<P> {
     }
 }
 
+/// Whoever asks, with a credential or without; but for a verifier key, paths other than those of
+/// checks do not exist: what an end user typed into a path must not come out as a success.
+#[derive(Clone, Copy, Debug)]
+pub struct Anyone;
+
+impl<S: Sync> FromRequestParts<S> for Anyone {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let identity = parts.extensions.get::<Identity>();
+        if identity.is_some_and(|identity| identity.rights.only_check_keys()) {
+            return Err(ApiError::not_found());
+        }
+        Ok(Self)
+    }
+}
+
 impl<P: Requires, S: Sync> FromRequestParts<S> for Caller<P> {
     type Rejection = ApiError;
 

@@ -1,5 +1,7 @@
 //! `Idempotency-Key`: a repeated request gets the first one's answer, its secrets masked.
 
+use std::fmt::Write;
+
 use axum::body::{Body, to_bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
@@ -10,7 +12,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::layers::LARGEST_BODY;
-use crate::{ApiError, Core, Credential, ErrorCode, mask_secrets};
+use crate::{ApiError, Core, ErrorCode, Identity, mask_secrets};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -42,7 +44,13 @@ pub async fn idempotent(
     if request.method() != Method::POST || !idempotent.routes.contains(&route) {
         return next.run(request).await;
     }
-    match run(idempotent.core, &key, request, next).await {
+    // Whoever may change nothing is refused by the route, and leaves no row.
+    let identity = request.extensions().get::<Identity>();
+    let Some(identity) = identity.filter(|identity| !identity.rights.only_check_keys()) else {
+        return next.run(request).await;
+    };
+    let caller = identity.actor.describe();
+    match run(idempotent.core, &caller, &key, request, next).await {
         Ok(response) => response,
         Err(error) => error.into_response(),
     }
@@ -50,6 +58,7 @@ pub async fn idempotent(
 
 async fn run(
     core: Core,
+    caller: &str,
     key: &HeaderValue,
     request: Request,
     next: Next,
@@ -58,20 +67,20 @@ async fn run(
         let message = format!("must have 1 to {LONGEST} characters");
         return Err(ApiError::field("Idempotency-Key", message));
     }
-    let Some(credential) = caller_of(&request) else {
-        return Err(ApiError::unauthorized());
-    };
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, LARGEST_BODY)
         .await
         .map_err(|_| ApiError::new(ErrorCode::BodyTooLarge, "The body is larger than 1 MiB"))?;
-    let id = digest(&[
-        &credential,
-        parts.method.as_str().as_bytes(),
-        parts.uri.path().as_bytes(),
-        key.as_bytes(),
-    ]);
-    match idempotency::claim(&core.db, id, digest(&[&body]), core.now()).await? {
+    let id = digest(
+        &core,
+        &[
+            caller.as_bytes(),
+            parts.method.as_str().as_bytes(),
+            parts.uri.path().as_bytes(),
+            key.as_bytes(),
+        ],
+    );
+    match idempotency::claim(&core.db, id, digest(&core, &[&body]), core.now()).await? {
         Claim::First => {}
         Claim::InFlight => {
             let message = "The first request with this Idempotency-Key is not finished";
@@ -132,19 +141,17 @@ fn replay(status: i64, body: String) -> Response {
     (status.unwrap_or(StatusCode::OK), headers, body).into_response()
 }
 
-fn caller_of(request: &Request) -> Option<Vec<u8>> {
-    if let Some(identity) = request.extensions().get::<crate::Identity>() {
-        return Some(identity.actor.describe().into_bytes());
-    }
-    Credential::of(request.headers()).map(|credential| credential.0.expose().as_bytes().to_vec())
-}
-
-/// Digests several parts so that no two lists of parts run together.
-fn digest(parts: &[&[u8]]) -> [u8; 32] {
+/// Digests several parts so that no two lists of parts run together, under the pepper: a body may
+/// have a key in it, which must not be guessed from the row.
+fn digest(core: &Core, parts: &[&[u8]]) -> [u8; 32] {
     let mut hasher = Sha256::new();
     for part in parts {
         hasher.update((part.len() as u64).to_le_bytes());
         hasher.update(part);
     }
-    hasher.finalize().into()
+    let mut hexadecimal = String::with_capacity(64);
+    for byte in hasher.finalize() {
+        write!(hexadecimal, "{byte:02x}").expect("a text takes whatever is written");
+    }
+    *core.verifier.digest(&hexadecimal).as_bytes()
 }

@@ -42,6 +42,7 @@ pub fn wrap(core: &Core, routes: Router) -> Router {
 }
 
 async fn serve(core: &Core, mut routes: Router, mut request: Request) -> Response {
+    let began = core.now();
     let id = Id::<id::Request>::draw(&*core.random);
     let accept = request
         .headers()
@@ -65,6 +66,8 @@ async fn serve(core: &Core, mut routes: Router, mut request: Request) -> Respons
         }
     };
     span.record("status", response.status().as_u16());
+    let duration_us = core.now().micros_since(began);
+    tracing::debug!(parent: &span, duration_us, "answered a request");
     finish(response, &id, wants_problem)
 }
 

@@ -16,7 +16,7 @@ mod redact;
 mod respond;
 
 pub use body::{Body, Patch};
-pub use caller::{Caller, Requires, permission};
+pub use caller::{Anyone, Caller, Requires, permission};
 pub use core::Core;
 pub use credential::Credential;
 pub use error::{ApiError, ErrorCode, FieldError};

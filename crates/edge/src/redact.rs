@@ -1,7 +1,7 @@
 //! Secrets in answers that are kept: each is replaced by what may be shown.
 
-use claviger_domain::id::Id;
-use claviger_domain::key_string::{self, KeyShape, PUBLIC_LENGTH};
+use claviger_domain::id::{ApiKey, Id};
+use claviger_domain::key_string::{self, KeyName, KeyShape, PUBLIC_LENGTH};
 use serde_json::Value;
 
 const TOKEN_PREFIX: &str = "clvmcp_";
@@ -12,15 +12,21 @@ pub fn mask_secrets(value: &mut Value) {
         Value::String(text) => mask_text(text),
         Value::Array(items) => items.iter_mut().for_each(mask_secrets),
         Value::Object(members) => {
-            // A key that the caller brought has no shape of its own: it is known by its place.
+            // A key that the caller brought may have any shape: it is known by its place.
             let id = members
                 .get("id")
                 .and_then(Value::as_str)
-                .and_then(Id::parse);
+                .and_then(Id::<ApiKey>::parse);
             if let (Some(id), Some(Value::String(key))) = (id, members.get_mut("key"))
-                && KeyShape::read(key).is_none()
+                && key_string::name_of_api_key(key) != KeyName::Id(id.clone())
             {
-                *key = key_string::custom_reference(&id);
+                let shape = KeyShape::read(key).filter(|shape| shape.checksum_holds);
+                let own =
+                    shape.filter(|shape| id.as_str().strip_prefix("key_") == Some(shape.public));
+                *key = own.map_or_else(
+                    || key_string::custom_reference(&id),
+                    |shape| shape.purpose.reference(shape.public),
+                );
             }
             members.values_mut().for_each(mask_secrets);
         }
@@ -30,7 +36,13 @@ pub fn mask_secrets(value: &mut Value) {
 
 fn mask_text(text: &mut String) {
     if let Some(shape) = KeyShape::read(text) {
-        *text = shape.purpose.reference(shape.public);
+        // Without our checksum it is somebody else's key, of which no character is public.
+        let public = if shape.checksum_holds {
+            shape.public
+        } else {
+            ""
+        };
+        *text = shape.purpose.reference(public);
     } else if let Some(at) = text.find(TOKEN_PREFIX) {
         // Also within the URL that carries it.
         text.truncate(at + TOKEN_PREFIX.len());
@@ -40,30 +52,43 @@ fn mask_text(text: &mut String) {
 
 #[cfg(test)]
 mod tests {
+    use claviger_domain::key_string::{Environment, KeyPurpose};
+    use claviger_domain::random::Random;
     use serde_json::json;
 
     use super::*;
 
+    struct Sevens;
+
+    impl Random for Sevens {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(7);
+        }
+    }
+
     #[test]
     fn keys_and_tokens_are_masked_wherever_they_are() {
-        let body = "0123456789abcdef".repeat(4);
+        let drawn = KeyPurpose::ApiKey(Environment::Live).draw(&Sevens);
+        let (own, public) = (drawn.plain.expose(), drawn.public);
+        let foreign = format!("live_{}", "0123456789abcdef".repeat(4));
         let mut value = json!({
-            "id": "key_0123456789abcdef",
-            "key": "a-custom-key-of-mine",
-            "list": [format!("live_{body}"), format!("test_access_{body}"), "plain"],
-            "url": format!("http://localhost/mcp/clvmcp_{body}"),
+            "generated": {"id": format!("key_{public}"), "key": own},
+            "shown": {"id": format!("key_{public}"), "key": format!("live_{public}*********")},
+            "custom": {"id": "key_0123456789abcdef", "key": "a-custom-key-of-mine"},
+            "foreign": {"id": "key_fedcba9876543210", "key": foreign},
+            "list": [own, foreign, "plain"],
+            "url": format!("http://localhost/mcp/clvmcp_{public}{public}"),
         });
         mask_secrets(&mut value);
+        let reference = format!("live_{public}*********");
         assert_eq!(
             value,
             json!({
-                "id": "key_0123456789abcdef",
-                "key": "key_0123456789abcdef*********",
-                "list": [
-                    "live_0123456789abcdef*********",
-                    "test_access_0123456789abcdef*********",
-                    "plain",
-                ],
+                "generated": {"id": format!("key_{public}"), "key": reference},
+                "shown": {"id": format!("key_{public}"), "key": reference},
+                "custom": {"id": "key_0123456789abcdef", "key": "key_0123456789abcdef*********"},
+                "foreign": {"id": "key_fedcba9876543210", "key": "key_fedcba9876543210*********"},
+                "list": [reference, "live_*********", "plain"],
                 "url": "http://localhost/mcp/clvmcp_****************",
             })
         );

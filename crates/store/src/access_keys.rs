@@ -231,6 +231,8 @@ pub struct Filter {
     pub project: Option<ProjectId>,
     /// Switched on, or off.
     pub is_active: Option<bool>,
+    /// Of one of those roles.
+    pub roles: Option<Vec<Role>>,
 }
 
 macro_rules! filtered {
@@ -240,7 +242,8 @@ macro_rules! filtered {
             " AND ($4 IS NULL OR account_id = $4) \
              AND ($5 IS NULL OR EXISTS (SELECT 1 FROM json_each(projects) AS own \
              WHERE own.value ->> 0 = $5)) \
-             AND ($6 IS NULL OR $6 = (is_active AND (stops_at IS NULL OR stops_at > $7)))"
+             AND ($6 IS NULL OR $6 = (is_active AND (stops_at IS NULL OR stops_at > $7))) \
+             AND ($8 IS NULL OR role IN (SELECT value ->> 0 FROM json_each($8)))"
         )
     };
 }
@@ -258,12 +261,16 @@ pub async fn list(
         columns!(),
         " FROM access_keys WHERE ",
         filtered!(),
-        " AND (created_at, id) > ($8, $9) ORDER BY created_at, id LIMIT $10 OFFSET $11"
+        " AND (created_at, id) > ($9, $10) ORDER BY created_at, id LIMIT $11 OFFSET $12"
     );
     const TOTAL: &str = concat!("SELECT COUNT(*) FROM access_keys WHERE ", filtered!());
     let binds = ReachBinds::of(reach);
     let account = filter.account.as_ref().map(Id::as_str);
     let project = filter.project.as_ref().map(Id::as_str);
+    let roles = filter
+        .roles
+        .as_ref()
+        .map(|roles| reach::list(roles.iter().map(|role| role.as_str())));
     let rows: Vec<Row> = on!(read db, |c| sqlx::query_as(ROWS)
         .bind(binds.everything)
         .bind(&binds.accounts)
@@ -272,6 +279,7 @@ pub async fn list(
         .bind(project)
         .bind(filter.is_active)
         .bind(now.as_micros())
+        .bind(&roles)
         .bind(page.after.0.as_micros())
         .bind(&page.after.1)
         .bind(page.limit)
@@ -286,6 +294,7 @@ pub async fn list(
         .bind(project)
         .bind(filter.is_active)
         .bind(now.as_micros())
+        .bind(&roles)
         .fetch_one(c)
         .await)?;
     let keys = rows

@@ -38,7 +38,7 @@ pub(crate) struct NewAccessKey {
     #[serde(default)]
     account_id: Option<String>,
     /// The only project that it is for: an id from listing projects.
-    #[serde(default)]
+    #[serde(default, alias = "projectID", alias = "ProjectId")]
     project_id: Option<String>,
     /// The projects that it is for: ids from listing projects. Without any it is for the whole
     /// account.
@@ -150,6 +150,11 @@ async fn place(
     input: &NewAccessKey,
     role: Role,
 ) -> Result<Place, ApiError> {
+    if input.project_ids.as_ref().is_some_and(Vec::is_empty) {
+        // An empty list must not come to mean everything.
+        let message = "must name a project, or be left out for the whole account";
+        return Err(ApiError::field("projectIds", message));
+    }
     let named = input.project_ids.iter().flatten().chain(&input.project_id);
     let named: BTreeSet<&String> = named.collect();
     if named.len() > MOST_PROJECTS {

@@ -8,7 +8,7 @@ use claviger_edge::{ApiError, Caller, Core, PathParameter};
 use claviger_store::access_keys::AccessKey;
 use serde_json::json;
 
-use super::selector::{absent, own_key, selector_of};
+use super::selector::{above_caller, absent, own_key, selector_of};
 
 /// Deactivate an access key
 ///
@@ -32,7 +32,7 @@ pub(crate) async fn delete_access_key(
     let own = caller.identity.keys.clone();
     let edit = move |key: &mut AccessKey| {
         if !rights.cover(&key.grant()) {
-            return Err(ApiError::forbidden());
+            return Err(above_caller());
         }
         if own.contains(&key.id) {
             return Err(own_key());

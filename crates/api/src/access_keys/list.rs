@@ -1,6 +1,7 @@
 //! `GET /access-keys`.
 
 use axum::extract::State;
+use claviger_domain::role::Role;
 use claviger_edge::permission::AccessKeysRead;
 use claviger_edge::{ApiError, Caller, Core, ListPart, Listed, Query, flag};
 use claviger_store::Page;
@@ -18,6 +19,7 @@ pub(crate) struct Parameters {
     /// The account: an id from listing accounts. The caller's own when it is not given.
     account_id: Option<String>,
     /// Only access keys for this project: an id from listing projects.
+    #[serde(alias = "projectID", alias = "ProjectId")]
     project_id: Option<String>,
     /// Only access keys that are switched on (`true`), or that are not (`false`).
     #[serde(default, deserialize_with = "flag")]
@@ -47,14 +49,20 @@ pub(crate) async fn list_access_keys(
     let part = ListPart::read(parameters.limit.as_deref(), parameters.offset.as_deref())?;
     let named = accounts::named(&core, &caller.reach, parameters.account_id.as_deref()).await?;
     let account = match named {
-        Some(named) => Some(named),
-        None if caller.reach.everything => None,
-        None => Some(caller.own_account()?.id.clone()),
+        Some(named) => named,
+        None => caller.own_account()?.id.clone(),
     };
     let filter = Filter {
-        account,
+        account: Some(account),
         project: projects::named(&core, &caller.reach, parameters.project_id.as_deref()).await?,
         is_active: parameters.is_active,
+        // What the caller could not make, it does not see.
+        roles: Some(
+            Role::ALL
+                .into_iter()
+                .filter(|role| caller.rights.cover_role(*role))
+                .collect(),
+        ),
     };
     let now = core.now();
     let page = Page::first(part.limit.unwrap_or(i64::MAX), part.offset);

@@ -9,7 +9,7 @@ use claviger_store::access_keys::AccessKey;
 use serde_json::json;
 
 use super::body::AccessKeyBody;
-use super::selector::{absent, selector_of};
+use super::selector::{above_caller, absent, selector_of};
 use super::update::switch_on;
 
 /// Reactivate an access key
@@ -34,7 +34,7 @@ pub(crate) async fn reactivate_access_key(
     let (reach, rights) = (caller.reach.clone(), std::sync::Arc::clone(&caller.rights));
     let edit = move |key: &mut AccessKey| {
         if !rights.cover(&key.grant()) {
-            return Err(ApiError::forbidden());
+            return Err(above_caller());
         }
         switch_on(key)?;
         let was_active = std::mem::replace(&mut key.is_active, true);

@@ -10,7 +10,7 @@ use claviger_verify::RotationRefused;
 use http::StatusCode;
 
 use super::body::AccessKeyBody;
-use super::selector::{absent, outlives_maker, selector_of};
+use super::selector::{above_caller, absent, outlives_maker, selector_of};
 use crate::api_keys::rotate::RotationInput;
 
 /// Rotate an access key
@@ -41,7 +41,7 @@ pub(crate) async fn rotate_access_key(
     // The successor is made by the caller, who gets its secret, so it must not exceed the caller.
     // What is looked at here never changes, but for the expiry, which only its holders change.
     if !caller.rights.cover(&found.grant()) {
-        return Err(ApiError::forbidden());
+        return Err(above_caller());
     }
     if outlives(found.expires_at, caller.identity.ends_at) {
         return Err(outlives_maker());

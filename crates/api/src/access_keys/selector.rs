@@ -33,6 +33,11 @@ pub(super) async fn absent<P: claviger_edge::Requires>(
             Err(error) => return error.into(),
         }
     }
+    above_caller()
+}
+
+/// A key that holds more than the caller: whoever could not make it does not see it either.
+pub(super) fn above_caller() -> ApiError {
     ApiError::new(ErrorCode::AccessKeyNotFound, "Access key not found")
 }
 

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::body::AccessKeyBody;
 use super::limit;
-use super::selector::{absent, outlives_maker, own_key, selector_of};
+use super::selector::{above_caller, absent, outlives_maker, own_key, selector_of};
 use crate::wire::{DateText, choose, name_of};
 
 /// What of an access key can be changed. Members that are not there are left; null clears.
@@ -69,9 +69,8 @@ pub(crate) async fn update_access_key(
     let (reach, rights) = (caller.reach.clone(), std::sync::Arc::clone(&caller.rights));
     let (own, bound) = (caller.identity.keys.clone(), caller.identity.ends_at);
     let edit = move |key: &mut AccessKey| {
-        // Whoever may not make such a key may not change it either.
         if !rights.cover(&key.grant()) {
-            return Err(ApiError::forbidden());
+            return Err(above_caller());
         }
         let is_own = own.contains(&key.id);
         let before = key.expires_at;

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use claviger_domain::address;
 use claviger_domain::decision::{Presented, Verdict};
 use claviger_domain::limit::Period;
+use claviger_domain::permission::Permission;
 use claviger_edge::permission::KeysCheck;
 use claviger_edge::{
     ApiError, Caller, Core, ErrorCode, NoStore, PathParameter, Query, flag, rate_limit_headers,
@@ -171,7 +172,7 @@ pub(crate) async fn authenticate_api_key(
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Explains {
-    /// `true` answers without counting.
+    /// `true` answers without counting, for callers who may read keys.
     #[serde(default, deserialize_with = "flag")]
     explain: Option<bool>,
 }
@@ -203,7 +204,7 @@ pub(crate) struct KeyInQuery {
     /// The full key, as the end user presented it.
     #[param(required)]
     key: Option<String>,
-    /// `true` answers without counting.
+    /// `true` answers without counting, for callers who may read keys.
     #[serde(default, deserialize_with = "flag")]
     explain: Option<bool>,
 }
@@ -248,7 +249,10 @@ async fn legacy(
             "Method Not Allowed",
         ));
     }
-    let presentation = Presentation::of(headers, explain == Some(true));
+    // Only for callers who may read keys: an end user whose text ends up in this URL must not choose
+    // to be checked without being counted.
+    let explains = explain == Some(true) && caller.rights.reach(Permission::KeysRead).is_some();
+    let presentation = Presentation::of(headers, explains);
     let mut response = answer(core, caller, key, presentation).await?;
     response
         .headers_mut()

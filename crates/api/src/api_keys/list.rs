@@ -21,7 +21,7 @@ use crate::{accounts, projects};
 #[into_params(parameter_in = Query)]
 pub(crate) struct Parameters {
     /// Only keys of this project: an id from listing projects.
-    #[serde(alias = "projectID")]
+    #[serde(alias = "projectID", alias = "ProjectId")]
     project_id: Option<String>,
     /// Only keys of this account: an id from listing accounts.
     account_id: Option<String>,

@@ -106,9 +106,9 @@ pub(super) fn switch_off(
         key.revoked_by = change.actor.id().map(str::to_owned);
     }
     key.status = status;
-    // What was said to be compromised stays so.
-    if key.reason.as_deref() != Some(COMPROMISED) {
-        key.reason = reason.map(str::to_owned);
+    // What was said to be compromised stays so, and no reason is lost for want of another.
+    if let Some(reason) = reason.filter(|_| key.reason.as_deref() != Some(COMPROMISED)) {
+        key.reason = Some(reason.to_owned());
     }
     true
 }

@@ -74,15 +74,20 @@ fn apply(input: ApiKeyInput, key: &mut ApiKey, change: &Change) -> Result<Edit, 
     let reason = input.reason.clone();
     input.apply(key)?;
     let mut kind = EventKind::ApiKeyUpdated;
-    match wanted {
-        Some(Status::Active) if switch_on(key)? => kind = EventKind::ApiKeyReactivated,
-        Some(status) if status != Status::Active => {
+    match wanted.unwrap_or(key.status) {
+        Status::Active if wanted.is_some() && switch_on(key)? => {
+            kind = EventKind::ApiKeyReactivated;
+        }
+        Status::Active => {
+            reason_of(reason.as_deref())?;
+        }
+        // Also for a key that is off already: that it was compromised must not be lost.
+        status => {
             let reason = reason_of(reason.as_deref())?;
             if switch_off(key, status, reason, change) {
                 kind = EventKind::ApiKeyDeleted;
             }
         }
-        _ => {}
     }
     let data = json!({"name": key.name, "status": key.status.as_str(), "reason": key.reason});
     Ok(match new_key {

@@ -26,7 +26,7 @@ pub(crate) struct VerifyInput {
     /// The full key, as the end user presented it.
     key: String,
     /// Accept keys of this project only.
-    #[serde(default)]
+    #[serde(default, alias = "projectID", alias = "ProjectId")]
     project_id: Option<String>,
     /// The end user's origin, for keys that are locked to some.
     #[serde(default)]

@@ -41,12 +41,11 @@ pub(crate) async fn list_projects(
     let part = ListPart::read(parameters.limit.as_deref(), parameters.offset.as_deref())?;
     let named = accounts::named(&core, &caller.reach, parameters.account_id.as_deref()).await?;
     let account = match named {
-        Some(named) => Some(named),
-        None if caller.reach.everything => None,
-        None => Some(caller.own_account()?.id.clone()),
+        Some(named) => named,
+        None => caller.own_account()?.id.clone(),
     };
     let page = Page::first(part.limit.unwrap_or(i64::MAX), part.offset);
-    let (found, total) = projects::list(&core.db, &caller.reach, account.as_ref(), &page).await?;
+    let (found, total) = projects::list(&core.db, &caller.reach, Some(&account), &page).await?;
     Ok(Listed {
         items: found.iter().map(Into::into).collect(),
         total,

@@ -107,12 +107,13 @@ pub(crate) struct ApiKeyInput {
 }
 
 /// So many requests in so many seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RateLimitInput {
     /// Requests in a window, at least 1; null: without a limit.
-    #[schema(example = 100)]
-    rate_limit: Option<u64>,
+    #[serde(default)]
+    #[schema(value_type = Option<u64>, example = 100)]
+    rate_limit: Patch<u64>,
     /// Seconds in a window, 1 to 2678400; 60 when it is not given.
     #[schema(example = 60)]
     rate_limit_ttl: Option<u32>,
@@ -279,39 +280,40 @@ fn rate_limit(
     limit: Patch<u64>,
     seconds: Patch<u32>,
 ) -> Result<Option<RateLimit>, ApiError> {
-    let top_level = match (limit, seconds) {
+    let top_level = match (&limit, &seconds) {
         (Patch::Keep, Patch::Keep) => Patch::Keep,
-        (Patch::Clear, _) => Patch::Clear,
-        (Patch::Set(limit), seconds) => Patch::Set(RateLimitInput {
-            rate_limit: Some(limit),
-            rate_limit_ttl: seconds.into_option(),
-        }),
-        (Patch::Keep, seconds) => Patch::Set(RateLimitInput {
-            rate_limit: stored.map(RateLimit::limit),
+        _ => Patch::Set(RateLimitInput {
+            rate_limit: limit,
             rate_limit_ttl: seconds.into_option(),
         }),
     };
     // The two are compared as they would be stored: `{rateLimit: null}` is no limit.
-    let read = |patch: Patch<RateLimitInput>| match patch {
-        Patch::Keep => Ok(Patch::Keep),
-        Patch::Clear
-        | Patch::Set(RateLimitInput {
-            rate_limit: None, ..
-        }) => Ok(Patch::Clear),
-        Patch::Set(RateLimitInput {
-            rate_limit: Some(limit),
+    let read = |patch: Patch<RateLimitInput>| {
+        let RateLimitInput {
+            rate_limit,
             rate_limit_ttl,
-        }) => {
-            // Without a length, an update keeps the one that is stored.
-            let kept = stored.map_or(DEFAULT_WINDOW_SECONDS, RateLimit::window_seconds);
-            RateLimit::new(limit, rate_limit_ttl.unwrap_or(kept))
-                .map(Patch::Set)
-                .ok_or_else(|| {
-                    let message =
-                        "rateLimit must be at least 1 and rateLimitTtl 1 to 2678400 seconds";
-                    ApiError::field("rateLimitConfigs", message)
-                })
-        }
+        } = match patch {
+            Patch::Keep => return Ok(Patch::Keep),
+            Patch::Clear => return Ok(Patch::Clear),
+            Patch::Set(input) => input,
+        };
+        let limit = match (rate_limit, stored) {
+            (Patch::Clear, _) => return Ok(Patch::Clear),
+            (Patch::Set(limit), _) => limit,
+            // What is not given is left as it is: a misspelt member must not take the limit off.
+            (Patch::Keep, Some(stored)) => stored.limit(),
+            (Patch::Keep, None) => {
+                let message = "is required, null is without a limit";
+                return Err(ApiError::field("rateLimitConfigs.rateLimit", message));
+            }
+        };
+        let kept = stored.map_or(DEFAULT_WINDOW_SECONDS, RateLimit::window_seconds);
+        RateLimit::new(limit, rate_limit_ttl.unwrap_or(kept))
+            .map(Patch::Set)
+            .ok_or_else(|| {
+                let message = "rateLimit must be at least 1 and rateLimitTtl 1 to 2678400 seconds";
+                ApiError::field("rateLimitConfigs", message)
+            })
     };
     let values = [read(configs)?, read(top_level)?];
     let mut result = stored;

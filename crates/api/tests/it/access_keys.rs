@@ -165,7 +165,7 @@ async fn an_access_key_cannot_free_itself() {
 }
 
 #[tokio::test]
-async fn whoever_could_not_make_a_key_cannot_change_it() {
+async fn whoever_could_not_make_a_key_neither_sees_nor_changes_it() {
     let app = TestApp::start().await;
     let tenant = app.tenant("Acme").await;
     let body = json!({"name": "owner", "role": "owner"});
@@ -175,30 +175,88 @@ async fn whoever_could_not_make_a_key_cannot_change_it() {
         .json(body);
     let owner = owner.send().await.expect(201);
     let path = format!("/access-keys/{}", owner["id"].as_str().unwrap());
+    let rotate = format!("{path}/rotate");
     let developer = tenant.key(Role::Developer);
-    app.request("DELETE", &path)
+    for (method, path) in [("DELETE", &path), ("PATCH", &path), ("POST", &rotate)] {
+        let request = app
+            .request(method, path)
+            .key(developer)
+            .json(json!({"name": "y"}));
+        let refused = request.send().await.expect(404);
+        assert_eq!(refused["code"], "access_key_not_found", "{method}");
+    }
+    let seen = app
+        .request("GET", "/access-keys")
         .key(developer)
         .send()
         .await
-        .expect(403);
-    app.request("PATCH", &path)
-        .key(developer)
-        .json(json!({"name": "y"}))
-        .send()
-        .await
-        .expect(403);
-    let rotate = app
-        .request("POST", &format!("{path}/rotate"))
-        .key(developer)
-        .send()
-        .await;
-    rotate.expect(403);
+        .expect(200);
+    let above = ["owner", "admin"];
+    let roles: Vec<_> = seen
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|key| key["role"].clone())
+        .collect();
+    assert!(!roles.is_empty() && !roles.iter().any(|role| above.iter().any(|one| role == one)));
     app.request("GET", "/accounts")
         .key(owner["key"].as_str().unwrap())
         .send()
         .await
         .expect(200);
 }
+
+on_both_engines!(nothing_made_outlives_its_maker, async |app| {
+    let tenant = app.tenant("Acme").await;
+    let soon = app.core.now().plus_seconds(60).to_string();
+    let make = async |key: &str, body| {
+        app.request("POST", "/access-keys")
+            .key(key)
+            .json(body)
+            .send()
+            .await
+    };
+    let mortal = make(
+        tenant.owner(),
+        json!({"name": "m", "role": "owner", "expiry": soon}),
+    )
+    .await
+    .expect(201);
+    let mortal = mortal["key"].as_str().unwrap();
+    let eternal = make(tenant.owner(), json!({"name": "e"})).await.expect(201);
+    // Not by changing what it made,
+    let made = make(mortal, json!({"name": "b", "expiry": soon}))
+        .await
+        .expect(201);
+    let path = format!("/access-keys/{}", made["id"].as_str().unwrap());
+    for expiry in [json!(null), json!("2090-01-01")] {
+        let freed = app
+            .request("PATCH", &path)
+            .key(mortal)
+            .json(json!({"expiry": expiry}));
+        assert_eq!(freed.send().await.expect(403)["code"], "exceeds_maker");
+    }
+    // nor by being handed the successor of one that never ends,
+    let path = format!("/access-keys/{}/rotate", eternal["id"].as_str().unwrap());
+    let handed = app
+        .request("POST", &path)
+        .key(mortal)
+        .send()
+        .await
+        .expect(403);
+    assert_eq!(handed["code"], "exceeds_maker");
+    // nor in the grace of a rotation.
+    let full = eternal["key"].as_str().unwrap();
+    let rotate = app
+        .request("POST", &path)
+        .key(tenant.owner())
+        .json(json!({"gracePeriod": 60}));
+    rotate.send().await.expect(201);
+    let kept = make(full, json!({"name": "kept", "role": "viewer"}))
+        .await
+        .expect(403);
+    assert_eq!(kept["code"], "exceeds_maker");
+});
 
 #[tokio::test]
 async fn an_api_keys_id_is_pointed_to_the_right_operation() {
@@ -251,11 +309,29 @@ async fn lists_show_what_the_caller_may_see() {
             .iter()
             .any(|key| account_level(&key))
     );
+    let empty = json!({"name": "x", "projectIds": []});
+    let refused = app
+        .request("POST", "/access-keys")
+        .key(tenant.owner())
+        .json(empty);
+    assert_eq!(
+        refused.send().await.expect(400)["details"][0]["field"],
+        "projectIds"
+    );
+    let aliased = json!({"name": "x", "role": "viewer", "projectID": tenant.project.id});
+    let aliased = app
+        .request("POST", "/access-keys")
+        .key(tenant.owner())
+        .json(aliased);
+    assert_eq!(
+        aliased.send().await.expect(201)["projectIds"],
+        json!([tenant.project.id])
+    );
     let path = format!(
         "/access-keys?projectId={}&isActive=true&limit=1",
         tenant.project.id
     );
     let first = app.request("GET", &path).key(tenant.owner()).send().await;
-    assert_eq!(first.header("x-total-count"), "3");
+    assert_eq!(first.header("x-total-count"), "4");
     assert_eq!(first.expect(200).as_array().unwrap().len(), 1);
 }

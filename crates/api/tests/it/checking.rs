@@ -396,3 +396,25 @@ async fn a_callers_own_limit_covers_all_its_calls() {
         .await
         .expect(200);
 }
+
+#[tokio::test]
+async fn what_an_end_user_typed_does_not_choose_not_to_be_counted() {
+    let app = TestApp::start().await;
+    let tenant = app.tenant("Acme").await;
+    let key = app.api_key(&tenant, json!({"rateLimit": 1})).await;
+    let path = format!(
+        "/api-keys/auth/{}?explain=true",
+        key["key"].as_str().unwrap()
+    );
+    let verifier = tenant.project_key(Role::Verifier);
+    app.request("GET", &path)
+        .key(verifier)
+        .send()
+        .await
+        .expect(200);
+    app.request("GET", &path)
+        .key(verifier)
+        .send()
+        .await
+        .expect(429);
+}

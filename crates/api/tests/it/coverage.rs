@@ -207,6 +207,10 @@ async fn a_verifier_key_meets_nothing_but_checks_whatever_the_method() {
     let objects = Objects::of(&app, &tenant).await;
     let verifier = tenant.project_key(Role::Verifier);
     for path in [
+        "/",
+        "/healthz",
+        "/readyz",
+        "/openapi.json",
         "/api-keys",
         "/accounts",
         "/projects",

@@ -115,3 +115,42 @@ on_both_engines!(rotating_and_the_other_creates_honour_it, async |app| {
         assert_eq!(send().await["id"], send().await["id"], "{path}");
     }
 });
+
+on_both_engines!(whoever_may_change_nothing_leaves_no_row, async |app| {
+    let tenant = app.tenant("Acme").await;
+    let verifier = tenant.project_key(claviger_domain::role::Role::Verifier);
+    for (key, status) in [("nobody", 401), (verifier, 404)] {
+        for body in [json!({"name": "x"}), json!({"name": "y"})] {
+            let request = app
+                .request("POST", "/api-keys")
+                .key(key)
+                .header("idempotency-key", "one");
+            request.json(body).send().await.expect(status);
+        }
+    }
+});
+
+on_both_engines!(a_repeat_after_revocation_has_no_secret, async |app| {
+    let tenant = app.tenant("Acme").await;
+    let send = async || {
+        let request = app.request("POST", "/api-keys").key(tenant.owner());
+        let body = json!({"name": "x", "key": "customers-own-key-1"});
+        request
+            .header("idempotency-key", "one")
+            .json(body)
+            .send()
+            .await
+            .expect(201)
+    };
+    let first = send().await;
+    let path = format!("/api-keys/{}", first["id"].as_str().unwrap());
+    app.request("DELETE", &path)
+        .key(tenant.owner())
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(
+        send().await["key"],
+        format!("{}*********", first["id"].as_str().unwrap())
+    );
+});

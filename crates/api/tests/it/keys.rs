@@ -198,6 +198,21 @@ on_both_engines!(
             patch(json!({"name": null})).await.expect(400)["details"][0]["field"],
             "name"
         );
+        let limited = patch(json!({"rateLimitConfigs": {"rateLimit": 7, "rateLimitTtl": 9}}));
+        limited.await.expect(200);
+        for misspelt in [
+            json!({"rate_limit": 3}),
+            json!({}),
+            json!({"rateLimitTtl": 9}),
+        ] {
+            let kept = patch(json!({"rateLimitConfigs": misspelt}))
+                .await
+                .expect(200);
+            assert_eq!(
+                kept["rateLimitConfigs"],
+                json!({"rateLimit": 7, "rateLimitTtl": 9})
+            );
+        }
         let moved = patch(json!({"projectId": "prj_0123456789abcdef"}))
             .await
             .expect(400);
@@ -535,3 +550,33 @@ async fn a_deleted_project_takes_its_keys_with_it() {
         .await
         .expect(404);
 }
+
+on_both_engines!(
+    a_key_that_is_off_can_still_be_said_to_be_compromised,
+    async |app| {
+        let tenant = app.tenant("Acme").await;
+        let key = app.api_key(&tenant, json!({})).await;
+        let path = format!("/api-keys/{}", key["id"].as_str().unwrap());
+        let patch = async |body| {
+            app.request("PATCH", &path)
+                .key(tenant.owner())
+                .json(body)
+                .send()
+                .await
+        };
+        patch(json!({"status": "inactive", "reason": "billing"}))
+            .await
+            .expect(200);
+        let suspended = patch(json!({"status": "suspended"})).await.expect(200);
+        assert_eq!(suspended["reason"], "billing");
+        let noted = patch(json!({"status": "suspended", "reason": "compromised"}))
+            .await
+            .expect(200);
+        assert_eq!(noted["reason"], "compromised");
+        assert_eq!(
+            patch(json!({"isActive": true})).await.expect(409)["code"],
+            "key_compromised"
+        );
+        patch(json!({"reason": "whim"})).await.expect(400);
+    }
+);
