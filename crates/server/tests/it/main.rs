@@ -11,5 +11,6 @@ mod logging;
 mod nodes;
 mod refusals;
 mod stopping;
+mod under_load;
 
 const CLAVIGER: &str = env!("CARGO_BIN_EXE_claviger");

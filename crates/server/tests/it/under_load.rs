@@ -1,0 +1,157 @@
+//! The promises of a check, to 64 connections at once against the built program.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, RwLock};
+
+use claviger_testkit::Program;
+use serde_json::json;
+use tempfile::tempdir;
+
+use crate::CLAVIGER;
+
+const CONNECTIONS: u64 = 64;
+
+/// A connection that is kept open, for one request after another.
+struct Connection(BufReader<TcpStream>);
+
+impl Connection {
+    fn open(address: &str) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self(BufReader::new(stream))
+    }
+
+    /// Checks a key, and gives the status.
+    fn check(&mut self, key: &str, verifier: &str) -> u16 {
+        let request = format!(
+            "POST /api-keys/auth/{key} HTTP/1.1\r\nhost: localhost\r\nx-api-key: {verifier}\r\n\
+             content-length: 0\r\n\r\n"
+        );
+        self.0.get_mut().write_all(request.as_bytes()).unwrap();
+        let mut line = String::new();
+        self.0.read_line(&mut line).unwrap();
+        let status = line.split(' ').nth(1).unwrap().parse().unwrap();
+        let mut length = 0;
+        while line != "\r\n" {
+            line.clear();
+            self.0.read_line(&mut line).unwrap();
+            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap();
+            }
+        }
+        let mut body = vec![0; length];
+        self.0.read_exact(&mut body).unwrap();
+        status
+    }
+}
+
+/// A key that is being tried, and whether its revocation has returned.
+struct Tried {
+    key: String,
+    is_revoked: AtomicBool,
+    accepted: AtomicU64,
+    refused_after: AtomicU64,
+}
+
+#[test]
+fn no_check_that_begins_after_a_revoke_returned_is_accepted() {
+    const TRIES: u64 = 1_000;
+    let scratch = tempdir().unwrap();
+    let program = Program::start(CLAVIGER, scratch.path(), &[]).unwrap();
+    let bootstrap = program.bootstrap().unwrap();
+    let owner = bootstrap["accessKey"].as_str().unwrap();
+    let verifier = bootstrap["verifierKey"].as_str().unwrap();
+    let address = program.address().unwrap();
+    let current: RwLock<Option<std::sync::Arc<Tried>>> = RwLock::new(None);
+    let progress = (Mutex::new(()), Condvar::new());
+    let is_over = AtomicBool::new(false);
+    let late = AtomicU64::new(0);
+
+    let until = |done: &dyn Fn() -> bool| {
+        let mut guard = progress.0.lock().unwrap();
+        while !done() {
+            guard = progress.1.wait(guard).unwrap();
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..CONNECTIONS {
+            scope.spawn(|| {
+                let mut connection = Connection::open(&address);
+                while !is_over.load(Ordering::SeqCst) {
+                    let Some(tried) = current.read().unwrap().clone() else {
+                        continue;
+                    };
+                    let was_revoked = tried.is_revoked.load(Ordering::SeqCst);
+                    match (connection.check(&tried.key, verifier), was_revoked) {
+                        (200, true) => late.fetch_add(1, Ordering::SeqCst),
+                        (200, false) => tried.accepted.fetch_add(1, Ordering::SeqCst),
+                        (404, true) => tried.refused_after.fetch_add(1, Ordering::SeqCst),
+                        (404, false) => 0,
+                        (status, _) => panic!("a check answered {status}"),
+                    };
+                    drop(progress.0.lock().unwrap());
+                    progress.1.notify_all();
+                }
+            });
+        }
+        for _ in 0..TRIES {
+            let body = json!({"name": "tried", "projectId": bootstrap["projectId"]});
+            let (_, made) = program.call("POST /api-keys", owner, &body).unwrap();
+            let tried = std::sync::Arc::new(Tried {
+                key: made["key"].as_str().unwrap().to_owned(),
+                is_revoked: AtomicBool::new(false),
+                accepted: AtomicU64::new(0),
+                refused_after: AtomicU64::new(0),
+            });
+            *current.write().unwrap() = Some(tried.clone());
+            until(&|| tried.accepted.load(Ordering::SeqCst) >= 8);
+            let revoke = format!("DELETE /api-keys/{}", made["id"].as_str().unwrap());
+            let (status, _) = program.call(&revoke, owner, &json!(null)).unwrap();
+            assert_eq!(status, 200);
+            tried.is_revoked.store(true, Ordering::SeqCst);
+            until(&|| {
+                tried.refused_after.load(Ordering::SeqCst) + late.load(Ordering::SeqCst) >= 8
+            });
+        }
+        is_over.store(true, Ordering::SeqCst);
+    });
+    assert_eq!(late.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn a_limit_of_a_thousand_lets_a_thousand_pass() {
+    const LIMIT: u64 = 1_000;
+    let scratch = tempdir().unwrap();
+    let program = Program::start(CLAVIGER, scratch.path(), &[]).unwrap();
+    let bootstrap = program.bootstrap().unwrap();
+    let owner = bootstrap["accessKey"].as_str().unwrap();
+    let verifier = bootstrap["verifierKey"].as_str().unwrap();
+    let address = program.address().unwrap();
+    let body = json!({
+        "name": "limited", "projectId": bootstrap["projectId"],
+        // A window that does not end while the test runs, however slow the machine is.
+        "rateLimitConfigs": {"rateLimit": LIMIT, "rateLimitTtl": 3_600},
+    });
+    let (_, made) = program.call("POST /api-keys", owner, &body).unwrap();
+    let key = made["key"].as_str().unwrap();
+    let (accepted, refused) = (AtomicU64::new(0), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..CONNECTIONS {
+            scope.spawn(|| {
+                let mut connection = Connection::open(&address);
+                for _ in 0..4 * LIMIT / CONNECTIONS {
+                    match connection.check(key, verifier) {
+                        200 => accepted.fetch_add(1, Ordering::SeqCst),
+                        429 => refused.fetch_add(1, Ordering::SeqCst),
+                        status => panic!("a check answered {status}"),
+                    };
+                }
+            });
+        }
+    });
+    let asked = 4 * LIMIT / CONNECTIONS * CONNECTIONS;
+    assert_eq!(accepted.load(Ordering::SeqCst), LIMIT);
+    assert_eq!(refused.load(Ordering::SeqCst), asked - LIMIT);
+}
