@@ -13,7 +13,7 @@ use claviger_verify::Creation;
 use http::StatusCode;
 use serde_json::json;
 
-use crate::wire::{ApiKeyBody, ApiKeyInput, api_key_body, name_of};
+use crate::wire::{ApiKeyBody, ApiKeyInput, NewApiKey, api_key_body, name_of};
 
 /// Create an API key
 ///
@@ -21,7 +21,7 @@ use crate::wire::{ApiKeyBody, ApiKeyInput, api_key_body, name_of};
 /// or hand it to your customer now. The project's id comes from listing projects; it is not needed
 /// when the caller has one project only. Send an `Idempotency-Key` header to be safe to repeat.
 #[utoipa::path(post, path = "/api-keys", operation_id = "createApiKey", tag = "api_keys",
-    request_body = ApiKeyInput,
+    request_body = NewApiKey,
     responses(
         (status = 201, description = "The key, in full.", body = ApiKeyBody),
         (status = 400, description = "A member is malformed, or the project is not clear."),

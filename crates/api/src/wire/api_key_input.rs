@@ -9,7 +9,8 @@ use claviger_edge::{ApiError, Patch};
 use claviger_store::api_keys::ApiKey;
 use serde::Deserialize;
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::{DateText, PeriodName, StatusName, choose, name_of, short_text};
 
@@ -106,16 +107,40 @@ pub(crate) struct ApiKeyInput {
     pub(crate) reason: Option<String>,
 }
 
+/// The settings of a new API key, for the OpenAPI document: with a name, and without what is for
+/// updates.
+#[derive(Debug)]
+pub(crate) enum NewApiKey {}
+
+impl PartialSchema for NewApiKey {
+    fn schema() -> RefOr<Schema> {
+        let mut schema = ApiKeyInput::schema();
+        if let RefOr::T(Schema::Object(object)) = &mut schema {
+            object.required.push("name".to_owned());
+            for member in ["isActive", "status", "reason"] {
+                object.properties.shift_remove(member);
+            }
+        }
+        schema
+    }
+}
+
+impl ToSchema for NewApiKey {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        ApiKeyInput::schemas(schemas);
+    }
+}
+
 /// So many requests in so many seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RateLimitInput {
     /// Requests in a window, at least 1; null: without a limit.
     #[serde(default)]
-    #[schema(value_type = Option<u64>, example = 100)]
+    #[schema(value_type = Option<u64>, example = 100, minimum = 1)]
     rate_limit: Patch<u64>,
     /// Seconds in a window, 1 to 2678400; 60 when it is not given.
-    #[schema(example = 60)]
+    #[schema(example = 60, minimum = 1, maximum = 2_678_400)]
     rate_limit_ttl: Option<u32>,
 }
 
@@ -123,7 +148,7 @@ pub(crate) struct RateLimitInput {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 pub(crate) struct QuotaInput {
     /// Requests in a period, at least 1.
-    #[schema(example = 10_000)]
+    #[schema(example = 10_000, minimum = 1)]
     limit: u64,
     /// The period, UTC.
     period: PeriodName,
