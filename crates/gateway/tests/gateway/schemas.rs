@@ -152,14 +152,14 @@ fn create_api_key_in_full() {
     customMetaData: {"type":["object","null"],"description":"Whatever you want to get back when the key is checked: any JSON, up to 16 KiB.","additionalProperties":true}
     customAccountId: {"type":["string","null"],"description":"Your own id of the customer that the key is for."}
     customUserId: {"type":["string","null"],"description":"Your own id of the user that the key is for."}
-    rateLimitConfigs: {"type":["object","null"],"description":"How often the key may be used; null: without a limit.","properties":{"rateLimit":{"type":["integer","null"],"description":"Requests in a window, at least 1; null: without a limit. Example: `100`.","minimum":0},"rateLimitTtl":{"type":["integer","null"],"description":"Seconds in a window, 1 to 2678400; 60 when it is not given. Example: `60`.","minimum":0}}}
+    rateLimitConfigs: {"type":["object","null"],"description":"How often the key may be used; null: without a limit.","properties":{"rateLimit":{"type":["integer","null"],"description":"Requests in a window, at least 1; null: without a limit. Example: `100`.","minimum":1},"rateLimitTtl":{"type":["integer","null"],"description":"Seconds in a window, 1 to 2678400; 60 when it is not given. Example: `60`.","minimum":1,"maximum":2678400}}}
     expiry: {"type":["string","null"],"format":"date-time","description":"When the key ends, such as `2034-11-04T17:16:00.000Z`; null: never. A past date is taken."}
     clientIP: {"type":["string","null"],"description":"The address that the key was asked for from, to be shown in `creationContext`."}
     clientUserAgent: {"type":["string","null"],"description":"The program that the key was asked for with, to be shown in `creationContext`."}
     allowedDomains: {"type":["array","null"],"description":"Locks the key to origins: host names, `*.example.com` for all below one. Checks must then tell the origin.","items":{"type":"string"}}
     allowedIps: {"type":["array","null"],"description":"Locks the key to networks: addresses or CIDR. Checks must then tell the address.","items":{"type":"string"}}
     scopes: {"type":["array","null"],"description":"Scopes that the key has, for checks that ask for some.","items":{"type":"string"}}
-    quota: {"type":["object","null"],"description":"How much the key may be used in a day or a month; null: without a quota.","properties":{"limit":{"type":"integer","description":"Requests in a period, at least 1. Example: `10000`.","minimum":0},"period":{"type":"string","description":"The period, UTC.","enum":["day","month"]}},"required":["limit","period"]}
+    quota: {"type":["object","null"],"description":"How much the key may be used in a day or a month; null: without a quota.","properties":{"limit":{"type":"integer","description":"Requests in a period, at least 1. Example: `10000`.","minimum":1},"period":{"type":"string","description":"The period, UTC.","enum":["day","month"]}},"required":["limit","period"]}
     "#);
 }
 
