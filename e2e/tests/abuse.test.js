@@ -62,9 +62,14 @@ describe("a path as an end user's key", () => {
     "../auth",
     "../../access-keys",
     `x/../../${id}/rotate`,
+    "../..",
+    "../../healthz",
+    "../../readyz",
+    "../../openapi.json",
   ];
   const senders = [
     ["fetch", (key) => claviger.call("POST", `/api-keys/auth/${key}`, { key: verifierKey })],
+    ["fetch, by GET", (key) => claviger.call("GET", `/api-keys/auth/${key}`, { key: verifierKey })],
     [
       "axios",
       (key) =>
