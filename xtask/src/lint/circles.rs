@@ -1,5 +1,5 @@
-//! Inside a crate, the top-level modules import each other in one direction. (Between crates cargo
-//! sees to it.) The scan reads `crate::…` and `super::…` paths in the text: it knows no macros and
+//! Inside a crate, and inside each of its modules, modules import each other in one direction.
+//! (Between crates cargo sees to it.) The scan reads `crate::…` and `super::…` paths in the text: it knows no macros and
 //! follows no re-exports, which is enough for a rule that people keep anyway.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,9 +20,20 @@ pub(super) fn check(workspace: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The first circle of a crate, in words.
+/// The first circle of a crate, in words: among its top-level modules, or among those of a module.
 fn circle(krate: &Crate) -> Option<String> {
-    let arrows = arrows(&krate.sources);
+    let folders: BTreeSet<&Path> = krate
+        .sources
+        .iter()
+        .filter_map(|source| source.inner.parent())
+        .collect();
+    folders
+        .into_iter()
+        .find_map(|folder| circle_in(krate, folder))
+}
+
+fn circle_in(krate: &Crate, folder: &Path) -> Option<String> {
+    let arrows = arrows(&krate.sources, folder);
     let mut done = BTreeSet::new();
     let path = arrows
         .keys()
@@ -37,7 +48,12 @@ fn circle(krate: &Crate) -> Option<String> {
         .zip(files)
         .map(|(step, file)| format!("  {step} ({file})"))
         .collect();
-    Some(format!("{}:\n{}", krate.name, lines.join("\n")))
+    let place = Path::new(&krate.name).join(folder);
+    Some(format!(
+        "{}:\n{}",
+        place.display().to_string().trim_end_matches('/'),
+        lines.join("\n")
+    ))
 }
 
 /// Follows the arrows from `module`, and gives the path that comes back to where it has been.
@@ -65,19 +81,28 @@ fn walk(
     None
 }
 
-fn arrows(sources: &[Source]) -> Arrows {
-    let modules: BTreeSet<String> = sources.iter().map(|source| module_of(source).0).collect();
+/// What the modules of `folder`, which is the crate's own or that of a module, name of each other.
+fn arrows(sources: &[Source], folder: &Path) -> Arrows {
+    let inside: Vec<_> = sources
+        .iter()
+        .filter_map(|source| Some((source, module_of(source.inner.strip_prefix(folder).ok()?))))
+        .collect();
+    let modules: BTreeSet<&String> = inside.iter().map(|(_, (module, _))| module).collect();
+    let mut from_the_crate = "crate::".to_owned();
+    for part in folder {
+        from_the_crate.push_str(&part.to_string_lossy());
+        from_the_crate.push_str("::");
+    }
     let mut arrows = Arrows::new();
-    for source in sources {
-        let (module, depth) = module_of(source);
+    for (source, (module, depth)) in &inside {
         // The root names all its modules, and whoever uses it means what it re-exports.
-        if depth == 0 {
+        if *depth == 0 {
             continue;
         }
         let text = without_comments(&source.text);
-        let root = "super::".repeat(depth);
-        let named = heads_after(&text, "crate::").chain(heads_after(&text, &root));
-        for other in named.filter(|other| *other != module && modules.contains(other)) {
+        let root = "super::".repeat(*depth);
+        let named = heads_after(&text, &from_the_crate).chain(heads_after(&text, &root));
+        for other in named.filter(|other| other != module && modules.contains(other)) {
             arrows
                 .entry(module.clone())
                 .or_default()
@@ -88,10 +113,9 @@ fn arrows(sources: &[Source]) -> Arrows {
     arrows
 }
 
-/// The top-level module that a file belongs to, and how deep the file's own module lies.
-fn module_of(source: &Source) -> (String, usize) {
-    let mut parts: Vec<String> = source
-        .inner
+/// The module that a file belongs to, by its path from the folder, and how deep it lies there.
+fn module_of(inner: &Path) -> (String, usize) {
+    let mut parts: Vec<String> = inner
         .iter()
         .map(|part| part.to_string_lossy().into_owned())
         .collect();
@@ -193,6 +217,18 @@ mod tests {
             ("events.rs", "// unlike crate::keys\nuse crate::Error;"),
         ]);
         assert_eq!(circle(&one_way), None);
+    }
+
+    #[test]
+    fn a_circle_inside_a_module_is_one_too() {
+        let found = circle(&krate(&[
+            ("mcp.rs", "mod tools;\nmod current;"),
+            ("mcp/tools.rs", "use super::current::complete;"),
+            ("mcp/current.rs", "use crate::mcp::tools::list;"),
+        ]));
+        let expected = "store/mcp:\n  current -> tools (src/mcp/current.rs)\n  tools -> current \
+                        (src/mcp/tools.rs)";
+        assert_eq!(found.as_deref(), Some(expected));
     }
 
     #[test]
