@@ -152,7 +152,7 @@ impl Verifier {
         // Ids of access keys and of lineages differ in their prefix, so one registry serves both.
         let meter_id = Id::from_trusted(key.id.as_str());
         let limit = match key.rate_limit {
-            Some(_) => Some(self.limit_meter(&meter_id, key.rate_limit).await?),
+            Some(_) => Some(self.limit_meter(&meter_id).await?),
             None => None,
         };
         let rights = key.rights();

@@ -222,6 +222,7 @@ CREATE TABLE key_activity (
 CREATE TABLE allowances (
     lineage TEXT COLLATE "C" PRIMARY KEY NOT NULL,
     window_started_at BIGINT,
+    window_ends_at BIGINT,
     window_used BIGINT NOT NULL,
     quota_ends_at BIGINT,
     quota_used BIGINT NOT NULL
