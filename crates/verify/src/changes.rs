@@ -244,17 +244,30 @@ impl Verifier {
     where
         E: From<StoreError> + Send + 'static,
     {
-        self.change::<_, E, _>(move |tx, touched| {
-            Box::pin(async move {
-                let Some((mut key, digest)) = access_keys::lock(tx, &reach, &which).await? else {
-                    return Ok(None);
-                };
-                touched.note(Touched::Presenter(digest));
-                if let Some((kind, data)) = edit(&mut key)? {
-                    access_keys::save(tx, &change, &mut key, kind, data).await?;
-                }
-                Ok(Some(key))
-            })
+        let verifier = Arc::clone(self);
+        to_the_end(async move {
+            // Looked at first: its meter is loaded before the transaction takes a connection.
+            let Some(seen) = access_keys::find(&verifier.db, &reach, &which).await? else {
+                return Ok(None);
+            };
+            let meter = verifier.caller_meter(&seen).await?;
+            let which = access_keys::Selector::Id(seen.id);
+            verifier
+                .change::<_, E, _>(move |tx, touched| {
+                    Box::pin(async move {
+                        let Some((mut key, digest)) = access_keys::lock(tx, &reach, &which).await?
+                        else {
+                            return Ok(None);
+                        };
+                        touched.note(Touched::Presenter(digest));
+                        if let Some((kind, data)) = edit(&mut key)? {
+                            access_keys::save(tx, &change, &mut key, kind, data).await?;
+                        }
+                        touched.note(Touched::Limit(meter, key.rate_limit, None));
+                        Ok(Some(key))
+                    })
+                })
+                .await
         })
         .await
     }

@@ -149,10 +149,8 @@ impl Verifier {
         let Some(key) = access_keys::find_by_digest(&self.db, digest).await? else {
             return Ok(None);
         };
-        // Ids of access keys and of lineages differ in their prefix, so one registry serves both.
-        let meter_id = Id::from_trusted(key.id.as_str());
         let limit = match key.rate_limit {
-            Some(_) => Some(self.limit_meter(&meter_id).await?),
+            Some(_) => Some(self.caller_meter(&key).await?),
             None => None,
         };
         let rights = key.rights();
@@ -161,6 +159,18 @@ impl Verifier {
             rights,
             limit,
         }))))
+    }
+}
+
+impl Verifier {
+    /// The meter that an access key's own limit is counted by, also while it has none.
+    pub(crate) async fn caller_meter(
+        &self,
+        key: &AccessKey,
+    ) -> Result<Arc<LimitMeter>, StoreError> {
+        // Ids of access keys and of API keys differ in their prefix, so one registry serves both.
+        self.limit_meter(&Id::from_trusted(key.lineage.as_str()))
+            .await
     }
 }
 

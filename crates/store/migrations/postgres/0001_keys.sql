@@ -58,6 +58,8 @@ CREATE TABLE access_keys (
     stops_at BIGINT,
     rotated_from TEXT COLLATE "C",
     rotated_to TEXT COLLATE "C",
+    -- The first key of the chain of rotations: the limit is counted under it.
+    lineage TEXT COLLATE "C" NOT NULL,
     created_by TEXT COLLATE "C",
     created_by_type TEXT COLLATE "C",
     created_in TEXT COLLATE "C" NOT NULL,

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use claviger_domain::id::Id;
 use claviger_domain::key_string::Environment;
-use claviger_domain::limit::{Period, Quota};
+use claviger_domain::limit::{GREATEST_LIMIT, Period, Quota};
 use claviger_domain::origin::DomainPattern;
 use claviger_domain::rights::AccountRef;
 use claviger_domain::time::Timestamp;
@@ -84,8 +84,10 @@ impl TryFrom<Row> for ApiKey {
             metadata: row.metadata,
             custom_account_id: row.custom_account_id,
             custom_user_id: row.custom_user_id,
-            rate_limit: rate_limit(row.rate_limit, row.rate_limit_ttl),
-            quota: read_quota(row.quota_limit, row.quota_period.as_deref()),
+            rate_limit: rate_limit(row.rate_limit, row.rate_limit_ttl)
+                .ok_or_else(|| broken("rate_limit"))?,
+            quota: read_quota(row.quota_limit, row.quota_period.as_deref())
+                .ok_or_else(|| broken("quota"))?,
             expires_at: row.expires_at.map(Timestamp::from_micros),
             client_ip: row.client_ip,
             client_user_agent: row.client_user_agent,
@@ -114,11 +116,14 @@ impl TryFrom<Row> for ApiKey {
     }
 }
 
-fn read_quota(limit: Option<i64>, period: Option<&str>) -> Option<Quota> {
-    Some(Quota {
-        limit: u64::try_from(limit?).ok()?,
-        period: Period::parse(period?)?,
-    })
+/// Reads the two columns of a quota; `None` when they are none.
+fn read_quota(limit: Option<i64>, period: Option<&str>) -> Option<Option<Quota>> {
+    let (limit, period) = match (limit, period) {
+        (None, None) => return Some(None),
+        (limit, period) => (u64::try_from(limit?).ok()?, Period::parse(period?)?),
+    };
+    let is_quota = (1..=GREATEST_LIMIT).contains(&limit);
+    is_quota.then_some(Some(Quota { limit, period }))
 }
 
 fn read_list(text: &str) -> Result<Vec<String>, StoreError> {

@@ -21,6 +21,7 @@ in_both_worlds![
     an_operator_key_holds_everything,
     what_is_no_credential_is_nobody,
     a_caller_s_limit_is_counted_over_changes_and_restarts,
+    a_caller_s_limit_follows_the_key_through_rotation_and_grace,
 ];
 
 async fn make(gate: &Gate, key: &AccessKey, plain: &PlainKey) -> bool {
@@ -168,4 +169,33 @@ async fn a_caller_s_limit_is_counted_over_changes_and_restarts(world: World) {
     assert!(matches!(call(&gate).await, CallerLimit::Over(_)));
     gate.world.clock.advance(3600);
     assert_eq!(call(&gate).await, CallerLimit::Within);
+}
+
+async fn a_caller_s_limit_follows_the_key_through_rotation_and_grace(world: World) {
+    let mut gate = Gate::new(world).await;
+    let (mut key, plain) = gate.world.draw_access_key(&gate.account, None, Role::Owner);
+    key.rate_limit = RateLimit::new(3, 3600);
+    make(&gate, &key, &plain).await;
+    let call = async |gate: &Gate, plain: &PlainKey| {
+        let presenter = presenter(gate, plain).await.unwrap();
+        gate.verifier.take_call(&presenter)
+    };
+    assert_eq!(call(&gate, &plain).await, CallerLimit::Within);
+    let which = Selector::Id(key.id.clone());
+    let change = gate.world.change();
+    let rotated = gate
+        .verifier
+        .rotate_access_key(change, gate.reach(), which, 600)
+        .await;
+    let new = rotated.unwrap().unwrap();
+    assert_eq!(new.key.lineage, key.id);
+    assert_eq!(call(&gate, &plain).await, CallerLimit::Within);
+    assert_eq!(call(&gate, &new.plain).await, CallerLimit::Within);
+    gate.verifier.flush().await.unwrap();
+    for _ in 0..2 {
+        for plain in [&plain, &new.plain] {
+            assert!(matches!(call(&gate, plain).await, CallerLimit::Over(_)));
+        }
+        gate.restart().await;
+    }
 }
