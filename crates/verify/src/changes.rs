@@ -23,7 +23,7 @@ pub enum Edit {
     /// It is written back, and the event tells this.
     Save(EventKind, Value),
     /// The same, and a custom key gets another key string.
-    Rekey(PlainKey, Value),
+    Rekey(PlainKey, EventKind, Value),
     /// It is removed for good.
     Purge,
 }
@@ -131,7 +131,7 @@ impl Verifier {
                             Edit::Save(kind, data) => {
                                 api_keys::save(tx, &change, &mut key, kind, data).await?;
                             }
-                            Edit::Rekey(plain, data) => {
+                            Edit::Rekey(plain, kind, data) => {
                                 let digest = inside.digest(plain.expose());
                                 if !api_keys::rekey(tx, &key, &digest).await? {
                                     return Err(duplicate());
@@ -141,7 +141,6 @@ impl Verifier {
                                     touched.note(Touched::ForeignKeysOf(root.clone()));
                                 }
                                 touched.note(Touched::Key((root, digest)));
-                                let kind = EventKind::ApiKeyUpdated;
                                 api_keys::save(tx, &change, &mut key, kind, data).await?;
                             }
                             Edit::Purge => api_keys::purge(tx, &change, &key).await?,
