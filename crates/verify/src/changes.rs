@@ -211,7 +211,7 @@ impl Verifier {
         .await
     }
 
-    /// Stores an access key; `false` when its account is gone.
+    /// Stores an access key; `false` when its account or one of its projects is gone.
     pub async fn create_access_key(
         self: &Arc<Self>,
         change: Change,
@@ -224,6 +224,11 @@ impl Verifier {
                 touched.note(Touched::Presenter(digest));
                 if !accounts::hold(tx, &everything(), &key.account.id).await? {
                     return Ok(false);
+                }
+                for project in key.projects.iter().flatten() {
+                    if projects::hold(tx, &everything(), project).await?.is_none() {
+                        return Ok(false);
+                    }
                 }
                 access_keys::create(tx, &change, &key, &digest).await?;
                 Ok(true)
@@ -279,7 +284,7 @@ impl Verifier {
         which: access_keys::Selector,
         grace_seconds: i64,
     ) -> Result<Result<Rotation<AccessKey>, RotationRefused>, StoreError> {
-        // Looked at first, to hold its account before its row, as a deletion does.
+        // Looked at first, to hold its account and projects before its row, as a deletion does.
         let Some(seen) = access_keys::find(&self.db, &reach, &which).await? else {
             return Ok(Err(RotationRefused::Absent));
         };
@@ -287,6 +292,9 @@ impl Verifier {
         self.change(move |tx, touched| {
             Box::pin(async move {
                 accounts::hold(tx, &everything(), &seen.account.id).await?;
+                for project in seen.projects.iter().flatten() {
+                    projects::hold(tx, &everything(), project).await?;
+                }
                 let which = access_keys::Selector::Id(seen.id);
                 let Some((mut old, digest)) = access_keys::lock(tx, &reach, &which).await? else {
                     return Ok(Err(RotationRefused::Absent));
@@ -337,10 +345,10 @@ impl Verifier {
         self.change(move |tx, touched| {
             Box::pin(async move {
                 let deleted = projects::delete(tx, &change, &reach, &id).await?;
-                if deleted.is_some() {
-                    touched.note(Touched::EveryKey);
-                }
-                Ok(deleted)
+                Ok(deleted.map(|(project, gone)| {
+                    touched.note(Touched::Gone(gone));
+                    project
+                }))
             })
         })
         .await
@@ -355,10 +363,9 @@ impl Verifier {
     ) -> Result<accounts::Deleted, StoreError> {
         self.change(move |tx, touched| {
             Box::pin(async move {
-                let deleted = accounts::delete(tx, &change, &reach, &id).await?;
-                if deleted == accounts::Deleted::Done {
-                    touched.note(Touched::EveryKey);
-                    touched.note(Touched::EveryPresenter);
+                let (deleted, gone) = accounts::delete(tx, &change, &reach, &id).await?;
+                if let Some(gone) = gone {
+                    touched.note(Touched::Gone(gone));
                 }
                 Ok(deleted)
             })

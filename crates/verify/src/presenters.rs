@@ -90,6 +90,16 @@ pub(crate) enum KnownPresenter {
     AccessKey(Arc<KnownAccessKey>),
 }
 
+impl KnownPresenter {
+    /// The family of accounts that it is of; `None` for the operator.
+    pub(crate) fn root(&self) -> Option<&Id<id::Account>> {
+        match self {
+            Self::Operator(_) => None,
+            Self::AccessKey(known) => Some(&known.key.account.root),
+        }
+    }
+}
+
 impl Verifier {
     /// Finds who presents `credential`, unless it is unknown, switched off or past its end.
     pub async fn presenter(&self, credential: &str) -> Result<Option<Presenter>, StoreError> {

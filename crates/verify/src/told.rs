@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::KeyDigest;
 use claviger_domain::limit::{Quota, RateLimit};
+use claviger_store::gone::{Digests, Gone};
 use claviger_store::{StoreError, Tx};
 use futures::future::BoxFuture;
 
@@ -17,12 +18,10 @@ use crate::meters::LimitMeter;
 pub(crate) enum Touched {
     /// A key, or that there is none.
     Key(PresentedAs),
-    /// All keys: of a project or an account.
-    EveryKey,
+    /// Keys of a family of accounts, and access keys of it, that were deleted.
+    Gone(Gone),
     /// An access key, or that there is none.
     Presenter(KeyDigest),
-    /// All access keys.
-    EveryPresenter,
     /// What a limit and a quota that were changed count.
     Limit(Arc<LimitMeter>, Option<RateLimit>, Option<Quota>),
     /// That a family of accounts has no keys of our shape without our checksum.
@@ -74,10 +73,32 @@ impl Verifier {
                 // Checks go on by the limit that they read.
                 Touched::Limit(..) => {}
                 Touched::Key(presented) => self.keys.forget(presented),
-                Touched::EveryKey => self.keys.clear(),
+                Touched::Gone(gone) => self.forget_gone(gone),
                 Touched::Presenter(digest) => self.presenters.forget(digest),
-                Touched::EveryPresenter => self.presenters.clear(),
             }
+        }
+    }
+
+    /// Forgets what was deleted; where that is too much to be named, what its family has.
+    fn forget_gone(&self, gone: &Gone) {
+        let root = &gone.root;
+        match &gone.api_keys {
+            Digests::Of(digests) => {
+                for digest in digests {
+                    self.keys.forget(&(root.clone(), *digest));
+                }
+            }
+            Digests::Many => self.keys.forget_where(|(family, _), _| family == root),
+        }
+        match &gone.access_keys {
+            Digests::Of(digests) => {
+                for digest in digests {
+                    self.presenters.forget(digest);
+                }
+            }
+            Digests::Many => self
+                .presenters
+                .forget_where(|_, known| known.root() == Some(root)),
         }
     }
 }

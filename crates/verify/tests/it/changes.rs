@@ -22,6 +22,7 @@ in_both_worlds![
     a_key_that_is_rekeyed_and_switched_off_tells_that_it_was_switched_off,
     a_refused_change_changes_nothing,
     nothing_is_made_in_a_project_that_is_gone,
+    a_deletion_leaves_what_is_known_of_others,
 ];
 
 async fn a_key_that_was_unknown_is_known_once_it_is_made(world: World) {
@@ -292,4 +293,25 @@ async fn nothing_is_made_in_a_project_that_is_gone(world: World) {
         .unwrap();
     assert_eq!(gate.create(&key, &plain).await, Creation::NoProject);
     assert_eq!(gate.check(&plain).await, Verdict::NotFound);
+}
+
+async fn a_deletion_leaves_what_is_known_of_others(world: World) {
+    let gate = Gate::new(world).await;
+    let (key, plain) = gate.key(|_| {}).await;
+    assert_eq!(gate.check(&plain).await, Verdict::Valid);
+    let stranger = gate.world.account("stranger").await;
+    for doomed in [&stranger, &gate.account] {
+        let doomed = gate.world.project(doomed, "doomed").await;
+        let (change, id) = (gate.world.change(), doomed.id.clone());
+        let deleted = gate.verifier.delete_project(change, everything(), id).await;
+        assert!(deleted.unwrap().is_some());
+    }
+    let change = gate.world.change();
+    gate.verifier
+        .delete_account(change, everything(), stranger.id)
+        .await
+        .unwrap();
+    // Past the store, so that only what is in memory knows the key.
+    gate.world.raw(false, "DELETE FROM api_keys").await;
+    assert_eq!(gate.check(&plain).await, Verdict::Valid, "{}", key.id);
 }
