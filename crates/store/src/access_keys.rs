@@ -144,8 +144,7 @@ impl TryFrom<Row> for AccessKey {
             role: Role::parse(&row.role).ok_or_else(|| broken("role"))?,
             environment: Environment::parse(&row.env).ok_or_else(|| broken("env"))?,
             is_active: row.is_active,
-            rate_limit: rate_limit(row.rate_limit, row.rate_limit_ttl)
-                .ok_or_else(|| broken("rate_limit"))?,
+            rate_limit: rate_limit("access_keys", row.rate_limit, row.rate_limit_ttl)?,
             expires_at: row.expires_at.map(Timestamp::from_micros),
             stops_at: row.stops_at.map(Timestamp::from_micros),
             rotated_from: row.rotated_from.map(Id::from_trusted),
@@ -156,14 +155,22 @@ impl TryFrom<Row> for AccessKey {
     }
 }
 
-/// Reads the two columns of a limit; `None` when they are none. To read one of those as no limit
-/// would take it off.
-pub(crate) fn rate_limit(limit: Option<i64>, ttl: Option<i64>) -> Option<Option<RateLimit>> {
-    let Some(limit) = limit else {
-        return ttl.is_none().then_some(None);
+/// Reads the two columns of a limit of `table`. What cannot be read is an error: read as no limit,
+/// it would take the limit off.
+pub(crate) fn rate_limit(
+    table: &'static str,
+    limit: Option<i64>,
+    ttl: Option<i64>,
+) -> Result<Option<RateLimit>, StoreError> {
+    if limit.is_none() && ttl.is_none() {
+        return Ok(None);
+    }
+    let read = || {
+        let seconds = ttl.map_or(Some(DEFAULT_WINDOW_SECONDS), |ttl| u32::try_from(ttl).ok())?;
+        RateLimit::new(u64::try_from(limit?).ok()?, seconds)
     };
-    let seconds = ttl.map_or(Some(DEFAULT_WINDOW_SECONDS), |ttl| u32::try_from(ttl).ok())?;
-    RateLimit::new(u64::try_from(limit).ok()?, seconds).map(Some)
+    let what = "rate_limit";
+    read().map(Some).ok_or(StoreError::Row { table, what })
 }
 
 /// Writes the two columns of a limit.

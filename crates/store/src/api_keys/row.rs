@@ -84,10 +84,8 @@ impl TryFrom<Row> for ApiKey {
             metadata: row.metadata,
             custom_account_id: row.custom_account_id,
             custom_user_id: row.custom_user_id,
-            rate_limit: rate_limit(row.rate_limit, row.rate_limit_ttl)
-                .ok_or_else(|| broken("rate_limit"))?,
-            quota: read_quota(row.quota_limit, row.quota_period.as_deref())
-                .ok_or_else(|| broken("quota"))?,
+            rate_limit: rate_limit("api_keys", row.rate_limit, row.rate_limit_ttl)?,
+            quota: read_quota(row.quota_limit, row.quota_period.as_deref())?,
             expires_at: row.expires_at.map(Timestamp::from_micros),
             client_ip: row.client_ip,
             client_user_agent: row.client_user_agent,
@@ -116,14 +114,22 @@ impl TryFrom<Row> for ApiKey {
     }
 }
 
-/// Reads the two columns of a quota; `None` when they are none.
-fn read_quota(limit: Option<i64>, period: Option<&str>) -> Option<Option<Quota>> {
-    let (limit, period) = match (limit, period) {
-        (None, None) => return Some(None),
-        (limit, period) => (u64::try_from(limit?).ok()?, Period::parse(period?)?),
+/// Reads the two columns of a quota; what cannot be read is an error, not a key without a quota.
+fn read_quota(limit: Option<i64>, period: Option<&str>) -> Result<Option<Quota>, StoreError> {
+    if limit.is_none() && period.is_none() {
+        return Ok(None);
+    }
+    let read = || {
+        let limit = u64::try_from(limit?).ok()?;
+        let period = Period::parse(period?)?;
+        (1..=GREATEST_LIMIT)
+            .contains(&limit)
+            .then_some(Quota { limit, period })
     };
-    let is_quota = (1..=GREATEST_LIMIT).contains(&limit);
-    is_quota.then_some(Some(Quota { limit, period }))
+    read().map(Some).ok_or(StoreError::Row {
+        table: "api_keys",
+        what: "quota",
+    })
 }
 
 fn read_list(text: &str) -> Result<Vec<String>, StoreError> {
