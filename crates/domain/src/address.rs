@@ -13,10 +13,10 @@ pub fn parse_network(text: &str) -> Option<IpNet> {
         .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
-/// Reads an end user's address; the first one where several are listed, as proxies do.
+/// Reads an end user's address. A list, as proxies write it, is none: its first entry is whatever
+/// the end user sent.
 pub fn parse_address(text: &str) -> Option<IpAddr> {
-    let first = text.split(',').next()?.trim();
-    let address: IpAddr = first.parse().ok()?;
+    let address: IpAddr = text.trim().parse().ok()?;
     Some(address.to_canonical())
 }
 
@@ -58,7 +58,20 @@ mod tests {
         ));
         assert!(!is_within(
             &networks,
-            parse_address("198.51.100.1, 192.0.2.9").unwrap()
+            parse_address("::ffff:198.51.100.1").unwrap()
         ));
+    }
+
+    #[test]
+    fn of_several_addresses_none_is_believed() {
+        for text in [
+            "192.0.2.9, 198.51.100.1",
+            "192.0.2.9,",
+            "192.0.2.9 198.51.100.1",
+            ",",
+        ] {
+            assert_eq!(parse_address(text), None, "{text}");
+        }
+        assert!(parse_address(" 192.0.2.9 ").is_some());
     }
 }

@@ -99,6 +99,8 @@ pub struct Allowance {
 pub struct Window {
     /// When its first request came.
     pub started_at: Timestamp,
+    /// When it ends, by the limit that was applied last.
+    pub ends_at: Timestamp,
     /// What was taken from it.
     pub used: u64,
 }
@@ -152,6 +154,13 @@ pub struct Taken {
     pub quota: Option<Level>,
 }
 
+impl Window {
+    /// Whether it is longer than that.
+    pub const fn is_longer_than(self, seconds: u32) -> bool {
+        self.started_at.plus_seconds(seconds as i64).as_micros() < self.ends_at.as_micros()
+    }
+}
+
 impl Allowance {
     /// Takes up a count where it was left, such as after a restart.
     pub const fn resume(window: Option<Window>, quota: Option<QuotaUse>) -> Self {
@@ -166,7 +175,8 @@ impl Allowance {
     /// Takes `cost` from limit and quota, from both or from neither.
     ///
     /// A window starts with its first request and is not extended by refused ones. A changed
-    /// limit or window length applies to the window that runs. A cost of 0 only looks.
+    /// limit, window length or period applies to what runs, also when nothing is taken; what has
+    /// ended by the one applied before is over. A cost of 0 takes nothing.
     pub fn take(
         &mut self,
         rate_limit: Option<RateLimit>,
@@ -189,22 +199,16 @@ impl Allowance {
 
         let rate_level = window.map(|(limit, mut window)| {
             window.used += taken;
-            if taken > 0 {
-                self.window = Some(window);
-            }
+            self.window = (window.used > 0).then_some(window);
             Level {
                 limit: limit.limit,
                 used: window.used,
-                resets_at: window
-                    .started_at
-                    .plus_seconds(i64::from(limit.window_seconds)),
+                resets_at: window.ends_at,
             }
         });
         let quota_level = period.map(|(quota, mut period)| {
             period.used += taken;
-            if taken > 0 {
-                self.quota = Some(period);
-            }
+            self.quota = (period.used > 0).then_some(period);
             Level {
                 limit: quota.limit,
                 used: period.used,
@@ -219,39 +223,31 @@ impl Allowance {
     }
 
     /// Whether nothing that it counts is still running.
-    pub fn is_over(&self, rate_limit: Option<RateLimit>, now: Timestamp) -> bool {
-        let window_runs = self.window.is_some_and(|window| {
-            let seconds = rate_limit.map_or(0, RateLimit::window_seconds);
-            window.started_at.plus_seconds(i64::from(seconds)) > now
-        });
-        !window_runs && self.quota.is_none_or(|quota| quota.ends_at <= now)
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.window.is_none_or(|window| window.ends_at <= now)
+            && self.quota.is_none_or(|quota| quota.ends_at <= now)
     }
 
     fn running_window(&self, limit: RateLimit, now: Timestamp) -> Window {
+        let starting_at = |started_at: Timestamp, used| Window {
+            started_at,
+            ends_at: started_at.plus_seconds(i64::from(limit.window_seconds)),
+            used,
+        };
+        // It may be over by the limit that it was counted under, or by the present one.
         self.window
-            .filter(|window| {
-                now < window
-                    .started_at
-                    .plus_seconds(i64::from(limit.window_seconds))
-            })
-            .unwrap_or(Window {
-                started_at: now,
-                used: 0,
-            })
+            .filter(|window| now < window.ends_at)
+            .map(|window| starting_at(window.started_at, window.used))
+            .filter(|window| now < window.ends_at)
+            .unwrap_or_else(|| starting_at(now, 0))
     }
 
     fn running_quota(&self, quota: Quota, now: Timestamp) -> QuotaUse {
         let running = self.quota.filter(|period| now < period.ends_at);
-        match running {
+        QuotaUse {
             // A period that was changed from month to day ends sooner, its count stays.
-            Some(period) => QuotaUse {
-                ends_at: quota.period.end(now),
-                ..period
-            },
-            None => QuotaUse {
-                ends_at: quota.period.end(now),
-                used: 0,
-            },
+            ends_at: quota.period.end(now),
+            used: running.map_or(0, |period| period.used),
         }
     }
 }
@@ -320,6 +316,42 @@ mod tests {
     }
 
     #[test]
+    fn a_quota_that_becomes_a_day_s_ends_at_midnight_though_nothing_is_taken() {
+        let quota = |period| Some(Quota { limit: 2, period });
+        let mut allowance = Allowance::default();
+        allowance.take(None, quota(Period::Month), 2, at(0));
+        let refused = allowance.take(None, quota(Period::Day), 1, at(86_399));
+        assert_eq!(refused.outcome, Outcome::OverQuota);
+        assert_eq!(refused.quota.unwrap().resets_at, at(86_400));
+        let next_day = allowance.take(None, quota(Period::Day), 1, at(86_400));
+        assert_eq!(next_day.outcome, Outcome::Taken);
+        assert_eq!(next_day.quota.unwrap().used, 1);
+    }
+
+    #[test]
+    fn a_window_that_was_over_is_not_revived_by_a_longer_one() {
+        let mut allowance = Allowance::default();
+        allowance.take(limit(100, 60), None, 100, at(0));
+        let mut lengthened_in_time = allowance;
+        let late = allowance.take(limit(100, 3600), None, 1, at(70));
+        assert_eq!(late.outcome, Outcome::Taken);
+        assert_eq!(late.rate_limit.unwrap().resets_at, at(3670));
+        let early = lengthened_in_time.take(limit(100, 3600), None, 1, at(59));
+        assert_eq!(early.outcome, Outcome::OverRateLimit);
+        assert_eq!(early.rate_limit.unwrap().resets_at, at(3600));
+    }
+
+    #[test]
+    fn a_limit_that_is_taken_off_keeps_its_window_until_that_ends() {
+        let mut allowance = Allowance::default();
+        allowance.take(limit(1, 60), None, 1, at(0));
+        allowance.take(None, None, 1, at(1));
+        assert!(!allowance.is_over(at(59)) && allowance.is_over(at(60)));
+        let back = allowance.take(limit(1, 60), None, 1, at(59));
+        assert_eq!(back.outcome, Outcome::OverRateLimit);
+    }
+
+    #[test]
     fn bounds_of_a_limit() {
         assert!(RateLimit::new(0, 60).is_none());
         assert!(RateLimit::new(1, 0).is_none());
@@ -350,5 +382,60 @@ mod tests {
             }
             prop_assert!(taken_by_window.values().all(|sum| *sum <= most));
         }
+
+        /// Whatever changes between requests: until the instant that an answer told, its count
+        /// goes on, unless a shorter window ends it sooner; from then on it starts anew.
+        #[test]
+        fn a_count_goes_on_until_the_instant_that_was_told(
+            steps in prop::collection::vec(
+                (0i64..30_000, 0u64..4, limits(), quotas()),
+                1..100,
+            ),
+        ) {
+            let mut allowance = Allowance::default();
+            let mut now = at(0);
+            let mut window: Option<(Level, Timestamp)> = None;
+            let mut period: Option<Level> = None;
+            for (pause, cost, limit, quota) in steps {
+                now = now.plus_seconds(pause);
+                let taken = allowance.take(limit, quota, cost, now);
+                let is_taken = taken.outcome == Outcome::Taken;
+                let cost = if is_taken { cost } else { 0 };
+                if let (Some(limit), Some(level)) = (limit, taken.rate_limit) {
+                    let length = i64::from(limit.window_seconds());
+                    let goes_on = window.filter(|(told, started_at)| {
+                        told.used > 0
+                            && now < told.resets_at
+                            && now < started_at.plus_seconds(length)
+                    });
+                    let (used, started_at) =
+                        goes_on.map_or((0, now), |(told, started_at)| (told.used, started_at));
+                    prop_assert_eq!(level.used, used + cost);
+                    prop_assert_eq!(level.resets_at, started_at.plus_seconds(length));
+                    prop_assert!(!is_taken || cost == 0 || level.used <= limit.limit());
+                    window = Some((level, started_at));
+                }
+                if let Some(level) = taken.quota {
+                    let goes_on = period.filter(|told| now < told.resets_at);
+                    prop_assert_eq!(level.used, goes_on.map_or(0, |told| told.used) + cost);
+                    prop_assert!(level.resets_at > now);
+                    prop_assert!(!is_taken || cost == 0 || level.used <= level.limit);
+                    period = Some(level);
+                }
+            }
+        }
+    }
+
+    fn limits() -> impl Strategy<Value = Option<RateLimit>> {
+        (0u64..8, 1u32..100_000).prop_map(|(most, seconds)| limit(most, seconds))
+    }
+
+    fn quotas() -> impl Strategy<Value = Option<Quota>> {
+        prop::option::of((1u64..8, any::<bool>())).prop_map(|quota| {
+            quota.map(|(limit, is_daily)| Quota {
+                limit,
+                period: if is_daily { Period::Day } else { Period::Month },
+            })
+        })
     }
 }

@@ -70,26 +70,37 @@ impl Grant {
         }
     }
 
-    fn covers(&self, other: &Self) -> bool {
-        let account = match (&self.account, &other.account) {
+    /// Whether its account is the other's, or the parent of it.
+    fn reaches(&self, other: &Self) -> bool {
+        match (&self.account, &other.account) {
             (None, _) => true,
             (Some(_), None) => false,
             (Some(mine), Some(theirs)) => mine.reaches(theirs),
-        };
+        }
+    }
+
+    fn covers(&self, other: &Self) -> bool {
         let projects = match (&self.projects, &other.projects) {
             (None, _) => true,
             (Some(_), None) => false,
-            (Some(mine), Some(theirs)) => theirs.is_subset(mine),
+            // Projects make the account beside them readable, and no child of it.
+            (Some(mine), Some(theirs)) => theirs.is_subset(mine) && other.reaches(self),
         };
-        account && projects && self.permissions.covers(other.permissions)
+        self.reaches(other) && projects && self.permissions.covers(other.permissions)
     }
 
     fn intersection(&self, other: &Self) -> Option<Self> {
-        let account = match (&self.account, &other.account) {
-            (None, any) | (any, None) => any.clone(),
-            (Some(mine), Some(theirs)) if mine.reaches(theirs) => Some(theirs.clone()),
-            (Some(mine), Some(theirs)) if theirs.reaches(mine) => Some(mine.clone()),
-            _ => return None,
+        let (theirs_within, mine_within) = (self.reaches(other), other.reaches(self));
+        // Which of an account's projects are a child's is not known here: whoever holds no more
+        // than the child gets none of them.
+        if (other.projects.is_some() && !theirs_within) || (self.projects.is_some() && !mine_within)
+        {
+            return None;
+        }
+        let account = match (theirs_within, mine_within) {
+            (true, _) => other.account.clone(),
+            (false, true) => self.account.clone(),
+            (false, false) => return None,
         };
         let projects = match (&self.projects, &other.projects) {
             (None, any) | (any, None) => any.clone(),
@@ -284,6 +295,8 @@ fn read_grant(value: &Value) -> Option<Grant> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -373,5 +386,106 @@ mod tests {
                 .everything
         );
         assert!(operator.reach(Permission::KeysReveal).is_none());
+    }
+
+    #[test]
+    fn a_child_s_holder_is_lent_no_project_of_the_parent() {
+        let in_child = Rights::new(vec![Grant::on_account(Role::Owner, child("c", "a"))]);
+        for role in [Role::Developer, Role::Verifier] {
+            let names = projects(&["p"]);
+            let of_parent = Rights::new(vec![Grant::on_projects(role, account("a"), names)]);
+            assert_eq!(in_child.intersection(&of_parent), Rights::default());
+            assert_eq!(of_parent.intersection(&in_child), Rights::default());
+        }
+    }
+
+    /// Two families: the roots `a` and `b`, two children of `a`, one of `b`; a project in each.
+    fn places() -> [(AccountRef, ProjectId); 5] {
+        [
+            (account("a"), "p"),
+            (child("c", "a"), "q"),
+            (child("d", "a"), "r"),
+            (account("b"), "s"),
+            (child("e", "b"), "t"),
+        ]
+        .map(|(account, project)| (account, Id::from_trusted(project)))
+    }
+
+    const PERMISSIONS: [Permission; 3] = [
+        Permission::AccountsRead,
+        Permission::MembersRead,
+        Permission::KeysWrite,
+    ];
+
+    /// The whole instance, an account, or projects of one; of a root also those of its children.
+    fn grants() -> impl Strategy<Value = Grant> {
+        let bits = (0usize..6, any::<Option<[bool; 5]>>(), any::<[bool; 3]>());
+        bits.prop_map(|(place, chosen, held)| {
+            let held: Vec<_> = PERMISSIONS.into_iter().zip(held).collect();
+            let permissions: Vec<_> = held.iter().filter(|one| one.1).map(|one| one.0).collect();
+            let account = places().get(place).map(|(account, _)| account.clone());
+            let projects = account.as_ref().zip(chosen).map(|(account, chosen)| {
+                let within = places().into_iter().zip(chosen);
+                within
+                    .filter(|((of, _), is_chosen)| *is_chosen && account.reaches(of))
+                    .map(|((_, project), _)| project)
+                    .collect()
+            });
+            Grant {
+                permissions: PermissionSet::of(&permissions),
+                account,
+                projects,
+            }
+        })
+    }
+
+    fn rights() -> impl Strategy<Value = Rights> {
+        prop::collection::vec(grants(), 0..4).prop_map(Rights::new)
+    }
+
+    /// What `rights` open: a permission, and an account, a project or the bare account.
+    fn opened(rights: &Rights) -> BTreeSet<(&'static str, &'static str, String)> {
+        let mut opened = BTreeSet::new();
+        for permission in PERMISSIONS {
+            let Some(reach) = rights.reach(permission) else {
+                continue;
+            };
+            for (account, project) in places() {
+                let name = permission.as_str();
+                if reach.reaches_account(&account) {
+                    opened.insert((name, "account", account.id.to_string()));
+                }
+                if reach.reaches_account(&account) || reach.bare_accounts.contains(&account) {
+                    opened.insert((name, "bare account", account.id.to_string()));
+                }
+                if reach.reaches_project(&account, &project) {
+                    opened.insert((name, "project", project.to_string()));
+                }
+            }
+        }
+        opened
+    }
+
+    proptest! {
+        #[test]
+        fn an_intersection_is_covered_by_both_sides(one in rights(), other in rights()) {
+            let both = one.intersection(&other);
+            prop_assert!(one.cover_all(&both) && other.cover_all(&both), "{both:?}");
+            prop_assert!(opened(&both).is_subset(&(&opened(&one) & &opened(&other))));
+        }
+
+        #[test]
+        fn covering_opens_no_more_and_is_transitive(
+            one in grants(),
+            other in grants(),
+            third in grants(),
+        ) {
+            prop_assert!(one.covers(&one));
+            if one.covers(&other) {
+                let [all, part] = [&one, &other].map(|grant| Rights::new(vec![grant.clone()]));
+                prop_assert!(opened(&part).is_subset(&opened(&all)));
+                prop_assert!(!other.covers(&third) || one.covers(&third));
+            }
+        }
     }
 }

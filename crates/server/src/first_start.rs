@@ -166,6 +166,7 @@ impl<'a> NewAccessKey<'a> {
         let environment = Environment::Live;
         let DrawnKey { plain, public } = KeyPurpose::AccessKey(environment).draw(&*change.random);
         let key = AccessKey {
+            lineage: Id::from_suffix(&public),
             id: Id::from_suffix(&public),
             account: account.reference(),
             projects: self.projects,

@@ -45,6 +45,8 @@ pub struct AccessKey {
     pub rotated_from: Option<AccessKeyId>,
     /// The key that succeeded it.
     pub rotated_to: Option<AccessKeyId>,
+    /// The first key of its chain of rotations, under which its limit is counted.
+    pub lineage: AccessKeyId,
     /// Who made it, and when.
     pub base: Base,
 }
@@ -114,6 +116,7 @@ struct Row {
     stops_at: Option<i64>,
     rotated_from: Option<String>,
     rotated_to: Option<String>,
+    lineage: String,
     #[sqlx(flatten)]
     base: Base,
 }
@@ -141,20 +144,33 @@ impl TryFrom<Row> for AccessKey {
             role: Role::parse(&row.role).ok_or_else(|| broken("role"))?,
             environment: Environment::parse(&row.env).ok_or_else(|| broken("env"))?,
             is_active: row.is_active,
-            rate_limit: rate_limit(row.rate_limit, row.rate_limit_ttl),
+            rate_limit: rate_limit("access_keys", row.rate_limit, row.rate_limit_ttl)?,
             expires_at: row.expires_at.map(Timestamp::from_micros),
             stops_at: row.stops_at.map(Timestamp::from_micros),
             rotated_from: row.rotated_from.map(Id::from_trusted),
             rotated_to: row.rotated_to.map(Id::from_trusted),
+            lineage: Id::from_trusted(row.lineage),
             base: row.base,
         })
     }
 }
 
-/// Reads the two columns of a limit.
-pub(crate) fn rate_limit(limit: Option<i64>, ttl: Option<i64>) -> Option<RateLimit> {
-    let seconds = ttl.map_or(Some(DEFAULT_WINDOW_SECONDS), |ttl| u32::try_from(ttl).ok())?;
-    RateLimit::new(u64::try_from(limit?).ok()?, seconds)
+/// Reads the two columns of a limit of `table`. What cannot be read is an error: read as no limit,
+/// it would take the limit off.
+pub(crate) fn rate_limit(
+    table: &'static str,
+    limit: Option<i64>,
+    ttl: Option<i64>,
+) -> Result<Option<RateLimit>, StoreError> {
+    if limit.is_none() && ttl.is_none() {
+        return Ok(None);
+    }
+    let read = || {
+        let seconds = ttl.map_or(Some(DEFAULT_WINDOW_SECONDS), |ttl| u32::try_from(ttl).ok())?;
+        RateLimit::new(u64::try_from(limit?).ok()?, seconds)
+    };
+    let what = "rate_limit";
+    read().map(Some).ok_or(StoreError::Row { table, what })
 }
 
 /// Writes the two columns of a limit.
@@ -172,8 +188,9 @@ fn read_projects(text: &str) -> Option<BTreeSet<ProjectId>> {
 macro_rules! columns {
     () => {
         "id, account_id, root_account_id, projects, name, role, env, is_active, rate_limit, \
-         rate_limit_ttl, expires_at, stops_at, rotated_from, rotated_to, created_by, \
-         created_by_type, created_in, last_changed_by, last_changed_by_type, created_at, updated_at"
+         rate_limit_ttl, expires_at, stops_at, rotated_from, rotated_to, lineage, \
+         created_by, created_by_type, created_in, last_changed_by, last_changed_by_type, \
+         created_at, updated_at"
     };
 }
 
@@ -313,9 +330,9 @@ pub async fn create(
 ) -> Result<(), StoreError> {
     const SQL: &str = "INSERT INTO access_keys (id, account_id, root_account_id, projects, name, \
         role, env, digest, is_active, rate_limit, rate_limit_ttl, expires_at, stops_at, \
-        rotated_from, rotated_to, created_by, created_by_type, created_in, last_changed_by, \
-        last_changed_by_type, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, \
-        $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)";
+        rotated_from, rotated_to, lineage, created_by, created_by_type, created_in, \
+        last_changed_by, last_changed_by_type, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, \
+        $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)";
     let projects = key
         .projects
         .as_ref()
@@ -337,6 +354,7 @@ pub async fn create(
         .bind(key.stops_at.map(Timestamp::as_micros))
         .bind(key.rotated_from.as_ref().map(Id::as_str))
         .bind(key.rotated_to.as_ref().map(Id::as_str))
+        .bind(key.lineage.as_str())
         .bind(&key.base.created_by)
         .bind(&key.base.created_by_type)
         .bind(&key.base.created_in)

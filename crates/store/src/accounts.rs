@@ -3,9 +3,11 @@
 use claviger_domain::event::{EventKind, NewEvent};
 use claviger_domain::id::{self, Id};
 use claviger_domain::rights::{AccountRef, Reach};
+use futures::TryStreamExt;
 use serde_json::json;
 
 use crate::db::on;
+use crate::gone::Gone;
 use crate::reach::{self, ReachBinds};
 use crate::{Base, Change, Db, Page, StoreError, Tx};
 
@@ -234,7 +236,7 @@ pub async fn delete(
     change: &Change,
     reach: &Reach,
     id: &AccountId,
-) -> Result<Deleted, StoreError> {
+) -> Result<(Deleted, Option<Gone>), StoreError> {
     const SQL: &str = concat!(
         "UPDATE accounts SET deleted_at = $5 WHERE id = $4 AND ",
         within!(),
@@ -243,17 +245,21 @@ pub async fn delete(
     );
     const CHILDREN: &str = "SELECT COUNT(*) FROM accounts \
                             WHERE root_account_id = $1 AND id <> $1 AND deleted_at IS NULL";
+    const API_KEYS: &str = "UPDATE api_keys SET deleted_at = $2 \
+                            WHERE account_id = $1 AND deleted_at IS NULL RETURNING digest";
+    const ACCESS_KEYS: &str = "UPDATE access_keys SET deleted_at = $2 \
+                               WHERE account_id = $1 AND deleted_at IS NULL RETURNING digest";
     // Held first: a child that is being made holds it too, and is there once this goes on. Whoever
     // cannot reach the account does not learn that it has children.
     if !hold(tx, reach, id).await? {
-        return Ok(Deleted::Absent);
+        return Ok((Deleted::Absent, None));
     }
     let children: i64 = on!(&mut *tx, |c| sqlx::query_scalar(CHILDREN)
         .bind(id.as_str())
         .fetch_one(c)
         .await)?;
     if children > 0 {
-        return Ok(Deleted::HasChildren);
+        return Ok((Deleted::HasChildren, None));
     }
     let (everything, accounts, bare) = binds(reach);
     let deleted: Option<Account> = on!(&mut *tx, |c| sqlx::query_as(SQL)
@@ -265,12 +271,25 @@ pub async fn delete(
         .fetch_optional(c)
         .await)?;
     let Some(account) = deleted else {
-        return Ok(Deleted::Absent);
+        return Ok((Deleted::Absent, None));
     };
+    let mut gone = Gone::none_of(account.root_account_id.clone());
+    for (sql, digests) in [
+        (API_KEYS, &mut gone.api_keys),
+        (ACCESS_KEYS, &mut gone.access_keys),
+    ] {
+        on!(&mut *tx, |c| {
+            let mut rows = sqlx::query_scalar::<_, Vec<u8>>(sql)
+                .bind(id.as_str())
+                .bind(change.now.as_micros())
+                .fetch(c);
+            while let Some(digest) = rows.try_next().await? {
+                digests.add(&digest);
+            }
+        });
+    }
     for sql in [
         "UPDATE projects SET deleted_at = $2 WHERE account_id = $1 AND deleted_at IS NULL",
-        "UPDATE api_keys SET deleted_at = $2 WHERE account_id = $1 AND deleted_at IS NULL",
-        "UPDATE access_keys SET deleted_at = $2 WHERE account_id = $1 AND deleted_at IS NULL",
         "UPDATE connected_accounts SET deleted_at = $2 WHERE account_id = $1 AND deleted_at IS NULL",
         "UPDATE mcp_servers SET deleted_at = $2 WHERE account_id = $1 AND deleted_at IS NULL",
     ] {
@@ -282,7 +301,7 @@ pub async fn delete(
             .map(drop))?;
     }
     append(tx, change, EventKind::AccountDeleted, &account).await?;
-    Ok(Deleted::Done)
+    Ok((Deleted::Done, Some(gone)))
 }
 
 /// The root accounts that have keys of our shape without our checksum.

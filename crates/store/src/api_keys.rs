@@ -169,28 +169,29 @@ impl Selector {
     }
 }
 
-/// Finds a key within the reach.
+/// Finds a key within the reach; none when families of accounts that it reaches into have the same
+/// custom key, since nothing tells which one is meant.
 pub async fn find(db: &Db, reach: &Reach, which: &Selector) -> Result<Option<ApiKey>, StoreError> {
-    // By the digest first one, where families of accounts have the same custom key.
     const SQL: &str = concat!(
         "SELECT ",
         columns!(),
         ", last_used_at FROM api_keys LEFT JOIN key_activity ON key_activity.key_id = api_keys.id \
          WHERE (id = $4 OR digest = $5) AND deleted_at IS NULL AND ",
         within_reach!(),
-        " ORDER BY created_at, id LIMIT 1"
+        " LIMIT 2"
     );
     let binds = ReachBinds::of(reach);
     let (id, digest) = which.binds();
-    let row: Option<Row> = on!(read db, |c| sqlx::query_as(SQL)
+    let mut rows: Vec<Row> = on!(read db, |c| sqlx::query_as(SQL)
         .bind(binds.everything)
         .bind(&binds.accounts)
         .bind(&binds.projects)
         .bind(id)
         .bind(digest)
-        .fetch_optional(c)
+        .fetch_all(c)
         .await)?;
-    row.map(ApiKey::try_from).transpose()
+    let only = rows.pop().filter(|_| rows.is_empty());
+    only.map(ApiKey::try_from).transpose()
 }
 
 /// Finds the key that was presented to a family of accounts, whatever its state.
@@ -285,10 +286,10 @@ pub async fn lock(
 ) -> Result<Option<(ApiKey, KeyDigest)>, StoreError> {
     // The one that `find` gives; the outer conditions are looked at again once the row is locked.
     const SQL: &str = concat!(
-        "UPDATE api_keys SET id = id WHERE id = (SELECT id FROM api_keys \
+        "UPDATE api_keys SET id = id WHERE id = (SELECT MIN(id) FROM api_keys \
          WHERE (id = $4 OR digest = $5) AND deleted_at IS NULL AND ",
         within_reach!(),
-        " ORDER BY created_at, id LIMIT 1) AND (id = $4 OR digest = $5) AND deleted_at IS NULL \
+        " HAVING COUNT(*) = 1) AND (id = $4 OR digest = $5) AND deleted_at IS NULL \
          RETURNING digest, CAST(NULL AS BIGINT) AS last_used_at, ",
         columns!()
     );

@@ -11,6 +11,7 @@ pub mod call_log;
 pub mod connected_accounts;
 mod db;
 pub mod events;
+pub mod gone;
 pub mod idempotency;
 pub mod instance;
 pub mod mcp_servers;

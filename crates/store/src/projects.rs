@@ -4,10 +4,12 @@ use claviger_domain::event::{EventKind, NewEvent};
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::Environment;
 use claviger_domain::rights::{AccountRef, Reach};
+use futures::TryStreamExt;
 use serde_json::json;
 
 use crate::accounts::Account;
 use crate::db::on;
+use crate::gone::Gone;
 use crate::reach::ReachBinds;
 use crate::{Base, Change, Db, Page, StoreError, Tx};
 
@@ -193,19 +195,28 @@ pub async fn rename(
 }
 
 /// Removes a project within the reach, with its keys, connected accounts and MCP servers; their
-/// rows stay, absent everywhere.
+/// rows stay, absent everywhere. Access keys that are for further projects stay for those.
 pub async fn delete(
     tx: &mut Tx,
     change: &Change,
     reach: &Reach,
     id: &ProjectId,
-) -> Result<Option<Project>, StoreError> {
+) -> Result<Option<(Project, Gone)>, StoreError> {
     const SQL: &str = concat!(
         "UPDATE projects SET deleted_at = $5 WHERE id = $4 AND ",
         within!(),
         " RETURNING ",
         columns!()
     );
+    const API_KEYS: &str = "UPDATE api_keys SET deleted_at = $2 \
+                            WHERE project_id = $1 AND deleted_at IS NULL RETURNING digest";
+    // The list is as `create` wrote it, so that its text without the one entry is the list without.
+    const ACCESS_KEYS: &str = "UPDATE access_keys SET \
+                               deleted_at = CASE WHEN projects = $4 THEN $2 ELSE deleted_at END, \
+                               projects = REPLACE(REPLACE(projects, $5, ''), $6, '') \
+                               WHERE account_id = $3 AND deleted_at IS NULL \
+                               AND EXISTS (SELECT 1 FROM json_each(projects) AS own \
+                               WHERE own.value ->> 0 = $1) RETURNING digest";
     let binds = ReachBinds::of(reach);
     let deleted: Option<Project> = on!(&mut *tx, |c| sqlx::query_as(SQL)
         .bind(binds.everything)
@@ -218,8 +229,31 @@ pub async fn delete(
     let Some(project) = deleted else {
         return Ok(None);
     };
+    let mut gone = Gone::none_of(project.root_account_id.clone());
+    on!(&mut *tx, |c| {
+        let mut digests = sqlx::query_scalar::<_, Vec<u8>>(API_KEYS)
+            .bind(id.as_str())
+            .bind(change.now.as_micros())
+            .fetch(c);
+        while let Some(digest) = digests.try_next().await? {
+            gone.api_keys.add(&digest);
+        }
+    });
+    let entry = json!([id]);
+    on!(&mut *tx, |c| {
+        let mut digests = sqlx::query_scalar::<_, Vec<u8>>(ACCESS_KEYS)
+            .bind(id.as_str())
+            .bind(change.now.as_micros())
+            .bind(project.account_id.as_str())
+            .bind(json!([entry]).to_string())
+            .bind(format!("{entry},"))
+            .bind(format!(",{entry}"))
+            .fetch(c);
+        while let Some(digest) = digests.try_next().await? {
+            gone.access_keys.add(&digest);
+        }
+    });
     for sql in [
-        "UPDATE api_keys SET deleted_at = $2 WHERE project_id = $1 AND deleted_at IS NULL",
         "UPDATE connected_accounts SET deleted_at = $2 WHERE project_id = $1 AND deleted_at IS NULL",
         "UPDATE mcp_servers SET deleted_at = $2 WHERE project_id = $1 AND deleted_at IS NULL",
     ] {
@@ -231,7 +265,7 @@ pub async fn delete(
             .map(drop))?;
     }
     append(tx, change, EventKind::ProjectDeleted, &project).await?;
-    Ok(Some(project))
+    Ok(Some((project, gone)))
 }
 
 /// Keeps a project from being deleted until the transaction ends, and tells what it is.

@@ -58,12 +58,14 @@ pub async fn add(db: &Db, flush: &Flush) -> Result<(), StoreError> {
                              WHERE true ON CONFLICT (key_id) DO UPDATE SET \
                              last_used_at = excluded.last_used_at \
                              WHERE key_activity.last_used_at < excluded.last_used_at";
-    const ALLOWANCES: &str = "INSERT INTO allowances (lineage, window_started_at, window_used, \
-                              quota_ends_at, quota_used) SELECT value ->> 0, \
-                              CAST(value ->> 1 AS BIGINT), CAST(value ->> 2 AS BIGINT), \
-                              CAST(value ->> 3 AS BIGINT), CAST(value ->> 4 AS BIGINT) \
+    const ALLOWANCES: &str = "INSERT INTO allowances (lineage, window_started_at, \
+                              window_ends_at, window_used, quota_ends_at, quota_used) \
+                              SELECT value ->> 0, CAST(value ->> 1 AS BIGINT), \
+                              CAST(value ->> 2 AS BIGINT), CAST(value ->> 3 AS BIGINT), \
+                              CAST(value ->> 4 AS BIGINT), CAST(value ->> 5 AS BIGINT) \
                               FROM json_each($1) WHERE true ON CONFLICT (lineage) DO UPDATE SET \
                               window_started_at = excluded.window_started_at, \
+                              window_ends_at = excluded.window_ends_at, \
                               window_used = excluded.window_used, \
                               quota_ends_at = excluded.quota_ends_at, \
                               quota_used = excluded.quota_used";
@@ -102,6 +104,7 @@ pub async fn add(db: &Db, flush: &Flush) -> Result<(), StoreError> {
             json!([
                 lineage,
                 window.map(|window| window.started_at.as_micros()),
+                window.map(|window| window.ends_at.as_micros()),
                 window.map_or(0, |window| window.used),
                 quota.map(|quota| quota.ends_at.as_micros()),
                 quota.map_or(0, |quota| quota.used),
@@ -129,6 +132,7 @@ pub async fn add(db: &Db, flush: &Flush) -> Result<(), StoreError> {
 #[derive(sqlx::FromRow)]
 struct AllowanceRow {
     window_started_at: Option<i64>,
+    window_ends_at: Option<i64>,
     window_used: i64,
     quota_ends_at: Option<i64>,
     quota_used: i64,
@@ -136,13 +140,15 @@ struct AllowanceRow {
 
 /// The limit and quota of a lineage as they were flushed last.
 pub async fn allowance(db: &Db, lineage: &Id<id::ApiKey>) -> Result<Option<Allowance>, StoreError> {
-    const SQL: &str = "SELECT window_started_at, window_used, quota_ends_at, quota_used \
-                       FROM allowances WHERE lineage = $1";
+    const SQL: &str = "SELECT window_started_at, window_ends_at, window_used, quota_ends_at, \
+                       quota_used FROM allowances WHERE lineage = $1";
     let row: Option<AllowanceRow> =
         on!(read db, |c| sqlx::query_as(SQL).bind(lineage.as_str()).fetch_optional(c).await)?;
     Ok(row.map(|row| {
-        let window = row.window_started_at.map(|at| Window {
-            started_at: Timestamp::from_micros(at),
+        let bounds = row.window_started_at.zip(row.window_ends_at);
+        let window = bounds.map(|(start, end)| Window {
+            started_at: Timestamp::from_micros(start),
+            ends_at: Timestamp::from_micros(end),
             used: row.window_used.unsigned_abs(),
         });
         let quota = row.quota_ends_at.map(|at| QuotaUse {

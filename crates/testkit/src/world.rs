@@ -246,6 +246,7 @@ impl World {
         let DrawnKey { plain, public } = KeyPurpose::AccessKey(environment).draw(&*self.random);
         let ids = |list: &[&Project]| list.iter().map(|one| one.id.clone()).collect();
         let key = AccessKey {
+            lineage: Id::from_suffix(&public),
             id: Id::from_suffix(&public),
             account: account.reference(),
             projects: projects.map(ids),

@@ -13,7 +13,7 @@ use claviger_store::{Base, Change, StoreError, accounts, projects, usage};
 use serde_json::{Value, json};
 
 use crate::Verifier;
-use crate::told::Touched;
+use crate::told::{Touched, to_the_end};
 
 /// What an edit of a key comes to.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub enum Edit {
     /// It is written back, and the event tells this.
     Save(EventKind, Value),
     /// The same, and a custom key gets another key string.
-    Rekey(PlainKey, Value),
+    Rekey(PlainKey, EventKind, Value),
     /// It is removed for good.
     Purge,
 }
@@ -68,10 +68,12 @@ impl Verifier {
     ) -> Result<Creation, StoreError> {
         let digest = self.digest(plain.expose());
         let is_foreign = is_foreign(plain);
+        let meter = self.meter_of(&key).await?;
         self.change(move |tx, touched| {
             Box::pin(async move {
                 let root = &key.account.root;
                 touched.note(Touched::Key((root.clone(), digest)));
+                touched.note(Touched::Limit(meter, key.rate_limit, key.quota));
                 // Account, project, key: the order in which a deletion locks them.
                 if is_foreign {
                     accounts::note_foreign_keys(tx, root).await?;
@@ -107,44 +109,57 @@ impl Verifier {
         E: From<StoreError> + Send + 'static,
     {
         let verifier = Arc::clone(self);
-        let edited = self
-            .change::<_, E, _>(move |tx, touched| {
-                Box::pin(async move {
-                    let Some((mut key, digest)) = api_keys::lock(tx, &reach, &which).await? else {
-                        return Ok(None);
-                    };
-                    let root = key.account.root.clone();
-                    touched.note(Touched::Key((root.clone(), digest)));
-                    match edit(&mut key)? {
-                        Edit::Nothing => {}
-                        Edit::Save(kind, data) => {
-                            api_keys::save(tx, &change, &mut key, kind, data).await?;
-                        }
-                        Edit::Rekey(plain, data) => {
-                            let digest = verifier.digest(plain.expose());
-                            if !api_keys::rekey(tx, &key, &digest).await? {
-                                return Err(duplicate());
+        to_the_end(async move {
+            // Looked at first: its meter is loaded before the transaction takes a connection.
+            let Some(seen) = api_keys::find(&verifier.db, &reach, &which).await? else {
+                return Ok(None);
+            };
+            let meter = verifier.meter_of(&seen).await?;
+            let which = api_keys::Selector::Id(seen.id);
+            let inside = Arc::clone(&verifier);
+            let edited = verifier
+                .change::<_, E, _>(move |tx, touched| {
+                    Box::pin(async move {
+                        let Some((mut key, digest)) = api_keys::lock(tx, &reach, &which).await?
+                        else {
+                            return Ok(None);
+                        };
+                        let root = key.account.root.clone();
+                        touched.note(Touched::Key((root.clone(), digest)));
+                        match edit(&mut key)? {
+                            Edit::Nothing => {}
+                            Edit::Save(kind, data) => {
+                                api_keys::save(tx, &change, &mut key, kind, data).await?;
                             }
-                            if is_foreign(&plain) {
-                                accounts::note_foreign_keys(tx, &root).await?;
-                                touched.note(Touched::ForeignKeysOf(root.clone()));
+                            Edit::Rekey(plain, kind, data) => {
+                                let digest = inside.digest(plain.expose());
+                                if !api_keys::rekey(tx, &key, &digest).await? {
+                                    return Err(duplicate());
+                                }
+                                if is_foreign(&plain) {
+                                    accounts::note_foreign_keys(tx, &root).await?;
+                                    touched.note(Touched::ForeignKeysOf(root.clone()));
+                                }
+                                touched.note(Touched::Key((root, digest)));
+                                api_keys::save(tx, &change, &mut key, kind, data).await?;
                             }
-                            touched.note(Touched::Key((root, digest)));
-                            let kind = EventKind::ApiKeyUpdated;
-                            api_keys::save(tx, &change, &mut key, kind, data).await?;
+                            Edit::Purge => api_keys::purge(tx, &change, &key).await?,
                         }
-                        Edit::Purge => api_keys::purge(tx, &change, &key).await?,
-                    }
-                    Ok(Some(key))
+                        touched.note(Touched::Limit(meter, key.rate_limit, key.quota));
+                        Ok(Some(key))
+                    })
                 })
-            })
-            .await?;
-        let Some(mut key) = edited else {
-            return Ok(None);
-        };
-        // The change is committed: not to know the last use must not look like a failure.
-        key.last_used_at = usage::last_use(&self.db, &key.id).await.unwrap_or_default();
-        Ok(Some(key))
+                .await?;
+            let Some(mut key) = edited else {
+                return Ok(None);
+            };
+            // The change is committed: not to know the last use must not look like a failure.
+            key.last_used_at = usage::last_use(&verifier.db, &key.id)
+                .await
+                .unwrap_or_default();
+            Ok(Some(key))
+        })
+        .await
     }
 
     /// Makes a successor of a key within the reach; the old one stops after `grace_seconds`.
@@ -159,6 +174,7 @@ impl Verifier {
         let Some(seen) = api_keys::find(&self.db, &reach, &which).await? else {
             return Ok(Err(RotationRefused::Absent));
         };
+        let meter = self.meter_of(&seen).await?;
         let verifier = Arc::clone(self);
         self.change(move |tx, touched| {
             Box::pin(async move {
@@ -176,6 +192,7 @@ impl Verifier {
                 }
                 let drawn = KeyPurpose::ApiKey(old.environment).draw(&*verifier.random);
                 let new = successor(&old, Id::from_suffix(&drawn.public), &change);
+                touched.note(Touched::Limit(meter, new.rate_limit, new.quota));
                 let origin = json!({"name": new.name, "rotatedFrom": old.id});
                 let new_digest = verifier.digest(drawn.plain.expose());
                 api_keys::create(tx, &change, &new, &new_digest, origin).await?;
@@ -194,7 +211,7 @@ impl Verifier {
         .await
     }
 
-    /// Stores an access key; `false` when its account is gone.
+    /// Stores an access key; `false` when its account or one of its projects is gone.
     pub async fn create_access_key(
         self: &Arc<Self>,
         change: Change,
@@ -207,6 +224,11 @@ impl Verifier {
                 touched.note(Touched::Presenter(digest));
                 if !accounts::hold(tx, &everything(), &key.account.id).await? {
                     return Ok(false);
+                }
+                for project in key.projects.iter().flatten() {
+                    if projects::hold(tx, &everything(), project).await?.is_none() {
+                        return Ok(false);
+                    }
                 }
                 access_keys::create(tx, &change, &key, &digest).await?;
                 Ok(true)
@@ -226,17 +248,30 @@ impl Verifier {
     where
         E: From<StoreError> + Send + 'static,
     {
-        self.change::<_, E, _>(move |tx, touched| {
-            Box::pin(async move {
-                let Some((mut key, digest)) = access_keys::lock(tx, &reach, &which).await? else {
-                    return Ok(None);
-                };
-                touched.note(Touched::Presenter(digest));
-                if let Some((kind, data)) = edit(&mut key)? {
-                    access_keys::save(tx, &change, &mut key, kind, data).await?;
-                }
-                Ok(Some(key))
-            })
+        let verifier = Arc::clone(self);
+        to_the_end(async move {
+            // Looked at first: its meter is loaded before the transaction takes a connection.
+            let Some(seen) = access_keys::find(&verifier.db, &reach, &which).await? else {
+                return Ok(None);
+            };
+            let meter = verifier.caller_meter(&seen).await?;
+            let which = access_keys::Selector::Id(seen.id);
+            verifier
+                .change::<_, E, _>(move |tx, touched| {
+                    Box::pin(async move {
+                        let Some((mut key, digest)) = access_keys::lock(tx, &reach, &which).await?
+                        else {
+                            return Ok(None);
+                        };
+                        touched.note(Touched::Presenter(digest));
+                        if let Some((kind, data)) = edit(&mut key)? {
+                            access_keys::save(tx, &change, &mut key, kind, data).await?;
+                        }
+                        touched.note(Touched::Limit(meter, key.rate_limit, None));
+                        Ok(Some(key))
+                    })
+                })
+                .await
         })
         .await
     }
@@ -249,7 +284,7 @@ impl Verifier {
         which: access_keys::Selector,
         grace_seconds: i64,
     ) -> Result<Result<Rotation<AccessKey>, RotationRefused>, StoreError> {
-        // Looked at first, to hold its account before its row, as a deletion does.
+        // Looked at first, to hold its account and projects before its row, as a deletion does.
         let Some(seen) = access_keys::find(&self.db, &reach, &which).await? else {
             return Ok(Err(RotationRefused::Absent));
         };
@@ -257,6 +292,9 @@ impl Verifier {
         self.change(move |tx, touched| {
             Box::pin(async move {
                 accounts::hold(tx, &everything(), &seen.account.id).await?;
+                for project in seen.projects.iter().flatten() {
+                    projects::hold(tx, &everything(), project).await?;
+                }
                 let which = access_keys::Selector::Id(seen.id);
                 let Some((mut old, digest)) = access_keys::lock(tx, &reach, &which).await? else {
                     return Ok(Err(RotationRefused::Absent));
@@ -307,10 +345,10 @@ impl Verifier {
         self.change(move |tx, touched| {
             Box::pin(async move {
                 let deleted = projects::delete(tx, &change, &reach, &id).await?;
-                if deleted.is_some() {
-                    touched.note(Touched::EveryKey);
-                }
-                Ok(deleted)
+                Ok(deleted.map(|(project, gone)| {
+                    touched.note(Touched::Gone(gone));
+                    project
+                }))
             })
         })
         .await
@@ -325,10 +363,9 @@ impl Verifier {
     ) -> Result<accounts::Deleted, StoreError> {
         self.change(move |tx, touched| {
             Box::pin(async move {
-                let deleted = accounts::delete(tx, &change, &reach, &id).await?;
-                if deleted == accounts::Deleted::Done {
-                    touched.note(Touched::EveryKey);
-                    touched.note(Touched::EveryPresenter);
+                let (deleted, gone) = accounts::delete(tx, &change, &reach, &id).await?;
+                if let Some(gone) = gone {
+                    touched.note(Touched::Gone(gone));
                 }
                 Ok(deleted)
             })

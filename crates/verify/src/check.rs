@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use claviger_domain::decision::{Presented, Verdict};
+use claviger_domain::id::Id;
 use claviger_domain::key_string::{KeyPurpose, KeyShape};
-use claviger_domain::limit::{Level, Outcome};
+use claviger_domain::limit::{Level, Outcome, RateLimit};
 use claviger_domain::rights::Reach;
 use claviger_domain::usage::UsageOutcome;
 use claviger_store::{StoreError, api_keys};
@@ -61,10 +62,29 @@ impl Verifier {
         key: &str,
         question: &Question<'_>,
     ) -> Result<Checked, StoreError> {
-        match self.find_presented(reach, key).await? {
+        let project = question.presented.project;
+        match self.find_presented(reach, key, project).await? {
             Some(known) => Ok(self.decide(known, question)),
             None => Ok(Checked::NOT_FOUND),
         }
+    }
+
+    /// Whether what a check would take can be had at all: `false` when the key is found, and the
+    /// cost is more than its whole limit or quota. Nothing is taken, and nothing counted.
+    pub async fn affordable(
+        &self,
+        reach: &Reach,
+        key: &str,
+        question: &Question<'_>,
+    ) -> Result<bool, StoreError> {
+        let project = question.presented.project;
+        let Some(known) = self.find_presented(reach, key, project).await? else {
+            return Ok(true);
+        };
+        let limit = known.key.rate_limit.map(RateLimit::limit);
+        let quota = known.key.quota.map(|quota| quota.limit);
+        let most = limit.into_iter().chain(quota).min();
+        Ok(most.is_none_or(|most| question.cost <= most))
     }
 
     /// What a check of a key that was found otherwise would come to. Nothing is counted.
@@ -82,10 +102,13 @@ impl Verifier {
         Ok(self.decide(known, &question))
     }
 
+    /// Finds the one key that is meant. Of several families' keys with the same string it is the
+    /// one of the project that is named, or none.
     async fn find_presented(
         &self,
         reach: &Reach,
         text: &str,
+        project: Option<&str>,
     ) -> Result<Option<Arc<KnownKey>>, StoreError> {
         let shape = KeyShape::read(text);
         if shape.is_some_and(|shape| !matches!(shape.purpose, KeyPurpose::ApiKey(_))) {
@@ -94,25 +117,37 @@ impl Verifier {
         let is_typo = shape.is_some_and(|shape| !shape.checksum_holds);
         let digest = self.pepper.digest(text);
         if reach.everything {
-            // Without a family to look in, the key says which one.
+            // Without a family to look in, the key says which one, or the project does.
             let which = api_keys::Selector::Digest(digest);
-            let Some(key) = api_keys::find(&self.db, reach, &which).await? else {
+            let mut found = api_keys::find(&self.db, reach, &which).await?;
+            if let (None, Some(project)) = (&found, project.and_then(Id::parse)) {
+                let reach = Reach {
+                    projects: vec![project],
+                    ..Reach::default()
+                };
+                found = api_keys::find(&self.db, &reach, &which).await?;
+            }
+            let Some(key) = found else {
                 return Ok(None);
             };
             return self.known_presented((key.account.root, digest)).await;
         }
+        let mut found = Vec::new();
         for root in reach.roots() {
             if is_typo && !self.has_foreign_keys(root) {
                 continue;
             }
             let known = self.known_presented((root.clone(), digest)).await?;
-            let reached = known
-                .filter(|known| reach.reaches_project(&known.key.account, &known.key.project_id));
-            if reached.is_some() {
-                return Ok(reached);
-            }
+            found.extend(
+                known.filter(|known| {
+                    reach.reaches_project(&known.key.account, &known.key.project_id)
+                }),
+            );
         }
-        Ok(None)
+        if found.len() > 1 {
+            found.retain(|known| Some(known.key.project_id.as_str()) == project);
+        }
+        Ok(found.pop())
     }
 
     fn decide(&self, known: Arc<KnownKey>, question: &Question<'_>) -> Checked {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use claviger_domain::decision::KeyRules;
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::KeyDigest;
-use claviger_domain::limit::{Level, RateLimit};
+use claviger_domain::limit::Level;
 use claviger_store::api_keys::ApiKey;
 use claviger_store::{StoreError, usage};
 
@@ -39,7 +39,7 @@ impl Verifier {
         });
         let is_limited = key.rate_limit.is_some() || key.quota.is_some();
         let limit = if is_limited {
-            Some(self.limit_meter(&key.lineage, key.rate_limit).await?)
+            Some(self.limit_meter(&key.lineage).await?)
         } else {
             None
         };
@@ -52,26 +52,34 @@ impl Verifier {
     }
 
     /// How much of its quota a key has used, where it has one.
+    ///
+    /// The database is asked when nothing is counted of its lineage here. Making, changing and
+    /// rotating a key load that before they commit, and a sweep leaves it for a minute more: what
+    /// they answer with does not fail after the commit.
     pub async fn quota_level(&self, key: &ApiKey) -> Result<Option<Level>, StoreError> {
         if key.quota.is_none() {
             return Ok(None);
         }
-        let meter = self.limit_meter(&key.lineage, key.rate_limit).await?;
+        let meter = self.limit_meter(&key.lineage).await?;
         Ok(meter.look(None, key.quota, 0, self.clock.now()).quota)
+    }
+
+    /// The meter that a key's limit and quota are counted by, also while it has none.
+    pub(crate) async fn meter_of(&self, key: &ApiKey) -> Result<Arc<LimitMeter>, StoreError> {
+        self.limit_meter(&key.lineage).await
     }
 
     /// The running limit of a lineage: the one that counts here, else as it was flushed last.
     pub(crate) async fn limit_meter(
         &self,
         lineage: &Id<id::ApiKey>,
-        limit: Option<RateLimit>,
     ) -> Result<Arc<LimitMeter>, StoreError> {
         if let Some(known) = self.meters.known_limit(lineage) {
             return Ok(known);
         }
         let flushed = usage::allowance(&self.db, lineage).await?;
         Ok(self.meters.limit(lineage, || {
-            LimitMeter::new(lineage.clone(), flushed.unwrap_or_default(), limit)
+            LimitMeter::new(lineage.clone(), flushed.unwrap_or_default())
         }))
     }
 }

@@ -102,39 +102,18 @@ impl KeyMeter {
 pub(crate) struct LimitMeter {
     lineage: ApiKeyId,
     is_unwritten: AtomicBool,
-    running: Mutex<Running>,
-}
-
-#[derive(Debug)]
-struct Running {
-    allowance: Allowance,
-    /// As it was applied last, to know when the window is over.
-    rate_limit: Option<RateLimit>,
-}
-
-impl Running {
-    /// What is written of it: a window that is known to be short is not.
-    fn kept(&self) -> Allowance {
-        let (window, quota) = self.allowance.state();
-        let is_short = self.rate_limit.is_some() && !is_kept(self.rate_limit);
-        Allowance::resume(window.filter(|_| !is_short), quota)
-    }
-}
-
-fn is_kept(limit: Option<RateLimit>) -> bool {
-    limit.is_some_and(|one| one.window_seconds() > KEPT_WINDOW_SECONDS)
+    /// Whether it was loaded or changed since the last sweep, which then leaves it.
+    is_fresh: AtomicBool,
+    running: Mutex<Allowance>,
 }
 
 impl LimitMeter {
-    pub(crate) fn new(lineage: ApiKeyId, allowance: Allowance, limit: Option<RateLimit>) -> Self {
-        let running = Mutex::new(Running {
-            allowance,
-            rate_limit: limit,
-        });
+    pub(crate) fn new(lineage: ApiKeyId, allowance: Allowance) -> Self {
         Self {
             lineage,
             is_unwritten: AtomicBool::new(false),
-            running,
+            is_fresh: AtomicBool::new(true),
+            running: Mutex::new(allowance),
         }
     }
 
@@ -146,24 +125,18 @@ impl LimitMeter {
         cost: u64,
         now: Timestamp,
     ) -> Taken {
-        let mut copy = self.lock().allowance;
+        let mut copy = *self.lock();
         copy.take(limit, quota, cost, now)
     }
 
-    fn take(
-        &self,
-        limit: Option<RateLimit>,
-        quota: Option<Quota>,
-        cost: u64,
-        now: Timestamp,
-    ) -> Taken {
-        let mut running = self.lock();
-        // A limit that is taken off may come back: its window is kept as the last limit says.
-        running.rate_limit = limit.or(running.rate_limit);
-        running.allowance.take(limit, quota, cost, now)
+    /// What is written of it: a short window is not.
+    fn kept(&self) -> Allowance {
+        let (window, quota) = self.lock().state();
+        let window = window.filter(|window| window.is_longer_than(KEPT_WINDOW_SECONDS));
+        Allowance::resume(window, quota)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Running> {
+    fn lock(&self) -> MutexGuard<'_, Allowance> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -224,11 +197,31 @@ impl Meters {
         cost: u64,
         now: Timestamp,
     ) -> Taken {
-        let taken = meter.take(limit, quota, cost, now);
-        if quota.is_some() || is_kept(limit) {
+        let taken = meter.lock().take(limit, quota, cost, now);
+        if quota.is_some() || limit.is_some_and(|one| one.window_seconds() > KEPT_WINDOW_SECONDS) {
             self.note_unwritten_limit(meter);
         }
         taken
+    }
+
+    /// Applies a limit and a quota that were changed to what runs, before anything is taken.
+    pub(crate) fn apply(
+        &self,
+        meter: &Arc<LimitMeter>,
+        limit: Option<RateLimit>,
+        quota: Option<Quota>,
+        now: Timestamp,
+    ) {
+        meter.is_fresh.store(true, Ordering::Release);
+        let mut running = meter.lock();
+        let before = *running;
+        running.take(limit, quota, 0, now);
+        let is_changed = *running != before;
+        drop(running);
+        // Also where a window is short now: as it was written before, it would be taken for long.
+        if is_changed {
+            self.note_unwritten_limit(meter);
+        }
     }
 
     /// Takes out all that is not written yet.
@@ -254,7 +247,7 @@ impl Meters {
         }
         for meter in std::mem::take(&mut *lock(&self.unwritten_limits)) {
             meter.is_unwritten.store(false, Ordering::Release);
-            let allowance = meter.lock().kept();
+            let allowance = meter.kept();
             let rows = &mut taken.rows;
             rows.allowances.push((meter.lineage.clone(), allowance));
             taken.limits.push(meter);
@@ -298,9 +291,9 @@ impl Meters {
         self.keys
             .retain(|meter| meter.is_unwritten.load(Ordering::Acquire));
         self.limits.retain(|meter| {
-            let running = meter.lock();
-            meter.is_unwritten.load(Ordering::Acquire)
-                || !running.allowance.is_over(running.rate_limit, now)
+            meter.is_fresh.swap(false, Ordering::AcqRel)
+                || meter.is_unwritten.load(Ordering::Acquire)
+                || !meter.lock().is_over(now)
         });
     }
 

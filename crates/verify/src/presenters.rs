@@ -90,6 +90,16 @@ pub(crate) enum KnownPresenter {
     AccessKey(Arc<KnownAccessKey>),
 }
 
+impl KnownPresenter {
+    /// The family of accounts that it is of; `None` for the operator.
+    pub(crate) fn root(&self) -> Option<&Id<id::Account>> {
+        match self {
+            Self::Operator(_) => None,
+            Self::AccessKey(known) => Some(&known.key.account.root),
+        }
+    }
+}
+
 impl Verifier {
     /// Finds who presents `credential`, unless it is unknown, switched off or past its end.
     pub async fn presenter(&self, credential: &str) -> Result<Option<Presenter>, StoreError> {
@@ -149,10 +159,8 @@ impl Verifier {
         let Some(key) = access_keys::find_by_digest(&self.db, digest).await? else {
             return Ok(None);
         };
-        // Ids of access keys and of lineages differ in their prefix, so one registry serves both.
-        let meter_id = Id::from_trusted(key.id.as_str());
         let limit = match key.rate_limit {
-            Some(_) => Some(self.limit_meter(&meter_id, key.rate_limit).await?),
+            Some(_) => Some(self.caller_meter(&key).await?),
             None => None,
         };
         let rights = key.rights();
@@ -161,6 +169,18 @@ impl Verifier {
             rights,
             limit,
         }))))
+    }
+}
+
+impl Verifier {
+    /// The meter that an access key's own limit is counted by, also while it has none.
+    pub(crate) async fn caller_meter(
+        &self,
+        key: &AccessKey,
+    ) -> Result<Arc<LimitMeter>, StoreError> {
+        // Ids of access keys and of API keys differ in their prefix, so one registry serves both.
+        self.limit_meter(&Id::from_trusted(key.lineage.as_str()))
+            .await
     }
 }
 

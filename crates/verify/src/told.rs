@@ -4,23 +4,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::KeyDigest;
+use claviger_domain::limit::{Quota, RateLimit};
+use claviger_store::gone::{Digests, Gone};
 use claviger_store::{StoreError, Tx};
 use futures::future::BoxFuture;
 
 use crate::Verifier;
 use crate::keys::PresentedAs;
+use crate::meters::LimitMeter;
 
 /// What the caches must not hold any more.
 #[derive(Debug)]
 pub(crate) enum Touched {
     /// A key, or that there is none.
     Key(PresentedAs),
-    /// All keys: of a project or an account.
-    EveryKey,
+    /// Keys of a family of accounts, and access keys of it, that were deleted.
+    Gone(Gone),
     /// An access key, or that there is none.
     Presenter(KeyDigest),
-    /// All access keys.
-    EveryPresenter,
+    /// What a limit and a quota that were changed count.
+    Limit(Arc<LimitMeter>, Option<RateLimit>, Option<Quota>),
     /// That a family of accounts has no keys of our shape without our checksum.
     ForeignKeysOf(Id<id::Account>),
 }
@@ -54,21 +57,48 @@ impl Verifier {
             let notes = Notes::default();
             let inside = notes.clone();
             let outcome = verifier.db.write(move |tx| change(tx, inside)).await;
-            verifier.tell(&notes);
+            verifier.tell(&notes, outcome.is_ok());
             outcome
         })
         .await
     }
 
-    fn tell(&self, notes: &Notes) {
+    fn tell(&self, notes: &Notes, is_certain: bool) {
         for touched in &*notes.0.lock().unwrap_or_else(PoisonError::into_inner) {
             match touched {
                 Touched::ForeignKeysOf(root) => self.note_foreign_keys(root.clone()),
+                Touched::Limit(meter, limit, quota) if is_certain => {
+                    self.meters.apply(meter, *limit, *quota, self.clock.now());
+                }
+                // Checks go on by the limit that they read.
+                Touched::Limit(..) => {}
                 Touched::Key(presented) => self.keys.forget(presented),
-                Touched::EveryKey => self.keys.clear(),
+                Touched::Gone(gone) => self.forget_gone(gone),
                 Touched::Presenter(digest) => self.presenters.forget(digest),
-                Touched::EveryPresenter => self.presenters.clear(),
             }
+        }
+    }
+
+    /// Forgets what was deleted; where that is too much to be named, what its family has.
+    fn forget_gone(&self, gone: &Gone) {
+        let root = &gone.root;
+        match &gone.api_keys {
+            Digests::Of(digests) => {
+                for digest in digests {
+                    self.keys.forget(&(root.clone(), *digest));
+                }
+            }
+            Digests::Many => self.keys.forget_where(|(family, _), _| family == root),
+        }
+        match &gone.access_keys {
+            Digests::Of(digests) => {
+                for digest in digests {
+                    self.presenters.forget(digest);
+                }
+            }
+            Digests::Many => self
+                .presenters
+                .forget_where(|_, known| known.root() == Some(root)),
         }
     }
 }

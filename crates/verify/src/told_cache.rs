@@ -79,13 +79,13 @@ impl<K: Hash + Eq + Clone, V: Clone> ToldCache<K, V> {
         self.absent.remove(key);
     }
 
-    /// Drops everything: for changes that touch more keys than are worth naming.
-    pub fn clear(&self) {
+    /// Drops the values that `is_gone` tells, for more keys than are worth naming. It looks at all
+    /// of them. What is known to be absent stays: it is not there now either.
+    pub fn forget_where(&self, is_gone: impl Fn(&K, &V) -> bool) {
         for generation in &self.generations {
             *generation.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         }
-        self.present.clear();
-        self.absent.clear();
+        self.present.retain(|key, value| !is_gone(key, value));
     }
 
     fn generation(&self, key: &K) -> &Mutex<u64> {
@@ -118,18 +118,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn clearing_stops_reads_in_flight_too() {
+    async fn forgetting_some_leaves_the_others_and_stops_reads_in_flight() {
         let cache = ToldCache::<u8, &str>::new(10, 10);
+        for key in [1, 2] {
+            let _ = cache
+                .get_or_load(key, async |_| Ok::<_, Infallible>(Some("old")))
+                .await;
+        }
         let _ = cache
-            .get_or_load(1, async |_| {
-                cache.clear();
-                Ok::<_, Infallible>(None)
+            .get_or_load(3, async |_| {
+                cache.forget_where(|key, _| *key == 1);
+                Ok::<_, Infallible>(Some("old"))
             })
             .await;
-        let again = cache
-            .get_or_load(1, async |_| Ok::<_, Infallible>(Some("made")))
-            .await;
-        assert_eq!(again, Ok(Some("made")));
+        for (key, expected) in [(1, "new"), (2, "old"), (3, "new")] {
+            let read = cache
+                .get_or_load(key, async |_| Ok::<_, Infallible>(Some("new")))
+                .await;
+            assert_eq!(read, Ok(Some(expected)), "{key}");
+        }
     }
 
     #[tokio::test]

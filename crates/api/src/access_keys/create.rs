@@ -106,6 +106,7 @@ pub(crate) async fn create_access_key(
     let change = core.change(&caller.actor);
     let drawn = KeyPurpose::AccessKey(environment).draw(&*core.random);
     let key = AccessKey {
+        lineage: Id::from_suffix(&drawn.public),
         id: Id::from_suffix(&drawn.public),
         account,
         projects,

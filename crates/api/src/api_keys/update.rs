@@ -91,7 +91,7 @@ fn apply(input: ApiKeyInput, key: &mut ApiKey, change: &Change) -> Result<Edit, 
     }
     let data = json!({"name": key.name, "status": key.status.as_str(), "reason": key.reason});
     Ok(match new_key {
-        Some(text) => Edit::Rekey(custom_key(&text)?, data),
+        Some(text) => Edit::Rekey(custom_key(&text)?, kind, data),
         None if *key == before => Edit::Nothing,
         None => Edit::Save(kind, data),
     })

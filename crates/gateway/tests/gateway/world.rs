@@ -182,6 +182,7 @@ impl World {
             KeyPurpose::AccessKey(Environment::Live).draw(&*self.core.random);
         let id = Id::<id::AccessKey>::from_suffix(&public);
         let key = AccessKey {
+            lineage: id.clone(),
             id: id.clone(),
             account: account.reference(),
             projects,

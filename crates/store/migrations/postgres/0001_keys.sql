@@ -58,6 +58,8 @@ CREATE TABLE access_keys (
     stops_at BIGINT,
     rotated_from TEXT COLLATE "C",
     rotated_to TEXT COLLATE "C",
+    -- The first key of the chain of rotations: the limit is counted under it.
+    lineage TEXT COLLATE "C" NOT NULL,
     created_by TEXT COLLATE "C",
     created_by_type TEXT COLLATE "C",
     created_in TEXT COLLATE "C" NOT NULL,
@@ -222,6 +224,7 @@ CREATE TABLE key_activity (
 CREATE TABLE allowances (
     lineage TEXT COLLATE "C" PRIMARY KEY NOT NULL,
     window_started_at BIGINT,
+    window_ends_at BIGINT,
     window_used BIGINT NOT NULL,
     quota_ends_at BIGINT,
     quota_used BIGINT NOT NULL

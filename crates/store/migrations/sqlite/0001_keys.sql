@@ -54,6 +54,8 @@ CREATE TABLE access_keys (
     stops_at INTEGER,
     rotated_from TEXT,
     rotated_to TEXT,
+    -- The first key of the chain of rotations: the limit is counted under it.
+    lineage TEXT NOT NULL,
     created_by TEXT,
     created_by_type TEXT,
     created_in TEXT NOT NULL,

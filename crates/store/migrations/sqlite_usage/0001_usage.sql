@@ -19,6 +19,7 @@ CREATE TABLE key_activity (
 CREATE TABLE allowances (
     lineage TEXT PRIMARY KEY NOT NULL,
     window_started_at INTEGER,
+    window_ends_at INTEGER,
     window_used INTEGER NOT NULL,
     quota_ends_at INTEGER,
     quota_used INTEGER NOT NULL

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use claviger_domain::id::Id;
 use claviger_domain::key_string::Environment;
-use claviger_domain::limit::{Period, Quota};
+use claviger_domain::limit::{GREATEST_LIMIT, Period, Quota};
 use claviger_domain::origin::DomainPattern;
 use claviger_domain::rights::AccountRef;
 use claviger_domain::time::Timestamp;
@@ -84,8 +84,8 @@ impl TryFrom<Row> for ApiKey {
             metadata: row.metadata,
             custom_account_id: row.custom_account_id,
             custom_user_id: row.custom_user_id,
-            rate_limit: rate_limit(row.rate_limit, row.rate_limit_ttl),
-            quota: read_quota(row.quota_limit, row.quota_period.as_deref()),
+            rate_limit: rate_limit("api_keys", row.rate_limit, row.rate_limit_ttl)?,
+            quota: read_quota(row.quota_limit, row.quota_period.as_deref())?,
             expires_at: row.expires_at.map(Timestamp::from_micros),
             client_ip: row.client_ip,
             client_user_agent: row.client_user_agent,
@@ -114,10 +114,21 @@ impl TryFrom<Row> for ApiKey {
     }
 }
 
-fn read_quota(limit: Option<i64>, period: Option<&str>) -> Option<Quota> {
-    Some(Quota {
-        limit: u64::try_from(limit?).ok()?,
-        period: Period::parse(period?)?,
+/// Reads the two columns of a quota; what cannot be read is an error, not a key without a quota.
+fn read_quota(limit: Option<i64>, period: Option<&str>) -> Result<Option<Quota>, StoreError> {
+    if limit.is_none() && period.is_none() {
+        return Ok(None);
+    }
+    let read = || {
+        let limit = u64::try_from(limit?).ok()?;
+        let period = Period::parse(period?)?;
+        (1..=GREATEST_LIMIT)
+            .contains(&limit)
+            .then_some(Quota { limit, period })
+    };
+    read().map(Some).ok_or(StoreError::Row {
+        table: "api_keys",
+        what: "quota",
     })
 }
 

@@ -34,11 +34,12 @@ async fn ids(world: &World, reach: &Reach) -> Vec<String> {
 
 async fn delete(world: &World, reach: Reach, account: &Account) -> Deleted {
     let id = account.id.clone();
-    world
+    let (deleted, _) = world
         .write(move |tx, change| {
             Box::pin(async move { accounts::delete(tx, &change, &reach, &id).await })
         })
-        .await
+        .await;
+    deleted
 }
 
 async fn an_account_reaches_itself_and_its_children_and_nothing_else(world: World) {

@@ -14,6 +14,7 @@ mod access_keys;
 mod accounts;
 mod api_key_lists;
 mod api_keys;
+mod broken_rows;
 mod call_log;
 mod connected_accounts;
 mod events;

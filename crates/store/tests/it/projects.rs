@@ -31,11 +31,12 @@ async fn names(world: &World, reach: &Reach) -> Vec<String> {
 
 async fn delete(world: &World, reach: Reach, project: &Project) -> Option<Project> {
     let id = project.id.clone();
-    world
+    let deleted = world
         .write(move |tx, change| {
             Box::pin(async move { projects::delete(tx, &change, &reach, &id).await })
         })
-        .await
+        .await;
+    deleted.map(|(project, _)| project)
 }
 
 async fn a_project_is_reached_by_itself_its_account_and_its_root(world: World) {

@@ -199,7 +199,7 @@ async fn a_held_account_is_not_deleted_under_its_new_child(world: World) {
         })
         .await
     };
-    assert_eq!(deleted, Deleted::HasChildren);
+    assert_eq!(deleted, (Deleted::HasChildren, None));
 }
 
 async fn flushes_in_opposite_orders_wait_for_each_other(world: World) {

@@ -6,6 +6,7 @@ use claviger_domain::limit::RateLimit;
 use claviger_domain::permission::Permission;
 use claviger_domain::role::Role;
 use claviger_store::access_keys::{AccessKey, Selector};
+use claviger_store::projects::Project;
 use claviger_store::{StoreError, operator_keys};
 use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::{World, everything};
@@ -18,9 +19,12 @@ in_both_worlds![
     an_access_key_is_known_from_the_moment_it_is_made_until_it_is_switched_off,
     a_rotated_access_key_stops_at_once_or_after_its_grace,
     an_access_key_goes_with_its_account,
+    an_access_key_goes_with_its_last_project,
+    no_access_key_is_made_for_a_project_that_is_gone,
     an_operator_key_holds_everything,
     what_is_no_credential_is_nobody,
     a_caller_s_limit_is_counted_over_changes_and_restarts,
+    a_caller_s_limit_follows_the_key_through_rotation_and_grace,
 ];
 
 async fn make(gate: &Gate, key: &AccessKey, plain: &PlainKey) -> bool {
@@ -168,4 +172,94 @@ async fn a_caller_s_limit_is_counted_over_changes_and_restarts(world: World) {
     assert!(matches!(call(&gate).await, CallerLimit::Over(_)));
     gate.world.clock.advance(3600);
     assert_eq!(call(&gate).await, CallerLimit::Within);
+}
+
+async fn a_caller_s_limit_follows_the_key_through_rotation_and_grace(world: World) {
+    let mut gate = Gate::new(world).await;
+    let (mut key, plain) = gate.world.draw_access_key(&gate.account, None, Role::Owner);
+    key.rate_limit = RateLimit::new(3, 3600);
+    make(&gate, &key, &plain).await;
+    let call = async |gate: &Gate, plain: &PlainKey| {
+        let presenter = presenter(gate, plain).await.unwrap();
+        gate.verifier.take_call(&presenter)
+    };
+    assert_eq!(call(&gate, &plain).await, CallerLimit::Within);
+    let which = Selector::Id(key.id.clone());
+    let change = gate.world.change();
+    let rotated = gate
+        .verifier
+        .rotate_access_key(change, gate.reach(), which, 600)
+        .await;
+    let new = rotated.unwrap().unwrap();
+    assert_eq!(new.key.lineage, key.id);
+    assert_eq!(call(&gate, &plain).await, CallerLimit::Within);
+    assert_eq!(call(&gate, &new.plain).await, CallerLimit::Within);
+    gate.verifier.flush().await.unwrap();
+    for _ in 0..2 {
+        for plain in [&plain, &new.plain] {
+            assert!(matches!(call(&gate, plain).await, CallerLimit::Over(_)));
+        }
+        gate.restart().await;
+    }
+}
+
+async fn an_access_key_goes_with_its_last_project(world: World) {
+    let gate = Gate::new(world).await;
+    let beside = gate.world.project(&gate.account, "beside").await;
+    let last = gate.world.project(&gate.account, "last").await;
+    let draw = |projects: Option<&[&Project]>| {
+        gate.world
+            .draw_access_key(&gate.account, projects, Role::Viewer)
+    };
+    let (of_one, of_one_plain) = draw(Some(&[&beside]));
+    let (of_three, of_three_plain) = draw(Some(&[&gate.project, &beside, &last]));
+    let (of_other, of_other_plain) = draw(Some(&[&gate.project]));
+    let (of_all, of_all_plain) = draw(None);
+    for (key, plain) in [
+        (&of_one, &of_one_plain),
+        (&of_three, &of_three_plain),
+        (&of_other, &of_other_plain),
+        (&of_all, &of_all_plain),
+    ] {
+        assert!(make(&gate, key, plain).await);
+        assert!(presenter(&gate, plain).await.is_some());
+    }
+    let delete = async |project: &Project| {
+        let change = gate.world.change();
+        gate.verifier
+            .delete_project(change, gate.reach(), project.id.clone())
+            .await
+            .unwrap()
+            .expect("the project is there");
+    };
+    let reached = async || {
+        let rights = presenter(&gate, &of_three_plain).await?.rights();
+        Some(rights.reach(Permission::KeysRead)?.projects)
+    };
+    delete(&beside).await;
+    assert!(presenter(&gate, &of_one_plain).await.is_none());
+    let mut rest = vec![gate.project.id.clone(), last.id.clone()];
+    rest.sort();
+    assert_eq!(reached().await, Some(rest));
+    delete(&last).await;
+    assert_eq!(reached().await, Some(vec![gate.project.id.clone()]));
+    assert!(presenter(&gate, &of_other_plain).await.is_some());
+    delete(&gate.project).await;
+    assert_eq!(reached().await, None);
+    assert!(presenter(&gate, &of_other_plain).await.is_none());
+    assert!(presenter(&gate, &of_all_plain).await.is_some());
+}
+
+async fn no_access_key_is_made_for_a_project_that_is_gone(world: World) {
+    let gate = Gate::new(world).await;
+    let (key, plain) =
+        gate.world
+            .draw_access_key(&gate.account, Some(&[&gate.project]), Role::Viewer);
+    let (change, id) = (gate.world.change(), gate.project.id.clone());
+    gate.verifier
+        .delete_project(change, gate.reach(), id)
+        .await
+        .unwrap();
+    assert!(!make(&gate, &key, &plain).await);
+    assert!(presenter(&gate, &plain).await.is_none());
 }

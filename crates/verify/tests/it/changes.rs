@@ -19,8 +19,10 @@ in_both_worlds![
     what_cannot_be_rotated_is_refused,
     a_grace_does_not_outlive_the_key_s_expiry,
     a_rekeyed_key_answers_to_its_new_string_at_once,
+    a_key_that_is_rekeyed_and_switched_off_tells_that_it_was_switched_off,
     a_refused_change_changes_nothing,
     nothing_is_made_in_a_project_that_is_gone,
+    a_deletion_leaves_what_is_known_of_others,
 ];
 
 async fn a_key_that_was_unknown_is_known_once_it_is_made(world: World) {
@@ -200,12 +202,33 @@ async fn a_rekeyed_key_answers_to_its_new_string_at_once(world: World) {
     assert_eq!(gate.check(&new).await, Verdict::NotFound);
     let plain = new.clone();
     edit(&gate.verifier, &gate.world, &key, |_| {
-        Edit::Rekey(plain, Value::Null)
+        Edit::Rekey(plain, EventKind::ApiKeyUpdated, Value::Null)
     })
     .await
     .unwrap();
     assert_eq!(gate.check(&old).await, Verdict::NotFound);
     assert_eq!(gate.check(&new).await, Verdict::Valid);
+}
+
+async fn a_key_that_is_rekeyed_and_switched_off_tells_that_it_was_switched_off(world: World) {
+    let gate = Gate::new(world).await;
+    let (key, old) = gate
+        .world
+        .custom_api_key(&gate.project, "custom-key-of-old");
+    gate.create(&key, &old).await;
+    let new = PlainKey::new("custom-key-of-new");
+    let plain = new.clone();
+    edit(&gate.verifier, &gate.world, &key, |key| {
+        key.status = Status::Inactive;
+        Edit::Rekey(plain, EventKind::ApiKeyDeleted, Value::Null)
+    })
+    .await
+    .unwrap();
+    assert_eq!(gate.check(&new).await, Verdict::Revoked);
+    let trail = events::of_account(&gate.world.db, &gate.account.id, 100)
+        .await
+        .unwrap();
+    assert_eq!(trail.last().unwrap().kind, "api-key.deleted");
 }
 
 async fn a_refused_change_changes_nothing(world: World) {
@@ -233,7 +256,7 @@ async fn a_refused_change_changes_nothing(world: World) {
             )
             .await
     };
-    let rekey = Edit::Rekey(taken_plain.clone(), Value::Null);
+    let rekey = Edit::Rekey(taken_plain.clone(), EventKind::ApiKeyUpdated, Value::Null);
     let refused = change(gate.reach(), Ok(rekey)).await;
     assert!(
         matches!(refused, Err(StoreError::Unsealing("taken"))),
@@ -270,4 +293,25 @@ async fn nothing_is_made_in_a_project_that_is_gone(world: World) {
         .unwrap();
     assert_eq!(gate.create(&key, &plain).await, Creation::NoProject);
     assert_eq!(gate.check(&plain).await, Verdict::NotFound);
+}
+
+async fn a_deletion_leaves_what_is_known_of_others(world: World) {
+    let gate = Gate::new(world).await;
+    let (key, plain) = gate.key(|_| {}).await;
+    assert_eq!(gate.check(&plain).await, Verdict::Valid);
+    let stranger = gate.world.account("stranger").await;
+    for doomed in [&stranger, &gate.account] {
+        let doomed = gate.world.project(doomed, "doomed").await;
+        let (change, id) = (gate.world.change(), doomed.id.clone());
+        let deleted = gate.verifier.delete_project(change, everything(), id).await;
+        assert!(deleted.unwrap().is_some());
+    }
+    let change = gate.world.change();
+    gate.verifier
+        .delete_account(change, everything(), stranger.id)
+        .await
+        .unwrap();
+    // Past the store, so that only what is in memory knows the key.
+    gate.world.raw(false, "DELETE FROM api_keys").await;
+    assert_eq!(gate.check(&plain).await, Verdict::Valid, "{}", key.id);
 }

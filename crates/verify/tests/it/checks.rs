@@ -3,8 +3,11 @@
 use claviger_domain::address::parse_network;
 use claviger_domain::decision::{Presented, Verdict};
 use claviger_domain::key_string::PlainKey;
+use claviger_domain::limit::{Period, Quota, RateLimit};
 use claviger_domain::origin::DomainPattern;
 use claviger_domain::rights::Reach;
+use claviger_domain::usage::UsageCounts;
+use claviger_store::usage;
 use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::{World, everything, only, whole};
 use claviger_verify::{Counting, Question};
@@ -17,6 +20,8 @@ in_both_worlds![
     a_key_ends_at_its_expiry_and_at_the_end_of_its_grace,
     each_rule_is_asked_of_the_request,
     an_explanation_counts_nothing,
+    a_key_string_of_two_families_is_the_named_project_s_or_nobody_s,
+    what_can_never_be_paid_is_told_before_anything_is_counted,
 ];
 
 async fn a_key_passes_within_the_reach_of_whoever_asks(world: World) {
@@ -178,4 +183,88 @@ async fn an_explanation_counts_nothing(world: World) {
         gate.ask(&plain, 1, Counting::Looks).await.verdict,
         Verdict::RateLimited
     );
+}
+
+async fn a_key_string_of_two_families_is_the_named_project_s_or_nobody_s(world: World) {
+    let gate = Gate::new(world).await;
+    let foreign = gate.world.account("foreign").await;
+    let theirs = gate.world.project(&foreign, "theirs").await;
+    let (first, plain) = gate
+        .world
+        .custom_api_key(&gate.project, "custom-key-of-both");
+    let (second, _) = gate.world.custom_api_key(&theirs, "custom-key-of-both");
+    gate.create(&first, &plain).await;
+    let both = Reach {
+        accounts: vec![gate.account.reference(), foreign.reference()],
+        ..Reach::default()
+    };
+    let check = async |reach: &Reach, project: Option<&str>| {
+        let question = Question {
+            presented: Presented {
+                project,
+                ..Presented::default()
+            },
+            cost: 1,
+            counting: Counting::Looks,
+        };
+        let checked = gate.verifier.check(reach, plain.expose(), &question).await;
+        let checked = checked.unwrap();
+        (
+            checked.verdict,
+            checked.known.map(|known| known.key.id.clone()),
+        )
+    };
+    let not_found = (Verdict::NotFound, None);
+    for reach in [everything(), both.clone()] {
+        let wrong = check(&reach, Some(theirs.id.as_str())).await;
+        assert_eq!(wrong, (Verdict::WrongProject, Some(first.id.clone())));
+    }
+    gate.create(&second, &plain).await;
+    for reach in [everything(), both] {
+        assert_eq!(check(&reach, None).await, not_found);
+        assert_eq!(check(&reach, Some("prj_of_nobody")).await, not_found);
+        for (project, key) in [(&gate.project, &first), (&theirs, &second)] {
+            let found = check(&reach, Some(project.id.as_str())).await;
+            assert_eq!(found, (Verdict::Valid, Some(key.id.clone())));
+        }
+    }
+}
+
+async fn what_can_never_be_paid_is_told_before_anything_is_counted(world: World) {
+    let gate = Gate::new(world).await;
+    let quota = |limit| {
+        let period = Period::Day;
+        Some(Quota { limit, period })
+    };
+    let (free, free_plain) = gate.key(|_| {}).await;
+    let (limited, limited_plain) = gate
+        .key(|key| {
+            key.rate_limit = RateLimit::new(5, 60);
+            key.quota = quota(9);
+        })
+        .await;
+    let (_, counted_plain) = gate.key(|key| key.quota = quota(3)).await;
+    let (_, unknown) = gate.world.draw_api_key(&gate.project, "never made");
+    let can_pay = async |plain: &PlainKey, cost| {
+        let question = Question {
+            presented: Presented::default(),
+            cost,
+            counting: Counting::Counts,
+        };
+        gate.verifier
+            .affordable(&gate.reach(), plain.expose(), &question)
+            .await
+            .unwrap()
+    };
+    for (plain, most) in [(&limited_plain, 5), (&counted_plain, 3)] {
+        assert!(can_pay(plain, most).await && !can_pay(plain, most + 1).await);
+    }
+    assert!(can_pay(&free_plain, u64::MAX).await && can_pay(&unknown, u64::MAX).await);
+    gate.verifier.flush().await.unwrap();
+    for key in [&free, &limited] {
+        let totals = usage::totals(&gate.world.db, &key.id).await.unwrap();
+        assert_eq!(totals, UsageCounts::default());
+    }
+    let looked = gate.ask(&limited_plain, 1, Counting::Looks).await;
+    assert_eq!(looked.rate_limit.unwrap().used, 1);
 }

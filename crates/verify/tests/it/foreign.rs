@@ -1,6 +1,7 @@
 //! Custom keys of our shape without our checksum.
 
 use claviger_domain::decision::Verdict;
+use claviger_domain::event::EventKind;
 use claviger_domain::key_string::PlainKey;
 use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::{World, everything, whole};
@@ -55,7 +56,7 @@ async fn a_key_that_is_given_such_a_string_is_found(world: World) {
     assert_eq!(gate.check(&new).await, Verdict::NotFound);
     let given = new.clone();
     edit(&gate.verifier, &gate.world, &key, |_| {
-        Edit::Rekey(given, Value::Null)
+        Edit::Rekey(given, EventKind::ApiKeyUpdated, Value::Null)
     })
     .await
     .unwrap();

@@ -2,7 +2,7 @@
 
 use claviger_domain::decision::Verdict;
 use claviger_domain::limit::{Period, Quota, RateLimit};
-use claviger_store::api_keys::Selector;
+use claviger_store::api_keys::{self, ApiKey, Selector};
 use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::World;
 use claviger_verify::{Counting, Creation, Edit};
@@ -17,6 +17,9 @@ in_both_worlds![
     a_limit_that_is_taken_off_and_put_back_goes_on_after_a_restart,
     long_windows_and_quotas_survive_a_restart_and_short_windows_do_not,
     a_quota_starts_anew_with_its_period,
+    a_quota_that_becomes_a_day_s_starts_anew_at_midnight,
+    a_window_that_was_over_is_not_revived_by_a_longer_one,
+    what_a_change_answers_with_is_known_before_it_commits,
     a_cost_is_taken_whole_or_not_at_all,
 ];
 
@@ -241,4 +244,96 @@ async fn a_cost_is_taken_whole_or_not_at_all(world: World) {
         assert_eq!(checked.rate_limit.unwrap().used, used, "cost {cost}");
         assert_eq!(checked.quota.unwrap().used, used, "cost {cost}");
     }
+}
+
+async fn a_quota_that_becomes_a_day_s_starts_anew_at_midnight(world: World) {
+    let mut gate = Gate::new(world).await;
+    let quota = |period| Some(Quota { limit: 1, period });
+    let (key, plain) = gate.key(|key| key.quota = quota(Period::Month)).await;
+    spend(&gate, &plain, 1).await;
+    gate.verifier.flush().await.unwrap();
+    gate.restart().await;
+    gate.edit(&key, move |key| key.quota = quota(Period::Day))
+        .await;
+    gate.verifier.flush().await.unwrap();
+    gate.restart().await;
+    // The clock stands at noon, and nobody asks before midnight.
+    gate.world.clock.advance(12 * 3600);
+    spend(&gate, &plain, 1).await;
+    assert_eq!(gate.check(&plain).await, Verdict::QuotaExceeded);
+}
+
+async fn a_window_that_was_over_is_not_revived_by_a_longer_one(world: World) {
+    let mut gate = Gate::new(world).await;
+    for restarts in [false, true] {
+        let (key, plain) = gate
+            .key(|key| key.rate_limit = RateLimit::new(1, 100))
+            .await;
+        spend(&gate, &plain, 1).await;
+        gate.verifier.flush().await.unwrap();
+        if restarts {
+            gate.restart().await;
+        }
+        gate.world.clock.advance(110);
+        gate.edit(&key, |key| key.rate_limit = RateLimit::new(1, 3600))
+            .await;
+        spend(&gate, &plain, 1).await;
+        // It is shortened, and lengthened once it is over, with no request between.
+        gate.edit(&key, |key| key.rate_limit = RateLimit::new(1, 30))
+            .await;
+        gate.verifier.flush().await.unwrap();
+        if restarts {
+            gate.restart().await;
+        }
+        gate.world.clock.advance(40);
+        gate.edit(&key, |key| key.rate_limit = RateLimit::new(1, 3600))
+            .await;
+        spend(&gate, &plain, 1).await;
+        assert_eq!(gate.check(&plain).await, Verdict::RateLimited);
+    }
+}
+
+async fn what_a_change_answers_with_is_known_before_it_commits(world: World) {
+    let mut gate = Gate::new(world).await;
+    let quota = Some(Quota {
+        limit: 9,
+        period: Period::Day,
+    });
+    let (old, old_plain) = gate.key(|key| key.quota = quota).await;
+    let (plain_one, _) = gate.key(|_| {}).await;
+    spend(&gate, &old_plain, 2).await;
+    gate.verifier.flush().await.unwrap();
+    gate.restart().await;
+
+    let (made, _) = gate.key(|key| key.quota = quota).await;
+    let change = gate.world.change();
+    let which = Selector::Id(old.id.clone());
+    let rotated = gate
+        .verifier
+        .rotate_api_key(change, gate.reach(), which, 600)
+        .await;
+    let rotated = rotated.unwrap().unwrap().key;
+    gate.edit(&plain_one, move |key| key.quota = quota).await;
+    let edited = ApiKey { quota, ..plain_one };
+
+    gate.world
+        .raw(true, "ALTER TABLE allowances RENAME TO away")
+        .await;
+    gate.verifier.sweep();
+    for (key, used) in [(&made, 0), (&rotated, 2), (&edited, 0)] {
+        let level = gate.verifier.quota_level(key).await.unwrap().unwrap();
+        assert_eq!(level.used, used);
+    }
+
+    // What cannot be loaded is not changed.
+    gate.restart().await;
+    let change = gate.world.change();
+    let (reach, which) = (gate.reach(), Selector::Id(rotated.id.clone()));
+    let refused = gate
+        .verifier
+        .rotate_api_key(change, reach.clone(), which.clone(), 600)
+        .await;
+    assert!(refused.is_err());
+    let stored = api_keys::find(&gate.world.db, &reach, &which).await;
+    assert_eq!(stored.unwrap().unwrap().rotated_to, None);
 }
