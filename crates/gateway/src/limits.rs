@@ -37,6 +37,23 @@ impl Limits {
         }
     }
 
+    /// What a refusal by this program itself tells: it says when to come again, and where a limit is
+    /// used up, its window ends then.
+    pub(crate) fn of_refusal(headers: &[(HeaderName, HeaderValue)]) -> Self {
+        let count = |name: &str| {
+            let told = headers.iter().find(|(known, _)| known == name)?;
+            told.1.to_str().ok()?.parse().ok()
+        };
+        let retry_after_s = count(header::RETRY_AFTER.as_str());
+        let limit = count("ratelimit-limit");
+        Self {
+            limit,
+            remaining: count("ratelimit-remaining"),
+            reset_s: retry_after_s.filter(|_| limit.is_some()),
+            retry_after_s,
+        }
+    }
+
     /// The headers that pass the facts on.
     pub fn headers(&self) -> Vec<(HeaderName, HeaderValue)> {
         let named = [

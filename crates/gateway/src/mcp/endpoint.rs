@@ -37,7 +37,8 @@ pub struct Answer {
     pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// Answers a posted body for one server. `call` carries a tool call out; it is only given exposed tools.
+/// Answers a posted body for one server. `call` carries every tool call out, also one of a
+/// tool that is not exposed, since those are logged too.
 pub async fn answer<F, Fut>(exposure: &Exposure, now: Timestamp, post: Post<'_>, call: F) -> Answer
 where
     F: Fn(ToolCall) -> Fut,
@@ -167,13 +168,9 @@ where
     }
 
     async fn called(&self, params: Option<&Value>) -> Result<tools::Called, RpcError> {
-        match tools::asked(self.exposure, params)? {
-            Ok(mut call) => {
-                call.client = call.client.or_else(|| tools::user_agent(self.headers));
-                Ok(tools::answered((self.call)(call).await))
-            }
-            Err(unknown) => Ok(unknown),
-        }
+        let mut call = tools::asked(self.exposure, params)?;
+        call.client = call.client.or_else(|| tools::user_agent(self.headers));
+        Ok(tools::answered((self.call)(call).await))
     }
 
     /// A batch is of 2025-03-26 or before, so also of a request whose header says nothing. Its messages
