@@ -9,6 +9,7 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::Call;
+use crate::call_log::CallLog;
 use crate::gateway::Gateway;
 
 /// Nobody waits for the answer any more. No standard names this status; logs of web servers do.
@@ -17,6 +18,7 @@ const CLIENT_GONE: i64 = 499;
 /// A log line that is being made.
 pub(super) struct Record {
     core: Core,
+    log: CallLog,
     line: Option<Box<call_log::Call>>,
     upstream_began: Option<Timestamp>,
 }
@@ -64,6 +66,7 @@ impl Record {
         };
         Self {
             core,
+            log: gateway.log.clone(),
             line: Some(Box::new(line)),
             upstream_began: None,
         }
@@ -81,15 +84,14 @@ impl Record {
         }
     }
 
-    /// Writes the line: with the status of a failure, or that of the upstream's success. That it could
-    /// not be written is told in the program's log and fails no call.
+    /// Writes the line: with the status of a failure, or that of the upstream's success.
     pub(super) async fn end(mut self, failed: Option<StatusCode>) {
         if let Some(line) = &mut self.line {
             let failed = failed.map(|status| i64::from(status.as_u16()));
             line.status = failed.or(line.upstream_status).unwrap_or(line.status);
         }
         if let Some(line) = self.taken() {
-            write(self.core.clone(), line).await;
+            self.log.write(line).await;
         }
     }
 
@@ -102,14 +104,8 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        if let (Some(line), Ok(runtime)) = (self.taken(), tokio::runtime::Handle::try_current()) {
-            runtime.spawn(write(self.core.clone(), line));
+        if let Some(line) = self.taken() {
+            drop(self.log.write(line));
         }
-    }
-}
-
-async fn write(core: Core, line: Box<call_log::Call>) {
-    if let Err(error) = call_log::append(&core.db, &line).await {
-        tracing::error!(call = line.id.as_str(), %error, "a call could not be logged");
     }
 }
