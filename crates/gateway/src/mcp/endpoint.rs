@@ -7,7 +7,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::Value;
 
 use super::era::{self, Era};
-use super::json_rpc::{self, INVALID_REQUEST, Id, METHOD_NOT_FOUND, Message, Posted, RpcError};
+use super::json_rpc::{
+    self, INVALID_REQUEST, Id, METHOD_NOT_FOUND, Malformed, Message, Posted, RpcError,
+};
 use super::tools::{self, ToolCall, ToolResult};
 use super::{current, earlier};
 use crate::exposure::Exposure;
@@ -51,7 +53,12 @@ where
         call,
     };
     match json_rpc::parse(post.body) {
-        Err(error) | Ok(Posted::One(Err(error))) => refused(StatusCode::BAD_REQUEST, None, &error),
+        Err(error) => refused(StatusCode::BAD_REQUEST, None, &error),
+        Ok(Posted::One(Err(malformed))) => refused(
+            StatusCode::BAD_REQUEST,
+            malformed.id.as_ref(),
+            &malformed.error,
+        ),
         Ok(Posted::One(Ok(message))) => serving.one(message).await,
         Ok(Posted::Batch(messages)) => serving.batch(messages).await,
     }
@@ -175,7 +182,7 @@ where
 
     /// A batch is of 2025-03-26 or before, so also of a request whose header says nothing. Its messages
     /// are carried out one after the other.
-    async fn batch(&self, messages: Vec<Result<Message, RpcError>>) -> Answer {
+    async fn batch(&self, messages: Vec<Result<Message, Malformed>>) -> Answer {
         let invalid = |message: String| {
             refused(
                 StatusCode::BAD_REQUEST,
@@ -194,7 +201,9 @@ where
         let mut answers = Vec::new();
         for message in messages {
             match message {
-                Err(error) => answers.push(json_rpc::error(None, &error)),
+                Err(Malformed { id, error }) => {
+                    answers.push(json_rpc::error(id.as_ref(), &error));
+                }
                 Ok(message) => answers.extend(self.one_of_batch(message).await),
             }
         }

@@ -404,12 +404,8 @@ async fn a_tool_that_is_not_exposed_is_a_result_that_names_the_nearest() {
         assert_eq!(text["message"], told);
     }
     let filtered = request("tools/call", &json!({ "name": "delete_a_tea_pot_by_id" })).to_string();
-    assert!(
-        post_to(&exposure, &[], &filtered, Ok(success()))
-            .await
-            .calls
-            .is_empty()
-    );
+    let answer = post_to(&exposure, &[], &filtered, Ok(success())).await;
+    assert!(answer.calls.iter().all(|call| call.tool.is_err()));
 }
 
 #[tokio::test]
