@@ -183,6 +183,32 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_by_this_program_says_when_to_come_again() {
+        let header = |name: &'static str, value: &'static str| {
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )
+        };
+        let unavailable = Limits::of_refusal(&[header("retry-after", "1")]);
+        assert_eq!(unavailable.retry_after_s, Some(1));
+        assert_eq!((unavailable.limit, unavailable.reset_s), (None, None));
+        let over = Limits::of_refusal(&[
+            header("ratelimit-limit", "2"),
+            header("ratelimit-remaining", "0"),
+            header("ratelimit-reset", "2026-01-01T00:00:30.000Z"),
+            header("retry-after", "30"),
+        ]);
+        let expected = Limits {
+            limit: Some(2),
+            remaining: Some(0),
+            reset_s: Some(30),
+            retry_after_s: Some(30),
+        };
+        assert_eq!(over, expected);
+    }
+
+    #[test]
     fn what_was_not_told_is_not_passed_on() {
         let limits = read(ResetFormat::Seconds, "5", "x");
         let names: Vec<_> = limits
