@@ -39,15 +39,10 @@ pub(crate) fn run(workspace: &Path, only: Option<Half>) -> ExitCode {
 fn run_halves(workspace: &Path, only: Option<Half>) -> Result<Totals> {
     let wanted = |half| only.is_none_or(|only| only == half);
 
+    // A need that is not met ends its own half, and is told after the other one has run.
     announce("Looking for what the tests need");
-    if wanted(Half::Rust) {
-        needs::postgresql()?;
-    }
-    let node = if wanted(Half::Clients) {
-        Some(needs::node(workspace)?)
-    } else {
-        None
-    };
+    let postgresql = wanted(Half::Rust).then(needs::postgresql);
+    let node = wanted(Half::Clients).then(|| needs::node(workspace));
 
     announce("Building the program and its tests");
     // With the tests, so that dependencies are built once, with the features that both ask for.
@@ -60,11 +55,13 @@ fn run_halves(workspace: &Path, only: Option<Half>) -> Result<Totals> {
 
     // The second half runs also after the first has failed: one turn shows all there is to mend.
     let mut totals = Totals::default();
-    if wanted(Half::Rust) {
-        totals += rust_tests(workspace).unwrap_or_else(|error| did_not_run(&error));
+    if let Some(need) = postgresql {
+        let ran = need.and_then(|()| rust_tests(workspace));
+        totals += ran.unwrap_or_else(|error| did_not_run(&error));
     }
-    if let Some(node) = node {
-        totals += client_tests(workspace, &node).unwrap_or_else(|error| did_not_run(&error));
+    if let Some(need) = node {
+        let ran = need.and_then(|node| client_tests(workspace, &node));
+        totals += ran.unwrap_or_else(|error| did_not_run(&error));
     }
     Ok(totals)
 }

@@ -39,14 +39,7 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         let message = "The body must be a JSON object";
         return Err(ApiError::new(ErrorCode::InvalidInput, message));
     }
-    if depth(text) > DEEPEST {
-        let message = format!("The body is nested deeper than {DEEPEST}");
-        return Err(ApiError::new(ErrorCode::InvalidInput, message));
-    }
-    if has_nul(text) {
-        let message = "The body has the character NUL in a text, which cannot be kept";
-        return Err(ApiError::new(ErrorCode::InvalidInput, message));
-    }
+    check_text(text).map_err(|fault| ApiError::new(ErrorCode::InvalidInput, fault.to_string()))?;
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
@@ -68,6 +61,28 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         )
     })?;
     Ok(value)
+}
+
+/// Why JSON is not read, whatever it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TextFault {
+    /// It is nested too deep.
+    #[error("The body is nested deeper than {DEEPEST}")]
+    TooDeep,
+    /// A text in it has the character NUL.
+    #[error("The body has the character NUL in a text, which cannot be kept")]
+    Nul,
+}
+
+/// Checks JSON for what no surface takes, before it is parsed.
+pub fn check_text(json: &[u8]) -> Result<(), TextFault> {
+    if depth(json) > DEEPEST {
+        return Err(TextFault::TooDeep);
+    }
+    if has_nul(json) {
+        return Err(TextFault::Nul);
+    }
+    Ok(())
 }
 
 fn without_position(message: &str) -> &str {

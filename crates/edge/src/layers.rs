@@ -11,6 +11,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
 use crate::error::Report;
+use crate::slow_body::in_time;
 use crate::{ApiError, Core, ErrorCode, paths};
 
 /// The largest request body: 1 MiB.
@@ -61,6 +62,7 @@ async fn serve(core: &Core, mut routes: Router, mut request: Request) -> Respons
         Some(uri) => {
             *request.uri_mut() = uri;
             request.extensions_mut().insert(RequestId(id.clone()));
+            let request = request.map(in_time);
             let answer = tower::Service::call(&mut routes, request).instrument(span.clone());
             answer.await.unwrap_or_else(|never| match never {})
         }

@@ -14,8 +14,9 @@ mod paths;
 mod query;
 mod redact;
 mod respond;
+mod slow_body;
 
-pub use body::{Body, Patch};
+pub use body::{Body, Patch, TextFault, check_text};
 pub use caller::{Anyone, Caller, Requires, permission};
 pub use core::Core;
 pub use credential::Credential;

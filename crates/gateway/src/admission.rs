@@ -4,15 +4,16 @@
 use std::sync::Arc;
 
 use claviger_domain::id::{self, Id};
+use claviger_domain::limit::Level;
 use claviger_domain::permission::Permission;
 use claviger_domain::rights::{Reach, Rights};
 use claviger_domain::time::{Timestamp, earlier};
 use claviger_edge::{ApiError, Credential, ErrorCode, rate_limit_headers};
-use claviger_store::access_keys::{self, Selector};
+use claviger_store::access_keys::{self, AccessKey, Selector};
 use claviger_store::connected_accounts::{self, ConnectedAccount};
 use claviger_store::mcp_servers::{self, Maker, McpServer};
 use claviger_store::operator_keys;
-use claviger_verify::{CallerLimit, Presenter};
+use claviger_verify::{CallerLimit, KnownAccessKey, Presenter};
 use http::HeaderMap;
 
 use crate::call::InNameOf;
@@ -25,13 +26,16 @@ pub(crate) const TOKEN_PREFIX: &str = "clvmcp_";
 
 /// A server that takes the request, with what it shows and whose rights count.
 pub(crate) struct Admitted {
+    pub(crate) server: Id<id::McpServer>,
     pub(crate) connected: ConnectedAccount,
     pub(crate) exposure: Arc<Exposure>,
     pub(crate) in_name_of: InNameOf,
+    /// The access keys among maker and second credential, each once.
+    callers: Vec<AccessKey>,
 }
 
 /// A server, what it is over, and its maker, all live.
-pub(crate) struct Live {
+struct Live {
     server: McpServer,
     connected: ConnectedAccount,
     maker: Held,
@@ -41,7 +45,7 @@ pub(crate) struct Live {
 struct Held {
     rights: Rights,
     ends_at: Option<Timestamp>,
-    key: Option<Id<id::AccessKey>>,
+    key: Option<AccessKey>,
 }
 
 /// The one refusal. It does not ask for a credential by `WWW-Authenticate`: clients take that for a
@@ -51,6 +55,28 @@ pub(crate) fn refused() -> ApiError {
 }
 
 impl Gateway {
+    /// Admits a tool call anew, since what let its request in may have ended meanwhile, and counts it
+    /// against the own limits of all callers. Requests that call no tool are not counted.
+    pub(crate) async fn admit_call(
+        &self,
+        token: &str,
+        headers: &HeaderMap,
+    ) -> Result<InNameOf, ApiError> {
+        let admitted = self.admit(token, headers).await?;
+        for key in &admitted.callers {
+            if let CallerLimit::Over(level) = self.core.verifier.take_call_of(key).await? {
+                return Err(self.over_limit(level, "Too many requests"));
+            }
+        }
+        Ok(admitted.in_name_of)
+    }
+
+    /// The refusal of a call by a credential that is over its own limit.
+    pub(crate) fn over_limit(&self, level: Level, message: &str) -> ApiError {
+        let headers = rate_limit_headers(level, Some(self.core.now()));
+        ApiError::new(ErrorCode::CallerRateLimited, message).with_headers(headers)
+    }
+
     /// Admits a request to the server whose token it has.
     pub(crate) async fn admit(
         &self,
@@ -65,12 +91,14 @@ impl Gateway {
         let config = ServerConfig::of_row(&server.config)?;
         let mut rights = server.maker_rights;
         let mut ends_at = earlier(server.expires_at, maker.ends_at);
-        let mut keys: Vec<_> = maker.key.into_iter().collect();
+        let mut callers: Vec<_> = maker.key.into_iter().collect();
         if config.require_api_token_auth {
             let second = self.second_credential(token, headers, &connected).await?;
-            rights = rights.intersection(&second.rights());
-            ends_at = earlier(ends_at, second.ends_at());
-            keys.extend(second.access_key().cloned());
+            rights = rights.intersection(&second.rights);
+            ends_at = earlier(ends_at, second.key.ends_at());
+            if callers.iter().all(|one| one.id != second.key.id) {
+                callers.push(second.key.clone());
+            }
         }
         let catalogue = self.catalogue_of(&connected)?;
         let exposure = self
@@ -79,20 +107,22 @@ impl Gateway {
             .map_err(|error| ApiError::new(ErrorCode::InvalidFilter, error.to_string()))?;
         let in_name_of = InNameOf {
             maker: server.maker.actor(),
-            server: Some(server.id),
+            server: Some(server.id.clone()),
             rights,
             ends_at,
-            keys,
+            keys: callers.iter().map(|key| key.id.clone()).collect(),
         };
         Ok(Admitted {
+            server: server.id,
             connected,
             exposure,
             in_name_of,
+            callers,
         })
     }
 
     /// The server of a token and what it is over, as long as it, that and its maker are live.
-    pub(crate) async fn find_live(&self, token: &str) -> Result<Live, ApiError> {
+    async fn find_live(&self, token: &str) -> Result<Live, ApiError> {
         if !token.starts_with(TOKEN_PREFIX) {
             return Err(refused());
         }
@@ -124,7 +154,7 @@ impl Gateway {
                 Ok(key.map(|key| Held {
                     rights: key.rights(),
                     ends_at: key.ends_at(),
-                    key: Some(key.id),
+                    key: Some(key),
                 }))
             }
             Maker::Operator(id) => {
@@ -145,30 +175,20 @@ impl Gateway {
         token: &str,
         headers: &HeaderMap,
         connected: &ConnectedAccount,
-    ) -> Result<Presenter, ApiError> {
+    ) -> Result<Arc<KnownAccessKey>, ApiError> {
         let credential = Credential::of(headers).ok_or_else(refused)?;
         if credential.0.expose() == token || headers.contains_key(http::header::ORIGIN) {
             return Err(refused());
         }
         let presenter = self.core.verifier.presenter(credential.0.expose()).await?;
-        let Some(presenter @ Presenter::AccessKey(_)) = presenter else {
+        let Some(Presenter::AccessKey(known)) = presenter else {
             return Err(refused());
         };
-        let rights = presenter.rights();
-        let may_use = rights
+        let may_use = known
+            .rights
             .reach(Permission::McpUse)
             .is_some_and(|reach| connected.is_within(&reach));
-        if !may_use {
-            return Err(refused());
-        }
-        match self.core.verifier.take_call(&presenter) {
-            CallerLimit::Within => Ok(presenter),
-            CallerLimit::Over(level) => {
-                let headers = rate_limit_headers(level, Some(self.core.now()));
-                let error = ApiError::new(ErrorCode::CallerRateLimited, "Too many requests");
-                Err(error.with_headers(headers))
-            }
-        }
+        if may_use { Ok(known) } else { Err(refused()) }
     }
 }
 

@@ -23,7 +23,7 @@ use crate::envelope;
 use crate::failure::Failure;
 use crate::gateway::Gateway;
 use crate::limits::Limits;
-use crate::mcp::{Client, ToolOutcome, ToolResult};
+use crate::mcp::{ToolCall, ToolOutcome, ToolResult};
 use crate::page;
 use crate::profile::SchemaProfile;
 use crate::tool::Tool;
@@ -33,15 +33,13 @@ use record::Record;
 
 /// A call of a tool and everything that it is made with.
 pub(crate) struct Call<'a> {
+    /// The MCP server, where the call comes through one.
+    pub(crate) server: Option<&'a Id<id::McpServer>>,
     pub(crate) connected: &'a ConnectedAccount,
     pub(crate) catalogue: &'a Catalogue,
-    pub(crate) tool: &'a Tool,
-    /// The name under which the caller knows the tool.
-    pub(crate) arguments: Map<String, Value>,
+    pub(crate) asked: ToolCall,
     pub(crate) profile: SchemaProfile,
-    pub(crate) client: Option<Client>,
     pub(crate) request_id: String,
-    pub(crate) in_name_of: InNameOf,
 }
 
 /// Who answers for a call, and what they all hold.
@@ -60,24 +58,37 @@ pub(crate) struct InNameOf {
 }
 
 impl Gateway {
-    /// Carries out a call and logs it, whatever it comes to.
-    pub(crate) async fn call(&self, call: Call<'_>) -> ToolResult {
+    /// Carries out a call in the name of those whom `admission` finds, and logs it, whatever it
+    /// comes to. A tool that is not exposed asks for no admission.
+    pub(crate) async fn call(
+        &self,
+        call: Call<'_>,
+        admission: impl Future<Output = Result<InNameOf, ApiError>>,
+    ) -> ToolResult {
         let mut record = Record::begin(self, &call);
-        let outcome = self.carry_out(call, &mut record).await;
+        let outcome = self.carry_out(call, admission, &mut record).await;
         record
             .end(outcome.as_ref().err().map(|failure| failure.status))
             .await;
         outcome.map_err(Box::new)
     }
 
-    async fn carry_out(&self, call: Call<'_>, record: &mut Record) -> Result<ToolOutcome, Failure> {
+    async fn carry_out(
+        &self,
+        call: Call<'_>,
+        admission: impl Future<Output = Result<InNameOf, ApiError>>,
+        record: &mut Record,
+    ) -> Result<ToolOutcome, Failure> {
         let Call {
             connected,
             catalogue,
-            tool,
+            asked,
+            profile,
             ..
         } = call;
-        let arguments = tool.checked(call.arguments, call.profile)?;
+        let tool = asked.tool.map_err(|unknown| *unknown.failure)?;
+        let in_name_of = admission.await?;
+        let arguments = tool.checked(asked.arguments, profile)?;
         let binding = Binding {
             connected_account: connected.id.as_str(),
             tool: (&tool.resource, &tool.method),
@@ -95,7 +106,7 @@ impl Gateway {
                 .query
                 .extend(page::parameters(&tool.pagination, window));
         }
-        let delegated = self.delegate(connected, call.in_name_of).await?;
+        let delegated = self.delegate(connected, in_name_of).await?;
         record.upstream_begins();
         let answer = upstream::call_local(&self.auth_api, request, delegated).await?;
         record.upstream_ends(answer.status);
@@ -104,7 +115,7 @@ impl Gateway {
             return Err(Failure::upstream(answer.status, &answer.body, limits));
         }
         let seal = |window: Window| self.keys.cursors.seal(binding, window);
-        let envelope = wrap(tool, &answer, window, seal);
+        let envelope = wrap(&tool, &answer, window, seal);
         Ok(ToolOutcome { envelope, limits })
     }
 
@@ -119,20 +130,22 @@ impl Gateway {
         // An operator key is never a stored credential.
         let Some(presenter @ Presenter::AccessKey(_)) = presenter else {
             let message = "the credential of this connected account is not accepted any more";
-            return Err(Failure::unanswered(
+            return Err(Failure::refused(
                 StatusCode::UNAUTHORIZED,
                 "needs_reauth",
                 message,
             ));
         };
-        if let CallerLimit::Over(level) = self.core.verifier.take_call(&presenter) {
-            return Err(over_limit(
-                level.resets_at.micros_since(self.core.now()),
-                level.limit,
-            ));
-        }
         let mut keys = in_name_of.keys;
-        keys.extend(presenter.access_key().cloned());
+        let stored = presenter.access_key().cloned();
+        // A caller that is the stored credential too was counted when it was let in.
+        if let Some(stored) = stored.filter(|stored| !keys.contains(stored)) {
+            if let CallerLimit::Over(level) = self.core.verifier.take_call(&presenter) {
+                let message = "the credential of this connected account is over its own limit";
+                return Err(self.over_limit(level, message).into());
+            }
+            keys.push(stored);
+        }
         Ok(Delegated {
             maker: in_name_of.maker,
             server: in_name_of.server,
@@ -155,22 +168,6 @@ impl Gateway {
         let key = stored_access_key(&self.master, &connected.id, &sealed)?;
         Ok(self.core.verifier.presenter(key.expose()).await?)
     }
-}
-
-fn over_limit(micros_left: i64, limit: u64) -> Failure {
-    let seconds = u64::try_from(micros_left).unwrap_or(0).div_ceil(1_000_000);
-    let mut failure = Failure::unanswered(
-        StatusCode::TOO_MANY_REQUESTS,
-        "caller_rate_limited",
-        "the credential of this connected account is over its own limit",
-    );
-    failure.limits = Limits {
-        limit: Some(limit),
-        remaining: Some(0),
-        reset_s: Some(seconds),
-        retry_after_s: Some(seconds),
-    };
-    failure
 }
 
 /// The envelope of a success.
@@ -211,7 +208,11 @@ fn total(pagination: &PaginationEntry, headers: &HeaderMap) -> Option<u64> {
 /// A refusal by this program's own parts, as a failure of the call.
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
-        Self::refused(error.code.status(), error.code.as_str(), error.message)
+        let limits = Limits::of_refusal(&error.headers);
+        Self {
+            limits,
+            ..Self::refused(error.code.status(), error.code.as_str(), error.message)
+        }
     }
 }
 

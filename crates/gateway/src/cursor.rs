@@ -72,37 +72,29 @@ impl CursorKey {
         let mut plain = [0; PLAIN];
         plain[..8].copy_from_slice(&window.offset.to_be_bytes());
         plain[8..].copy_from_slice(&window.limit.to_be_bytes());
+        self.seal_place(binding, &plain)
+    }
+
+    /// The cursor of a place that is no offset, such as a row.
+    pub(crate) fn seal_place(&self, binding: Binding<'_>, plain: &[u8]) -> String {
         let bound = binding.digest();
-        let nonce = self.nonce(&bound, &plain);
+        let nonce = self.nonce(&bound, plain);
         let sealed = self
             .cipher()
             .encrypt(
                 &nonce,
                 Payload {
-                    msg: &plain,
+                    msg: plain,
                     aad: &bound,
                 },
             )
-            .expect("sixteen bytes are within the cipher's limit");
+            .expect("a place is within the cipher's limit");
         URL_SAFE_NO_PAD.encode([nonce.as_slice(), &sealed].concat())
     }
 
     /// The page of a cursor that was made for this call.
     pub fn open(&self, binding: Binding<'_>, cursor: &str) -> Result<Window, ForeignCursor> {
-        let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| ForeignCursor)?;
-        let (nonce, sealed) = bytes.split_at_checked(NONCE).ok_or(ForeignCursor)?;
-        let nonce = XNonce::try_from(nonce).map_err(|_| ForeignCursor)?;
-        let bound = binding.digest();
-        let plain = self
-            .cipher()
-            .decrypt(
-                &nonce,
-                Payload {
-                    msg: sealed,
-                    aad: &bound,
-                },
-            )
-            .map_err(|_| ForeignCursor)?;
+        let plain = self.open_place(binding, cursor)?;
         let (offset, limit) = plain.split_first_chunk::<8>().ok_or(ForeignCursor)?;
         let limit = <[u8; 8]>::try_from(limit).map_err(|_| ForeignCursor)?;
         Ok(Window {
@@ -111,13 +103,34 @@ impl CursorKey {
         })
     }
 
+    /// The place of a cursor that was made for this list.
+    pub(crate) fn open_place(
+        &self,
+        binding: Binding<'_>,
+        cursor: &str,
+    ) -> Result<Vec<u8>, ForeignCursor> {
+        let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| ForeignCursor)?;
+        let (nonce, sealed) = bytes.split_at_checked(NONCE).ok_or(ForeignCursor)?;
+        let nonce = XNonce::try_from(nonce).map_err(|_| ForeignCursor)?;
+        let bound = binding.digest();
+        self.cipher()
+            .decrypt(
+                &nonce,
+                Payload {
+                    msg: sealed,
+                    aad: &bound,
+                },
+            )
+            .map_err(|_| ForeignCursor)
+    }
+
     fn cipher(&self) -> XChaCha20Poly1305 {
         XChaCha20Poly1305::new(&self.0.into())
     }
 
     /// A nonce made of what is sealed: the same page has the same cursor, and two pages never share a
     /// nonce but by a collision of 192 bits.
-    fn nonce(&self, bound: &[u8; 32], plain: &[u8; PLAIN]) -> XNonce {
+    fn nonce(&self, bound: &[u8; 32], plain: &[u8]) -> XNonce {
         let mut mac =
             Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
         mac.update(b"cursor nonce");

@@ -24,12 +24,12 @@ pub struct Failure {
     pub is_remote: bool,
     /// What the upstream answered.
     pub raw_response: Option<Value>,
-    /// What the upstream told of its rate limit.
+    /// What is known of the rate limit that the call met, and when to try again.
     pub limits: Limits,
 }
 
 impl Failure {
-    /// A call that was refused before any request.
+    /// A call that this program itself refused, before any request.
     pub fn refused(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
         Self {
             status,

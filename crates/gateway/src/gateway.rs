@@ -8,6 +8,7 @@ use claviger_edge::{ApiError, Core, ErrorCode};
 use claviger_store::connected_accounts::ConnectedAccount;
 use claviger_store::sealing::{MasterKey, Purpose};
 
+use crate::call_log::CallLog;
 use crate::catalogue::Catalogue;
 use crate::connector::{Connector, Faults};
 use crate::exposure::Exposures;
@@ -61,6 +62,7 @@ pub struct Gateway {
     pub(crate) public_url: String,
     pub(crate) keys: Keys,
     pub(crate) exposures: Exposures,
+    pub(crate) log: CallLog,
     catalogues: HashMap<String, Arc<Catalogue>>,
 }
 
@@ -71,6 +73,7 @@ impl Gateway {
         let keys = Keys::derive(&settings.master.derive(Purpose::Gateway));
         let catalogues = HashMap::from([(catalogue.slug().to_owned(), Arc::new(catalogue))]);
         Ok(Arc::new(Self {
+            log: CallLog::new(settings.core.db.clone()),
             core: settings.core,
             master: settings.master,
             auth_api: settings.auth_api,
@@ -80,6 +83,11 @@ impl Gateway {
             exposures: Exposures::default(),
             catalogues,
         }))
+    }
+
+    /// Completes when the log has a line of every call that is over.
+    pub async fn lines_written(&self) {
+        self.log.lines_written().await;
     }
 
     /// The tools of a connected account.

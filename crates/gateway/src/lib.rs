@@ -7,6 +7,7 @@
 mod admission;
 pub mod argument;
 mod call;
+mod call_log;
 mod canonical;
 pub mod catalogue;
 pub mod connector;

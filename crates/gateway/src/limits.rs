@@ -37,6 +37,23 @@ impl Limits {
         }
     }
 
+    /// What a refusal by this program itself tells: it says when to come again, and where a limit is
+    /// used up, its window ends then.
+    pub(crate) fn of_refusal(headers: &[(HeaderName, HeaderValue)]) -> Self {
+        let count = |name: &str| {
+            let told = headers.iter().find(|(known, _)| known == name)?;
+            told.1.to_str().ok()?.parse().ok()
+        };
+        let retry_after_s = count(header::RETRY_AFTER.as_str());
+        let limit = count("ratelimit-limit");
+        Self {
+            limit,
+            remaining: count("ratelimit-remaining"),
+            reset_s: retry_after_s.filter(|_| limit.is_some()),
+            retry_after_s,
+        }
+    }
+
     /// The headers that pass the facts on.
     pub fn headers(&self) -> Vec<(HeaderName, HeaderValue)> {
         let named = [
@@ -163,6 +180,32 @@ mod tests {
             Some(10)
         );
         assert_eq!(read(ResetFormat::Seconds, "1", "-1").retry_after_s, None);
+    }
+
+    #[test]
+    fn a_refusal_by_this_program_says_when_to_come_again() {
+        let header = |name: &'static str, value: &'static str| {
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )
+        };
+        let unavailable = Limits::of_refusal(&[header("retry-after", "1")]);
+        assert_eq!(unavailable.retry_after_s, Some(1));
+        assert_eq!((unavailable.limit, unavailable.reset_s), (None, None));
+        let over = Limits::of_refusal(&[
+            header("ratelimit-limit", "2"),
+            header("ratelimit-remaining", "0"),
+            header("ratelimit-reset", "2026-01-01T00:00:30.000Z"),
+            header("retry-after", "30"),
+        ]);
+        let expected = Limits {
+            limit: Some(2),
+            remaining: Some(0),
+            reset_s: Some(30),
+            retry_after_s: Some(30),
+        };
+        assert_eq!(over, expected);
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod json_rpc;
 mod tools;
 
 pub use endpoint::{Answer, Post, answer};
-pub use tools::{Client, ToolCall, ToolOutcome, ToolResult};
+pub use tools::{Client, ToolCall, ToolOutcome, ToolResult, UnknownTool};
 
 /// What this program is called in the protocol.
 const SERVER_NAME: &str = "claviger";

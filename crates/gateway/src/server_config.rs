@@ -62,10 +62,8 @@ impl ServerConfig {
             .text("schema_profile")?
             .map(read_profile)
             .transpose()?;
-        let filter = Filter {
-            methods: members.texts("methods")?,
-            tags: members.texts("tags")?,
-        };
+        let filter = Filter::new(members.texts("methods")?, members.texts("tags")?)
+            .map_err(|error| ApiError::new(ErrorCode::InvalidFilter, error.to_string()))?;
         Ok(Self {
             choices: Choices {
                 filter,
@@ -153,6 +151,19 @@ mod tests {
             error.message
         );
         assert_eq!(error.details[0].field, "config.require_api_token_aut");
+    }
+
+    #[test]
+    fn a_filter_is_kept_in_one_order_and_refused_when_too_long() {
+        let one = read(&json!({ "methods": ["write", "read", "write"], "tags": ["b", "a"] }));
+        let other = read(&json!({ "methods": ["read", "write"], "tags": ["a", "b", "b"] }));
+        assert_eq!(one.unwrap(), other.unwrap());
+        for name in ["methods", "tags"] {
+            assert!(read(&json!({ name: vec!["read"; 100] })).is_ok());
+            let error = read(&json!({ name: vec!["read"; 101] })).unwrap_err();
+            assert_eq!(error.code, ErrorCode::InvalidFilter);
+            assert!(error.message.contains(name), "{}", error.message);
+        }
     }
 
     #[test]

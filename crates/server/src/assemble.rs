@@ -24,17 +24,35 @@ pub struct Parts {
     pub extra: Router,
 }
 
-/// The program's routes behind the layers that all of them share.
+/// The program, put together.
+#[derive(Debug)]
+pub struct Assembled {
+    /// Its routes, behind the layers that all of them share.
+    pub routes: Router,
+    /// The gateway, which has log lines to write when the program stops.
+    pub gateway: Arc<Gateway>,
+}
+
+/// Puts the program together.
 ///
 /// Fails when the built-in connector does not fit the API: no release does.
-pub fn assemble(parts: Parts) -> Result<Router, StartError> {
+pub fn assemble(parts: Parts) -> Result<Assembled, StartError> {
+    assemble_over(parts, |auth_api| auth_api)
+}
+
+/// The same, with tools that call what `upstream` makes of The Auth API: tests look at their calls
+/// there, or hold them up.
+pub fn assemble_over(
+    parts: Parts,
+    upstream: impl FnOnce(Router) -> Router,
+) -> Result<Assembled, StartError> {
     let core = parts.core;
     let auth_api = claviger_api::router(&core);
     let gateway = Gateway::start(Settings {
         core: core.clone(),
         master: parts.master,
         // With its layers, which make the body of an error, and with nothing else beside it.
-        auth_api: wrap(&core, auth_api.clone()),
+        auth_api: upstream(wrap(&core, auth_api.clone())),
         document: claviger_api::document().to_string().into_bytes(),
         hosts: parts.hosts,
         public_url: parts.public_url,
@@ -42,5 +60,8 @@ pub fn assemble(parts: Parts) -> Result<Router, StartError> {
     let routes = auth_api
         .merge(claviger_gateway::router(&gateway))
         .merge(parts.extra);
-    Ok(wrap(&core, routes))
+    Ok(Assembled {
+        routes: wrap(&core, routes),
+        gateway,
+    })
 }

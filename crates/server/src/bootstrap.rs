@@ -1,6 +1,7 @@
 //! `bootstrap.json`: what the first start hands to whoever started the program.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -149,6 +150,21 @@ impl Bootstrap {
         }
         directory.write_private(FILE, &self.render())?;
         Self::discard_new(directory)
+    }
+
+    /// Removes the header lines too, where somebody took the rest away: credentials that are kept
+    /// elsewhere now do not stay here in clear.
+    pub(crate) fn remove_headers(directory: &DataDirectory) -> Result<()> {
+        for name in [OWNER_HEADER, VERIFIER_HEADER] {
+            let path = directory.file(name);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(error).context(format!("cannot remove {}", path.display()));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Notes where the program listens now.

@@ -29,12 +29,32 @@ impl DataDirectory {
                 .take_while(|one| !one.as_os_str().is_empty());
             made.extend(missing.take_while(|one| !one.exists()).map(Path::to_owned));
             made.reverse();
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(path)
-                .with_context(|| format!("cannot make the data directory {}", path.display()))?;
+            let making = DirBuilder::new().recursive(true).mode(0o700).create(path);
+            if let Err(error) = making {
+                // Those above may have been made.
+                remove(&made);
+                let shown = path.display();
+                return Err(error).context(format!("cannot make the data directory {shown}"));
+            }
         }
+        match Self::take(path) {
+            Ok((path, lock, is_new)) => {
+                made.extend(is_new.then(|| path.join(LOCK)));
+                Ok(Self {
+                    path,
+                    made,
+                    _lock: lock,
+                })
+            }
+            Err(error) => {
+                remove(&made);
+                Err(error)
+            }
+        }
+    }
+
+    /// The whole path of a directory that is there, its lock, and whether that is new.
+    fn take(path: &Path) -> Result<(PathBuf, File, bool)> {
         let shown = path.display();
         // Whole paths, so that what is printed can be pasted in any folder.
         let path = path
@@ -46,14 +66,7 @@ impl DataDirectory {
         let lock_file = path.join(LOCK);
         let is_new = !lock_file.exists();
         let lock = take_lock(&lock_file, &shown.to_string())?;
-        if is_new {
-            made.push(lock_file);
-        }
-        Ok(Self {
-            path,
-            made,
-            _lock: lock,
-        })
+        Ok((path, lock, is_new))
     }
 
     /// The directory.
@@ -109,15 +122,19 @@ impl DataDirectory {
                 self.made.push(self.file(beside));
             }
         }
-        // What cannot be removed stays: the sentence that follows is about why the start failed.
-        let (directories, files): (Vec<_>, Vec<_>) =
-            self.made.iter().partition(|path| path.is_dir());
-        for file in files.into_iter().rev() {
-            drop(fs::remove_file(file));
-        }
-        for directory in directories.into_iter().rev() {
-            drop(fs::remove_dir(directory));
-        }
+        remove(&self.made);
+    }
+}
+
+/// Removes what a start made. What cannot be removed stays: the sentence that follows is about why
+/// the start failed.
+fn remove(made: &[PathBuf]) {
+    let (directories, files): (Vec<_>, Vec<_>) = made.iter().partition(|path| path.is_dir());
+    for file in files.into_iter().rev() {
+        drop(fs::remove_file(file));
+    }
+    for directory in directories.into_iter().rev() {
+        drop(fs::remove_dir(directory));
     }
 }
 
@@ -194,6 +211,22 @@ mod tests {
             assert_eq!(mode(&directory.file(name)), 0o600, "{name}");
         }
         assert_eq!(fs::read(directory.file("master.key")).unwrap(), b"secret");
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_held_is_not_left_behind() {
+        let scratch = tempfile::tempdir().unwrap();
+        // A name as long as names may be leaves no room in the path for the lock's.
+        let mut path = scratch.path().join("made");
+        while path.as_os_str().len() + 201 < 4_090 {
+            path.push("d".repeat(200));
+        }
+        let rest = 4_090 - path.as_os_str().len() - 1;
+        if rest > 0 {
+            path.push("d".repeat(rest));
+        }
+        assert!(DataDirectory::open(&path).is_err());
+        assert!(!scratch.path().join("made").exists());
     }
 
     #[test]

@@ -12,8 +12,8 @@ use claviger_gateway::mcp::hosts::Hosts;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::assemble::{Parts, assemble};
-use crate::bootstrap::Handover;
+use crate::assemble::{Assembled, Parts, assemble};
+use crate::bootstrap::{Bootstrap, Handover};
 use crate::config::Config;
 use crate::data_directory::DataDirectory;
 use crate::instance::Instance;
@@ -50,13 +50,20 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
 
     let core = instance.core.clone();
     let url = local_url(address);
-    let routes = assemble(Parts {
+    let assembled = assemble(Parts {
         core: core.clone(),
         master: instance.master,
         hosts: Hosts::new(config.public_host(), address),
         public_url: config.public_url.clone().unwrap_or_else(|| url.clone()),
         extra: outside.routes,
-    })?;
+    });
+    let Assembled { routes, gateway } = match assembled {
+        Ok(assembled) => assembled,
+        Err(error) => {
+            core.db.close().await;
+            return Err(error.into());
+        }
+    };
     let (stopping, stopped) = watch::channel(false);
     let serving = tokio::spawn(connections::serve(
         listener,
@@ -74,6 +81,8 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
     serving.await.context("serving failed")?;
     let last = async {
         jobs.await;
+        // The lines of calls that were cut off are written by tasks of their own.
+        gateway.lines_written().await;
         write_the_last(&core).await;
     };
     if tokio::time::timeout(LAST_WRITES, last).await.is_err() {
@@ -100,7 +109,7 @@ fn announce(
     match &mut handover {
         Handover::New(bootstrap) => bootstrap.hand_over(directory, url)?,
         Handover::Done(bootstrap) => bootstrap.move_to(directory, url)?,
-        Handover::TakenAway => {}
+        Handover::TakenAway => Bootstrap::remove_headers(directory)?,
     }
     print(&welcome(&handover, url, directory.path()));
     for warning in config.warnings() {

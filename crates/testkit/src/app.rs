@@ -7,8 +7,9 @@ use axum::Router;
 use claviger_domain::event::Actor;
 use claviger_domain::key_string::PlainKey;
 use claviger_edge::Core;
+use claviger_gateway::Gateway;
 use claviger_gateway::mcp::hosts::Hosts;
-use claviger_server::assemble::{Parts, assemble};
+use claviger_server::assemble::{Assembled, Parts, assemble_over};
 use claviger_server::first_start;
 use claviger_store::sealing::MasterKey;
 use claviger_store::{StoreError, secrets};
@@ -16,6 +17,7 @@ use claviger_verify::{Settings, Verifier};
 
 use crate::database::{Engine, TestDatabase};
 use crate::http::TestRequest;
+use crate::upstream::Upstream;
 use crate::{MockClock, SeededRandom};
 
 /// The name under which a [`TestApp`] is reached; its links begin with it.
@@ -32,7 +34,10 @@ pub struct TestApp {
     pub master: Arc<MasterKey>,
     /// The key of whoever runs it.
     pub operator_key: PlainKey,
+    /// The gateway, whose log a test may wait for.
+    pub gateway: Arc<Gateway>,
     routes: Router,
+    upstream: Upstream,
     // Declared last, because the connections above must be gone before it.
     _database: TestDatabase,
 }
@@ -83,17 +88,23 @@ impl TestApp {
                 })
             })
             .await?;
+        let parts = Parts {
+            core: core.clone(),
+            master: master.clone(),
+            hosts: Hosts::new(
+                Some(PUBLIC_HOST),
+                SocketAddr::from((Ipv4Addr::LOCALHOST, 8420)),
+            ),
+            public_url: format!("https://{PUBLIC_HOST}"),
+            extra: Router::new(),
+        };
+        let upstream = Upstream::default();
+        let Assembled { routes, gateway } =
+            assemble_over(parts, |local| upstream.stand_before(local))?;
         Ok(Self {
-            routes: assemble(Parts {
-                core: core.clone(),
-                master: master.clone(),
-                hosts: Hosts::new(
-                    Some(PUBLIC_HOST),
-                    SocketAddr::from((Ipv4Addr::LOCALHOST, 8420)),
-                ),
-                public_url: format!("https://{PUBLIC_HOST}"),
-                extra: Router::new(),
-            })?,
+            gateway,
+            routes,
+            upstream,
             core,
             clock,
             master,
@@ -104,7 +115,17 @@ impl TestApp {
 
     /// Begins a request.
     pub fn request(&self, method: &str, path: &str) -> TestRequest {
-        TestRequest::new(self.routes.clone(), method, path)
+        TestRequest::to(self.routes.clone(), method, path)
+    }
+
+    /// Puts in the place of what tools call, The Auth API of this program, what `make` makes of it.
+    pub fn change_upstream(&self, make: impl FnOnce(Router) -> Router) {
+        self.upstream.change(make);
+    }
+
+    /// All routes, for a test that serves them on a socket of its own.
+    pub fn routes(&self) -> Router {
+        self.routes.clone()
     }
 
     /// Lets time pass.

@@ -19,7 +19,8 @@ pub struct TestRequest {
 }
 
 impl TestRequest {
-    pub(crate) fn new(routes: Router, method: &str, path: &str) -> Self {
+    /// Begins a request to those routes.
+    pub fn to(routes: Router, method: &str, path: &str) -> Self {
         let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 50_000));
         let request = Request::builder()
             .method(method)

@@ -10,6 +10,7 @@ pub mod postgres;
 pub mod program;
 mod random;
 mod tenant;
+mod upstream;
 pub mod world;
 
 pub use app::{PUBLIC_HOST, TestApp, run};
@@ -18,4 +19,4 @@ pub use database::{Engine, TestDatabase};
 pub use http::{TestRequest, TestResponse};
 pub use program::Program;
 pub use random::SeededRandom;
-pub use tenant::Tenant;
+pub use tenant::{MadeAccessKey, Tenant};

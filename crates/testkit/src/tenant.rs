@@ -1,16 +1,22 @@
 //! Tenants: accounts with a project and credentials of every role.
 
+use std::collections::BTreeSet;
+
 use claviger_domain::event::Actor;
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::{Environment, PlainKey};
 use claviger_domain::role::Role;
 use claviger_server::first_start::{self, NewAccessKey};
+use claviger_store::access_keys::{self, Selector};
 use claviger_store::accounts::{self, Account};
+use claviger_store::connected_accounts::{self, ConnectedAccount};
 use claviger_store::projects::{self, Project};
-use claviger_store::{Change, StoreError, Tx};
+use claviger_store::sealing::Purpose;
+use claviger_store::{Base, Change, StoreError, Tx};
 use serde_json::{Value, json};
 
 use crate::TestApp;
+use crate::world::everything;
 
 /// An account with a project, a connected account and credentials of every role.
 #[derive(Debug)]
@@ -48,7 +54,83 @@ fn of_role(keys: &[(Role, PlainKey)], role: Role) -> &str {
     key.expose()
 }
 
+/// An access key that was made, with its key string.
+#[derive(Debug)]
+pub struct MadeAccessKey {
+    /// Its id.
+    pub id: Id<id::AccessKey>,
+    /// Its key string.
+    pub plain: String,
+}
+
 impl TestApp {
+    /// Makes an access key of an account, or of projects of it.
+    pub async fn access_key(
+        &self,
+        account: &Account,
+        role: Role,
+        projects: Option<BTreeSet<Id<id::Project>>>,
+    ) -> MadeAccessKey {
+        let change = self.core.change(&Actor::System);
+        let (core, account) = (self.core.clone(), account.clone());
+        let made: Result<_, StoreError> = self
+            .core
+            .db
+            .write(move |tx| {
+                Box::pin(async move {
+                    let key = NewAccessKey {
+                        name: role.as_str(),
+                        role,
+                        projects,
+                    };
+                    key.make(tx, &change, &core.verifier, &account).await
+                })
+            })
+            .await;
+        let plain = made.expect("the tests' own database takes rows");
+        let which = Selector::Digest(self.core.verifier.digest(plain.expose()));
+        let found = access_keys::find(&self.core.db, &everything(), &which).await;
+        let found = found.expect("the tests' own database is there");
+        MadeAccessKey {
+            id: found.expect("it was made just now").id,
+            plain: plain.expose().to_owned(),
+        }
+    }
+
+    /// Connects the built-in connector to an account, with that credential.
+    pub async fn connect(&self, account: &Account, stored: &str) -> Id<id::ConnectedAccount> {
+        let change = self.core.change(&Actor::System);
+        let connected = ConnectedAccount {
+            id: Id::draw(&*self.core.random),
+            account: account.reference(),
+            project: None,
+            integration: "theauthapi".to_owned(),
+            tenant_id: account.id.to_string(),
+            authentication_method: "api_key".to_owned(),
+            status: "active".to_owned(),
+            base: Base::made_by(&change),
+        };
+        let id = connected.id.clone();
+        let content = json!({ "api_key": stored }).to_string();
+        let sealed = self.master.seal(
+            Purpose::Credentials,
+            id.as_str(),
+            content.as_bytes(),
+            &*self.core.random,
+        );
+        let made: Result<_, StoreError> = self
+            .core
+            .db
+            .write(move |tx| {
+                Box::pin(async move {
+                    connected_accounts::create(tx, &change, &connected, &sealed).await
+                })
+            })
+            .await;
+        made.expect("the tests' own database takes rows");
+        id
+    }
+
     /// Makes a tenant, foreign to all others.
     pub async fn tenant(&self, name: &str) -> Tenant {
         self.make_tenant(name, None).await

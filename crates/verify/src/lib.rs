@@ -17,6 +17,6 @@ pub use changes::{Creation, Edit, Rotation, RotationRefused};
 pub use check::{Checked, Counting, Question};
 pub use keys::KnownKey;
 pub use meters::Activity;
-pub use presenters::{CallerLimit, Presenter};
+pub use presenters::{CallerLimit, KnownAccessKey, Presenter};
 pub use told_cache::ToldCache;
 pub use verifier::{Settings, Verifier};

@@ -9,6 +9,7 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::Call;
+use crate::call_log::CallLog;
 use crate::gateway::Gateway;
 
 /// Nobody waits for the answer any more. No standard names this status; logs of web servers do.
@@ -17,6 +18,7 @@ const CLIENT_GONE: i64 = 499;
 /// A log line that is being made.
 pub(super) struct Record {
     core: Core,
+    log: CallLog,
     line: Option<Box<call_log::Call>>,
     upstream_began: Option<Timestamp>,
 }
@@ -24,14 +26,18 @@ pub(super) struct Record {
 impl Record {
     pub(super) fn begin(gateway: &Gateway, call: &Call<'_>) -> Self {
         let core = gateway.core.clone();
+        let asked = &call.asked;
+        let tool = asked.tool.as_deref().ok();
         // Names that the tool does not have may be anything, also a secret in the wrong place.
-        let known = &call.tool.schemas.input["properties"];
-        let names: Vec<&String> = call
+        let is_known = |name: &str| {
+            tool.is_some_and(|tool| tool.schemas.input["properties"].get(name).is_some())
+        };
+        let names: Vec<&String> = asked
             .arguments
             .keys()
-            .filter(|name| known.get(name.as_str()).is_some())
+            .filter(|name| is_known(name))
             .collect();
-        let client = call.client.clone();
+        let client = asked.client.clone();
         let line = call_log::Call {
             id: Id::<id::Call>::draw(&*core.random),
             at: core.now(),
@@ -40,10 +46,14 @@ impl Record {
             project_id: call.connected.project.as_ref().map(ToString::to_string),
             log_type: "mcp".to_owned(),
             connected_account_id: call.connected.id.clone(),
-            mcp_server_id: call.in_name_of.server.as_ref().map(ToString::to_string),
-            tool_name: call.tool.name.clone(),
-            resource: call.tool.resource.clone(),
-            method: call.tool.method.clone(),
+            mcp_server_id: call.server.map(ToString::to_string),
+            // The full name, whichever name the server shows: one filter finds all calls of a tool.
+            tool_name: match &asked.tool {
+                Ok(tool) => tool.name.clone(),
+                Err(unknown) => unknown.name.clone(),
+            },
+            resource: tool.map(|tool| tool.resource.clone()).unwrap_or_default(),
+            method: tool.map(|tool| tool.method.clone()).unwrap_or_default(),
             client_version: client.as_ref().and_then(|client| client.version.clone()),
             client_name: client.map(|client| client.name),
             status: CLIENT_GONE,
@@ -52,10 +62,11 @@ impl Record {
             upstream_duration_us: None,
             request_id: call.request_id.clone(),
             argument_names: json!(names).to_string(),
-            arguments_digest: gateway.keys.arguments.digest(&call.arguments).to_vec(),
+            arguments_digest: gateway.keys.arguments.digest(&asked.arguments).to_vec(),
         };
         Self {
             core,
+            log: gateway.log.clone(),
             line: Some(Box::new(line)),
             upstream_began: None,
         }
@@ -73,15 +84,14 @@ impl Record {
         }
     }
 
-    /// Writes the line: with the status of a failure, or that of the upstream's success. That it could
-    /// not be written is told in the program's log and fails no call.
+    /// Writes the line: with the status of a failure, or that of the upstream's success.
     pub(super) async fn end(mut self, failed: Option<StatusCode>) {
         if let Some(line) = &mut self.line {
             let failed = failed.map(|status| i64::from(status.as_u16()));
             line.status = failed.or(line.upstream_status).unwrap_or(line.status);
         }
         if let Some(line) = self.taken() {
-            write(self.core.clone(), line).await;
+            self.log.write(line).await;
         }
     }
 
@@ -94,14 +104,8 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        if let (Some(line), Ok(runtime)) = (self.taken(), tokio::runtime::Handle::try_current()) {
-            runtime.spawn(write(self.core.clone(), line));
+        if let Some(line) = self.taken() {
+            drop(self.log.write(line));
         }
-    }
-}
-
-async fn write(core: Core, line: Box<call_log::Call>) {
-    if let Err(error) = call_log::append(&core.db, &line).await {
-        tracing::error!(call = line.id.as_str(), %error, "a call could not be logged");
     }
 }

@@ -15,12 +15,18 @@ pub struct Filter {
     pub tags: Option<Vec<String>>,
 }
 
+/// How many values a list may have.
+const LONGEST: usize = 100;
+
 /// What is wrong with a filter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FilterError {
     /// A list that is there and empty.
     #[error("`{0}` is an empty list; leave it out to allow all")]
     Empty(&'static str),
+    /// A list that is longer than any choice of tools.
+    #[error("`{0}` has more than {LONGEST} values")]
+    TooLong(&'static str),
     /// A value that no tool has.
     #[error(
         "`{member}` has the unknown value `{value}`{}; known are {known}",
@@ -63,6 +69,17 @@ const GROUPS: [&str; 3] = ["read", "write", "custom"];
 const STANDARD: [&str; 5] = ["list", "get", "create", "update", "delete"];
 
 impl Filter {
+    /// Takes the lists, each value once and in one order, so that equal filters are the same.
+    pub fn new(
+        methods: Option<Vec<String>>,
+        tags: Option<Vec<String>>,
+    ) -> Result<Self, FilterError> {
+        Ok(Self {
+            methods: ordered("methods", methods)?,
+            tags: ordered("tags", tags)?,
+        })
+    }
+
     /// The tools that fit, in their order.
     pub fn select(&self, tools: &[Arc<Tool>]) -> Result<Vec<Arc<Tool>>, FilterError> {
         let methods = self
@@ -92,6 +109,21 @@ impl Filter {
         }
         Ok(left)
     }
+}
+
+fn ordered(
+    member: &'static str,
+    values: Option<Vec<String>>,
+) -> Result<Option<Vec<String>>, FilterError> {
+    let Some(mut values) = values else {
+        return Ok(None);
+    };
+    if values.len() > LONGEST {
+        return Err(FilterError::TooLong(member));
+    }
+    values.sort_unstable();
+    values.dedup();
+    Ok(Some(values))
 }
 
 fn shown(values: Option<&Vec<String>>) -> String {

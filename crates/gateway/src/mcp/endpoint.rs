@@ -7,7 +7,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::Value;
 
 use super::era::{self, Era};
-use super::json_rpc::{self, INVALID_REQUEST, Id, METHOD_NOT_FOUND, Message, Posted, RpcError};
+use super::json_rpc::{
+    self, INVALID_REQUEST, Id, METHOD_NOT_FOUND, Malformed, Message, Posted, RpcError,
+};
 use super::tools::{self, ToolCall, ToolResult};
 use super::{current, earlier};
 use crate::exposure::Exposure;
@@ -37,7 +39,8 @@ pub struct Answer {
     pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// Answers a posted body for one server. `call` carries a tool call out; it is only given exposed tools.
+/// Answers a posted body for one server. `call` carries every tool call out, also one of a
+/// tool that is not exposed, since those are logged too.
 pub async fn answer<F, Fut>(exposure: &Exposure, now: Timestamp, post: Post<'_>, call: F) -> Answer
 where
     F: Fn(ToolCall) -> Fut,
@@ -50,7 +53,12 @@ where
         call,
     };
     match json_rpc::parse(post.body) {
-        Err(error) | Ok(Posted::One(Err(error))) => refused(StatusCode::BAD_REQUEST, None, &error),
+        Err(error) => refused(StatusCode::BAD_REQUEST, None, &error),
+        Ok(Posted::One(Err(malformed))) => refused(
+            StatusCode::BAD_REQUEST,
+            malformed.id.as_ref(),
+            &malformed.error,
+        ),
         Ok(Posted::One(Ok(message))) => serving.one(message).await,
         Ok(Posted::Batch(messages)) => serving.batch(messages).await,
     }
@@ -167,18 +175,14 @@ where
     }
 
     async fn called(&self, params: Option<&Value>) -> Result<tools::Called, RpcError> {
-        match tools::asked(self.exposure, params)? {
-            Ok(mut call) => {
-                call.client = call.client.or_else(|| tools::user_agent(self.headers));
-                Ok(tools::answered((self.call)(call).await))
-            }
-            Err(unknown) => Ok(unknown),
-        }
+        let mut call = tools::asked(self.exposure, params)?;
+        call.client = call.client.or_else(|| tools::user_agent(self.headers));
+        Ok(tools::answered((self.call)(call).await))
     }
 
     /// A batch is of 2025-03-26 or before, so also of a request whose header says nothing. Its messages
     /// are carried out one after the other.
-    async fn batch(&self, messages: Vec<Result<Message, RpcError>>) -> Answer {
+    async fn batch(&self, messages: Vec<Result<Message, Malformed>>) -> Answer {
         let invalid = |message: String| {
             refused(
                 StatusCode::BAD_REQUEST,
@@ -197,7 +201,9 @@ where
         let mut answers = Vec::new();
         for message in messages {
             match message {
-                Err(error) => answers.push(json_rpc::error(None, &error)),
+                Err(Malformed { id, error }) => {
+                    answers.push(json_rpc::error(id.as_ref(), &error));
+                }
                 Ok(message) => answers.extend(self.one_of_batch(message).await),
             }
         }

@@ -28,8 +28,15 @@ pub(super) enum Message {
 /// What was posted.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Posted {
-    One(Result<Message, RpcError>),
-    Batch(Vec<Result<Message, RpcError>>),
+    One(Result<Message, Malformed>),
+    Batch(Vec<Result<Message, Malformed>>),
+}
+
+/// A message that is none, with its id where that can be read.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Malformed {
+    pub(super) id: Option<Id>,
+    pub(super) error: RpcError,
 }
 
 /// A JSON-RPC error.
@@ -60,6 +67,8 @@ impl RpcError {
 /// Reads what was posted, whatever it is; only text that is no JSON at all is an error of the whole.
 pub(super) fn parse(body: &[u8]) -> Result<Posted, RpcError> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    claviger_edge::check_text(body)
+        .map_err(|fault| RpcError::new(PARSE_ERROR, fault.to_string()))?;
     let value: Value = serde_json::from_slice(body).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         RpcError::new(
@@ -73,21 +82,29 @@ pub(super) fn parse(body: &[u8]) -> Result<Posted, RpcError> {
     })
 }
 
-fn message(value: Value) -> Result<Message, RpcError> {
-    let invalid = |message: &str| RpcError::new(INVALID_REQUEST, message);
-    let Value::Object(mut members) = value else {
-        return Err(invalid("a message must be an object"));
+fn message(value: Value) -> Result<Message, Malformed> {
+    let unread = |message: &str| Malformed {
+        id: None,
+        error: RpcError::new(INVALID_REQUEST, message),
     };
-    if members.get("jsonrpc") != Some(&Value::from("2.0")) {
-        return Err(invalid("`jsonrpc` must be `2.0`"));
-    }
+    let Value::Object(mut members) = value else {
+        return Err(unread("a message must be an object"));
+    };
     let id = match members.remove("id") {
         None => None,
         Some(Value::Null) => Some(Id::Null),
         Some(Value::String(text)) => Some(Id::Text(text)),
         Some(Value::Number(number)) => Some(Id::Number(number)),
-        Some(_) => return Err(invalid("`id` must be a text or a number")),
+        Some(_) => return Err(unread("`id` must be a text or a number")),
     };
+    let known = id.clone();
+    let invalid = |message: &str| Malformed {
+        id: known.clone(),
+        ..unread(message)
+    };
+    if members.get("jsonrpc") != Some(&Value::from("2.0")) {
+        return Err(invalid("`jsonrpc` must be `2.0`"));
+    }
     match members.remove("method") {
         Some(Value::String(method)) => match members.remove("params") {
             params @ (None | Some(Value::Object(_) | Value::Array(_))) => {
@@ -157,7 +174,7 @@ mod tests {
 
     use super::*;
 
-    fn one(text: &str) -> Result<Message, RpcError> {
+    fn one(text: &str) -> Result<Message, Malformed> {
         match parse(text.as_bytes()) {
             Ok(Posted::One(message)) => message,
             other => panic!("{other:?}"),
@@ -214,13 +231,42 @@ mod tests {
             r#"{"jsonrpc":"2.0","id":1,"method":2}"#,
             r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":3}"#,
         ] {
-            assert_eq!(one(text).unwrap_err().code, INVALID_REQUEST, "{text}");
+            assert_eq!(one(text).unwrap_err().error.code, INVALID_REQUEST, "{text}");
         }
         assert_eq!(parse(b"{").unwrap_err().code, PARSE_ERROR);
         assert_eq!(
             one(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#),
             Ok(Message::Response)
         );
+    }
+
+    #[test]
+    fn a_malformed_request_keeps_the_id_that_can_be_read() {
+        for (text, id) in [
+            (
+                r#"{"jsonrpc":"2.0","id":7,"method":2}"#,
+                Some(Id::Number(7.into())),
+            ),
+            (r#"{"id":"a","method":"ping"}"#, Some(Id::Text("a".into()))),
+            (r#"{"jsonrpc":"2.0","id":null}"#, Some(Id::Null)),
+            (r#"{"jsonrpc":"2.0","id":[],"method":2}"#, None),
+            (r#"{"jsonrpc":"2.0","method":2}"#, None),
+        ] {
+            assert_eq!(one(text).unwrap_err().id, id, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_no_body_may_have_is_no_message_either() {
+        let deep = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{}{}}}"#,
+            "[".repeat(64),
+            "]".repeat(64)
+        );
+        let nul = r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":"\u0000"}}"#;
+        for text in [deep.as_str(), nul] {
+            assert_eq!(parse(text.as_bytes()).unwrap_err().code, PARSE_ERROR);
+        }
     }
 
     proptest! {

@@ -14,15 +14,24 @@ use crate::limits::Limits;
 use crate::plain_text;
 use crate::tool::Tool;
 
-/// A call that a client made of an exposed tool; its arguments are not yet checked.
+/// A call that a client made; its arguments are not yet checked.
 #[derive(Debug, Clone)]
 pub struct ToolCall {
-    /// The tool.
-    pub tool: Arc<Tool>,
+    /// The tool; where none of that name is exposed, what it was called, and what to tell a model.
+    pub tool: Result<Arc<Tool>, UnknownTool>,
     /// What it was called with.
     pub arguments: Map<String, Value>,
     /// Who calls, where the request says.
     pub client: Option<Client>,
+}
+
+/// A tool that is not exposed, or that does not exist.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UnknownTool {
+    /// Its name, without what could hide or act, and cut.
+    pub name: String,
+    /// What the model is told.
+    pub failure: Box<Failure>,
 }
 
 /// The program that calls, in its own words.
@@ -52,11 +61,8 @@ pub(super) struct Called {
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// The parameters of a `tools/call`: which tool, or what to tell a model that asked for none we expose.
-pub(super) fn asked(
-    exposure: &Exposure,
-    params: Option<&Value>,
-) -> Result<Result<ToolCall, Called>, RpcError> {
+/// The parameters of a `tools/call`.
+pub(super) fn asked(exposure: &Exposure, params: Option<&Value>) -> Result<ToolCall, RpcError> {
     let invalid = |message: &str| RpcError::new(INVALID_PARAMS, message);
     let params = params
         .and_then(Value::as_object)
@@ -70,14 +76,12 @@ pub(super) fn asked(
         Some(Value::Object(arguments)) => arguments.clone(),
         Some(_) => return Err(invalid("`arguments` must be an object")),
     };
-    let Some(tool) = exposure.tool(name) else {
-        return Ok(Err(answered(Err(Box::new(unknown_tool(exposure, name))))));
-    };
-    Ok(Ok(ToolCall {
-        tool: Arc::clone(tool),
+    let tool = exposure.tool(name).cloned();
+    Ok(ToolCall {
+        tool: tool.ok_or_else(|| unknown_tool(exposure, name)),
         arguments,
         client: client(params),
-    }))
+    })
 }
 
 fn client(params: &Map<String, Value>) -> Option<Client> {
@@ -94,17 +98,18 @@ fn client(params: &Map<String, Value>) -> Option<Client> {
 }
 
 /// Clients read a protocol error, models read a result: so a wrong name is told as a result.
-fn unknown_tool(exposure: &Exposure, name: &str) -> Failure {
+fn unknown_tool(exposure: &Exposure, name: &str) -> UnknownTool {
     let shown: String = plain_text::clean(name).chars().take(100).collect();
     let near = match exposure.nearest(name) {
         Some(near) => format!("did you mean `{near}`?"),
         None => "ask `tools/list` for the tools there are".to_owned(),
     };
-    Failure::refused(
-        StatusCode::NOT_FOUND,
-        "unknown_tool",
-        format!("there is no tool `{shown}`; {near}"),
-    )
+    let message = format!("there is no tool `{shown}`; {near}");
+    let failure = Failure::refused(StatusCode::NOT_FOUND, "unknown_tool", message);
+    UnknownTool {
+        name: shown,
+        failure: Box::new(failure),
+    }
 }
 
 /// What a call came to, as the protocol says it.

@@ -4,21 +4,30 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use claviger_domain::date;
+use claviger_domain::id::{self, Id};
 use claviger_domain::time::Timestamp;
 use claviger_edge::permission::LogsRead;
-use claviger_edge::{ApiError, Caller, ErrorCode};
+use claviger_edge::{ApiError, Caller};
 use claviger_store::call_log::{self, Call};
 use serde_json::Value;
 
 use super::list_connected_accounts::number;
-use super::query::Parameters;
+use super::query::{Listing, Parameters, foreign_cursor};
 use super::wire;
-use crate::cursor::{CURSOR, LIMIT};
+use crate::cursor::{CURSOR, CursorKey, LIMIT};
 use crate::gateway::Gateway;
 use crate::page::{DEFAULT_LIMIT, MAX_LIMIT};
+
+/// What the log is filtered by; its cursors are bound to it.
+const FILTERS: [&str; 6] = [
+    "log_type",
+    "created_at[gt]",
+    "created_at[lt]",
+    "mcp_server_id",
+    "tool_name",
+    "status",
+];
 
 pub(super) async fn handle(
     State(gateway): State<Arc<Gateway>>,
@@ -36,7 +45,17 @@ pub(super) async fn handle(
                 .min(MAX_LIMIT)
         }
     };
-    let before = parameters.text(CURSOR).map(read_cursor).transpose()?;
+    let (of, filters) = (caller.actor.describe(), parameters.filters(&FILTERS));
+    let listing = Listing {
+        of: &of,
+        name: "log",
+        filters: &filters,
+    };
+    let cursors = &gateway.keys.cursors;
+    let before = match parameters.text(CURSOR) {
+        None => None,
+        Some(text) => Some(read_cursor(cursors, listing, text).ok_or_else(foreign_cursor)?),
+    };
     // One more than asked for tells whether there is another page.
     let mut calls = call_log::list(
         &gateway.core.db,
@@ -50,7 +69,8 @@ pub(super) async fn handle(
     if is_cut {
         calls.pop();
     }
-    let next = calls.last().filter(|_| is_cut).map(write_cursor);
+    let last = calls.last().filter(|_| is_cut);
+    let next = last.map(|last| write_cursor(cursors, listing, last));
     Ok(Json(wire::list(calls.iter().map(wire::call), (next, None))))
 }
 
@@ -86,22 +106,15 @@ fn read_filter(parameters: &Parameters) -> Result<call_log::Filter, ApiError> {
     })
 }
 
-/// A place in the log. It says nothing that the answer does not, and what it leads to is within the
-/// caller's reach, so that it needs no seal.
-fn write_cursor(last: &Call) -> String {
-    URL_SAFE_NO_PAD.encode(format!("{} {}", last.at.as_micros(), last.id))
+/// A place in the log: an instant, and which of its calls.
+fn write_cursor(key: &CursorKey, listing: Listing<'_>, last: &Call) -> String {
+    let place = format!("{} {}", last.at.as_micros(), last.id);
+    key.seal_place(listing.binding(), place.as_bytes())
 }
 
-fn read_cursor(text: &str) -> Result<(Timestamp, String), ApiError> {
-    let read = || {
-        let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-        let (at, id) = text.split_once(' ')?;
-        Some((Timestamp::from_micros(at.parse().ok()?), id.to_owned()))
-    };
-    read().ok_or_else(|| {
-        ApiError::new(
-            ErrorCode::InvalidCursor,
-            "next_cursor is not one that the log gave",
-        )
-    })
+fn read_cursor(key: &CursorKey, listing: Listing<'_>, text: &str) -> Option<(Timestamp, String)> {
+    let place = key.open_place(listing.binding(), text).ok()?;
+    let (at, id) = std::str::from_utf8(&place).ok()?.split_once(' ')?;
+    let id = Id::<id::Call>::parse(id)?;
+    Some((Timestamp::from_micros(at.parse().ok()?), id.to_string()))
 }

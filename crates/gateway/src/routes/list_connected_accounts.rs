@@ -7,7 +7,7 @@ use axum::extract::State;
 use claviger_edge::permission::ConnectedAccountsRead;
 use claviger_edge::{ApiError, Caller};
 use claviger_store::{Page, connected_accounts};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::query::{Listing, Parameters};
 use super::wire;
@@ -18,10 +18,7 @@ pub(super) async fn handle(
     caller: Caller<ConnectedAccountsRead>,
     parameters: Parameters,
 ) -> Result<Json<Value>, ApiError> {
-    let filters: Map<String, Value> = ["tenant_id", "integration", "status"]
-        .iter()
-        .filter_map(|name| Some(((*name).to_owned(), parameters.text(name)?.into())))
-        .collect();
+    let filters = parameters.filters(&["tenant_id", "integration", "status"]);
     let of = caller.actor.describe();
     let listing = Listing {
         of: &of,

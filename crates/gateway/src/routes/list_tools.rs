@@ -28,13 +28,9 @@ pub(super) async fn handle(
         .map(read_profile)
         .transpose()?;
     let profile = profile.unwrap_or_default();
-    let filter = Filter {
-        methods: parameters.list("methods"),
-        tags: parameters.list("tags"),
-    };
     let catalogue = gateway.catalogue_of(&connected)?;
-    let tools = filter
-        .select(catalogue.tools())
+    let tools = Filter::new(parameters.list("methods"), parameters.list("tags"))
+        .and_then(|filter| filter.select(catalogue.tools()))
         .map_err(|error| ApiError::new(ErrorCode::InvalidFilter, error.to_string()))?;
     // What has no description is no tool, so that asking for those leaves none.
     let is_asked = match parameters.text("has_description") {

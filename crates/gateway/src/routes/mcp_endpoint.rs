@@ -1,7 +1,6 @@
 //! `POST /mcp/{token}`, and `POST /mcp` with the token as a bearer: from HTTP to the protocol.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::body::to_bytes;
 use axum::extract::rejection::PathRejection;
@@ -9,10 +8,10 @@ use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use claviger_edge::{ApiError, ErrorCode, RequestId};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http_body_util::LengthLimitError;
 
 use crate::admission::Admitted;
 use crate::call::Call;
-use crate::failure::Failure;
 use crate::gateway::Gateway;
 use crate::mcp::hosts::NotForUs;
 use crate::mcp::{self, Answer, Post, ToolCall, ToolResult};
@@ -61,9 +60,7 @@ async fn try_serve(gateway: &Gateway, token: &str, request: Request) -> Result<A
         return Err(error.with_headers(allowed));
     }
     let admitted = gateway.admit(token, &parts.headers).await?;
-    let body = to_bytes(body, LARGEST_BODY)
-        .await
-        .map_err(|_| ApiError::new(ErrorCode::BodyTooLarge, "The body is larger than 4 MiB"))?;
+    let body = to_bytes(body, LARGEST_BODY).await.map_err(not_whole)?;
     let request_id = parts
         .extensions
         .get::<RequestId>()
@@ -71,9 +68,9 @@ async fn try_serve(gateway: &Gateway, token: &str, request: Request) -> Result<A
     let calling = Calling {
         gateway,
         token,
+        headers: &parts.headers,
         admitted: &admitted,
         request_id: request_id.unwrap_or_default(),
-        is_first: AtomicBool::new(true),
     };
     let post = Post {
         headers: &parts.headers,
@@ -90,39 +87,43 @@ fn not_for_us(why: NotForUs) -> ApiError {
     }
 }
 
+/// Why a body was not read: it is too large, or it ended early or did not come in time.
+fn not_whole(error: axum::Error) -> ApiError {
+    if error.into_inner().is::<LengthLimitError>() {
+        ApiError::new(ErrorCode::BodyTooLarge, "The body is larger than 4 MiB")
+    } else {
+        ApiError::new(ErrorCode::InvalidInput, "The body did not arrive whole")
+    }
+}
+
 /// The calls of one request.
 struct Calling<'a> {
     gateway: &'a Gateway,
     token: &'a str,
+    headers: &'a HeaderMap,
     admitted: &'a Admitted,
     request_id: String,
-    is_first: AtomicBool,
 }
 
 impl Calling<'_> {
     async fn call(&self, call: ToolCall) -> ToolResult {
-        // A server that ends while a batch is under way makes no later call.
-        let is_first = self.is_first.swap(false, Ordering::Relaxed);
-        if !is_first && let Err(error) = self.gateway.find_live(self.token).await {
-            return Err(Box::new(Failure::from(error)));
-        }
         let Admitted {
+            server,
             connected,
             exposure,
-            in_name_of,
+            ..
         } = self.admitted;
-        self.gateway
-            .call(Call {
-                connected,
-                catalogue: exposure.catalogue(),
-                tool: &call.tool,
-                arguments: call.arguments,
-                profile: exposure.profile(),
-                client: call.client,
-                request_id: self.request_id.clone(),
-                in_name_of: in_name_of.clone(),
-            })
-            .await
+        let call = Call {
+            server: Some(server),
+            connected,
+            catalogue: exposure.catalogue(),
+            asked: call,
+            profile: exposure.profile(),
+            request_id: self.request_id.clone(),
+        };
+        // What let the request in may have ended while its body came, or an earlier call was made.
+        let admission = self.gateway.admit_call(self.token, self.headers);
+        self.gateway.call(call, admission).await
     }
 }
 

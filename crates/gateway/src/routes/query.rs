@@ -68,11 +68,20 @@ impl Parameters {
         page::asked(&asked, |cursor| {
             gateway.keys.cursors.open(list.binding(), cursor)
         })
-        .map_err(|_| {
-            let message = "next_cursor is not one that this list gave for these filters";
-            ApiError::new(claviger_edge::ErrorCode::InvalidCursor, message)
-        })
+        .map_err(|_| foreign_cursor())
     }
+
+    /// The filters among `names` that are given, as cursors are bound to them.
+    pub(super) fn filters(&self, names: &[&str]) -> Map<String, Value> {
+        let given = |name: &&str| Some(((*name).to_owned(), self.text(name)?.into()));
+        names.iter().filter_map(given).collect()
+    }
+}
+
+/// The refusal of a cursor that was not made here, or for another caller, list or filter.
+pub(super) fn foreign_cursor() -> ApiError {
+    let message = "next_cursor is not one that this list gave for these filters";
+    ApiError::new(claviger_edge::ErrorCode::InvalidCursor, message)
 }
 
 /// One of the gateway's own lists, as its cursors are bound to it.
@@ -84,7 +93,7 @@ pub(super) struct Listing<'a> {
 }
 
 impl<'a> Listing<'a> {
-    fn binding(self) -> Binding<'a> {
+    pub(super) fn binding(self) -> Binding<'a> {
         Binding {
             connected_account: self.of,
             tool: (self.name, "list"),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use claviger_domain::role::Role;
+use claviger_testkit::on_both_engines;
 use http::Method;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -13,9 +14,8 @@ use crate::world::{World, call_message};
 const CREATE: &str = "create_a_the_auth_api_api_key";
 const READ: &str = "get_single_the_auth_api_api_key_by_id";
 
-#[tokio::test]
-async fn a_call_is_logged_with_names_and_not_values() {
-    let world = World::new().await;
+on_both_engines!(a_call_is_logged_with_names_and_not_values, async |app| {
+    let world = World::of(app).await;
     let (server, token) = world.server(json!({})).await;
     let arguments = json!({ "name": "Sensitive", "scopes": ["secret-scope"] });
     let agent = [("user-agent", "kettle/2.1")];
@@ -41,7 +41,7 @@ async fn a_call_is_logged_with_names_and_not_values() {
     }
     insta::assert_json_snapshot!(line, @r#"
     {
-      "created_at": "2026-11-21T10:00:00.000Z",
+      "created_at": "2030-01-01T00:00:00.000Z",
       "log_type": "mcp",
       "tool_name": "create_a_the_auth_api_api_key",
       "resource": "api_keys",
@@ -61,41 +61,42 @@ async fn a_call_is_logged_with_names_and_not_values() {
     for value in ["Sensitive", "secret-scope", &token] {
         assert!(!log.body.to_string().contains(value), "{value}");
     }
-}
+});
 
-#[tokio::test]
-async fn refused_calls_are_logged_and_strange_names_are_not() {
-    let world = World::new().await;
-    let (_, token) = world.server(json!({})).await;
-    let arguments = json!({ "id": "key_0000000000000000", "live_secret": 1 });
-    world.call(&token, READ, arguments).await.unwrap_err();
-    world.advance(1);
-    world
-        .call(&token, READ, json!({ "id": "key_0000000000000000" }))
-        .await
-        .unwrap_err();
-    let log = world.get("/log").await.body;
-    let told: Vec<_> = log["result"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|line| {
-            json!([
-                line["status"],
-                line["upstream_status"],
-                line["argument_names"]
-            ])
-        })
-        .collect();
-    assert_eq!(
-        json!(told),
-        json!([[404, 404, ["id"]], [400, null, ["id"]]])
-    );
-}
+on_both_engines!(
+    refused_calls_are_logged_and_strange_names_are_not,
+    async |app| {
+        let world = World::of(app).await;
+        let (_, token) = world.server(json!({})).await;
+        let arguments = json!({ "id": "key_0000000000000000", "live_secret": 1 });
+        world.call(&token, READ, arguments).await.unwrap_err();
+        world.advance(1);
+        world
+            .call(&token, READ, json!({ "id": "key_0000000000000000" }))
+            .await
+            .unwrap_err();
+        let log = world.get("/log").await.body;
+        let told: Vec<_> = log["result"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|line| {
+                json!([
+                    line["status"],
+                    line["upstream_status"],
+                    line["argument_names"]
+                ])
+            })
+            .collect();
+        assert_eq!(
+            json!(told),
+            json!([[404, 404, ["id"]], [400, null, ["id"]]])
+        );
+    }
+);
 
-#[tokio::test]
-async fn equal_arguments_have_equal_digests() {
-    let world = World::new().await;
+on_both_engines!(equal_arguments_have_equal_digests, async |app| {
+    let world = World::of(app).await;
     let (_, token) = world.server(json!({})).await;
     for arguments in [
         json!({ "id": "a" }),
@@ -109,64 +110,66 @@ async fn equal_arguments_have_equal_digests() {
     let digest = |index: usize| log["result"][index]["arguments_digest"].clone();
     assert_eq!(digest(0), digest(2));
     assert_ne!(digest(0), digest(1));
-}
+});
 
-#[tokio::test]
-async fn the_log_is_filtered_and_walked_the_latest_first() {
-    let world = World::new().await;
-    let (first, one) = world.server(json!({})).await;
-    let (_, two) = world.server(json!({})).await;
-    for (token, name) in [(&one, "a"), (&two, "b"), (&one, "c"), (&one, "d")] {
+on_both_engines!(
+    the_log_is_filtered_and_walked_the_latest_first,
+    async |app| {
+        let world = World::of(app).await;
+        let (first, one) = world.server(json!({})).await;
+        let (_, two) = world.server(json!({})).await;
+        for (token, name) in [(&one, "a"), (&two, "b"), (&one, "c"), (&one, "d")] {
+            world
+                .call(token, CREATE, json!({ "name": name }))
+                .await
+                .unwrap();
+            world.advance(60);
+        }
         world
-            .call(token, CREATE, json!({ "name": name }))
+            .call(&one, READ, json!({ "id": "key_0000000000000000" }))
             .await
-            .unwrap();
-        world.advance(60);
-    }
-    world
-        .call(&one, READ, json!({ "id": "key_0000000000000000" }))
-        .await
-        .unwrap_err();
-    let count = async |query: String| {
-        let answer = world.get(&format!("/log?{query}")).await;
-        assert_eq!(answer.status, 200, "{query}: {:?}", answer.body);
-        answer.body["result_count"].as_u64().unwrap()
-    };
-    assert_eq!(count(String::new()).await, 5);
-    assert_eq!(count(format!("mcp_server_id={first}")).await, 4);
-    assert_eq!(count(format!("tool_name={CREATE}&log_type=mcp")).await, 4);
-    assert_eq!(count("log_type=proxy".to_owned()).await, 0);
-    assert_eq!(count("status=404".to_owned()).await, 1);
-    let between = "created_at[gt]=2026-11-21T10:00:00Z&created_at%5Blt%5D=2026-11-21T10:02:00Z";
-    assert_eq!(count(between.to_owned()).await, 1);
+            .unwrap_err();
+        let count = async |query: String| {
+            let answer = world.get(&format!("/log?{query}")).await;
+            assert_eq!(answer.status, 200, "{query}: {:?}", answer.body);
+            answer.body["result_count"].as_u64().unwrap()
+        };
+        assert_eq!(count(String::new()).await, 5);
+        assert_eq!(count(format!("mcp_server_id={first}")).await, 4);
+        assert_eq!(count(format!("tool_name={CREATE}&log_type=mcp")).await, 4);
+        assert_eq!(count("log_type=proxy".to_owned()).await, 0);
+        assert_eq!(count("status=404".to_owned()).await, 1);
+        let between = "created_at[gt]=2030-01-01T00:00:00Z&created_at%5Blt%5D=2030-01-01T00:02:00Z";
+        assert_eq!(count(between.to_owned()).await, 1);
 
-    let page = world.get("/log?limit=3&next_cursor=").await.body;
-    let next = page["next_cursor"].as_str().unwrap();
-    let rest = world
-        .get(&format!("/log?limit=3&next_cursor={next}"))
-        .await
-        .body;
-    assert_eq!(
-        (&page["result_count"], &rest["result_count"]),
-        (&json!(3), &json!(2))
-    );
-    assert_eq!(rest["next_cursor"], Value::Null);
-    let times: Vec<String> = [&page, &rest]
-        .iter()
-        .flat_map(|page| page["result"].as_array().unwrap())
-        .map(|line| line["created_at"].as_str().unwrap().to_owned())
-        .collect();
-    assert!(times.is_sorted_by(|one, other| one >= other), "{times:?}");
-    for bad in [
-        "log_type=x",
-        "status=x",
-        "limit=0",
-        "created_at[gt]=soon",
-        "next_cursor=x",
-    ] {
-        assert_eq!(world.get(&format!("/log?{bad}")).await.status, 400, "{bad}");
+        let page = world.get("/log?limit=3&next_cursor=").await.body;
+        let next = page["next_cursor"].as_str().unwrap();
+        let rest = world
+            .get(&format!("/log?limit=3&next_cursor={next}"))
+            .await
+            .body;
+        assert_eq!(
+            (&page["result_count"], &rest["result_count"]),
+            (&json!(3), &json!(2))
+        );
+        assert_eq!(rest["next_cursor"], Value::Null);
+        let times: Vec<String> = [&page, &rest]
+            .iter()
+            .flat_map(|page| page["result"].as_array().unwrap())
+            .map(|line| line["created_at"].as_str().unwrap().to_owned())
+            .collect();
+        assert!(times.is_sorted_by(|one, other| one >= other), "{times:?}");
+        for bad in [
+            "log_type=x",
+            "status=x",
+            "limit=0",
+            "created_at[gt]=soon",
+            "next_cursor=x",
+        ] {
+            assert_eq!(world.get(&format!("/log?{bad}")).await.status, 400, "{bad}");
+        }
     }
-}
+);
 
 #[tokio::test]
 async fn a_call_that_nobody_waits_for_is_logged() {
@@ -183,118 +186,212 @@ async fn a_call_that_nobody_waits_for_is_logged() {
         _ = world.post(&token, &[], &message) => panic!("the upstream never answers"),
         () = reached.notified() => {}
     }
-    // The line is written by a task of its own, since the call is gone.
-    let line = loop {
-        let log = world.get("/log").await.body;
-        if log["result_count"] == 1 {
-            break log["result"][0].clone();
-        }
-        tokio::task::yield_now().await;
-    };
+    world.app.gateway.lines_written().await;
+    let line = world.get("/log").await.body["result"][0].clone();
     assert_eq!(
         (&line["status"], &line["upstream_status"]),
         (&json!(499), &Value::Null)
     );
 }
 
-#[tokio::test]
-async fn connected_accounts_are_listed_by_what_is_asked_and_never_with_credentials() {
-    let world = World::new().await;
-    let more = world
-        .access_key(&world.account, Role::Owner, None)
-        .await
-        .plain;
-    world.advance(1);
-    let second = world.connect(&world.account, &more).await;
-    let one = world.get(&world.path("")).await;
-    assert_eq!(one.body["status"], "active");
-    assert_eq!(one.body["integration"], "theauthapi");
-    let list = world.get("/integrated-account?limit=1").await.body;
-    assert_eq!(list["result"], json!([one.body]));
-    let next = list["next_cursor"].as_str().unwrap();
-    let rest = world
-        .get(&format!("/integrated-account?limit=1&next_cursor={next}"))
-        .await
-        .body;
-    assert_eq!(rest["result"][0]["id"], json!(second));
-    assert_eq!(rest["next_cursor"], Value::Null);
-    let foreign = format!("/integrated-account?status=active&next_cursor={next}");
-    assert_eq!(world.get(&foreign).await.body["code"], "invalid_cursor");
-    for (query, count) in [
-        (format!("tenant_id={}", world.account.id), 2),
-        ("tenant_id=other".to_owned(), 0),
-        ("integration=theauthapi&status=active".to_owned(), 2),
-        ("status=needs_reauth".to_owned(), 0),
-    ] {
-        let answer = world.get(&format!("/integrated-account?{query}")).await;
-        assert_eq!(answer.body["result_count"], count, "{query}");
-        assert!(!answer.body.to_string().contains("_access_"));
+on_both_engines!(
+    connected_accounts_are_listed_by_what_is_asked_and_never_with_credentials,
+    async |app| {
+        let world = World::of(app).await;
+        let more = world
+            .access_key(&world.account, Role::Owner, None)
+            .await
+            .plain;
+        world.advance(1);
+        let second = world.connect(&world.account, &more).await;
+        let one = world.get(&world.path("")).await;
+        assert_eq!(one.body["status"], "active");
+        assert_eq!(one.body["integration"], "theauthapi");
+        let list = world.get("/integrated-account?limit=1").await.body;
+        assert_eq!(list["result"], json!([one.body]));
+        let next = list["next_cursor"].as_str().unwrap();
+        let rest = world
+            .get(&format!("/integrated-account?limit=1&next_cursor={next}"))
+            .await
+            .body;
+        assert_eq!(rest["result"][0]["id"], json!(second));
+        assert_eq!(rest["next_cursor"], Value::Null);
+        let foreign = format!("/integrated-account?status=active&next_cursor={next}");
+        assert_eq!(world.get(&foreign).await.body["code"], "invalid_cursor");
+        for (query, count) in [
+            (format!("tenant_id={}", world.account.id), 2),
+            ("tenant_id=other".to_owned(), 0),
+            ("integration=theauthapi&status=active".to_owned(), 2),
+            ("status=needs_reauth".to_owned(), 0),
+        ] {
+            let answer = world.get(&format!("/integrated-account?{query}")).await;
+            assert_eq!(answer.body["result_count"], count, "{query}");
+            assert!(!answer.body.to_string().contains("_access_"));
+        }
     }
-}
+);
 
-#[tokio::test]
-async fn tools_are_listed_with_their_schemas_within_a_filter() {
-    let world = World::new().await;
-    let all = world.get(&world.path("/tools")).await.body;
-    assert_eq!(all["result"].as_array().unwrap().len(), 28);
-    let path = "/tools?methods=get,list_2&tags[0]=api_keys&schema_profile=openai_strict";
-    let some = world.get(&world.path(path)).await.body;
-    let names: Vec<_> = some["result"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|tool| tool["name"].clone())
-        .collect();
-    assert_eq!(
-        json!(names),
-        json!([
-            "the_auth_api_api_keys_list_2",
-            "get_single_the_auth_api_api_key_by_id",
-            "get_single_the_auth_api_api_keys_auth_by_id"
-        ])
-    );
-    let tool = &some["result"][1];
-    assert_eq!(tool["input_schema"]["additionalProperties"], false);
-    assert_eq!(
-        tool["query_schema"]["properties"]["id"]["type"],
-        json!(["string", "null"])
-    );
-    assert_eq!(tool["body_schema"], Value::Null);
-    assert_eq!(tool["required"], json!(["id"]));
-    assert!(tool["response_schema"].is_object() && tool["annotations"]["title"].is_string());
-    for bad in [
-        "methods=",
-        "tags=none",
-        "schema_profile=x",
-        "has_description=x",
-    ] {
-        let answer = world.get(&world.path(&format!("/tools?{bad}"))).await;
-        assert_eq!(answer.status, 400, "{bad}");
+on_both_engines!(
+    tools_are_listed_with_their_schemas_within_a_filter,
+    async |app| {
+        let world = World::of(app).await;
+        let all = world.get(&world.path("/tools")).await.body;
+        assert_eq!(all["result"].as_array().unwrap().len(), 28);
+        let path = "/tools?methods=get,list_2&tags[0]=api_keys&schema_profile=openai_strict";
+        let some = world.get(&world.path(path)).await.body;
+        let names: Vec<_> = some["result"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|tool| tool["name"].clone())
+            .collect();
+        assert_eq!(
+            json!(names),
+            json!([
+                "the_auth_api_api_keys_list_2",
+                "get_single_the_auth_api_api_key_by_id",
+                "get_single_the_auth_api_api_keys_auth_by_id"
+            ])
+        );
+        let tool = &some["result"][1];
+        assert_eq!(tool["input_schema"]["additionalProperties"], false);
+        assert_eq!(
+            tool["query_schema"]["properties"]["id"]["type"],
+            json!(["string", "null"])
+        );
+        assert_eq!(tool["body_schema"], Value::Null);
+        assert_eq!(tool["required"], json!(["id"]));
+        assert!(tool["response_schema"].is_object() && tool["annotations"]["title"].is_string());
+        for bad in [
+            "methods=",
+            "tags=none",
+            "schema_profile=x",
+            "has_description=x",
+        ] {
+            let answer = world.get(&world.path(&format!("/tools?{bad}"))).await;
+            assert_eq!(answer.status, 400, "{bad}");
+        }
+        let none = world
+            .get(&world.path("/tools?has_description=false"))
+            .await
+            .body;
+        assert_eq!(none["result"], json!([]));
     }
-    let none = world
-        .get(&world.path("/tools?has_description=false"))
-        .await
-        .body;
-    assert_eq!(none["result"], json!([]));
-}
+);
 
-#[tokio::test]
-async fn a_key_of_projects_sees_no_connected_account_of_the_account() {
-    let world = World::new().await;
-    let projects = Some([world.project.id.clone()].into());
-    let key = world
-        .access_key(&world.account, Role::Developer, projects)
-        .await
-        .plain;
-    let list = world
-        .ask(&key, Method::GET, "/integrated-account", Value::Null)
-        .await;
-    assert_eq!(
-        (list.status.as_u16(), &list.body["result"]),
-        (200, &json!([]))
-    );
-    let made = world
-        .ask(&key, Method::POST, &world.path("/mcp"), json!({}))
-        .await;
-    assert_eq!(made.status, 404);
-}
+on_both_engines!(
+    a_key_of_projects_sees_no_connected_account_of_the_account,
+    async |app| {
+        let world = World::of(app).await;
+        let projects = Some([world.project.id.clone()].into());
+        let key = world
+            .access_key(&world.account, Role::Developer, projects)
+            .await
+            .plain;
+        let list = world
+            .ask(&key, Method::GET, "/integrated-account", Value::Null)
+            .await;
+        assert_eq!(
+            (list.status.as_u16(), &list.body["result"]),
+            (200, &json!([]))
+        );
+        let made = world
+            .ask(&key, Method::POST, &world.path("/mcp"), json!({}))
+            .await;
+        assert_eq!(made.status, 404);
+    }
+);
+
+on_both_engines!(
+    calls_of_tools_that_are_not_exposed_are_logged,
+    async |app| {
+        let world = World::of(app).await;
+        let (_, token) = world.server(json!({ "methods": ["read"] })).await;
+        let strange = format!("\u{1b}[31m{}\u{0}", "x".repeat(200));
+        let names = [CREATE.to_owned(), strange];
+        for name in &names {
+            let message = call_message(name, &json!({ "name": "Sensitive" }));
+            // NUL is refused in the text of a message.
+            let message = message.to_string().replace("\\u0000", "");
+            world.post_body(&token, &[], message).await.expect(200);
+            world.advance(1);
+        }
+        let log = world.get("/log?status=404").await.body;
+        let told: Vec<_> = log["result"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|line| {
+                json!([
+                    line["tool_name"],
+                    line["resource"],
+                    line["method"],
+                    line["upstream_status"],
+                    line["argument_names"]
+                ])
+            })
+            .collect();
+        assert_eq!(
+            json!(told),
+            json!([
+                ["x".repeat(100), "", "", null, []],
+                [CREATE, "", "", null, []]
+            ])
+        );
+    }
+);
+
+on_both_engines!(
+    a_call_is_logged_by_the_full_name_also_under_a_short_one,
+    async |app| {
+        let world = World::of(app).await;
+        let (_, token) = world.server(json!({ "name_style": "short" })).await;
+        world
+            .call(&token, "api_keys_create", json!({ "name": "x" }))
+            .await
+            .unwrap();
+        let log = world.get("/log").await.body;
+        assert_eq!(log["result"][0]["tool_name"], CREATE);
+    }
+);
+
+on_both_engines!(
+    a_forged_or_borrowed_cursor_of_the_log_is_refused,
+    async |app| {
+        let world = World::of(app).await;
+        let (_, token) = world.server(json!({})).await;
+        for name in ["a", "b"] {
+            world
+                .call(&token, CREATE, json!({ "name": name }))
+                .await
+                .unwrap();
+        }
+        let page = world.get("/log?limit=1&status=201").await.body;
+        let next = page["next_cursor"].as_str().unwrap();
+        let other = world
+            .access_key(&world.account, Role::Owner, None)
+            .await
+            .plain;
+        // `0 %00`, and a place as it is without a seal.
+        for (key, query) in [
+            (&world.owner, "next_cursor=MCAA".to_owned()),
+            (
+                &world.owner,
+                "next_cursor=MTg5MzQ1NjAwMDAwMDAwMCBjYWxfMDAwMDAwMDAwMDAwMDAwMDAwMDA".to_owned(),
+            ),
+            (&world.owner, format!("status=200&next_cursor={next}")),
+            (&world.owner, format!("next_cursor={next}")),
+            (&other, format!("status=201&next_cursor={next}")),
+        ] {
+            let path = format!("/log?{query}");
+            let answer = world.ask(key, Method::GET, &path, Value::Null).await;
+            assert_eq!(answer.expect(400)["code"], "invalid_cursor", "{query}");
+        }
+        let path = format!("/integrated-account?next_cursor={next}");
+        assert_eq!(world.get(&path).await.body["code"], "invalid_cursor");
+        let rest = world
+            .get(&format!("/log?limit=1&status=201&next_cursor={next}"))
+            .await;
+        assert_eq!(rest.expect(200)["result_count"], 1);
+    }
+);

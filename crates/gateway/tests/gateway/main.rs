@@ -1,15 +1,21 @@
 //! The gateway from outside, in one binary.
 
 #[cfg(test)]
+mod admission;
+#[cfg(test)]
 mod built_in;
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
 mod log;
 #[cfg(test)]
+mod makers;
+#[cfg(test)]
 mod official_client;
 #[cfg(test)]
 mod rights;
+#[cfg(test)]
+mod roles;
 #[cfg(test)]
 mod schemas;
 #[cfg(test)]

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use axum::body::Body;
 use claviger_domain::role::Role;
-use http::{Method, Request};
+use claviger_testkit::{PUBLIC_HOST, on_both_engines};
+use http::Method;
 use serde_json::{Value, json};
 
-use crate::world::{World, call_message, outcome};
+use crate::world::World;
 
 const LIST: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
 
@@ -22,10 +22,9 @@ async fn create(world: &World, body: Value) -> (u16, Value) {
     (made.status.as_u16(), made.body)
 }
 
-#[tokio::test]
-async fn a_server_is_shown_with_its_token_once() {
-    let world = World::new().await;
-    let expires_at = "2026-11-21T10:01:00.000Z";
+on_both_engines!(a_server_is_shown_with_its_token_once, async |app| {
+    let world = World::of(app).await;
+    let expires_at = "2030-01-01T00:01:00.000Z";
     let body =
         json!({ "name": "Agent", "config": { "methods": ["read"] }, "expires_at": expires_at });
     let path = world.path("/mcp");
@@ -36,7 +35,7 @@ async fn a_server_is_shown_with_its_token_once() {
     assert!(token.starts_with("clvmcp_") && token.len() == 50, "{token}");
     assert_eq!(
         made.body["url"],
-        format!("http://127.0.0.1:8420/mcp/{token}")
+        format!("https://{PUBLIC_HOST}/mcp/{token}")
     );
     assert_eq!(made.body["expires_at"], expires_at);
     assert_eq!(made.body["warnings"], json!([]));
@@ -51,159 +50,163 @@ async fn a_server_is_shown_with_its_token_once() {
     let all = world.get(&path).await;
     assert_eq!(all.body["result"], json!([expected]));
     assert_eq!(all.body["result_count"], 1);
-}
+});
 
-#[tokio::test]
-async fn a_repeated_creation_answers_the_same_server_without_its_token() {
-    let world = World::new().await;
-    let send = async || {
-        let request = Request::post(world.path("/mcp"))
-            .header("x-api-key", &world.owner)
-            .header("idempotency-key", "once");
-        world.send(request.body(Body::from("{}")).unwrap()).await
-    };
-    let (first, again) = (send().await, send().await);
-    assert_eq!(first.body["id"], again.body["id"]);
-    let url = again.body["url"].as_str().unwrap();
-    assert!(
-        url.ends_with("****")
-            && !again
-                .body
-                .to_string()
-                .contains(first.body["token"].as_str().unwrap())
-    );
-}
-
-#[tokio::test]
-async fn a_body_that_says_something_unknown_or_too_much_is_refused() {
-    let world = World::new().await;
-    for (body, code, said) in [
-        (
-            json!({ "expire_at": "2030-01-01" }),
-            "unknown_member",
-            "did you mean `expires_at`?",
-        ),
-        (
-            json!({ "config": { "secrets": "seal" } }),
-            "unknown_member",
-            "does not support it",
-        ),
-        (
-            json!({ "config": { "methods": [] } }),
-            "invalid_filter",
-            "empty list",
-        ),
-        (
-            json!({ "config": { "methods": ["raed"] } }),
-            "invalid_filter",
-            "did you mean `read`?",
-        ),
-        (
-            json!({ "config": { "tags": ["webhooks"] } }),
-            "invalid_filter",
-            "unknown value `webhooks`",
-        ),
-        (
-            json!({ "config": { "methods": ["list_2"], "tags": ["misc"] } }),
-            "invalid_filter",
-            "no tool is left",
-        ),
-        (
-            json!({ "expires_at": "2026-11-21T10:00:59.999Z" }),
-            "invalid_input",
-            "60 seconds",
-        ),
-        (
-            json!({ "expires_at": "soon" }),
-            "invalid_input",
-            "expires_at",
-        ),
-        (json!({ "name": "" }), "invalid_input", "name"),
-    ] {
-        let (status, answer) = create(&world, body).await;
-        assert_eq!((status, &answer["code"]), (400, &json!(code)), "{answer}");
+on_both_engines!(
+    a_repeated_creation_answers_the_same_server_without_its_token,
+    async |app| {
+        let world = World::of(app).await;
+        let send = async || {
+            let request = world.app.request("POST", &world.path("/mcp"));
+            let request = request.key(&world.owner).header("idempotency-key", "once");
+            request.body("{}").send().await
+        };
+        let (first, again) = (send().await, send().await);
+        assert_eq!(first.body["id"], again.body["id"]);
+        let url = again.body["url"].as_str().unwrap();
         assert!(
-            answer["message"].as_str().unwrap().contains(said),
-            "{answer}"
+            url.ends_with("****")
+                && !again
+                    .body
+                    .to_string()
+                    .contains(first.body["token"].as_str().unwrap())
         );
     }
-    assert_eq!(
-        world.get(&world.path("/mcp")).await.body["result"],
-        json!([])
-    );
-}
+);
 
-#[tokio::test]
-async fn writing_tools_without_an_end_are_warned_of() {
-    let world = World::new().await;
+on_both_engines!(
+    a_body_that_says_something_unknown_or_too_much_is_refused,
+    async |app| {
+        let world = World::of(app).await;
+        for (body, code, said) in [
+            (
+                json!({ "expire_at": "2030-01-01" }),
+                "unknown_member",
+                "did you mean `expires_at`?",
+            ),
+            (
+                json!({ "config": { "secrets": "seal" } }),
+                "unknown_member",
+                "does not support it",
+            ),
+            (
+                json!({ "config": { "methods": [] } }),
+                "invalid_filter",
+                "empty list",
+            ),
+            (
+                json!({ "config": { "methods": ["raed"] } }),
+                "invalid_filter",
+                "did you mean `read`?",
+            ),
+            (
+                json!({ "config": { "tags": ["webhooks"] } }),
+                "invalid_filter",
+                "unknown value `webhooks`",
+            ),
+            (
+                json!({ "config": { "methods": ["list_2"], "tags": ["misc"] } }),
+                "invalid_filter",
+                "no tool is left",
+            ),
+            (
+                json!({ "expires_at": "2030-01-01T00:00:59.999Z" }),
+                "invalid_input",
+                "60 seconds",
+            ),
+            (
+                json!({ "expires_at": "soon" }),
+                "invalid_input",
+                "expires_at",
+            ),
+            (json!({ "name": "" }), "invalid_input", "name"),
+        ] {
+            let (status, answer) = create(&world, body).await;
+            assert_eq!((status, &answer["code"]), (400, &json!(code)), "{answer}");
+            assert!(
+                answer["message"].as_str().unwrap().contains(said),
+                "{answer}"
+            );
+        }
+        assert_eq!(
+            world.get(&world.path("/mcp")).await.body["result"],
+            json!([])
+        );
+    }
+);
+
+on_both_engines!(writing_tools_without_an_end_are_warned_of, async |app| {
+    let world = World::of(app).await;
     let (_, answer) = create(&world, json!({ "name": "Agent" })).await;
     let warnings = answer["warnings"].as_array().unwrap();
     assert_eq!(warnings.len(), 1);
     assert!(warnings[0].as_str().unwrap().contains("no expiry"));
-}
+});
 
-#[tokio::test]
-async fn from_its_expiry_on_a_server_refuses() {
-    let world = World::new().await;
-    let (_, made) = create(&world, json!({ "expires_at": "2026-11-21T10:02:00Z" })).await;
+on_both_engines!(from_its_expiry_on_a_server_refuses, async |app| {
+    let world = World::of(app).await;
+    let (_, made) = create(&world, json!({ "expires_at": "2030-01-01T00:02:00Z" })).await;
     let token = made["token"].as_str().unwrap();
     world.advance(119);
     assert_eq!(world.post(token, &[], &list()).await.status, 200);
     world.advance(1);
     assert_eq!(world.post(token, &[], &list()).await.status, 401);
-}
+});
 
-#[tokio::test]
-async fn a_deleted_server_refuses_at_once_and_is_absent() {
-    let world = World::new().await;
-    let (id, token) = world.server(json!({})).await;
-    let path = world.path(&format!("/mcp/{id}"));
-    let deleted = world
-        .ask(&world.owner, Method::DELETE, &path, Value::Null)
-        .await;
-    assert_eq!((deleted.status.as_u16(), deleted.body), (204, Value::Null));
-    assert_eq!(world.post(&token, &[], &list()).await.status, 401);
-    assert_eq!(world.get(&path).await.status, 404);
-    let again = world
-        .ask(&world.owner, Method::DELETE, &path, Value::Null)
-        .await;
-    assert_eq!(again.body["code"], "mcp_server_not_found");
-}
-
-#[tokio::test]
-async fn every_refusal_is_one_body_without_a_hint_to_sign_in() {
-    let world = World::new().await;
-    let (_, guarded) = world
-        .server(json!({ "require_api_token_auth": true }))
-        .await;
-    let viewer = world
-        .access_key(&world.account, Role::Viewer, None)
-        .await
-        .plain;
-    let mut bodies = BTreeSet::new();
-    for (token, headers) in [
-        ("clvmcp_unknown", vec![]),
-        ("nothing", vec![]),
-        ("%ff", vec![]),
-        (guarded.as_str(), vec![]),
-        (guarded.as_str(), vec![("x-api-key", viewer.as_str())]),
-        (
-            guarded.as_str(),
-            vec![("authorization", "Bearer live_access_x")],
-        ),
-    ] {
-        let mut answer = world.post(token, &headers, &list()).await;
-        assert_eq!(answer.status, 401, "{token}");
-        assert!(!answer.headers.contains_key("www-authenticate"));
-        answer.body["requestId"] = Value::Null;
-        bodies.insert(answer.body.to_string());
+on_both_engines!(
+    a_deleted_server_refuses_at_once_and_is_absent,
+    async |app| {
+        let world = World::of(app).await;
+        let (id, token) = world.server(json!({})).await;
+        let path = world.path(&format!("/mcp/{id}"));
+        let deleted = world
+            .ask(&world.owner, Method::DELETE, &path, Value::Null)
+            .await;
+        assert_eq!((deleted.status.as_u16(), deleted.body), (204, Value::Null));
+        assert_eq!(world.post(&token, &[], &list()).await.status, 401);
+        assert_eq!(world.get(&path).await.status, 404);
+        let again = world
+            .ask(&world.owner, Method::DELETE, &path, Value::Null)
+            .await;
+        assert_eq!(again.body["code"], "mcp_server_not_found");
     }
-    assert_eq!(bodies.len(), 1, "{bodies:?}");
-}
+);
 
-#[tokio::test]
-async fn a_second_credential_opens_a_guarded_server() {
-    let world = World::new().await;
+on_both_engines!(
+    every_refusal_is_one_body_without_a_hint_to_sign_in,
+    async |app| {
+        let world = World::of(app).await;
+        let (_, guarded) = world
+            .server(json!({ "require_api_token_auth": true }))
+            .await;
+        let viewer = world
+            .access_key(&world.account, Role::Viewer, None)
+            .await
+            .plain;
+        let mut bodies = BTreeSet::new();
+        for (token, headers) in [
+            ("clvmcp_unknown", vec![]),
+            ("nothing", vec![]),
+            ("%ff", vec![]),
+            (guarded.as_str(), vec![]),
+            (guarded.as_str(), vec![("x-api-key", viewer.as_str())]),
+            (
+                guarded.as_str(),
+                vec![("authorization", "Bearer live_access_x")],
+            ),
+        ] {
+            let mut answer = world.post(token, &headers, &list()).await;
+            assert_eq!(answer.status, 401, "{token}");
+            assert!(!answer.headers.contains_key("www-authenticate"));
+            answer.body["requestId"] = Value::Null;
+            bodies.insert(answer.body.to_string());
+        }
+        assert_eq!(bodies.len(), 1, "{bodies:?}");
+    }
+);
+
+on_both_engines!(a_second_credential_opens_a_guarded_server, async |app| {
+    let world = World::of(app).await;
     let (_, token) = world
         .server(json!({ "require_api_token_auth": true }))
         .await;
@@ -225,186 +228,147 @@ async fn a_second_credential_opens_a_guarded_server() {
     );
     let from_page = [
         ("x-api-key", world.owner.as_str()),
-        ("origin", "http://localhost:3000"),
+        ("origin", "https://keys.example.com"),
     ];
     assert_eq!(world.post(&token, &from_page, &list()).await.status, 401);
-}
+});
 
-#[tokio::test]
-async fn the_token_may_be_a_bearer() {
-    let world = World::new().await;
+on_both_engines!(the_token_may_be_a_bearer, async |app| {
+    let world = World::of(app).await;
     let (_, token) = world.server(json!({})).await;
     let send = async |authorization: Option<String>| {
-        let mut request = Request::post("/mcp").header("host", "localhost");
+        let mut request = world.app.request("POST", "/mcp");
+        request = request.header("host", PUBLIC_HOST);
         if let Some(value) = authorization {
-            request = request.header("authorization", value);
+            request = request.header("authorization", &value);
         }
-        world
-            .send(request.body(Body::from(LIST)).unwrap())
-            .await
-            .status
-            .as_u16()
+        request.body(LIST).send().await.status.as_u16()
     };
     assert_eq!(send(Some(format!("Bearer {token}"))).await, 200);
     assert_eq!(send(Some(format!("Bearer {}", world.owner))).await, 401);
     assert_eq!(send(None).await, 401);
-}
+});
 
-#[tokio::test]
-async fn host_and_origin_come_first_then_the_method_then_the_token_then_the_size() {
-    let world = World::new().await;
-    let (_, token) = world.server(json!({})).await;
-    let path = format!("/mcp/{token}");
-    let huge = "x".repeat(4 * 1024 * 1024 + 1);
-    for (method, path, host, origin, body, expected) in [
-        ("POST", path.as_str(), "evil.example", None, LIST, 403),
-        ("DELETE", "/mcp/x", "evil.example", None, "", 403),
-        (
-            "POST",
-            &path,
-            "localhost",
-            Some("https://evil.example"),
-            LIST,
-            403,
-        ),
-        (
-            "POST",
-            &path,
-            "localhost",
-            Some("http://localhost:6274"),
-            LIST,
-            200,
-        ),
-        ("GET", &path, "localhost", None, "", 405),
-        ("DELETE", "/mcp/x", "localhost", None, "", 405),
-        ("OPTIONS", "/mcp", "localhost", None, "", 405),
-        (
-            "POST",
-            "/mcp/clvmcp_x",
-            "localhost",
-            None,
-            huge.as_str(),
-            401,
-        ),
-        ("POST", &path, "localhost", None, &huge, 413),
-        ("POST", &path, "localhost", None, "{", 400),
-    ] {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("host", host);
-        if let Some(origin) = origin {
-            request = request.header("origin", origin);
-        }
-        let answer = world
-            .send(request.body(Body::from(body.to_owned())).unwrap())
-            .await;
-        assert_eq!(answer.status, expected, "{method} {host} {origin:?}");
-        if expected == 405 {
-            assert_eq!(answer.headers["allow"], "POST");
+on_both_engines!(
+    host_and_origin_come_first_then_the_method_then_the_token_then_the_size,
+    async |app| {
+        let world = World::of(app).await;
+        let (_, token) = world.server(json!({})).await;
+        let path = format!("/mcp/{token}");
+        let huge = "x".repeat(4 * 1024 * 1024 + 1);
+        for (method, path, host, origin, body, expected) in [
+            ("POST", path.as_str(), "evil.example", None, LIST, 403),
+            ("DELETE", "/mcp/x", "evil.example", None, "", 403),
+            (
+                "POST",
+                &path,
+                PUBLIC_HOST,
+                Some("https://evil.example"),
+                LIST,
+                403,
+            ),
+            (
+                "POST",
+                &path,
+                PUBLIC_HOST,
+                Some("https://keys.example.com"),
+                LIST,
+                200,
+            ),
+            ("GET", &path, PUBLIC_HOST, None, "", 405),
+            ("DELETE", "/mcp/x", PUBLIC_HOST, None, "", 405),
+            ("OPTIONS", "/mcp", PUBLIC_HOST, None, "", 405),
+            (
+                "POST",
+                "/mcp/clvmcp_x",
+                PUBLIC_HOST,
+                None,
+                huge.as_str(),
+                401,
+            ),
+            ("POST", &path, PUBLIC_HOST, None, &huge, 413),
+            ("POST", &path, PUBLIC_HOST, None, "{", 400),
+        ] {
+            let mut request = world.app.request(method, path).header("host", host);
+            if let Some(origin) = origin {
+                request = request.header("origin", origin);
+            }
+            let answer = request.body(body.to_owned()).send().await;
+            assert_eq!(answer.status, expected, "{method} {host} {origin:?}");
+            if expected == 405 {
+                assert_eq!(answer.headers["allow"], "POST");
+            }
         }
     }
-}
+);
 
-#[tokio::test]
-async fn a_body_is_json_whatever_its_content_type_and_accept() {
-    let world = World::new().await;
-    let (_, token) = world.server(json!({})).await;
-    for headers in [
-        vec![],
-        vec![("content-type", "text/plain"), ("accept", "text/html")],
-        vec![("accept", "text/event-stream")],
-    ] {
-        let answer = world.post(&token, &headers, &list()).await;
-        assert_eq!(answer.status, 200);
-        assert_eq!(answer.headers["content-type"], "application/json");
-        assert_eq!(answer.headers["cache-control"], "no-store");
+on_both_engines!(
+    a_body_is_json_whatever_its_content_type_and_accept,
+    async |app| {
+        let world = World::of(app).await;
+        let (_, token) = world.server(json!({})).await;
+        for headers in [
+            vec![],
+            vec![("content-type", "text/plain"), ("accept", "text/html")],
+            vec![("accept", "text/event-stream")],
+        ] {
+            let answer = world.post(&token, &headers, &list()).await;
+            assert_eq!(answer.status, 200);
+            assert_eq!(answer.headers["content-type"], "application/json");
+            assert_eq!(answer.headers["cache-control"], "no-store");
+        }
     }
-}
+);
 
-#[tokio::test]
-async fn clients_that_look_for_a_sign_in_find_none() {
-    let world = World::new().await;
+on_both_engines!(clients_that_look_for_a_sign_in_find_none, async |app| {
+    let world = World::of(app).await;
     for path in [
         "/.well-known/oauth-protected-resource",
         "/.well-known/oauth-protected-resource/mcp/clvmcp_x",
         "/.well-known/oauth-authorization-server",
     ] {
-        let request = Request::get(path).body(Body::empty()).unwrap();
-        let answer = world.send(request).await;
+        let answer = world.app.request("GET", path).send().await;
         assert_eq!(
             (answer.status.as_u16(), &answer.body["statusCode"]),
             (404, &json!(404))
         );
     }
-}
+});
 
-#[tokio::test]
-async fn a_server_shows_what_its_filter_leaves_under_the_names_it_chose() {
-    let world = World::new().await;
-    let config = json!({ "methods": ["read"], "tags": ["projects"], "name_style": "short" });
-    let (_, token) = world.server(config).await;
-    let answer = world.post(&token, &[], &list()).await;
-    let tools = answer.body["result"]["tools"].as_array().unwrap().clone();
-    let names: Vec<_> = tools
-        .iter()
-        .map(|tool| tool["name"].as_str().unwrap())
-        .collect();
-    assert_eq!(names, ["projects_list", "projects_get"]);
-    let arguments = json!({ "accountId": world.account.id });
-    let called = world
-        .call(&token, "projects_list", arguments)
-        .await
-        .unwrap();
-    assert_eq!(called["result"][0]["id"], json!(world.project.id));
-    let hidden = world
-        .call(&token, "projects_create", json!({ "name": "x" }))
-        .await
-        .unwrap_err();
-    assert_eq!(hidden["code"], "unknown_tool");
-}
+on_both_engines!(
+    a_server_shows_what_its_filter_leaves_under_the_names_it_chose,
+    async |app| {
+        let world = World::of(app).await;
+        let config = json!({ "methods": ["read"], "tags": ["projects"], "name_style": "short" });
+        let (_, token) = world.server(config).await;
+        let answer = world.post(&token, &[], &list()).await;
+        let tools = answer.body["result"]["tools"].as_array().unwrap().clone();
+        let names: Vec<_> = tools
+            .iter()
+            .map(|tool| tool["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(names, ["projects_list", "projects_get"]);
+        let arguments = json!({ "accountId": world.account.id });
+        let called = world
+            .call(&token, "projects_list", arguments)
+            .await
+            .unwrap();
+        assert_eq!(called["result"][0]["id"], json!(world.project.id));
+        let hidden = world
+            .call(&token, "projects_create", json!({ "name": "x" }))
+            .await
+            .unwrap_err();
+        assert_eq!(hidden["code"], "unknown_tool");
+    }
+);
 
-#[tokio::test]
-async fn under_the_strict_profile_null_is_not_given() {
-    let world = World::new().await;
+on_both_engines!(under_the_strict_profile_null_is_not_given, async |app| {
+    let world = World::of(app).await;
     let (_, token) = world
         .server(json!({ "schema_profile": "openai_strict" }))
         .await;
     let name = "update_a_the_auth_api_project_by_id";
     let arguments = json!({ "id": world.project.id, "name": null });
     let called = world.call(&token, name, arguments).await.unwrap();
-    assert_eq!(called["result"]["name"], "Main");
-}
-
-#[tokio::test]
-async fn a_server_that_ends_within_a_batch_makes_no_later_call() {
-    let world = World::new().await;
-    let (_, made) = create(&world, json!({ "expires_at": "2026-11-21T10:02:00Z" })).await;
-    let token = made["token"].as_str().unwrap();
-    let project = call_message(
-        "create_a_the_auth_api_project",
-        &json!({ "name": "One more" }),
-    );
-    world.hurry(1);
-    let answer = world
-        .post(token, &[], &Value::Array(vec![project; 50]))
-        .await;
-    world.hurry(0);
-    let outcomes: Vec<_> = answer
-        .body
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(outcome)
-        .collect();
-    let made = outcomes
-        .iter()
-        .take_while(|outcome| outcome.is_ok())
-        .count();
-    assert!((1..50).contains(&made), "{made}");
-    for refused in &outcomes[made..] {
-        assert_eq!(refused.as_ref().unwrap_err()["statusCode"], 401);
-    }
-    let projects = world.get("/projects").await.body;
-    assert_eq!(projects.as_array().unwrap().len(), 1 + made);
-}
+    assert_eq!(called["result"]["name"], "Acme");
+});

@@ -1,173 +1,62 @@
-//! A running gateway over the real API, on a database of its own, without a socket: time stands still
-//! until a test moves it, and randomness is counted.
+//! A program with one tenant, and the short ways in which these tests make servers and call tools.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use axum::Router;
-use axum::body::{Body, to_bytes};
-use claviger_domain::event::Actor;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::{Router, middleware};
 use claviger_domain::id::{self, Id};
-use claviger_domain::key_string::{DrawnKey, Environment, KeyPurpose};
-use claviger_domain::random::Random;
 use claviger_domain::role::Role;
-use claviger_domain::time::{Clock, Timestamp};
-use claviger_edge::Core;
-use claviger_gateway::mcp::hosts::Hosts;
-use claviger_gateway::{Gateway, Settings};
-use claviger_store::access_keys::{self, AccessKey};
-use claviger_store::accounts::{self, Account};
-use claviger_store::connected_accounts::{self, ConnectedAccount};
-use claviger_store::projects::{self, Project};
-use claviger_store::sealing::{MasterKey, Purpose};
-use claviger_store::{Base, Db, Location, StoreError, operator_keys, secrets};
-use claviger_verify::Verifier;
-use http::{HeaderMap, Method, Request, StatusCode};
+use claviger_store::accounts::Account;
+use claviger_store::projects::Project;
+use claviger_testkit::{Engine, MadeAccessKey, PUBLIC_HOST, TestApp, TestResponse};
+use http::{HeaderValue, Method, header};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tower::ServiceExt;
-
-/// 2026-11-21T10:00:00Z.
-const BEGIN: i64 = 1_795_255_200_000_000;
-
-/// A clock that stands still, or that moves by itself each time it is read.
-#[derive(Default)]
-struct StoodClock {
-    now: AtomicI64,
-    step: AtomicI64,
-}
-
-impl Clock for StoodClock {
-    fn now(&self) -> Timestamp {
-        let step = self.step.load(Ordering::SeqCst);
-        Timestamp::from_micros(self.now.fetch_add(step, Ordering::SeqCst))
-    }
-}
-
-/// Every draw differs, and every run is the same.
-struct Counted(AtomicU64);
-
-impl Random for Counted {
-    fn fill(&self, bytes: &mut [u8]) {
-        for chunk in bytes.chunks_mut(32) {
-            let number = self.0.fetch_add(1, Ordering::SeqCst);
-            let digest = Sha256::digest(number.to_be_bytes());
-            chunk.copy_from_slice(&digest[..chunk.len()]);
-        }
-    }
-}
 
 pub(crate) struct World {
-    pub(crate) core: Core,
+    pub(crate) app: TestApp,
     pub(crate) account: Account,
     pub(crate) project: Project,
     /// The connected account, whose stored credential is an owner's.
     pub(crate) connected: Id<id::ConnectedAccount>,
     /// An owner's access key.
     pub(crate) owner: String,
-    clock: Arc<StoodClock>,
-    master: Arc<MasterKey>,
-    routes: Router,
-    _folder: TempDir,
-}
-
-/// What a request was answered with.
-#[derive(Debug)]
-pub(crate) struct Answered {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Value,
-}
-
-/// A key that was made.
-pub(crate) struct Made {
-    pub(crate) id: Id<id::AccessKey>,
-    pub(crate) plain: String,
 }
 
 impl World {
+    /// A world on SQLite.
     pub(crate) async fn new() -> Self {
-        Self::with_upstream(|auth_api| auth_api).await
+        Self::of(TestApp::with(Engine::Sqlite).await).await
     }
 
-    /// A world whose gateway calls what `upstream` makes of The Auth API.
+    pub(crate) async fn of(app: TestApp) -> Self {
+        let tenant = app.tenant("Acme").await;
+        Self {
+            owner: tenant.owner().to_owned(),
+            account: tenant.account,
+            project: tenant.project,
+            connected: tenant.connected_account,
+            app,
+        }
+    }
+
+    /// A world whose tools call what `upstream` makes of The Auth API.
     pub(crate) async fn with_upstream(upstream: impl FnOnce(Router) -> Router) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let db = Db::open(&Location::Folder(folder.path().to_owned()))
-            .await
-            .unwrap();
-        let clock = Arc::new(StoodClock {
-            now: AtomicI64::new(BEGIN),
-            ..StoodClock::default()
-        });
-        let random: Arc<dyn Random> = Arc::new(Counted(AtomicU64::new(0)));
-        let master = Arc::new(MasterKey::new([7; 32]));
-        let pepper = secrets::pepper(&db, &master, &*random, clock.now())
-            .await
-            .unwrap();
-        let verifier = Verifier::start(claviger_verify::Settings {
-            db: db.clone(),
-            pepper,
-            clock: clock.clone(),
-            random: Arc::clone(&random),
-        })
-        .await
-        .unwrap();
-        let core = Core {
-            db,
-            verifier,
-            clock: clock.clone(),
-            random,
-            remote_operator: true,
-        };
-        let auth_api = claviger_api::router(&core);
-        let gateway = Gateway::start(Settings {
-            core: core.clone(),
-            master: Arc::clone(&master),
-            auth_api: upstream(claviger_edge::wrap(&core, auth_api.clone())),
-            document: claviger_api::document().to_string().into_bytes(),
-            hosts: Hosts::new(None, "127.0.0.1:8420".parse().unwrap()),
-            public_url: "http://127.0.0.1:8420".to_owned(),
-        })
-        .unwrap();
-        let routes = claviger_edge::wrap(&core, auth_api.merge(claviger_gateway::router(&gateway)));
-        let (account, project) = make_account(&core, "Acme").await;
-        let mut world = Self {
-            connected: Id::from_trusted(""),
-            owner: String::new(),
-            core,
-            account,
-            project,
-            clock,
-            master,
-            routes,
-            _folder: folder,
-        };
-        let account = world.account.clone();
-        world.owner = world.access_key(&account, Role::Owner, None).await.plain;
-        let stored = world.access_key(&account, Role::Owner, None).await.plain;
-        world.connected = world.connect(&account, &stored).await;
+        let world = Self::new().await;
+        world.app.change_upstream(upstream);
         world
     }
 
     /// Moves the clock.
     pub(crate) fn advance(&self, seconds: i64) {
-        self.clock
-            .now
-            .fetch_add(seconds * 1_000_000, Ordering::SeqCst);
-    }
-
-    /// Lets that many seconds pass each time the clock is read; none lets it stand still again.
-    pub(crate) fn hurry(&self, seconds: i64) {
-        self.clock.step.store(seconds * 1_000_000, Ordering::SeqCst);
+        self.app.advance(seconds);
     }
 
     /// Another account, with a project.
     pub(crate) async fn account(&self, name: &str) -> (Account, Project) {
-        make_account(&self.core, name).await
+        let tenant = self.app.tenant(name).await;
+        (tenant.account, tenant.project)
     }
 
     /// An access key of an account, or of projects of it.
@@ -176,56 +65,12 @@ impl World {
         account: &Account,
         role: Role,
         projects: Option<BTreeSet<Id<id::Project>>>,
-    ) -> Made {
-        let change = self.core.change(&Actor::System);
-        let DrawnKey { plain, public } =
-            KeyPurpose::AccessKey(Environment::Live).draw(&*self.core.random);
-        let id = Id::<id::AccessKey>::from_suffix(&public);
-        let key = AccessKey {
-            lineage: id.clone(),
-            id: id.clone(),
-            account: account.reference(),
-            projects,
-            name: "A key".to_owned(),
-            role,
-            environment: Environment::Live,
-            is_active: true,
-            rate_limit: None,
-            expires_at: None,
-            stops_at: None,
-            rotated_from: None,
-            rotated_to: None,
-            base: Base::made_by(&change),
-        };
-        let digest = self.core.verifier.digest(plain.expose());
-        self.core
-            .db
-            .write::<_, StoreError, _>(move |tx| {
-                Box::pin(async move { access_keys::create(tx, &change, &key, &digest).await })
-            })
-            .await
-            .unwrap();
-        Made {
-            id,
-            plain: plain.expose().to_owned(),
-        }
+    ) -> MadeAccessKey {
+        self.app.access_key(account, role, projects).await
     }
 
-    pub(crate) async fn operator_key(&self) -> String {
-        let change = self.core.change(&Actor::System);
-        let DrawnKey { plain, public } = KeyPurpose::Operator.draw(&*self.core.random);
-        let digest = self.core.verifier.digest(plain.expose());
-        self.core
-            .db
-            .write::<_, StoreError, _>(move |tx| {
-                Box::pin(async move {
-                    let id = Id::from_suffix(&public);
-                    operator_keys::create(tx, &change, &id, &digest).await
-                })
-            })
-            .await
-            .unwrap();
-        plain.expose().to_owned()
+    pub(crate) fn operator_key(&self) -> String {
+        self.app.operator_key.expose().to_owned()
     }
 
     /// Connects the built-in connector to an account with that stored credential.
@@ -234,77 +79,42 @@ impl World {
         account: &Account,
         stored: &str,
     ) -> Id<id::ConnectedAccount> {
-        let change = self.core.change(&Actor::System);
-        let connected = ConnectedAccount {
-            id: Id::draw(&*self.core.random),
-            account: account.reference(),
-            project: None,
-            integration: "theauthapi".to_owned(),
-            tenant_id: account.id.to_string(),
-            authentication_method: "api_key".to_owned(),
-            status: "active".to_owned(),
-            base: Base::made_by(&change),
-        };
-        let id = connected.id.clone();
-        let plain = json!({ "api_key": stored }).to_string();
-        let random = &*self.core.random;
-        let sealed = self
-            .master
-            .seal(Purpose::Credentials, id.as_str(), plain.as_bytes(), random);
-        self.core
-            .db
-            .write::<_, StoreError, _>(move |tx| {
-                Box::pin(async move {
-                    connected_accounts::create(tx, &change, &connected, &sealed).await
-                })
-            })
-            .await
-            .unwrap();
-        id
+        self.app.connect(account, stored).await
     }
 
-    /// Listens on a port of this machine until the test ends, and answers where.
+    /// Listens on a port of this machine until the test ends, and answers where. Clients that
+    /// connect there ask for this machine; what stands in front of a program asks for its own name.
     pub(crate) async fn listen(&self) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let routes = self.routes.clone();
+        let in_front = middleware::map_request(async |mut request: Request| {
+            let host = HeaderValue::from_static(PUBLIC_HOST);
+            request.headers_mut().insert(header::HOST, host);
+            request
+        });
+        let routes = self.app.routes().layer(in_front);
         tokio::spawn(async move { axum::serve(listener, routes).await });
         format!("http://{address}")
     }
 
-    /// Sends a request as it is.
-    pub(crate) async fn send(&self, request: Request<Body>) -> Answered {
-        let response = self.routes.clone().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let bytes = to_bytes(body, usize::MAX).await.unwrap();
-        let body = if bytes.is_empty() {
-            Value::Null
+    /// Sends a request with an access key.
+    pub(crate) async fn ask(
+        &self,
+        key: &str,
+        method: Method,
+        path: &str,
+        body: Value,
+    ) -> TestResponse {
+        let request = self.app.request(method.as_str(), path).key(key);
+        if body.is_null() {
+            request.send().await
         } else {
-            serde_json::from_slice(&bytes).unwrap_or_else(|_| panic!("{bytes:?}"))
-        };
-        Answered {
-            status: parts.status,
-            headers: parts.headers,
-            body,
+            request.body(body.to_string()).send().await
         }
     }
 
-    /// Sends a request with an access key.
-    pub(crate) async fn ask(&self, key: &str, method: Method, path: &str, body: Value) -> Answered {
-        let body = if body.is_null() {
-            Body::empty()
-        } else {
-            Body::from(body.to_string())
-        };
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("x-api-key", key);
-        self.send(request.body(body).unwrap()).await
-    }
-
     /// Sends a GET as the owner.
-    pub(crate) async fn get(&self, path: &str) -> Answered {
+    pub(crate) async fn get(&self, path: &str) -> TestResponse {
         self.ask(&self.owner, Method::GET, path, Value::Null).await
     }
 
@@ -312,18 +122,17 @@ impl World {
         format!("/integrated-account/{}{rest}", self.connected)
     }
 
-    /// Makes an MCP server as the owner, and answers its token.
+    /// Makes an MCP server as the owner: its id and its token.
     pub(crate) async fn server(&self, config: Value) -> (String, String) {
-        let owner = self.owner.clone();
-        self.server_of(&owner, config).await
+        self.server_of(&self.owner, config).await
     }
 
     /// Makes an MCP server as whoever holds the key: its id and its token.
     pub(crate) async fn server_of(&self, key: &str, config: Value) -> (String, String) {
         let body = json!({ "name": "Agent", "config": config });
         let made = self.ask(key, Method::POST, &self.path("/mcp"), body).await;
-        assert_eq!(made.status, 201, "{:?}", made.body);
-        let text = |member: &str| made.body[member].as_str().unwrap().to_owned();
+        let made = made.expect(201);
+        let text = |member: &str| made[member].as_str().unwrap().to_owned();
         (text("id"), text("token"))
     }
 
@@ -333,13 +142,25 @@ impl World {
         token: &str,
         headers: &[(&str, &str)],
         body: &Value,
-    ) -> Answered {
-        let mut request = Request::post(format!("/mcp/{token}")).header("host", "127.0.0.1:8420");
+    ) -> TestResponse {
+        self.post_body(token, headers, body.to_string()).await
+    }
+
+    /// Posts a body to an MCP server, whatever it is.
+    pub(crate) async fn post_body(
+        &self,
+        token: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> TestResponse {
+        let mut request = self
+            .app
+            .request("POST", &format!("/mcp/{token}"))
+            .header("host", PUBLIC_HOST);
         for (name, value) in headers {
-            request = request.header(*name, *value);
+            request = request.header(name, value);
         }
-        self.send(request.body(Body::from(body.to_string())).unwrap())
-            .await
+        request.body(body).send().await
     }
 
     /// Calls a tool: the envelope, or the error that a model reads.
@@ -350,8 +171,7 @@ impl World {
         arguments: Value,
     ) -> Result<Value, Value> {
         let answer = self.post(token, &[], &call_message(name, &arguments)).await;
-        assert_eq!(answer.status, 200, "{:?}", answer.body);
-        outcome(&answer.body)
+        outcome(&answer.expect(200))
     }
 }
 
@@ -372,20 +192,4 @@ pub(crate) fn outcome(answer: &Value) -> Result<Value, Value> {
     }
     assert_eq!(told, result["structuredContent"]);
     Ok(told)
-}
-
-async fn make_account(core: &Core, name: &str) -> (Account, Project) {
-    let change = core.change(&Actor::System);
-    let name = name.to_owned();
-    core.db
-        .write::<_, StoreError, _>(move |tx| {
-            Box::pin(async move {
-                let account = accounts::create(tx, &change, &name, None).await?;
-                let live = Environment::Live;
-                let project = projects::create(tx, &change, &account, "Main", live).await?;
-                Ok((account, project))
-            })
-        })
-        .await
-        .unwrap()
 }

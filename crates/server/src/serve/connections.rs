@@ -14,6 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 /// How long the headers of a request may take to arrive, and an idle connection may wait for one.
@@ -30,13 +31,16 @@ pub(super) async fn serve(
 ) {
     let mut stop = pin!(stop);
     let open = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             biased;
             () = &mut stop => break,
+            // Those that are over are let go of.
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    tokio::spawn(connection(stream, peer, routes.clone(), open.watcher()));
+                    connections.spawn(connection(stream, peer, routes.clone(), open.watcher()));
                 }
                 Err(error) => {
                     // One that was gone before it was taken, or too many of them: the others go on.
@@ -55,6 +59,8 @@ pub(super) async fn serve(
             "calls were cut off, because they did not finish in time"
         );
     }
+    // What was cut off has ended when this returns, so that what it leaves behind is written.
+    connections.shutdown().await;
 }
 
 /// HTTP/1.1 only: what speaks HTTP/2 to clients stands in front, with the certificates.
@@ -142,6 +148,7 @@ mod tests {
             .await
             .expect("the stop does not wait for it")
             .unwrap();
+        assert_eq!(Arc::strong_count(&begun), 1, "the call is over");
     }
 
     #[tokio::test(start_paused = true)]

@@ -151,6 +151,20 @@ fn a_later_start_keeps_everything_and_notes_where_it_listens() {
 }
 
 #[test]
+fn whoever_takes_bootstrap_json_away_leaves_no_credential_behind() {
+    let scratch = tempdir().unwrap();
+    let file = |name: &str| scratch.path().join(name);
+    stop(start(scratch.path()));
+    assert!(file("owner.header").exists() && file("verifier.header").exists());
+    fs::remove_file(file("bootstrap.json")).unwrap();
+    let later = Program::start(CLAVIGER, scratch.path(), &[]).unwrap();
+    stop(later);
+    for name in ["owner.header", "verifier.header", "bootstrap.json"] {
+        assert!(!file(name).exists(), "{name}");
+    }
+}
+
+#[test]
 fn a_start_that_was_cut_short_before_it_handed_over_is_made_good() {
     let scratch = tempdir().unwrap();
     let first = start(scratch.path());

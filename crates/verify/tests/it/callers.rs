@@ -25,6 +25,7 @@ in_both_worlds![
     what_is_no_credential_is_nobody,
     a_caller_s_limit_is_counted_over_changes_and_restarts,
     a_caller_s_limit_follows_the_key_through_rotation_and_grace,
+    a_call_in_the_name_of_a_key_is_counted_with_those_that_present_it,
 ];
 
 async fn make(gate: &Gate, key: &AccessKey, plain: &PlainKey) -> bool {
@@ -262,4 +263,20 @@ async fn no_access_key_is_made_for_a_project_that_is_gone(world: World) {
         .unwrap();
     assert!(!make(&gate, &key, &plain).await);
     assert!(presenter(&gate, &plain).await.is_none());
+}
+
+async fn a_call_in_the_name_of_a_key_is_counted_with_those_that_present_it(world: World) {
+    let gate = Gate::new(world).await;
+    let (mut key, plain) = gate.world.draw_access_key(&gate.account, None, Role::Owner);
+    key.rate_limit = RateLimit::new(2, 3600);
+    make(&gate, &key, &plain).await;
+    let in_its_name = async || gate.verifier.take_call_of(&key).await.unwrap();
+    assert_eq!(in_its_name().await, CallerLimit::Within);
+    let presented = presenter(&gate, &plain).await.unwrap();
+    assert_eq!(gate.verifier.take_call(&presented), CallerLimit::Within);
+    assert!(matches!(in_its_name().await, CallerLimit::Over(level) if level.used == 2));
+    assert!(matches!(
+        gate.verifier.take_call(&presented),
+        CallerLimit::Over(_)
+    ));
 }

@@ -48,8 +48,12 @@ async fn post_to(
     }
     let calls = Mutex::new(Vec::new());
     let call = |call: ToolCall| {
+        let outcome = match &call.tool {
+            Ok(_) => outcome.clone(),
+            Err(unknown) => Err(unknown.failure.clone()),
+        };
         calls.lock().unwrap().push(call);
-        std::future::ready(outcome.clone())
+        std::future::ready(outcome)
     };
     let now = claviger_domain::date::parse("2026-11-21T10:00:00Z").unwrap();
     let answer = answer(
@@ -294,7 +298,7 @@ async fn a_call_reaches_the_tool_with_its_arguments() {
         current("tools/call", params).await,
     ] {
         assert_eq!(answer.calls.len(), 1);
-        assert_eq!(answer.calls[0].tool.method, "delete");
+        assert_eq!(answer.calls[0].tool.as_ref().unwrap().method, "delete");
         assert_eq!(
             Value::Object(answer.calls[0].arguments.clone()),
             json!({ "id": "a" })
@@ -392,7 +396,7 @@ async fn a_tool_that_is_not_exposed_is_a_result_that_names_the_nearest() {
     ] {
         let body = request("tools/call", &json!({ "name": name })).to_string();
         let answer = post_to(&exposure, &[], &body, Ok(success())).await;
-        assert!(answer.calls.is_empty());
+        assert!(answer.calls.iter().all(|call| call.tool.is_err()));
         let result = &answer.body.unwrap()["result"];
         assert_eq!(result["isError"], true);
         let text: Value =
@@ -400,12 +404,8 @@ async fn a_tool_that_is_not_exposed_is_a_result_that_names_the_nearest() {
         assert_eq!(text["message"], told);
     }
     let filtered = request("tools/call", &json!({ "name": "delete_a_tea_pot_by_id" })).to_string();
-    assert!(
-        post_to(&exposure, &[], &filtered, Ok(success()))
-            .await
-            .calls
-            .is_empty()
-    );
+    let answer = post_to(&exposure, &[], &filtered, Ok(success())).await;
+    assert!(answer.calls.iter().all(|call| call.tool.is_err()));
 }
 
 #[tokio::test]
