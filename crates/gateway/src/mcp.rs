@@ -9,6 +9,7 @@ mod era;
 pub mod hosts;
 mod json_rpc;
 mod tools;
+mod whole;
 
 pub use endpoint::{Answer, Post, answer};
 pub use tools::{Client, ToolCall, ToolOutcome, ToolResult, UnknownTool};

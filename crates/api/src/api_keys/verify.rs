@@ -170,7 +170,8 @@ pub(crate) async fn verify_api_key(
     caller: Caller<KeysCheck>,
     Body(input): Body<VerifyInput>,
 ) -> Result<NoStore<Json<Verification>>, ApiError> {
-    Ok(NoStore(Json(verify(&core, &caller, &input, "").await?)))
+    check_bounds(&core, &caller, &input, "").await?;
+    Ok(NoStore(Json(verify(&core, &caller, &input).await?)))
 }
 
 /// Verify several API keys
@@ -195,20 +196,41 @@ pub(crate) async fn verify_api_keys(
     }
     // All are looked at before the first is counted.
     for (index, input) in batch.keys.iter().enumerate() {
-        check_bounds(input, &format!("keys[{index}]."))?;
+        check_bounds(&core, &caller, input, &format!("keys[{index}].")).await?;
     }
     let mut answers = Vec::with_capacity(batch.keys.len());
-    for (index, input) in batch.keys.iter().enumerate() {
-        answers.push(verify(&core, &caller, input, &format!("keys[{index}].")).await?);
+    for input in &batch.keys {
+        answers.push(verify(&core, &caller, input).await?);
     }
     Ok(NoStore(Json(answers)))
 }
 
-fn check_bounds(input: &VerifyInput, path: &str) -> Result<(), ApiError> {
-    if input.cost.is_some_and(|cost| cost > GREATEST_LIMIT) {
-        let message = "must be a whole number from 0 to the key's limit";
-        return Err(ApiError::field(format!("{path}cost"), message));
+impl VerifyInput {
+    fn question(&self) -> Question<'_> {
+        Question {
+            presented: Presented {
+                project: self.project_id.as_deref(),
+                origin: self.origin.as_deref(),
+                ip: self.ip.as_deref().and_then(address::parse_address),
+                scopes: self.scopes.as_deref().unwrap_or_default(),
+            },
+            cost: self.cost.unwrap_or(1),
+            counting: if self.dry_run == Some(true) {
+                Counting::Looks
+            } else {
+                Counting::Counts
+            },
+        }
     }
+}
+
+/// Refuses what can never be answered otherwise, before anything is counted.
+async fn check_bounds(
+    core: &Core,
+    caller: &Caller<KeysCheck>,
+    input: &VerifyInput,
+    path: &str,
+) -> Result<(), ApiError> {
     if input
         .scopes
         .as_ref()
@@ -217,6 +239,18 @@ fn check_bounds(input: &VerifyInput, path: &str) -> Result<(), ApiError> {
         let message = format!("has more than {MOST_SCOPES} members");
         return Err(ApiError::field(format!("{path}scopes"), message));
     }
+    let Some(cost) = input.cost else {
+        return Ok(());
+    };
+    let is_affordable = cost <= GREATEST_LIMIT
+        && core
+            .verifier
+            .affordable(&caller.reach, &input.key, &input.question())
+            .await?;
+    if !is_affordable {
+        let message = "must be a whole number from 0 to the key's limit or quota";
+        return Err(ApiError::field(format!("{path}cost"), message));
+    }
     Ok(())
 }
 
@@ -224,35 +258,12 @@ async fn verify(
     core: &Core,
     caller: &Caller<KeysCheck>,
     input: &VerifyInput,
-    path: &str,
 ) -> Result<Verification, ApiError> {
-    check_bounds(input, path)?;
-    let cost = input.cost.unwrap_or(1);
-    let presented = Presented {
-        project: input.project_id.as_deref(),
-        origin: input.origin.as_deref(),
-        ip: input.ip.as_deref().and_then(address::parse_address),
-        scopes: input.scopes.as_deref().unwrap_or_default(),
-    };
-    let counting = if input.dry_run == Some(true) {
-        Counting::Looks
-    } else {
-        Counting::Counts
-    };
-    let question = Question {
-        presented: presented.clone(),
-        cost,
-        counting,
-    };
+    let question = input.question();
     let checked = core
         .verifier
         .check(&caller.reach, &input.key, &question)
         .await?;
-    let levels = [checked.rate_limit, checked.quota];
-    if levels.into_iter().flatten().any(|level| cost > level.limit) {
-        let message = "is more than the key's limit or quota, and can never be paid";
-        return Err(ApiError::field(format!("{path}cost"), message));
-    }
     let key = match &checked.known {
         Some(known) if checked.verdict == Verdict::Valid => {
             Some(api_key_body(core, &known.key, None).await?)
@@ -264,7 +275,7 @@ async fn verify(
         code: checked.verdict.into(),
         rate_limit: checked.rate_limit.map(Into::into),
         quota: checked.quota.map(Into::into),
-        checks: rule_bodies(core, &checked, &presented),
+        checks: rule_bodies(core, &checked, &question.presented),
         key,
     })
 }

@@ -418,3 +418,23 @@ async fn what_an_end_user_typed_does_not_choose_not_to_be_counted() {
         .await
         .expect(429);
 }
+
+#[tokio::test]
+async fn a_batch_with_a_cost_that_can_never_be_paid_counts_nothing() {
+    let app = TestApp::start().await;
+    let tenant = app.tenant("Acme").await;
+    let key = app.api_key(&tenant, json!({"rateLimit": 3})).await;
+    let keys = json!([{"key": key["key"]}, {"key": key["key"], "cost": 4}]);
+    let batch = app
+        .request("POST", "/api-keys/verify/batch")
+        .key(tenant.owner());
+    let refused = batch.json(json!({"keys": keys})).send().await.expect(400);
+    assert_eq!(refused["details"][0]["field"], "keys[1].cost");
+    let verify = app.request("POST", "/api-keys/verify").key(tenant.owner());
+    let verified = verify
+        .json(json!({"key": key["key"], "cost": 0}))
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(verified["rateLimit"]["consumed"], 0);
+}

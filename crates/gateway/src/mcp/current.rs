@@ -10,17 +10,12 @@ use serde_json::{Map, Value, json};
 
 use super::era::{self, CURRENT, EARLIER};
 use super::json_rpc::{HEADER_MISMATCH, METHOD_NOT_FOUND, RpcError};
-use super::server_info;
 use super::tools;
+use super::whole::cacheable;
 use crate::exposure::Exposure;
 
 const METHOD_HEADER: &str = "mcp-method";
 const NAME_HEADER: &str = "mcp-name";
-const SERVER_META: &str = "io.modelcontextprotocol/serverInfo";
-
-/// How long a client may keep a list without asking again, in milliseconds. A server's filter can be
-/// changed; a minute of the old list does no harm, since calls are checked against the new one.
-const FRESH_MS: u64 = 60_000;
 
 /// Whether the headers say what the body says.
 pub(super) fn check_headers(
@@ -94,20 +89,6 @@ fn discover(exposure: &Exposure, now: Timestamp) -> Bytes {
     );
     result.insert("instructions".to_owned(), exposure.instructions(now).into());
     Value::Object(cacheable(result)).to_string().into()
-}
-
-/// A result that is whole, with who answers it.
-pub(super) fn complete(mut result: Map<String, Value>) -> Map<String, Value> {
-    result.insert("resultType".to_owned(), "complete".into());
-    result.insert("_meta".to_owned(), json!({ SERVER_META: server_info() }));
-    result
-}
-
-/// A whole result that the client, and only it, may keep for a while.
-pub(super) fn cacheable(mut result: Map<String, Value>) -> Map<String, Value> {
-    result.insert("ttlMs".to_owned(), FRESH_MS.into());
-    result.insert("cacheScope".to_owned(), "private".into());
-    complete(result)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::json_rpc::{
     self, INVALID_REQUEST, Id, METHOD_NOT_FOUND, Malformed, Message, Posted, RpcError,
 };
 use super::tools::{self, ToolCall, ToolResult};
-use super::{current, earlier};
+use super::{current, earlier, whole};
 use crate::exposure::Exposure;
 
 /// How many messages one batch may hold.
@@ -152,7 +152,7 @@ where
                     status: StatusCode::OK,
                     body: Some(json_rpc::result(
                         id,
-                        Value::Object(current::complete(called.result))
+                        Value::Object(whole::complete(called.result))
                             .to_string()
                             .as_bytes(),
                     )),

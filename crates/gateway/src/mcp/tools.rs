@@ -171,7 +171,7 @@ pub(super) fn current_list(exposure: &Exposure) -> &Bytes {
     exposure.current_list.get_or_init(|| {
         let mut list = Map::new();
         list.insert("tools".to_owned(), Value::Array(exposure.listed()));
-        Value::Object(super::current::cacheable(list))
+        Value::Object(super::whole::cacheable(list))
             .to_string()
             .into()
     })
