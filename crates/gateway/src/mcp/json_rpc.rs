@@ -36,7 +36,7 @@ pub(super) enum Posted {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Malformed {
     pub(super) id: Option<Id>,
-    pub(super) error: RpcError,
+    pub(super) error: Box<RpcError>,
 }
 
 /// A JSON-RPC error.
@@ -85,7 +85,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Posted, RpcError> {
 fn message(value: Value) -> Result<Message, Malformed> {
     let unread = |message: &str| Malformed {
         id: None,
-        error: RpcError::new(INVALID_REQUEST, message),
+        error: Box::new(RpcError::new(INVALID_REQUEST, message)),
     };
     let Value::Object(mut members) = value else {
         return Err(unread("a message must be an object"));
