@@ -2,6 +2,7 @@
 
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
+use http_body_util::LengthLimitError;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
@@ -28,6 +29,18 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
                 }
             })?;
         read(&bytes).map(Self)
+    }
+}
+
+/// The refusal of a body that could not be read: too large, or it did not arrive whole and in time.
+pub fn unread_body(error: axum::Error, largest: &str) -> ApiError {
+    if error.into_inner().is::<LengthLimitError>() {
+        ApiError::new(
+            ErrorCode::BodyTooLarge,
+            format!("The body is larger than {largest}"),
+        )
+    } else {
+        ApiError::new(ErrorCode::InvalidInput, "The body did not arrive whole")
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::layers::LARGEST_BODY;
-use crate::{ApiError, Core, ErrorCode, Identity, mask_secrets};
+use crate::{ApiError, Core, ErrorCode, Identity, mask_secrets, unread_body};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -70,7 +70,7 @@ async fn run(
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, LARGEST_BODY)
         .await
-        .map_err(|_| ApiError::new(ErrorCode::BodyTooLarge, "The body is larger than 1 MiB"))?;
+        .map_err(|error| unread_body(error, "1 MiB"))?;
     let id = digest(
         &core,
         &[

@@ -16,7 +16,7 @@ mod redact;
 mod respond;
 mod slow_body;
 
-pub use body::{Body, Patch, TextFault, check_text};
+pub use body::{Body, Patch, TextFault, check_text, unread_body};
 pub use caller::{Anyone, Caller, Requires, permission};
 pub use core::Core;
 pub use credential::Credential;

@@ -63,7 +63,9 @@ impl Gateway {
         headers: &HeaderMap,
     ) -> Result<InNameOf, ApiError> {
         let admitted = self.admit(token, headers).await?;
-        for key in &admitted.callers {
+        // Whoever presents a credential pays first: one that is over its limit must not use up the
+        // maker's.
+        for key in admitted.callers.iter().rev() {
             if let CallerLimit::Over(level) = self.core.verifier.take_call_of(key).await? {
                 return Err(self.over_limit(level, "Too many requests"));
             }

@@ -59,7 +59,7 @@ pub(crate) struct InNameOf {
 
 impl Gateway {
     /// Carries out a call in the name of those whom `admission` finds, and logs it, whatever it
-    /// comes to. A tool that is not exposed asks for no admission.
+    /// comes to. A call of a tool that is not exposed is admitted and counted like any other.
     pub(crate) async fn call(
         &self,
         call: Call<'_>,
@@ -86,8 +86,8 @@ impl Gateway {
             profile,
             ..
         } = call;
-        let tool = asked.tool.map_err(|unknown| *unknown.failure)?;
         let in_name_of = admission.await?;
+        let tool = asked.tool.map_err(|unknown| *unknown.failure)?;
         let arguments = tool.checked(asked.arguments, profile)?;
         let binding = Binding {
             connected_account: connected.id.as_str(),

@@ -126,6 +126,7 @@ impl Verifier {
                         };
                         let root = key.account.root.clone();
                         touched.note(Touched::Key((root.clone(), digest)));
+                        let before = (key.rate_limit, key.quota);
                         match edit(&mut key)? {
                             Edit::Nothing => {}
                             Edit::Save(kind, data) => {
@@ -145,7 +146,11 @@ impl Verifier {
                             }
                             Edit::Purge => api_keys::purge(tx, &change, &key).await?,
                         }
-                        touched.note(Touched::Limit(meter, key.rate_limit, key.quota));
+                        // The lineage counts by its newest key: what a rotated one says is past.
+                        let is_changed = (key.rate_limit, key.quota) != before;
+                        if is_changed && key.rotated_to.is_none() {
+                            touched.note(Touched::Limit(meter, key.rate_limit, key.quota));
+                        }
                         Ok(Some(key))
                     })
                 })
@@ -264,10 +269,13 @@ impl Verifier {
                             return Ok(None);
                         };
                         touched.note(Touched::Presenter(digest));
+                        let before = key.rate_limit;
                         if let Some((kind, data)) = edit(&mut key)? {
                             access_keys::save(tx, &change, &mut key, kind, data).await?;
                         }
-                        touched.note(Touched::Limit(meter, key.rate_limit, None));
+                        if key.rate_limit != before && key.rotated_to.is_none() {
+                            touched.note(Touched::Limit(meter, key.rate_limit, None));
+                        }
                         Ok(Some(key))
                     })
                 })

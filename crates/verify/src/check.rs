@@ -69,8 +69,8 @@ impl Verifier {
         }
     }
 
-    /// Whether what a check would take can be had at all: `false` when the key is found, and the
-    /// cost is more than its whole limit or quota. Nothing is taken, and nothing counted.
+    /// Whether what a check would take can be had at all: `false` when the key would pass but
+    /// for the cost, which is more than its whole limit or quota. Nothing is taken, and nothing counted.
     pub async fn affordable(
         &self,
         reach: &Reach,
@@ -81,6 +81,10 @@ impl Verifier {
         let Some(known) = self.find_presented(reach, key, project).await? else {
             return Ok(true);
         };
+        // A key that does not pass takes nothing, and its answer is why.
+        if known.rules.decide(&question.presented, self.clock.now()) != Verdict::Valid {
+            return Ok(true);
+        }
         let limit = known.key.rate_limit.map(RateLimit::limit);
         let quota = known.key.quota.map(|quota| quota.limit);
         let most = limit.into_iter().chain(quota).min();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use claviger_domain::event::Actor;
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::{KeyDigest, KeyPurpose, KeyShape};
-use claviger_domain::limit::{Level, Outcome, RateLimit};
+use claviger_domain::limit::{Level, Outcome};
 use claviger_domain::rights::{AccountRef, Rights};
 use claviger_domain::time::Timestamp;
 use claviger_store::access_keys::{self, AccessKey};
@@ -183,9 +183,7 @@ impl Verifier {
             limit,
         }))))
     }
-}
 
-impl Verifier {
     /// The meter that an access key's own limit is counted by, also while it has none.
     pub(crate) async fn caller_meter(
         &self,
@@ -194,12 +192,5 @@ impl Verifier {
         // Ids of access keys and of API keys differ in their prefix, so one registry serves both.
         self.limit_meter(&Id::from_trusted(key.lineage.as_str()))
             .await
-    }
-}
-
-impl KnownAccessKey {
-    /// The caller's own limit.
-    pub fn rate_limit(&self) -> Option<RateLimit> {
-        self.key.rate_limit
     }
 }

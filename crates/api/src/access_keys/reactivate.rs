@@ -3,13 +3,14 @@
 use axum::Json;
 use axum::extract::State;
 use claviger_domain::event::EventKind;
+use claviger_domain::time::outlives;
 use claviger_edge::permission::AccessKeysWrite;
 use claviger_edge::{ApiError, Caller, Core, PathParameter};
 use claviger_store::access_keys::AccessKey;
 use serde_json::json;
 
 use super::body::AccessKeyBody;
-use super::selector::{above_caller, absent, selector_of};
+use super::selector::{above_caller, absent, outlives_maker, selector_of};
 use super::update::switch_on;
 
 /// Reactivate an access key
@@ -32,9 +33,13 @@ pub(crate) async fn reactivate_access_key(
     let change = core.change(&caller.actor);
     let now = change.now;
     let (reach, rights) = (caller.reach.clone(), std::sync::Arc::clone(&caller.rights));
+    let bound = caller.identity.ends_at;
     let edit = move |key: &mut AccessKey| {
         if !rights.cover(&key.grant()) {
             return Err(above_caller());
+        }
+        if outlives(key.ends_at(), bound) {
+            return Err(outlives_maker());
         }
         switch_on(key)?;
         let was_active = std::mem::replace(&mut key.is_active, true);

@@ -39,7 +39,6 @@ pub(crate) async fn rotate_access_key(
         return Err(absent(&core, &caller, &id).await);
     };
     // The successor is made by the caller, who gets its secret, so it must not exceed the caller.
-    // What is looked at here never changes, but for the expiry, which only its holders change.
     if !caller.rights.cover(&found.grant()) {
         return Err(above_caller());
     }

@@ -73,9 +73,10 @@ pub(crate) async fn update_access_key(
             return Err(above_caller());
         }
         let is_own = own.contains(&key.id);
-        let before = key.expires_at;
+        let before = (key.expires_at, key.is_active);
         let change = apply(input, key, is_own, now)?;
-        if key.expires_at != before && outlives(key.expires_at, bound) {
+        let is_longer = key.expires_at != before.0 || (key.is_active && !before.1);
+        if is_longer && outlives(key.ends_at(), bound) {
             return Err(outlives_maker());
         }
         Ok(change)

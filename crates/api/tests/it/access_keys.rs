@@ -245,6 +245,29 @@ on_both_engines!(nothing_made_outlives_its_maker, async |app| {
         .await
         .expect(403);
     assert_eq!(handed["code"], "exceeds_maker");
+    // nor by switching on one that never ends,
+    let off = make(tenant.owner(), json!({"name": "off"}))
+        .await
+        .expect(201);
+    let place = format!("/access-keys/{}", off["id"].as_str().unwrap());
+    app.request("DELETE", &place)
+        .key(tenant.owner())
+        .send()
+        .await
+        .expect(200);
+    let on = app
+        .request("PATCH", &format!("{place}/reactivate"))
+        .key(mortal)
+        .send()
+        .await;
+    assert_eq!(on.expect(403)["code"], "exceeds_maker");
+    let on = app
+        .request("PATCH", &place)
+        .key(mortal)
+        .json(json!({"isActive": true}))
+        .send()
+        .await;
+    assert_eq!(on.expect(403)["code"], "exceeds_maker");
     // nor in the grace of a rotation.
     let full = eternal["key"].as_str().unwrap();
     let rotate = app

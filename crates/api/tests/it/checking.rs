@@ -438,3 +438,20 @@ async fn a_batch_with_a_cost_that_can_never_be_paid_counts_nothing() {
         .expect(200);
     assert_eq!(verified["rateLimit"]["consumed"], 0);
 }
+
+on_both_engines!(
+    a_key_that_does_not_pass_says_why_whatever_the_cost,
+    async |app| {
+        let tenant = app.tenant("Acme").await;
+        let key = app
+            .api_key(&tenant, json!({"rateLimit": 3, "expiry": "2001-01-01"}))
+            .await;
+        let verify = app.request("POST", "/api-keys/verify").key(tenant.owner());
+        let verified = verify
+            .json(json!({"key": key["key"], "cost": 5}))
+            .send()
+            .await
+            .expect(200);
+        assert_eq!(verified["code"], "EXPIRED");
+    }
+);

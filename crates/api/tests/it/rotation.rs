@@ -162,3 +162,50 @@ on_both_engines!(a_custom_keys_successor_is_a_generated_one, async |app| {
         .expect(201);
     assert_eq!(new["key"].as_str().unwrap().len(), "live_".len() + 64);
 });
+
+on_both_engines!(what_a_rotated_key_says_of_its_limit_is_past, async |app| {
+    let tenant = app.tenant("Acme").await;
+    let old = app
+        .api_key(&tenant, json!({"rateLimit": 10, "rateLimitTtl": 60}))
+        .await;
+    let place = format!("/api-keys/{}", old["id"].as_str().unwrap());
+    let rotate = app
+        .request("POST", &format!("{place}/rotate"))
+        .key(tenant.owner());
+    let new = rotate.send().await.expect(201);
+    let limit = json!({"rateLimit": 1, "rateLimitTtl": 86_400});
+    let path = format!("/api-keys/{}", new["id"].as_str().unwrap());
+    app.request("PATCH", &path)
+        .key(tenant.owner())
+        .json(limit)
+        .send()
+        .await
+        .expect(200);
+    let check = format!("/api-keys/auth/{}", new["key"].as_str().unwrap());
+    app.request("POST", &check)
+        .key(tenant.owner())
+        .send()
+        .await
+        .expect(200);
+    app.advance(120);
+    app.request("POST", &check)
+        .key(tenant.owner())
+        .send()
+        .await
+        .expect(429);
+    app.request("DELETE", &place)
+        .key(tenant.owner())
+        .send()
+        .await
+        .expect(200);
+    let rename = app
+        .request("PATCH", &place)
+        .key(tenant.owner())
+        .json(json!({"name": "Old"}));
+    rename.send().await.expect(200);
+    app.request("POST", &check)
+        .key(tenant.owner())
+        .send()
+        .await
+        .expect(429);
+});

@@ -6,9 +6,8 @@ use axum::body::to_bytes;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
-use claviger_edge::{ApiError, ErrorCode, RequestId};
+use claviger_edge::{ApiError, ErrorCode, RequestId, unread_body};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use http_body_util::LengthLimitError;
 
 use crate::admission::Admitted;
 use crate::call::Call;
@@ -60,7 +59,9 @@ async fn try_serve(gateway: &Gateway, token: &str, request: Request) -> Result<A
         return Err(error.with_headers(allowed));
     }
     let admitted = gateway.admit(token, &parts.headers).await?;
-    let body = to_bytes(body, LARGEST_BODY).await.map_err(not_whole)?;
+    let body = to_bytes(body, LARGEST_BODY)
+        .await
+        .map_err(|error| unread_body(error, "4 MiB"))?;
     let request_id = parts
         .extensions
         .get::<RequestId>()
@@ -84,15 +85,6 @@ fn not_for_us(why: NotForUs) -> ApiError {
     match why {
         NotForUs::Host => ApiError::new(ErrorCode::Forbidden, "Host is not allowed"),
         NotForUs::Origin => ApiError::new(ErrorCode::OriginNotAccepted, "Origin is not allowed"),
-    }
-}
-
-/// Why a body was not read: it is too large, or it ended early or did not come in time.
-fn not_whole(error: axum::Error) -> ApiError {
-    if error.into_inner().is::<LengthLimitError>() {
-        ApiError::new(ErrorCode::BodyTooLarge, "The body is larger than 4 MiB")
-    } else {
-        ApiError::new(ErrorCode::InvalidInput, "The body did not arrive whole")
     }
 }
 

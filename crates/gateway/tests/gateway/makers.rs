@@ -230,3 +230,32 @@ on_both_engines!(
         );
     }
 );
+
+on_both_engines!(
+    a_second_credential_over_its_limit_does_not_use_up_the_makers,
+    async |app| {
+        let world = World::of(app).await;
+        let key = async || {
+            world
+                .access_key(&world.account, Role::Developer, None)
+                .await
+        };
+        let (maker, greedy, patient) = (key().await, key().await, key().await);
+        let guarded = json!({ "require_api_token_auth": true });
+        let (_, token) = world.server_of(&maker.plain, guarded).await;
+        let most = |calls: u32| json!({ "rateLimit": calls, "rateLimitTtl": 60 });
+        change(&world, &maker, most(3)).await;
+        change(&world, &greedy, most(1)).await;
+        // A name that no tool has is a call as well.
+        let batch = Value::Array(vec![call_message("no_such_tool", &json!({})); 20]);
+        let headers = [("x-api-key", greedy.plain.as_str())];
+        let answer = world.post(&token, &headers, &batch).await.expect(200);
+        assert!(is_over(&outcome(&answer[19]).unwrap_err()));
+        let headers = [("x-api-key", patient.plain.as_str())];
+        let message = call_message(LIST, &json!({}));
+        for is_taken in [true, true, false] {
+            let answer = world.post(&token, &headers, &message).await.expect(200);
+            assert_eq!(outcome(&answer).is_ok(), is_taken, "{answer}");
+        }
+    }
+);

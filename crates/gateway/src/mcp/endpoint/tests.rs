@@ -396,7 +396,7 @@ async fn a_tool_that_is_not_exposed_is_a_result_that_names_the_nearest() {
     ] {
         let body = request("tools/call", &json!({ "name": name })).to_string();
         let answer = post_to(&exposure, &[], &body, Ok(success())).await;
-        assert!(answer.calls.iter().all(|call| call.tool.is_err()));
+        assert!(matches!(&answer.calls[..], [call] if call.tool.is_err()));
         let result = &answer.body.unwrap()["result"];
         assert_eq!(result["isError"], true);
         let text: Value =
@@ -405,7 +405,7 @@ async fn a_tool_that_is_not_exposed_is_a_result_that_names_the_nearest() {
     }
     let filtered = request("tools/call", &json!({ "name": "delete_a_tea_pot_by_id" })).to_string();
     let answer = post_to(&exposure, &[], &filtered, Ok(success())).await;
-    assert!(answer.calls.iter().all(|call| call.tool.is_err()));
+    assert!(matches!(&answer.calls[..], [call] if call.tool.is_err()));
 }
 
 #[tokio::test]
