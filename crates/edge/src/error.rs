@@ -4,6 +4,7 @@ use std::error::Error;
 
 use axum::response::{IntoResponse, Response};
 use claviger_store::StoreError;
+use claviger_verify::{Crowded, LookError};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
@@ -107,12 +108,16 @@ codes! {
     QuotaExceeded = "quota_exceeded", TOO_MANY_REQUESTS;
     /// The access key is over its own limit.
     CallerRateLimited = "caller_rate_limited", TOO_MANY_REQUESTS;
+    /// Too many keys or credentials were presented that are none.
+    TooManyAttempts = "too_many_attempts", TOO_MANY_REQUESTS;
     /// Something of ours failed; the log has the request id.
     Internal = "internal", INTERNAL_SERVER_ERROR;
     /// Not configured on this instance.
     NotConfigured = "not_configured", NOT_IMPLEMENTED;
     /// The database is away for now.
     DatabaseUnavailable = "database_unavailable", SERVICE_UNAVAILABLE;
+    /// Too many requests of the same account, or from the same network, wait already.
+    TooBusy = "too_busy", SERVICE_UNAVAILABLE;
 }
 
 /// What is wrong with one member of the request.
@@ -199,12 +204,38 @@ impl From<StoreError> for ApiError {
         tracing::error!(error = causes, "a request failed in the database");
         if error.is_unavailable() {
             let message = "The database is not available, try again";
-            Self::new(ErrorCode::DatabaseUnavailable, message)
-                .with_headers(vec![(header::RETRY_AFTER, HeaderValue::from_static("1"))])
+            Self::new(ErrorCode::DatabaseUnavailable, message).with_headers(retry_after(1))
         } else {
             Self::new(ErrorCode::Internal, "Internal server error")
         }
     }
+}
+
+impl From<Crowded> for ApiError {
+    fn from(_: Crowded) -> Self {
+        let message = "Too many requests of yours are waiting, try again";
+        Self::new(ErrorCode::TooBusy, message).with_headers(retry_after(1))
+    }
+}
+
+impl From<LookError> for ApiError {
+    fn from(error: LookError) -> Self {
+        match error {
+            LookError::Store(error) => error.into(),
+            LookError::Crowded => Crowded.into(),
+            LookError::OverBudget {
+                retry_after_seconds,
+            } => {
+                let message = "Too many unknown keys were presented, try again later";
+                Self::new(ErrorCode::TooManyAttempts, message)
+                    .with_headers(retry_after(retry_after_seconds))
+            }
+        }
+    }
+}
+
+fn retry_after(seconds: u64) -> Vec<(HeaderName, HeaderValue)> {
+    vec![(header::RETRY_AFTER, HeaderValue::from(seconds))]
 }
 
 /// Leaves the body to [`wrap`](crate::wrap), which knows the request's id and what it accepts.

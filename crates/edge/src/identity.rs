@@ -1,6 +1,6 @@
 //! Who sent a request, found once, before it is routed.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
@@ -10,8 +10,8 @@ use claviger_domain::event::Actor;
 use claviger_domain::id::{self, Id};
 use claviger_domain::rights::{AccountRef, Rights};
 use claviger_domain::time::Timestamp;
-use claviger_verify::{CallerLimit, Presenter};
-use http::{StatusCode, header};
+use claviger_verify::{CallerLimit, Party, Presenter};
+use http::{Extensions, StatusCode, header};
 
 use crate::respond::rate_limit_headers;
 use crate::{ApiError, Core, Credential, ErrorCode};
@@ -52,6 +52,14 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Among whom the database is shared out.
+    pub(crate) fn party(&self) -> Party {
+        match &self.account {
+            Some(account) => Party::Family(account.root.clone()),
+            None => Party::Operator,
+        }
+    }
+
     fn presented(presenter: &Presenter) -> Self {
         Self {
             actor: presenter.actor(),
@@ -102,6 +110,7 @@ pub async fn identify(State(core): State<Core>, mut request: Request, next: Next
     let arrival = Arrival {
         has_origin: request.headers().contains_key(header::ORIGIN),
         is_local: is_local(&request),
+        from: network_of(request.extensions()),
     };
     let presenter = match present(&core, &credential, arrival).await {
         Ok(presenter) => presenter,
@@ -122,10 +131,10 @@ pub async fn identify(State(core): State<Core>, mut request: Request, next: Next
 }
 
 /// Where a request comes from, as far as it matters to credentials.
-#[derive(Clone, Copy)]
 struct Arrival {
     has_origin: bool,
     is_local: bool,
+    from: Party,
 }
 
 async fn present(
@@ -133,7 +142,10 @@ async fn present(
     credential: &Credential,
     arrival: Arrival,
 ) -> Result<Option<Presenter>, ApiError> {
-    let Some(presenter) = core.verifier.presenter(credential.0.expose()).await? else {
+    let found = core
+        .verifier
+        .presenter(credential.0.expose(), &arrival.from);
+    let Some(presenter) = found.await? else {
         return Ok(None);
     };
     if arrival.has_origin && !presenter.rights().only_check_keys() {
@@ -154,6 +166,13 @@ async fn present(
             )
         }
     }
+}
+
+/// The network that a request comes from, as long as it is not known who sends it. Behind a proxy
+/// all come from one.
+pub fn network_of(extensions: &Extensions) -> Party {
+    let peer = extensions.get::<ConnectInfo<SocketAddr>>();
+    Party::from_address(peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip()))
 }
 
 /// Whether the request comes from this machine, and not through a proxy on it.

@@ -13,7 +13,7 @@ use claviger_store::access_keys::{self, AccessKey, Selector};
 use claviger_store::connected_accounts::{self, ConnectedAccount};
 use claviger_store::mcp_servers::{self, Maker, McpServer};
 use claviger_store::operator_keys;
-use claviger_verify::{CallerLimit, KnownAccessKey, Presenter};
+use claviger_verify::{CallerLimit, KnownAccessKey, Party, Presenter};
 use http::HeaderMap;
 
 use crate::call::InNameOf;
@@ -23,6 +23,14 @@ use crate::server_config::ServerConfig;
 
 /// What a token begins with.
 pub(crate) const TOKEN_PREFIX: &str = "clvmcp_";
+
+/// What a request to an MCP server presents.
+pub(crate) struct Presented<'a> {
+    pub(crate) token: &'a str,
+    pub(crate) headers: &'a HeaderMap,
+    /// The network that it comes from.
+    pub(crate) from: Party,
+}
 
 /// A server that takes the request, with what it shows and whose rights count.
 pub(crate) struct Admitted {
@@ -57,12 +65,8 @@ pub(crate) fn refused() -> ApiError {
 impl Gateway {
     /// Admits a tool call anew, since what let its request in may have ended meanwhile, and counts it
     /// against the own limits of all callers. Requests that call no tool are not counted.
-    pub(crate) async fn admit_call(
-        &self,
-        token: &str,
-        headers: &HeaderMap,
-    ) -> Result<InNameOf, ApiError> {
-        let admitted = self.admit(token, headers).await?;
+    pub(crate) async fn admit_call(&self, presented: &Presented<'_>) -> Result<InNameOf, ApiError> {
+        let admitted = self.admit(presented).await?;
         // Whoever presents a credential pays first: one that is over its limit must not use up the
         // maker's.
         for key in admitted.callers.iter().rev() {
@@ -80,22 +84,18 @@ impl Gateway {
     }
 
     /// Admits a request to the server whose token it has.
-    pub(crate) async fn admit(
-        &self,
-        token: &str,
-        headers: &HeaderMap,
-    ) -> Result<Admitted, ApiError> {
+    pub(crate) async fn admit(&self, presented: &Presented<'_>) -> Result<Admitted, ApiError> {
         let Live {
             server,
             connected,
             maker,
-        } = self.find_live(token).await?;
+        } = self.find_live(presented).await?;
         let config = ServerConfig::of_row(&server.config)?;
         let mut rights = server.maker_rights;
         let mut ends_at = earlier(server.expires_at, maker.ends_at);
         let mut callers: Vec<_> = maker.key.into_iter().collect();
         if config.require_api_token_auth {
-            let second = self.second_credential(token, headers, &connected).await?;
+            let second = self.second_credential(presented, &connected).await?;
             rights = rights.intersection(&second.rights);
             ends_at = earlier(ends_at, second.key.ends_at());
             if callers.iter().all(|one| one.id != second.key.id) {
@@ -124,14 +124,23 @@ impl Gateway {
     }
 
     /// The server of a token and what it is over, as long as it, that and its maker are live.
-    async fn find_live(&self, token: &str) -> Result<Live, ApiError> {
+    async fn find_live(&self, presented: &Presented<'_>) -> Result<Live, ApiError> {
+        let Presented { token, from, .. } = presented;
         if !token.starts_with(TOKEN_PREFIX) {
             return Err(refused());
         }
-        let digest = self.core.verifier.digest(token);
-        let server = mcp_servers::find_by_token(&self.core.db, &digest).await?;
+        let verifier = &self.core.verifier;
+        let digest = verifier.digest(token);
+        let server = verifier
+            .look_for(from, async || {
+                mcp_servers::find_by_token(&self.core.db, &digest).await
+            })
+            .await?;
         let server = server.filter(|server| server.is_live_at(self.core.now()));
         let server = server.ok_or_else(refused)?;
+        // From here on it is known whose turn it is.
+        let family = Party::Family(server.account.root.clone());
+        let _turn = verifier.turn(&family).await?;
         let id = &server.connected_account_id;
         let connected = connected_accounts::find(&self.core.db, &everything(), id).await?;
         let connected = connected.ok_or_else(refused)?;
@@ -174,16 +183,21 @@ impl Gateway {
     /// The access key that comes beside the token: of the same account, with `mcp:use`.
     async fn second_credential(
         &self,
-        token: &str,
-        headers: &HeaderMap,
+        presented: &Presented<'_>,
         connected: &ConnectedAccount,
     ) -> Result<Arc<KnownAccessKey>, ApiError> {
+        let Presented {
+            token,
+            headers,
+            from,
+        } = presented;
         let credential = Credential::of(headers).ok_or_else(refused)?;
-        if credential.0.expose() == token || headers.contains_key(http::header::ORIGIN) {
+        let credential = credential.0.expose();
+        if credential == *token || headers.contains_key(http::header::ORIGIN) {
             return Err(refused());
         }
-        let presenter = self.core.verifier.presenter(credential.0.expose()).await?;
-        let Some(Presenter::AccessKey(known)) = presenter else {
+        let found = self.core.verifier.presenter(credential, from);
+        let Some(Presenter::AccessKey(known)) = found.await? else {
             return Err(refused());
         };
         let may_use = known

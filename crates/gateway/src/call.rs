@@ -11,7 +11,7 @@ use claviger_domain::rights::Rights;
 use claviger_domain::time::{Timestamp, earlier};
 use claviger_edge::{ApiError, Delegated};
 use claviger_store::connected_accounts::{self, ConnectedAccount};
-use claviger_verify::{CallerLimit, Presenter};
+use claviger_verify::{CallerLimit, Party, Presenter};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 
@@ -166,7 +166,8 @@ impl Gateway {
             return Ok(None);
         };
         let key = stored_access_key(&self.master, &connected.id, &sealed)?;
-        Ok(self.core.verifier.presenter(key.expose()).await?)
+        let from = Party::Family(connected.account.root.clone());
+        Ok(self.core.verifier.presenter(key.expose(), &from).await?)
     }
 }
 

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use claviger_domain::decision::{Presented, Verdict};
+use claviger_domain::event::Actor;
 use claviger_domain::id::Id;
-use claviger_domain::key_string::{KeyPurpose, KeyShape};
+use claviger_domain::key_string::{KeyDigest, KeyPurpose, KeyShape};
 use claviger_domain::limit::{Level, Outcome, RateLimit};
 use claviger_domain::rights::Reach;
 use claviger_domain::usage::UsageOutcome;
 use claviger_store::{StoreError, api_keys};
 
-use crate::{KnownKey, Verifier};
+use crate::attempts::Attempter;
+use crate::{KnownKey, LookError, Party, Verifier};
 
 /// Whether a check takes from limit and quota, and is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,15 +57,16 @@ impl Checked {
 }
 
 impl Verifier {
-    /// Checks a full key for a caller who may check keys within `reach`.
+    /// Checks a full key for `caller`, who may check keys within `reach`.
     pub async fn check(
         &self,
+        caller: &Actor,
         reach: &Reach,
         key: &str,
         question: &Question<'_>,
-    ) -> Result<Checked, StoreError> {
+    ) -> Result<Checked, LookError> {
         let project = question.presented.project;
-        match self.find_presented(reach, key, project).await? {
+        match self.find_presented(caller, reach, key, project).await? {
             Some(known) => Ok(self.decide(known, question)),
             None => Ok(Checked::NOT_FOUND),
         }
@@ -73,12 +76,13 @@ impl Verifier {
     /// for the cost, which is more than its whole limit or quota. Nothing is taken, and nothing counted.
     pub async fn affordable(
         &self,
+        caller: &Actor,
         reach: &Reach,
         key: &str,
         question: &Question<'_>,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<bool, LookError> {
         let project = question.presented.project;
-        let Some(known) = self.find_presented(reach, key, project).await? else {
+        let Some(known) = self.find_presented(caller, reach, key, project).await? else {
             return Ok(true);
         };
         // A key that does not pass takes nothing, and its answer is why.
@@ -110,10 +114,11 @@ impl Verifier {
     /// one of the project that is named, or none.
     async fn find_presented(
         &self,
+        caller: &Actor,
         reach: &Reach,
         text: &str,
         project: Option<&str>,
-    ) -> Result<Option<Arc<KnownKey>>, StoreError> {
+    ) -> Result<Option<Arc<KnownKey>>, LookError> {
         let shape = KeyShape::read(text);
         if shape.is_some_and(|shape| !matches!(shape.purpose, KeyPurpose::ApiKey(_))) {
             return Ok(None);
@@ -122,26 +127,25 @@ impl Verifier {
         let digest = self.pepper.digest(text);
         if reach.everything {
             // Without a family to look in, the key says which one, or the project does.
-            let which = api_keys::Selector::Digest(digest);
-            let mut found = api_keys::find(&self.db, reach, &which).await?;
-            if let (None, Some(project)) = (&found, project.and_then(Id::parse)) {
-                let reach = Reach {
-                    projects: vec![project],
-                    ..Reach::default()
-                };
-                found = api_keys::find(&self.db, &reach, &which).await?;
-            }
+            let who = Attempter::Caller(caller.describe());
+            let found = self
+                .look(&Party::Operator, &who, async || {
+                    self.find_anywhere(reach, digest, project).await
+                })
+                .await?;
             let Some(key) = found else {
                 return Ok(None);
             };
-            return self.known_presented((key.account.root, digest)).await;
+            return self
+                .known_presented(caller, (key.account.root, digest))
+                .await;
         }
         let mut found = Vec::new();
         for root in reach.roots() {
             if is_typo && !self.has_foreign_keys(root) {
                 continue;
             }
-            let known = self.known_presented((root.clone(), digest)).await?;
+            let known = self.known_presented(caller, (root.clone(), digest)).await?;
             found.extend(
                 known.filter(|known| {
                     reach.reaches_project(&known.key.account, &known.key.project_id)
@@ -152,6 +156,24 @@ impl Verifier {
             found.retain(|known| Some(known.key.project_id.as_str()) == project);
         }
         Ok(found.pop())
+    }
+
+    async fn find_anywhere(
+        &self,
+        reach: &Reach,
+        digest: KeyDigest,
+        project: Option<&str>,
+    ) -> Result<Option<api_keys::ApiKey>, StoreError> {
+        let which = api_keys::Selector::Digest(digest);
+        let found = api_keys::find(&self.db, reach, &which).await?;
+        let (None, Some(project)) = (&found, project.and_then(Id::parse)) else {
+            return Ok(found);
+        };
+        let reach = Reach {
+            projects: vec![project],
+            ..Reach::default()
+        };
+        api_keys::find(&self.db, &reach, &which).await
     }
 
     fn decide(&self, known: Arc<KnownKey>, question: &Question<'_>) -> Checked {

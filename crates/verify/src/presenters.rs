@@ -11,8 +11,8 @@ use claviger_domain::time::Timestamp;
 use claviger_store::access_keys::{self, AccessKey};
 use claviger_store::{StoreError, operator_keys};
 
-use crate::Verifier;
 use crate::meters::LimitMeter;
+use crate::{LookError, Party, Verifier};
 
 /// Who presented a credential that is live.
 #[derive(Clone, Debug)]
@@ -101,8 +101,13 @@ impl KnownPresenter {
 }
 
 impl Verifier {
-    /// Finds who presents `credential`, unless it is unknown, switched off or past its end.
-    pub async fn presenter(&self, credential: &str) -> Result<Option<Presenter>, StoreError> {
+    /// Finds who presents `credential`, unless it is unknown, switched off or past its end. `from`
+    /// is where it comes from, for the budget of those who present what is none.
+    pub async fn presenter(
+        &self,
+        credential: &str,
+        from: &Party,
+    ) -> Result<Option<Presenter>, LookError> {
         let Some(shape) = KeyShape::read(credential).filter(|shape| shape.checksum_holds) else {
             return Ok(None);
         };
@@ -112,9 +117,12 @@ impl Verifier {
         let digest = self.pepper.digest(credential);
         let known = self
             .presenters
-            .get_or_load(digest, async |digest| match shape.purpose {
-                KeyPurpose::Operator => self.load_operator(digest).await,
-                _ => self.load_access_key(digest).await,
+            .get_or_load(digest, async |digest| {
+                self.look_for(from, async || match shape.purpose {
+                    KeyPurpose::Operator => self.load_operator(digest).await,
+                    _ => self.load_access_key(digest).await,
+                })
+                .await
             })
             .await?;
         let now = self.clock.now();

@@ -67,7 +67,10 @@ pub(crate) async fn authenticate_key(
         cost: 1,
         counting: presentation.counting,
     };
-    let checked = core.verifier.check(&caller.reach, key, &question).await?;
+    let checked = core
+        .verifier
+        .check(&caller.actor, &caller.reach, key, &question)
+        .await?;
     match refusal_of(core, &checked) {
         None => Ok(checked),
         Some(error) => Err(error),

@@ -245,7 +245,7 @@ async fn check_bounds(
     let is_affordable = cost <= GREATEST_LIMIT
         && core
             .verifier
-            .affordable(&caller.reach, &input.key, &input.question())
+            .affordable(&caller.actor, &caller.reach, &input.key, &input.question())
             .await?;
     if !is_affordable {
         let message = "must be a whole number from 0 to the key's limit or quota";
@@ -262,7 +262,7 @@ async fn verify(
     let question = input.question();
     let checked = core
         .verifier
-        .check(&caller.reach, &input.key, &question)
+        .check(&caller.actor, &caller.reach, &input.key, &question)
         .await?;
     let key = match &checked.known {
         Some(known) if checked.verdict == Verdict::Valid => {

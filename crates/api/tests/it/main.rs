@@ -4,6 +4,7 @@ mod abuse;
 mod access_keys;
 mod accounts;
 mod aliases;
+mod budgets;
 mod checking;
 mod coverage;
 mod document;

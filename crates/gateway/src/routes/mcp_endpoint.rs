@@ -6,10 +6,10 @@ use axum::body::to_bytes;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
-use claviger_edge::{ApiError, ErrorCode, RequestId, unread_body};
+use claviger_edge::{ApiError, ErrorCode, RequestId, network_of, unread_body};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
-use crate::admission::Admitted;
+use crate::admission::{Admitted, Presented};
 use crate::call::Call;
 use crate::gateway::Gateway;
 use crate::mcp::hosts::NotForUs;
@@ -58,7 +58,12 @@ async fn try_serve(gateway: &Gateway, token: &str, request: Request) -> Result<A
         let error = ApiError::new(ErrorCode::MethodNotAllowed, "Method Not Allowed");
         return Err(error.with_headers(allowed));
     }
-    let admitted = gateway.admit(token, &parts.headers).await?;
+    let presented = Presented {
+        token,
+        headers: &parts.headers,
+        from: network_of(&parts.extensions),
+    };
+    let admitted = gateway.admit(&presented).await?;
     let body = to_bytes(body, LARGEST_BODY)
         .await
         .map_err(|error| unread_body(error, "4 MiB"))?;
@@ -68,8 +73,7 @@ async fn try_serve(gateway: &Gateway, token: &str, request: Request) -> Result<A
         .map(|id| id.0.to_string());
     let calling = Calling {
         gateway,
-        token,
-        headers: &parts.headers,
+        presented: &presented,
         admitted: &admitted,
         request_id: request_id.unwrap_or_default(),
     };
@@ -91,8 +95,7 @@ fn not_for_us(why: NotForUs) -> ApiError {
 /// The calls of one request.
 struct Calling<'a> {
     gateway: &'a Gateway,
-    token: &'a str,
-    headers: &'a HeaderMap,
+    presented: &'a Presented<'a>,
     admitted: &'a Admitted,
     request_id: String,
 }
@@ -114,7 +117,7 @@ impl Calling<'_> {
             request_id: self.request_id.clone(),
         };
         // What let the request in may have ended while its body came, or an earlier call was made.
-        let admission = self.gateway.admit_call(self.token, self.headers);
+        let admission = self.gateway.admit_call(self.presented);
         self.gateway.call(call, admission).await
     }
 }

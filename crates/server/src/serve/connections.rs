@@ -1,7 +1,9 @@
 //! Connections: taken one by one, each served by the router, until the program stops.
 
+use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -14,13 +16,21 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 
 /// How long the headers of a request may take to arrive, and an idle connection may wait for one.
 const HEADERS: Duration = Duration::from_secs(10);
+/// How long a client may leave an answer unread.
+const UNREAD: Duration = Duration::from_secs(30);
 /// How long to wait when the machine has no more room for connections.
 const NO_ROOM: Duration = Duration::from_millis(100);
+/// Connections at once, where the process may open as many files.
+const MOST: u64 = 65_536;
+/// Files that are kept for the databases and all else.
+const OTHER_FILES: u64 = 128;
 
 /// Serves until `stop`; then takes no more connections, and gives calls in flight `grace` to finish.
 pub(super) async fn serve(
@@ -32,15 +42,21 @@ pub(super) async fn serve(
     let mut stop = pin!(stop);
     let open = GracefulShutdown::new();
     let mut connections = JoinSet::new();
+    let room = Arc::new(Semaphore::new(most_connections()));
     loop {
         tokio::select! {
             biased;
             () = &mut stop => break,
             // Those that are over are let go of.
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            accepted = listener.accept() => match accepted {
+            // Without room the next ones wait to be taken until one is over.
+            (accepted, place) = accept(&listener, &room) => match accepted {
                 Ok((stream, peer)) => {
-                    connections.spawn(connection(stream, peer, routes.clone(), open.watcher()));
+                    let served = connection(stream, peer, routes.clone(), open.watcher());
+                    connections.spawn(async move {
+                        served.await;
+                        drop(place);
+                    });
                 }
                 Err(error) => {
                     // One that was gone before it was taken, or too many of them: the others go on.
@@ -63,6 +79,24 @@ pub(super) async fn serve(
     connections.shutdown().await;
 }
 
+/// As many as the process may open files for, but for those that it needs itself.
+fn most_connections() -> usize {
+    let files = rlimit::increase_nofile_limit(MOST + OTHER_FILES).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the limit of open files is not known");
+        1_024
+    });
+    usize::try_from(files.saturating_sub(OTHER_FILES)).map_or(usize::MAX, |most| most.max(1))
+}
+
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> (io::Result<(TcpStream, SocketAddr)>, OwnedSemaphorePermit) {
+    let place = Arc::clone(room).acquire_owned().await;
+    let place = place.expect("nobody closes the semaphore");
+    (listener.accept().await, place)
+}
+
 /// HTTP/1.1 only: what speaks HTTP/2 to clients stands in front, with the certificates.
 async fn connection(stream: TcpStream, peer: SocketAddr, routes: Router, watcher: Watcher) {
     if let Err(error) = stream.set_nodelay(true) {
@@ -75,18 +109,24 @@ async fn connection(stream: TcpStream, peer: SocketAddr, routes: Router, watcher
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Box::pin(read_in_time(stream))), service);
     if let Err(error) = watcher.watch(served).await {
         // Clients go away as they like; what is theirs to know, they know.
         tracing::debug!(%error, "a connection ended early");
     }
 }
 
+/// Ends a connection whose client does not read what it asked for: it would keep the answer in
+/// memory for ever.
+fn read_in_time(stream: TcpStream) -> TimeoutStream<TcpStream> {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(UNREAD));
+    stream
+}
+
 #[cfg(test)]
 mod tests {
     use std::future::pending;
-    use std::sync::Arc;
-
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::sync::Notify;
 
@@ -149,6 +189,38 @@ mod tests {
             .expect("the stop does not wait for it")
             .unwrap();
         assert_eq!(Arc::strong_count(&begun), 1, "the call is over");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_nobody_reads_ends_the_connection() {
+        let ended = Arc::new(Notify::new());
+        let inside = Arc::clone(&ended);
+        // More than the sockets' buffers hold; the body notes when it is let go of.
+        let routes = Router::new().fallback(async move || {
+            let ended = AtTheEnd(Arc::clone(&inside));
+            let parts = futures::stream::repeat_with(move || {
+                let _ = &ended;
+                Ok::<_, std::convert::Infallible>(vec![0_u8; 1024 * 1024])
+            });
+            Body::from_stream(parts)
+        });
+        let (_serving, mut stream) = serve_to_one(routes, pending()).await;
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            .await
+            .unwrap();
+        tokio::time::timeout(UNREAD * 2, ended.notified())
+            .await
+            .expect("it is not kept for ever");
+    }
+
+    /// Tells when it goes.
+    struct AtTheEnd(Arc<Notify>);
+
+    impl Drop for AtTheEnd {
+        fn drop(&mut self) {
+            self.0.notify_one();
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,11 +6,13 @@
 )]
 
 mod command_line;
+mod connection;
 mod first_start;
 mod logging;
 mod nodes;
 mod refusals;
 mod stopping;
+mod under_flood;
 mod under_load;
 
 const CLAVIGER: &str = env!("CARGO_BIN_EXE_claviger");

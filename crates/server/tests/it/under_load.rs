@@ -1,7 +1,5 @@
 //! The promises of a check, to 64 connections at once against the built program.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, RwLock};
 
@@ -10,51 +8,9 @@ use serde_json::json;
 use tempfile::tempdir;
 
 use crate::CLAVIGER;
+use crate::connection::{AtTheEnd, Connection};
 
 const CONNECTIONS: u64 = 64;
-
-/// A connection that is kept open, for one request after another.
-struct Connection(BufReader<TcpStream>);
-
-impl Connection {
-    fn open(address: &str) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_nodelay(true).unwrap();
-        Self(BufReader::new(stream))
-    }
-
-    /// Checks a key, and gives the status.
-    fn check(&mut self, key: &str, verifier: &str) -> u16 {
-        let request = format!(
-            "POST /api-keys/auth/{key} HTTP/1.1\r\nhost: localhost\r\nx-api-key: {verifier}\r\n\
-             content-length: 0\r\n\r\n"
-        );
-        self.0.get_mut().write_all(request.as_bytes()).unwrap();
-        let mut line = String::new();
-        self.0.read_line(&mut line).unwrap();
-        let status = line.split(' ').nth(1).unwrap().parse().unwrap();
-        let mut length = 0;
-        while line != "\r\n" {
-            line.clear();
-            self.0.read_line(&mut line).unwrap();
-            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap();
-            }
-        }
-        let mut body = vec![0; length];
-        self.0.read_exact(&mut body).unwrap();
-        status
-    }
-}
-
-/// Sets a flag when it goes, also by a panic, so that whoever loops until then ends.
-struct AtTheEnd<'a>(&'a AtomicBool);
-
-impl Drop for AtTheEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-}
 
 /// A key that is being tried, and whether its revocation has returned.
 struct Tried {

@@ -2,6 +2,7 @@
 
 use claviger_domain::address::parse_network;
 use claviger_domain::decision::{Presented, Verdict};
+use claviger_domain::event::Actor;
 use claviger_domain::key_string::PlainKey;
 use claviger_domain::limit::{Period, Quota, RateLimit};
 use claviger_domain::origin::DomainPattern;
@@ -157,7 +158,7 @@ async fn each_rule_is_asked_of_the_request(world: World) {
         };
         let checked = gate
             .verifier
-            .check(&gate.reach(), plain.expose(), &question)
+            .check(&Actor::System, &gate.reach(), plain.expose(), &question)
             .await;
         assert_eq!(checked.unwrap().verdict, expected, "{question:?}");
     }
@@ -207,7 +208,10 @@ async fn a_key_string_of_two_families_is_the_named_project_s_or_nobody_s(world: 
             cost: 1,
             counting: Counting::Looks,
         };
-        let checked = gate.verifier.check(reach, plain.expose(), &question).await;
+        let checked = gate
+            .verifier
+            .check(&Actor::System, reach, plain.expose(), &question)
+            .await;
         let checked = checked.unwrap();
         (
             checked.verdict,
@@ -252,7 +256,7 @@ async fn what_can_never_be_paid_is_told_before_anything_is_counted(world: World)
             counting: Counting::Counts,
         };
         gate.verifier
-            .affordable(&gate.reach(), plain.expose(), &question)
+            .affordable(&Actor::System, &gate.reach(), plain.expose(), &question)
             .await
             .unwrap()
     };
