@@ -195,7 +195,8 @@ pub async fn rename(
 }
 
 /// Removes a project within the reach, with its keys, connected accounts and MCP servers; their
-/// rows stay, absent everywhere. Access keys that are for further projects stay for those.
+/// rows stay, absent everywhere. Access keys that are for further projects stay for those, and so
+/// do the MCP servers that they made.
 pub async fn delete(
     tx: &mut Tx,
     change: &Change,
@@ -217,6 +218,12 @@ pub async fn delete(
                                WHERE account_id = $3 AND deleted_at IS NULL \
                                AND EXISTS (SELECT 1 FROM json_each(projects) AS own \
                                WHERE own.value ->> 0 = $1) RETURNING digest";
+    // What a maker held is compared with what it holds, so that it loses what the maker loses. A
+    // list of this project alone stays: whoever held no more is gone, and no list becomes empty.
+    const MAKER_RIGHTS: &str = "UPDATE mcp_servers SET \
+                                maker_rights = REPLACE(REPLACE(maker_rights, $2, ''), $3, '') \
+                                WHERE account_id = $1 AND deleted_at IS NULL \
+                                AND REPLACE(maker_rights, $4, '') <> maker_rights";
     let binds = ReachBinds::of(reach);
     let deleted: Option<Project> = on!(&mut *tx, |c| sqlx::query_as(SQL)
         .bind(binds.everything)
@@ -264,6 +271,15 @@ pub async fn delete(
             .await
             .map(drop))?;
     }
+    let name = json!(id);
+    on!(&mut *tx, |c| sqlx::query(MAKER_RIGHTS)
+        .bind(project.account_id.as_str())
+        .bind(format!("{name},"))
+        .bind(format!(",{name}"))
+        .bind(name.to_string())
+        .execute(c)
+        .await
+        .map(drop))?;
     append(tx, change, EventKind::ProjectDeleted, &project).await?;
     Ok(Some((project, gone)))
 }

@@ -1,5 +1,6 @@
 //! The gateway lends nothing: a call has what the stored credential, the maker and the caller all hold.
 
+use claviger_domain::id::{self, Id};
 use claviger_domain::permission::Permission;
 use claviger_domain::role::Role;
 use claviger_testkit::on_both_engines;
@@ -302,6 +303,46 @@ on_both_engines!(
         );
         let made = ask(json!({})).await;
         assert_eq!(made.body["expires_at"], "2030-01-01T01:00:00.000Z");
+    }
+);
+
+on_both_engines!(
+    a_server_stays_while_a_project_of_its_makers_key_does,
+    async |app| {
+        let mut world = World::of(app).await;
+        let (kept, owner) = (world.project.clone(), world.owner.clone());
+        let mut made = Vec::new();
+        for name in ["Before", "After", "Elsewhere"] {
+            let body = json!({ "name": name });
+            let project = world.ask(&owner, Method::POST, "/projects", body).await;
+            let id = project.expect(201)["id"].as_str().unwrap().to_owned();
+            made.push(Id::parse(&id).unwrap());
+        }
+        let elsewhere = made.pop().unwrap();
+        let projects = made.iter().cloned().chain([kept.id.clone()]).collect();
+        let maker = world
+            .access_key(&world.account, Role::Developer, Some(projects))
+            .await;
+        let app = &world.app;
+        world.connected = app.connect_project(&world.account, &kept, &owner).await;
+        let (_, token) = world.server_of(&maker.plain, json!({})).await;
+        let keys_of = async |project: &Id<id::Project>| {
+            let arguments = json!({ "projectId": project });
+            world.call(&token, LIST_KEYS, arguments).await
+        };
+        let delete = async |project: &Id<id::Project>| {
+            let path = format!("/projects/{project}");
+            let deleted = world.ask(&owner, Method::DELETE, &path, Value::Null).await;
+            deleted.expect(200);
+        };
+        for gone in &made {
+            assert!(keys_of(gone).await.is_ok());
+            delete(gone).await;
+            assert!(keys_of(&kept.id).await.is_ok());
+            assert!(keys_of(gone).await.is_err() && keys_of(&elsewhere).await.is_err());
+        }
+        delete(&kept.id).await;
+        assert_eq!(world.post(&token, &[], &list()).await.status, 401);
     }
 );
 
