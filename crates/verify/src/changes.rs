@@ -284,14 +284,19 @@ impl Verifier {
         .await
     }
 
-    /// Makes a successor of an access key; what the old one made answers to the new one.
-    pub async fn rotate_access_key(
+    /// Makes a successor of an access key that `judge` lets pass as it is then; what the old one
+    /// made answers to the new one.
+    pub async fn rotate_access_key<E>(
         self: &Arc<Self>,
         change: Change,
         reach: Reach,
         which: access_keys::Selector,
         grace_seconds: i64,
-    ) -> Result<Result<Rotation<AccessKey>, RotationRefused>, StoreError> {
+        judge: impl FnOnce(&AccessKey) -> Result<(), E> + Send + 'static,
+    ) -> Result<Result<Rotation<AccessKey>, RotationRefused>, E>
+    where
+        E: From<StoreError> + Send + 'static,
+    {
         // Looked at first, to hold its account and projects before its row, as a deletion does.
         let Some(seen) = access_keys::find(&self.db, &reach, &which).await? else {
             return Ok(Err(RotationRefused::Absent));
@@ -308,6 +313,7 @@ impl Verifier {
                     return Ok(Err(RotationRefused::Absent));
                 };
                 touched.note(Touched::Presenter(digest));
+                judge(&old)?;
                 if !old.is_live_at(change.now) {
                     return Ok(Err(RotationRefused::Absent));
                 }
