@@ -14,7 +14,7 @@ mod told_cache;
 mod verifier;
 
 pub use changes::{Creation, Edit, Rotation, RotationRefused};
-pub use check::{Checked, Counting, Question};
+pub use check::{Checked, Counting, Found, Question};
 pub use keys::KnownKey;
 pub use meters::Activity;
 pub use presenters::{CallerLimit, KnownAccessKey, Presenter};
