@@ -68,12 +68,14 @@ impl Verifier {
     ) -> Result<Creation, StoreError> {
         let digest = self.digest(plain.expose());
         let is_foreign = is_foreign(plain);
-        let meter = self.meter_of(&key).await?;
+        let meter = self.meter_of_new(&key);
         self.change(move |tx, touched| {
             Box::pin(async move {
                 let root = &key.account.root;
                 touched.note(Touched::Key((root.clone(), digest)));
-                touched.note(Touched::Limit(meter, key.rate_limit, key.quota));
+                if let Some(meter) = meter {
+                    touched.note(Touched::Limit(meter, key.rate_limit, key.quota));
+                }
                 // Account, project, key: the order in which a deletion locks them.
                 if is_foreign {
                     accounts::note_foreign_keys(tx, root).await?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use claviger_domain::decision::KeyRules;
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::KeyDigest;
-use claviger_domain::limit::Level;
+use claviger_domain::limit::{Allowance, Level};
 use claviger_store::api_keys::ApiKey;
 use claviger_store::{StoreError, usage};
 
@@ -37,8 +37,7 @@ impl Verifier {
                 key.first_used_at.is_some(),
             )
         });
-        let is_limited = key.rate_limit.is_some() || key.quota.is_some();
-        let limit = if is_limited {
+        let limit = if is_limited(&key) {
             Some(self.limit_meter(&key.lineage).await?)
         } else {
             None
@@ -64,6 +63,13 @@ impl Verifier {
         Ok(meter.look(None, key.quota, 0, self.clock.now()).quota)
     }
 
+    /// The meter of a key that is about to be made, where it has a limit or a quota: nothing was
+    /// counted of it yet.
+    pub(crate) fn meter_of_new(&self, key: &ApiKey) -> Option<Arc<LimitMeter>> {
+        let make = || LimitMeter::new(key.lineage.clone(), Allowance::default());
+        is_limited(key).then(|| self.meters.limit(&key.lineage, make))
+    }
+
     /// The meter that a key's limit and quota are counted by, also while it has none.
     pub(crate) async fn meter_of(&self, key: &ApiKey) -> Result<Arc<LimitMeter>, StoreError> {
         self.limit_meter(&key.lineage).await
@@ -82,4 +88,8 @@ impl Verifier {
             LimitMeter::new(lineage.clone(), flushed.unwrap_or_default())
         }))
     }
+}
+
+fn is_limited(key: &ApiKey) -> bool {
+    key.rate_limit.is_some() || key.quota.is_some()
 }

@@ -20,6 +20,7 @@ in_both_worlds![
     a_quota_that_becomes_a_day_s_starts_anew_at_midnight,
     a_window_that_was_over_is_not_revived_by_a_longer_one,
     what_a_change_answers_with_is_known_before_it_commits,
+    a_key_is_made_without_a_look_at_what_was_counted,
     a_cost_is_taken_whole_or_not_at_all,
 ];
 
@@ -336,4 +337,18 @@ async fn what_a_change_answers_with_is_known_before_it_commits(world: World) {
     assert!(refused.is_err());
     let stored = api_keys::find(&gate.world.db, &reach, &which).await;
     assert_eq!(stored.unwrap().unwrap().rotated_to, None);
+}
+
+async fn a_key_is_made_without_a_look_at_what_was_counted(world: World) {
+    let gate = Gate::new(world).await;
+    gate.world
+        .raw(true, "ALTER TABLE allowances RENAME TO away")
+        .await;
+    let (_, free) = gate.key(|_| {}).await;
+    let (_, limited) = gate
+        .key(|key| key.rate_limit = RateLimit::new(1, 3600))
+        .await;
+    assert_eq!(gate.check(&free).await, Verdict::Valid);
+    assert_eq!(gate.check(&limited).await, Verdict::Valid);
+    assert_eq!(gate.check(&limited).await, Verdict::RateLimited);
 }
