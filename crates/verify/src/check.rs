@@ -10,6 +10,7 @@ use claviger_domain::rights::Reach;
 use claviger_domain::usage::UsageOutcome;
 use claviger_store::{StoreError, api_keys};
 
+use crate::keys::bounds;
 use crate::{KnownKey, Verifier};
 
 /// Whether a check takes from limit and quota, and is counted.
@@ -178,11 +179,11 @@ impl Verifier {
         if verdict == Verdict::Valid
             && let Some(meter) = &known.limit
         {
-            let (limit, most) = (known.key.rate_limit, known.key.quota);
+            let bounds = bounds(&known.key);
             let taken = if counts {
-                self.meters.take(meter, limit, most, question.cost, now)
+                self.meters.take(meter, bounds, question.cost, now)
             } else {
-                meter.look(limit, most, question.cost, now)
+                meter.look(bounds, question.cost, now)
             };
             (rate_limit, quota) = (taken.rate_limit, taken.quota);
             verdict = match taken.outcome {

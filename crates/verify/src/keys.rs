@@ -10,7 +10,7 @@ use claviger_store::api_keys::ApiKey;
 use claviger_store::{StoreError, usage};
 
 use crate::Verifier;
-use crate::meters::{KeyMeter, LimitMeter};
+use crate::meters::{Bounds, KeyMeter, LimitMeter};
 
 /// Where a presented key is looked for: a family of accounts, and the key's digest.
 pub(crate) type PresentedAs = (Id<id::Account>, KeyDigest);
@@ -60,7 +60,7 @@ impl Verifier {
             return Ok(None);
         }
         let meter = self.limit_meter(&key.lineage).await?;
-        Ok(meter.look(None, key.quota, 0, self.clock.now()).quota)
+        Ok(meter.look(bounds(key), 0, self.clock.now()).quota)
     }
 
     /// The meter of a key that is about to be made, where it has a limit or a quota: nothing was
@@ -87,6 +87,15 @@ impl Verifier {
         Ok(self.meters.limit(lineage, || {
             LimitMeter::new(lineage.clone(), flushed.unwrap_or_default())
         }))
+    }
+}
+
+/// What a request with the key is counted by.
+pub(crate) fn bounds(key: &ApiKey) -> Bounds {
+    Bounds {
+        limit: key.rate_limit,
+        quota: key.quota,
+        is_rotated: key.rotated_to.is_some(),
     }
 }
 

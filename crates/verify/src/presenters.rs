@@ -12,7 +12,7 @@ use claviger_store::access_keys::{self, AccessKey};
 use claviger_store::{StoreError, operator_keys};
 
 use crate::Verifier;
-use crate::meters::LimitMeter;
+use crate::meters::{Bounds, LimitMeter};
 
 /// Who presented a credential that is live.
 #[derive(Clone, Debug)]
@@ -150,7 +150,12 @@ impl Verifier {
 
     fn take_from(&self, meter: &Arc<LimitMeter>, key: &AccessKey) -> CallerLimit {
         let now = self.clock.now();
-        let taken = self.meters.take(meter, key.rate_limit, None, 1, now);
+        let bounds = Bounds {
+            limit: key.rate_limit,
+            quota: None,
+            is_rotated: key.rotated_to.is_some(),
+        };
+        let taken = self.meters.take(meter, bounds, 1, now);
         match (taken.outcome, taken.rate_limit) {
             (Outcome::OverRateLimit, Some(level)) => CallerLimit::Over(level),
             _ => CallerLimit::Within,
