@@ -58,11 +58,11 @@ impl Presenter {
         }
     }
 
-    /// The access key that it is.
+    /// The access key that it is, by its lineage: a key and its successors are one.
     pub fn access_key(&self) -> Option<&Id<id::AccessKey>> {
         match self {
             Self::Operator(_) => None,
-            Self::AccessKey(known) => Some(&known.key.id),
+            Self::AccessKey(known) => Some(&known.key.lineage),
         }
     }
 
