@@ -86,11 +86,11 @@ pub async fn find(db: &Db, reach: &Reach, id: &ProjectId) -> Result<Option<Proje
         .await)?)
 }
 
-/// Lists the projects within the reach, of one account or of all, and tells how many there are.
+/// Lists the projects of an account within the reach, and tells how many there are.
 pub async fn list(
     db: &Db,
     reach: &Reach,
-    account: Option<&Id<id::Account>>,
+    account: &Id<id::Account>,
     page: &Page,
 ) -> Result<(Vec<Project>, i64), StoreError> {
     const ROWS: &str = concat!(
@@ -98,21 +98,20 @@ pub async fn list(
         columns!(),
         " FROM projects WHERE ",
         within!(),
-        " AND ($4 IS NULL OR account_id = $4) AND (created_at, id) > ($5, $6) \
+        " AND account_id = $4 AND (created_at, id) > ($5, $6) \
          ORDER BY created_at, id LIMIT $7 OFFSET $8"
     );
     const TOTAL: &str = concat!(
         "SELECT COUNT(*) FROM projects WHERE ",
         within!(),
-        " AND ($4 IS NULL OR account_id = $4)"
+        " AND account_id = $4"
     );
     let binds = ReachBinds::of(reach);
-    let account = account.map(Id::as_str);
     let rows = on!(read db, |c| sqlx::query_as(ROWS)
         .bind(binds.everything)
         .bind(&binds.accounts)
         .bind(&binds.projects)
-        .bind(account)
+        .bind(account.as_str())
         .bind(page.after.0.as_micros())
         .bind(&page.after.1)
         .bind(page.limit)
@@ -123,7 +122,7 @@ pub async fn list(
         .bind(binds.everything)
         .bind(&binds.accounts)
         .bind(&binds.projects)
-        .bind(account)
+        .bind(account.as_str())
         .fetch_one(c)
         .await)?;
     Ok((rows, total))
