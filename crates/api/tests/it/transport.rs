@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use claviger_domain::role::Role;
-use claviger_testkit::TestApp;
+use claviger_store::StoreError;
+use claviger_testkit::{Engine, TestApp};
 use serde_json::json;
 
 #[tokio::test]
@@ -219,6 +220,32 @@ async fn health_needs_no_credential_and_knows_the_database() {
     let away = app.request("GET", "/readyz").send().await;
     assert_eq!(away.header("retry-after"), "1");
     assert_eq!(away.expect(503)["code"], "database_unavailable");
+}
+
+#[tokio::test]
+async fn a_database_that_hangs_is_told_within_two_seconds() {
+    let app = TestApp::with(Engine::Postgres).await;
+    // More transactions that do not end than there are connections: who comes next waits.
+    let hanging: Vec<_> = (0..200)
+        .map(|_| {
+            let db = app.core.db.clone();
+            tokio::spawn(async move {
+                db.write::<(), StoreError, _>(|_| Box::pin(std::future::pending()))
+                    .await
+            })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    tokio::time::pause();
+    let began = tokio::time::Instant::now();
+    let answer = app.request("GET", "/readyz").send().await;
+    let waited = began.elapsed();
+    tokio::time::resume();
+    assert_eq!(answer.expect(503)["code"], "database_unavailable");
+    assert!((2..3).contains(&waited.as_secs()), "{waited:?}");
+    for task in hanging {
+        task.abort();
+    }
 }
 
 #[tokio::test]
