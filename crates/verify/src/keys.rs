@@ -53,7 +53,7 @@ impl Verifier {
     /// How much of its quota a key has used, where it has one.
     ///
     /// The database is asked when nothing is counted of its lineage here. Making, changing and
-    /// rotating a key load that before they commit, and a sweep leaves it for a minute more: what
+    /// rotating a key see to that before they commit, and a sweep leaves it for a minute more: what
     /// they answer with does not fail after the commit.
     pub async fn quota_level(&self, key: &ApiKey) -> Result<Option<Level>, StoreError> {
         if key.quota.is_none() {
