@@ -17,70 +17,67 @@ fn list() -> Value {
 }
 
 // Every role on the gateway's own operations over an owner's connected account.
-on_both_engines!(
-    every_role_on_every_operation_is_as_the_table_says,
-    async |app| {
-        let world = World::of(app).await;
-        let (server, _) = world.server(json!({})).await;
-        let operations = [
-            (
-                Method::GET,
-                "/integrated-account".to_owned(),
-                Permission::ConnectedAccountsRead,
-            ),
-            (
-                Method::GET,
-                world.path(""),
-                Permission::ConnectedAccountsRead,
-            ),
-            (
-                Method::GET,
-                world.path("/tools"),
-                Permission::ConnectedAccountsRead,
-            ),
-            (Method::GET, world.path("/mcp"), Permission::McpRead),
-            (
-                Method::GET,
-                world.path(&format!("/mcp/{server}")),
-                Permission::McpRead,
-            ),
-            (Method::POST, world.path("/mcp"), Permission::McpWrite),
-            (Method::GET, "/log".to_owned(), Permission::LogsRead),
-        ];
-        for role in Role::ALL {
-            let key = world.access_key(&world.account, role, None).await.plain;
-            for (method, path, permission) in &operations {
-                let answer = world.ask(&key, method.clone(), path, Value::Null).await;
-                let may = role.permissions().contains(*permission);
-                let expected = match (may, role) {
-                    (true, _) => {
-                        if *method == Method::POST {
-                            201
-                        } else {
-                            200
-                        }
+on_both_engines!(every_role_on_every_operation, async |app| {
+    let world = World::of(app).await;
+    let (server, _) = world.server(json!({})).await;
+    let operations = [
+        (
+            Method::GET,
+            "/integrated-account".to_owned(),
+            Permission::ConnectedAccountsRead,
+        ),
+        (
+            Method::GET,
+            world.path(""),
+            Permission::ConnectedAccountsRead,
+        ),
+        (
+            Method::GET,
+            world.path("/tools"),
+            Permission::ConnectedAccountsRead,
+        ),
+        (Method::GET, world.path("/mcp"), Permission::McpRead),
+        (
+            Method::GET,
+            world.path(&format!("/mcp/{server}")),
+            Permission::McpRead,
+        ),
+        (Method::POST, world.path("/mcp"), Permission::McpWrite),
+        (Method::GET, "/log".to_owned(), Permission::LogsRead),
+    ];
+    for role in Role::ALL {
+        let key = world.access_key(&world.account, role, None).await.plain;
+        for (method, path, permission) in &operations {
+            let answer = world.ask(&key, method.clone(), path, Value::Null).await;
+            let may = role.permissions().contains(*permission);
+            let expected = match (may, role) {
+                (true, _) => {
+                    if *method == Method::POST {
+                        201
+                    } else {
+                        200
                     }
-                    (false, Role::Verifier) => 404,
-                    (false, _) => 403,
-                };
-                assert_eq!(answer.status, expected, "{role:?} {method} {path}");
-            }
-            let path = world.path("/mcp/mcp_00000000000000000000");
-            let deleted = world
-                .ask(&key, Method::DELETE, &path, Value::Null)
-                .await
-                .status
-                .as_u16();
-            let may = role.permissions().contains(Permission::McpWrite);
-            let expected = if may || role == Role::Verifier {
-                404
-            } else {
-                403
+                }
+                (false, Role::Verifier) => 404,
+                (false, _) => 403,
             };
-            assert_eq!(deleted, expected, "{role:?} DELETE");
+            assert_eq!(answer.status, expected, "{role:?} {method} {path}");
         }
+        let path = world.path("/mcp/mcp_00000000000000000000");
+        let deleted = world
+            .ask(&key, Method::DELETE, &path, Value::Null)
+            .await
+            .status
+            .as_u16();
+        let may = role.permissions().contains(Permission::McpWrite);
+        let expected = if may || role == Role::Verifier {
+            404
+        } else {
+            403
+        };
+        assert_eq!(deleted, expected, "{role:?} DELETE");
     }
-);
+});
 
 on_both_engines!(no_operation_is_there_without_a_credential, async |app| {
     let world = World::of(app).await;
@@ -236,28 +233,31 @@ on_both_engines!(
 );
 
 // Abuse case: the maker of an MCP server demoted, removed, expired.
-on_both_engines!(when_its_maker_ends_a_url_is_dead_at_once, async |app| {
-    let world = World::of(app).await;
-    let maker = world
-        .access_key(&world.account, Role::Developer, None)
-        .await;
-    let (_, token) = world.server_of(&maker.plain, json!({})).await;
-    let alive = async || world.post(&token, &[], &list()).await.status == 200;
-    let path = format!("/access-keys/{}", maker.id);
-    let change = async |body: Value| {
-        let changed = world.ask(&world.owner, Method::PATCH, &path, body).await;
-        assert_eq!(changed.status, 200, "{:?}", changed.body);
-    };
-    assert!(alive().await);
-    change(json!({ "isActive": false })).await;
-    assert!(!alive().await);
-    change(json!({ "isActive": true })).await;
-    assert!(alive().await);
-    change(json!({ "expiry": "2030-01-01T00:05:00Z" })).await;
-    assert!(alive().await);
-    world.advance(300);
-    assert!(!alive().await);
-});
+on_both_engines!(
+    maker_of_an_mcp_server_removed_or_expired_its_url_is_dead_at_once,
+    async |app| {
+        let world = World::of(app).await;
+        let maker = world
+            .access_key(&world.account, Role::Developer, None)
+            .await;
+        let (_, token) = world.server_of(&maker.plain, json!({})).await;
+        let alive = async || world.post(&token, &[], &list()).await.status == 200;
+        let path = format!("/access-keys/{}", maker.id);
+        let change = async |body: Value| {
+            let changed = world.ask(&world.owner, Method::PATCH, &path, body).await;
+            assert_eq!(changed.status, 200, "{:?}", changed.body);
+        };
+        assert!(alive().await);
+        change(json!({ "isActive": false })).await;
+        assert!(!alive().await);
+        change(json!({ "isActive": true })).await;
+        assert!(alive().await);
+        change(json!({ "expiry": "2030-01-01T00:05:00Z" })).await;
+        assert!(alive().await);
+        world.advance(300);
+        assert!(!alive().await);
+    }
+);
 
 on_both_engines!(
     rotating_its_maker_moves_a_server_to_the_successor,
