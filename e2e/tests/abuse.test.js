@@ -1,4 +1,4 @@
-// The abuse cases of docs/security.md that go through real clients, each named like its row there.
+// The abuse cases of docs/testing.md that go through real clients, each named like its row there.
 
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";

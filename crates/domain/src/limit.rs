@@ -186,6 +186,41 @@ impl Allowance {
     ) -> Taken {
         let window = rate_limit.map(|limit| (limit, self.running_window(limit, now)));
         let period = quota.map(|quota| (quota, self.running_quota(quota, now)));
+        self.take_from(window, period, cost)
+    }
+
+    /// The same for a key that was rotated, in its grace: what runs ends when its successor's
+    /// window and period do, so that its own cannot start that count anew.
+    pub fn take_in_grace(
+        &mut self,
+        rate_limit: Option<RateLimit>,
+        quota: Option<Quota>,
+        cost: u64,
+        now: Timestamp,
+    ) -> Taken {
+        let window = rate_limit.map(|limit| {
+            let running = self.window.filter(|window| now < window.ends_at);
+            (
+                limit,
+                running.unwrap_or_else(|| self.running_window(limit, now)),
+            )
+        });
+        let period = quota.map(|quota| {
+            let running = self.quota.filter(|period| now < period.ends_at);
+            (
+                quota,
+                running.unwrap_or_else(|| self.running_quota(quota, now)),
+            )
+        });
+        self.take_from(window, period, cost)
+    }
+
+    fn take_from(
+        &mut self,
+        window: Option<(RateLimit, Window)>,
+        period: Option<(Quota, QuotaUse)>,
+        cost: u64,
+    ) -> Taken {
         let fits = |used: u64, limit: u64| used.saturating_add(cost) <= limit;
 
         let outcome = if window.is_some_and(|(limit, window)| !fits(window.used, limit.limit)) {
@@ -339,6 +374,29 @@ mod tests {
         let early = lengthened_in_time.take(limit(100, 3600), None, 1, at(59));
         assert_eq!(early.outcome, Outcome::OverRateLimit);
         assert_eq!(early.rate_limit.unwrap().resets_at, at(3600));
+    }
+
+    #[test]
+    fn what_a_successor_counts_is_not_started_anew_by_the_key_in_grace() {
+        let quota = |period| Some(Quota { limit: 2, period });
+        let (hour, month) = (limit(2, 3600), quota(Period::Month));
+        let (brief, day) = (limit(2, 10), quota(Period::Day));
+        let mut allowance = Allowance::default();
+        allowance.take(hour, None, 2, at(0));
+        for second in [9, 11, 3599] {
+            let old = allowance.take_in_grace(brief, None, 1, at(second));
+            assert_eq!(old.outcome, Outcome::OverRateLimit);
+            let new = allowance.take(hour, None, 1, at(second));
+            assert_eq!(new.outcome, Outcome::OverRateLimit);
+        }
+        let mut allowance = Allowance::default();
+        allowance.take(None, month, 2, at(0));
+        for now in [at(86_399), at(2 * 86_400)] {
+            let old = allowance.take_in_grace(None, day, 1, now);
+            assert_eq!(old.outcome, Outcome::OverQuota);
+            let new = allowance.take(None, month, 1, now);
+            assert_eq!(new.outcome, Outcome::OverQuota);
+        }
     }
 
     #[test]

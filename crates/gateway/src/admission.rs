@@ -38,7 +38,7 @@ pub(crate) struct Admitted {
     pub(crate) connected: ConnectedAccount,
     pub(crate) exposure: Arc<Exposure>,
     pub(crate) in_name_of: InNameOf,
-    /// The access keys among maker and second credential, each once.
+    /// The access keys among maker and second credential, each lineage once.
     callers: Vec<AccessKey>,
 }
 
@@ -98,7 +98,7 @@ impl Gateway {
             let second = self.second_credential(presented, &connected).await?;
             rights = rights.intersection(&second.rights);
             ends_at = earlier(ends_at, second.key.ends_at());
-            if callers.iter().all(|one| one.id != second.key.id) {
+            if callers.iter().all(|one| one.lineage != second.key.lineage) {
                 callers.push(second.key.clone());
             }
         }
@@ -112,7 +112,7 @@ impl Gateway {
             server: Some(server.id.clone()),
             rights,
             ends_at,
-            keys: callers.iter().map(|key| key.id.clone()).collect(),
+            keys: callers.iter().map(|key| key.lineage.clone()).collect(),
         };
         Ok(Admitted {
             server: server.id,

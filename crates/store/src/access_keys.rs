@@ -240,10 +240,10 @@ pub async fn find(
 }
 
 /// Which keys to list.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Filter {
     /// Of that account.
-    pub account: Option<Id<id::Account>>,
+    pub account: Id<id::Account>,
     /// For that project.
     pub project: Option<ProjectId>,
     /// Switched on, or off.
@@ -252,11 +252,23 @@ pub struct Filter {
     pub roles: Option<Vec<Role>>,
 }
 
+impl Filter {
+    /// All keys of an account.
+    pub const fn of(account: Id<id::Account>) -> Self {
+        Self {
+            account,
+            project: None,
+            is_active: None,
+            roles: None,
+        }
+    }
+}
+
 macro_rules! filtered {
     () => {
         concat!(
             within!(),
-            " AND ($4 IS NULL OR account_id = $4) \
+            " AND account_id = $4 \
              AND ($5 IS NULL OR EXISTS (SELECT 1 FROM json_each(projects) AS own \
              WHERE own.value ->> 0 = $5)) \
              AND ($6 IS NULL OR $6 = (is_active AND (stops_at IS NULL OR stops_at > $7))) \
@@ -282,7 +294,6 @@ pub async fn list(
     );
     const TOTAL: &str = concat!("SELECT COUNT(*) FROM access_keys WHERE ", filtered!());
     let binds = ReachBinds::of(reach);
-    let account = filter.account.as_ref().map(Id::as_str);
     let project = filter.project.as_ref().map(Id::as_str);
     let roles = filter
         .roles
@@ -292,7 +303,7 @@ pub async fn list(
         .bind(binds.everything)
         .bind(&binds.accounts)
         .bind(&binds.projects)
-        .bind(account)
+        .bind(filter.account.as_str())
         .bind(project)
         .bind(filter.is_active)
         .bind(now.as_micros())
@@ -307,7 +318,7 @@ pub async fn list(
         .bind(binds.everything)
         .bind(&binds.accounts)
         .bind(&binds.projects)
-        .bind(account)
+        .bind(filter.account.as_str())
         .bind(project)
         .bind(filter.is_active)
         .bind(now.as_micros())

@@ -86,11 +86,11 @@ pub async fn find(db: &Db, reach: &Reach, id: &ProjectId) -> Result<Option<Proje
         .await)?)
 }
 
-/// Lists the projects within the reach, of one account or of all, and tells how many there are.
+/// Lists the projects of an account within the reach, and tells how many there are.
 pub async fn list(
     db: &Db,
     reach: &Reach,
-    account: Option<&Id<id::Account>>,
+    account: &Id<id::Account>,
     page: &Page,
 ) -> Result<(Vec<Project>, i64), StoreError> {
     const ROWS: &str = concat!(
@@ -98,21 +98,20 @@ pub async fn list(
         columns!(),
         " FROM projects WHERE ",
         within!(),
-        " AND ($4 IS NULL OR account_id = $4) AND (created_at, id) > ($5, $6) \
+        " AND account_id = $4 AND (created_at, id) > ($5, $6) \
          ORDER BY created_at, id LIMIT $7 OFFSET $8"
     );
     const TOTAL: &str = concat!(
         "SELECT COUNT(*) FROM projects WHERE ",
         within!(),
-        " AND ($4 IS NULL OR account_id = $4)"
+        " AND account_id = $4"
     );
     let binds = ReachBinds::of(reach);
-    let account = account.map(Id::as_str);
     let rows = on!(read db, |c| sqlx::query_as(ROWS)
         .bind(binds.everything)
         .bind(&binds.accounts)
         .bind(&binds.projects)
-        .bind(account)
+        .bind(account.as_str())
         .bind(page.after.0.as_micros())
         .bind(&page.after.1)
         .bind(page.limit)
@@ -123,7 +122,7 @@ pub async fn list(
         .bind(binds.everything)
         .bind(&binds.accounts)
         .bind(&binds.projects)
-        .bind(account)
+        .bind(account.as_str())
         .fetch_one(c)
         .await)?;
     Ok((rows, total))
@@ -195,7 +194,8 @@ pub async fn rename(
 }
 
 /// Removes a project within the reach, with its keys, connected accounts and MCP servers; their
-/// rows stay, absent everywhere. Access keys that are for further projects stay for those.
+/// rows stay, absent everywhere. Access keys that are for further projects stay for those, and so
+/// do the MCP servers that they made.
 pub async fn delete(
     tx: &mut Tx,
     change: &Change,
@@ -217,6 +217,12 @@ pub async fn delete(
                                WHERE account_id = $3 AND deleted_at IS NULL \
                                AND EXISTS (SELECT 1 FROM json_each(projects) AS own \
                                WHERE own.value ->> 0 = $1) RETURNING digest";
+    // What a maker held is compared with what it holds, so that it loses what the maker loses. A
+    // list of this project alone stays: whoever held no more is gone, and no list becomes empty.
+    const MAKER_RIGHTS: &str = "UPDATE mcp_servers SET \
+                                maker_rights = REPLACE(REPLACE(maker_rights, $2, ''), $3, '') \
+                                WHERE account_id = $1 AND deleted_at IS NULL \
+                                AND REPLACE(maker_rights, $4, '') <> maker_rights";
     let binds = ReachBinds::of(reach);
     let deleted: Option<Project> = on!(&mut *tx, |c| sqlx::query_as(SQL)
         .bind(binds.everything)
@@ -264,6 +270,15 @@ pub async fn delete(
             .await
             .map(drop))?;
     }
+    let name = json!(id);
+    on!(&mut *tx, |c| sqlx::query(MAKER_RIGHTS)
+        .bind(project.account_id.as_str())
+        .bind(format!("{name},"))
+        .bind(format!(",{name}"))
+        .bind(name.to_string())
+        .execute(c)
+        .await
+        .map(drop))?;
     append(tx, change, EventKind::ProjectDeleted, &project).await?;
     Ok(Some((project, gone)))
 }

@@ -99,11 +99,30 @@ impl TestApp {
 
     /// Connects the built-in connector to an account, with that credential.
     pub async fn connect(&self, account: &Account, stored: &str) -> Id<id::ConnectedAccount> {
+        self.connect_to(account, None, stored).await
+    }
+
+    /// Connects the built-in connector to a project of an account, with that credential.
+    pub async fn connect_project(
+        &self,
+        account: &Account,
+        project: &Project,
+        stored: &str,
+    ) -> Id<id::ConnectedAccount> {
+        self.connect_to(account, Some(project), stored).await
+    }
+
+    async fn connect_to(
+        &self,
+        account: &Account,
+        project: Option<&Project>,
+        stored: &str,
+    ) -> Id<id::ConnectedAccount> {
         let change = self.core.change(&Actor::System);
         let connected = ConnectedAccount {
             id: Id::draw(&*self.core.random),
             account: account.reference(),
-            project: None,
+            project: project.map(|project| project.id.clone()),
             integration: "theauthapi".to_owned(),
             tenant_id: account.id.to_string(),
             authentication_method: "api_key".to_owned(),

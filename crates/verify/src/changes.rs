@@ -68,12 +68,14 @@ impl Verifier {
     ) -> Result<Creation, StoreError> {
         let digest = self.digest(plain.expose());
         let is_foreign = is_foreign(plain);
-        let meter = self.meter_of(&key).await?;
+        let meter = self.meter_of_new(&key);
         self.change(move |tx, touched| {
             Box::pin(async move {
                 let root = &key.account.root;
                 touched.note(Touched::Key((root.clone(), digest)));
-                touched.note(Touched::Limit(meter, key.rate_limit, key.quota));
+                if let Some(meter) = meter {
+                    touched.note(Touched::Limit(meter, key.rate_limit, key.quota));
+                }
                 // Account, project, key: the order in which a deletion locks them.
                 if is_foreign {
                     accounts::note_foreign_keys(tx, root).await?;
@@ -284,14 +286,19 @@ impl Verifier {
         .await
     }
 
-    /// Makes a successor of an access key; what the old one made answers to the new one.
-    pub async fn rotate_access_key(
+    /// Makes a successor of an access key that `judge` lets pass as it is then; what the old one
+    /// made answers to the new one.
+    pub async fn rotate_access_key<E>(
         self: &Arc<Self>,
         change: Change,
         reach: Reach,
         which: access_keys::Selector,
         grace_seconds: i64,
-    ) -> Result<Result<Rotation<AccessKey>, RotationRefused>, StoreError> {
+        judge: impl FnOnce(&AccessKey) -> Result<(), E> + Send + 'static,
+    ) -> Result<Result<Rotation<AccessKey>, RotationRefused>, E>
+    where
+        E: From<StoreError> + Send + 'static,
+    {
         // Looked at first, to hold its account and projects before its row, as a deletion does.
         let Some(seen) = access_keys::find(&self.db, &reach, &which).await? else {
             return Ok(Err(RotationRefused::Absent));
@@ -308,6 +315,7 @@ impl Verifier {
                     return Ok(Err(RotationRefused::Absent));
                 };
                 touched.note(Touched::Presenter(digest));
+                judge(&old)?;
                 if !old.is_live_at(change.now) {
                     return Ok(Err(RotationRefused::Absent));
                 }

@@ -12,6 +12,7 @@ use claviger_domain::usage::UsageOutcome;
 use claviger_store::{StoreError, api_keys};
 
 use crate::attempts::Attempter;
+use crate::keys::bounds;
 use crate::{KnownKey, LookError, Party, Verifier};
 
 /// Whether a check takes from limit and quota, and is counted.
@@ -33,6 +34,10 @@ pub struct Question<'a> {
     /// Whether it counts.
     pub counting: Counting,
 }
+
+/// What was looked up: a key, or that there is none where the caller may check keys.
+#[derive(Clone, Debug)]
+pub struct Found(Option<Arc<KnownKey>>);
 
 /// The answer.
 #[derive(Clone, Debug)]
@@ -65,34 +70,45 @@ impl Verifier {
         key: &str,
         question: &Question<'_>,
     ) -> Result<Checked, LookError> {
-        let project = question.presented.project;
-        match self.find_presented(caller, reach, key, project).await? {
-            Some(known) => Ok(self.decide(known, question)),
-            None => Ok(Checked::NOT_FOUND),
-        }
+        let found = self.look_up(caller, reach, key, question).await?;
+        Ok(self.check_found(found, question))
     }
 
-    /// Whether what a check would take can be had at all: `false` when the key would pass but
-    /// for the cost, which is more than its whole limit or quota. Nothing is taken, and nothing counted.
-    pub async fn affordable(
+    /// Looks a full key up for `caller`, who may check keys within `reach`. Nothing is counted.
+    pub async fn look_up(
         &self,
         caller: &Actor,
         reach: &Reach,
         key: &str,
         question: &Question<'_>,
-    ) -> Result<bool, LookError> {
+    ) -> Result<Found, LookError> {
         let project = question.presented.project;
-        let Some(known) = self.find_presented(caller, reach, key, project).await? else {
-            return Ok(true);
+        let found = self.find_presented(caller, reach, key, project).await?;
+        Ok(Found(found))
+    }
+
+    /// Checks a key that was looked up for that question.
+    pub fn check_found(&self, found: Found, question: &Question<'_>) -> Checked {
+        match found.0 {
+            Some(known) => self.decide(known, question),
+            None => Checked::NOT_FOUND,
+        }
+    }
+
+    /// Whether what a check would take can be had at all: `false` when the key would pass but
+    /// for the cost, which is more than its whole limit or quota. Nothing is taken, and nothing counted.
+    pub fn affordable(&self, found: &Found, question: &Question<'_>) -> bool {
+        let Some(known) = &found.0 else {
+            return true;
         };
         // A key that does not pass takes nothing, and its answer is why.
         if known.rules.decide(&question.presented, self.clock.now()) != Verdict::Valid {
-            return Ok(true);
+            return true;
         }
         let limit = known.key.rate_limit.map(RateLimit::limit);
         let quota = known.key.quota.map(|quota| quota.limit);
         let most = limit.into_iter().chain(quota).min();
-        Ok(most.is_none_or(|most| question.cost <= most))
+        most.is_none_or(|most| question.cost <= most)
     }
 
     /// What a check of a key that was found otherwise would come to. Nothing is counted.
@@ -185,11 +201,11 @@ impl Verifier {
         if verdict == Verdict::Valid
             && let Some(meter) = &known.limit
         {
-            let (limit, most) = (known.key.rate_limit, known.key.quota);
+            let bounds = bounds(&known.key);
             let taken = if counts {
-                self.meters.take(meter, limit, most, question.cost, now)
+                self.meters.take(meter, bounds, question.cost, now)
             } else {
-                meter.look(limit, most, question.cost, now)
+                meter.look(bounds, question.cost, now)
             };
             (rate_limit, quota) = (taken.rate_limit, taken.quota);
             verdict = match taken.outcome {

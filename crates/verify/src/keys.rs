@@ -5,12 +5,12 @@ use std::sync::Arc;
 use claviger_domain::decision::KeyRules;
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::KeyDigest;
-use claviger_domain::limit::Level;
+use claviger_domain::limit::{Allowance, Level};
 use claviger_store::api_keys::ApiKey;
 use claviger_store::{StoreError, usage};
 
 use crate::Verifier;
-use crate::meters::{KeyMeter, LimitMeter};
+use crate::meters::{Bounds, KeyMeter, LimitMeter};
 
 /// Where a presented key is looked for: a family of accounts, and the key's digest.
 pub(crate) type PresentedAs = (Id<id::Account>, KeyDigest);
@@ -37,8 +37,7 @@ impl Verifier {
                 key.first_used_at.is_some(),
             )
         });
-        let is_limited = key.rate_limit.is_some() || key.quota.is_some();
-        let limit = if is_limited {
+        let limit = if is_limited(&key) {
             Some(self.limit_meter(&key.lineage).await?)
         } else {
             None
@@ -54,14 +53,21 @@ impl Verifier {
     /// How much of its quota a key has used, where it has one.
     ///
     /// The database is asked when nothing is counted of its lineage here. Making, changing and
-    /// rotating a key load that before they commit, and a sweep leaves it for a minute more: what
+    /// rotating a key see to that before they commit, and a sweep leaves it for a minute more: what
     /// they answer with does not fail after the commit.
     pub async fn quota_level(&self, key: &ApiKey) -> Result<Option<Level>, StoreError> {
         if key.quota.is_none() {
             return Ok(None);
         }
         let meter = self.limit_meter(&key.lineage).await?;
-        Ok(meter.look(None, key.quota, 0, self.clock.now()).quota)
+        Ok(meter.look(bounds(key), 0, self.clock.now()).quota)
+    }
+
+    /// The meter of a key that is about to be made, where it has a limit or a quota: nothing was
+    /// counted of it yet.
+    pub(crate) fn meter_of_new(&self, key: &ApiKey) -> Option<Arc<LimitMeter>> {
+        let make = || LimitMeter::new(key.lineage.clone(), Allowance::default());
+        is_limited(key).then(|| self.meters.limit(&key.lineage, make))
     }
 
     /// The meter that a key's limit and quota are counted by, also while it has none.
@@ -82,4 +88,17 @@ impl Verifier {
             LimitMeter::new(lineage.clone(), flushed.unwrap_or_default())
         }))
     }
+}
+
+/// What a request with the key is counted by.
+pub(crate) fn bounds(key: &ApiKey) -> Bounds {
+    Bounds {
+        limit: key.rate_limit,
+        quota: key.quota,
+        is_rotated: key.rotated_to.is_some(),
+    }
+}
+
+fn is_limited(key: &ApiKey) -> bool {
+    key.rate_limit.is_some() || key.quota.is_some()
 }

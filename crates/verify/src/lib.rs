@@ -17,7 +17,7 @@ mod turns;
 mod verifier;
 
 pub use changes::{Creation, Edit, Rotation, RotationRefused};
-pub use check::{Checked, Counting, Question};
+pub use check::{Checked, Counting, Found, Question};
 pub use keys::KnownKey;
 pub use look::LookError;
 pub use meters::Activity;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use claviger_domain::id::{self, Id};
-use claviger_domain::limit::{Allowance, Quota, RateLimit, Taken};
+use claviger_domain::limit::{Allowance, Quota, RateLimit, Taken, Window};
 use claviger_domain::time::Timestamp;
 use claviger_domain::usage::{UsageCounts, UsageOutcome};
 use claviger_store::usage::{Flush, UsageMinute};
@@ -96,6 +96,25 @@ impl KeyMeter {
     }
 }
 
+/// The limit and quota that a request of a key is counted by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) limit: Option<RateLimit>,
+    pub(crate) quota: Option<Quota>,
+    /// Whether the key was rotated: its successor's limit and quota are the lineage's now.
+    pub(crate) is_rotated: bool,
+}
+
+impl Bounds {
+    fn take(self, from: &mut Allowance, cost: u64, now: Timestamp) -> Taken {
+        if self.is_rotated {
+            from.take_in_grace(self.limit, self.quota, cost, now)
+        } else {
+            from.take(self.limit, self.quota, cost, now)
+        }
+    }
+}
+
 /// The running limit and quota of one lineage. A mutex that is held for a few dozen nanoseconds:
 /// both are taken, or neither, which one compare-and-swap over two counters could not do.
 #[derive(Debug)]
@@ -118,15 +137,9 @@ impl LimitMeter {
     }
 
     /// What can be taken now, without taking it.
-    pub(crate) fn look(
-        &self,
-        limit: Option<RateLimit>,
-        quota: Option<Quota>,
-        cost: u64,
-        now: Timestamp,
-    ) -> Taken {
+    pub(crate) fn look(&self, bounds: Bounds, cost: u64, now: Timestamp) -> Taken {
         let mut copy = *self.lock();
-        copy.take(limit, quota, cost, now)
+        bounds.take(&mut copy, cost, now)
     }
 
     /// What is written of it: a short window is not.
@@ -192,13 +205,16 @@ impl Meters {
     pub(crate) fn take(
         &self,
         meter: &Arc<LimitMeter>,
-        limit: Option<RateLimit>,
-        quota: Option<Quota>,
+        bounds: Bounds,
         cost: u64,
         now: Timestamp,
     ) -> Taken {
-        let taken = meter.lock().take(limit, quota, cost, now);
-        if quota.is_some() || limit.is_some_and(|one| one.window_seconds() > KEPT_WINDOW_SECONDS) {
+        let mut running = meter.lock();
+        let taken = bounds.take(&mut running, cost, now);
+        let is_long = |window: Window| window.is_longer_than(KEPT_WINDOW_SECONDS);
+        let (window, _) = running.state();
+        drop(running);
+        if bounds.quota.is_some() || (bounds.limit.is_some() && window.is_some_and(is_long)) {
             self.note_unwritten_limit(meter);
         }
         taken

@@ -11,7 +11,7 @@ use claviger_domain::time::Timestamp;
 use claviger_store::access_keys::{self, AccessKey};
 use claviger_store::{StoreError, operator_keys};
 
-use crate::meters::LimitMeter;
+use crate::meters::{Bounds, LimitMeter};
 use crate::{LookError, Party, Verifier};
 
 /// Who presented a credential that is live.
@@ -58,11 +58,11 @@ impl Presenter {
         }
     }
 
-    /// The access key that it is.
+    /// The access key that it is, by its lineage: a key and its successors are one.
     pub fn access_key(&self) -> Option<&Id<id::AccessKey>> {
         match self {
             Self::Operator(_) => None,
-            Self::AccessKey(known) => Some(&known.key.id),
+            Self::AccessKey(known) => Some(&known.key.lineage),
         }
     }
 
@@ -158,7 +158,12 @@ impl Verifier {
 
     fn take_from(&self, meter: &Arc<LimitMeter>, key: &AccessKey) -> CallerLimit {
         let now = self.clock.now();
-        let taken = self.meters.take(meter, key.rate_limit, None, 1, now);
+        let bounds = Bounds {
+            limit: key.rate_limit,
+            quota: None,
+            is_rotated: key.rotated_to.is_some(),
+        };
+        let taken = self.meters.take(meter, bounds, 1, now);
         match (taken.outcome, taken.rate_limit) {
             (Outcome::OverRateLimit, Some(level)) => CallerLimit::Over(level),
             _ => CallerLimit::Within,

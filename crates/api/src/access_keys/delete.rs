@@ -34,7 +34,7 @@ pub(crate) async fn delete_access_key(
         if !rights.cover(&key.grant()) {
             return Err(above_caller());
         }
-        if own.contains(&key.id) {
+        if own.contains(&key.lineage) {
             return Err(own_key());
         }
         let was_active = std::mem::replace(&mut key.is_active, false);

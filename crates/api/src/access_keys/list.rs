@@ -53,7 +53,7 @@ pub(crate) async fn list_access_keys(
         None => caller.own_account()?.id.clone(),
     };
     let filter = Filter {
-        account: Some(account),
+        account,
         project: projects::named(&core, &caller.reach, parameters.project_id.as_deref()).await?,
         is_active: parameters.is_active,
         // What the caller could not make, it does not see.

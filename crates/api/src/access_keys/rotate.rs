@@ -5,7 +5,7 @@ use axum::extract::State;
 use claviger_domain::time::outlives;
 use claviger_edge::permission::AccessKeysWrite;
 use claviger_edge::{ApiError, Body, Caller, Core, ErrorCode, NoStore, PathParameter};
-use claviger_store::access_keys;
+use claviger_store::access_keys::AccessKey;
 use claviger_verify::RotationRefused;
 use http::StatusCode;
 
@@ -35,22 +35,23 @@ pub(crate) async fn rotate_access_key(
 ) -> Result<(StatusCode, NoStore<Json<AccessKeyBody>>), ApiError> {
     let grace = input.grace_seconds()?;
     let which = selector_of(&core, &id);
-    let Some(found) = access_keys::find(&core.db, &caller.reach, &which).await? else {
-        return Err(absent(&core, &caller, &id).await);
-    };
-    // The successor is made by the caller, who gets its secret, so it must not exceed the caller.
-    if !caller.rights.cover(&found.grant()) {
-        return Err(above_caller());
-    }
-    if outlives(found.expires_at, caller.identity.ends_at) {
-        return Err(outlives_maker());
-    }
     let change = core.change(&caller.actor);
     let now = change.now;
-    let reach = caller.reach.clone();
+    let (reach, rights) = (caller.reach.clone(), std::sync::Arc::clone(&caller.rights));
+    let bound = caller.identity.ends_at;
+    // The successor is made by the caller, who gets its secret, so it must not exceed the caller.
+    let judge = move |key: &AccessKey| {
+        if !rights.cover(&key.grant()) {
+            return Err(above_caller());
+        }
+        if outlives(key.expires_at, bound) {
+            return Err(outlives_maker());
+        }
+        Ok(())
+    };
     match core
         .verifier
-        .rotate_access_key(change, reach, which, grace)
+        .rotate_access_key(change, reach, which, grace, judge)
         .await?
     {
         Ok(rotation) => {

@@ -47,7 +47,8 @@ pub(crate) struct AccessKeyChange {
 /// Change an access key
 ///
 /// Changes what is given and leaves the rest. Switching it off works at once. An access key cannot
-/// change its own expiry, limit or activity.
+/// change its own expiry, limit or activity, nor those of a key that it succeeded or that succeeded
+/// it.
 #[utoipa::path(patch, path = "/access-keys/{id}", operation_id = "updateAccessKey",
     tag = "access_keys",
     params(("id" = String, Path, description = "The access key's id (from listing access keys), \
@@ -72,7 +73,7 @@ pub(crate) async fn update_access_key(
         if !rights.cover(&key.grant()) {
             return Err(above_caller());
         }
-        let is_own = own.contains(&key.id);
+        let is_own = own.contains(&key.lineage);
         let before = (key.expires_at, key.is_active);
         let change = apply(input, key, is_own, now)?;
         let is_longer = key.expires_at != before.0 || (key.is_active && !before.1);

@@ -85,8 +85,7 @@ async fn project_for(
     }
     let account = caller.own_account()?;
     let page = Page::first(2, 0);
-    let (mut found, total) =
-        projects::list(&core.db, &caller.reach, Some(&account.id), &page).await?;
+    let (mut found, total) = projects::list(&core.db, &caller.reach, &account.id, &page).await?;
     if let (Some(only), 1) = (found.pop(), total) {
         return Ok(only);
     }

@@ -8,7 +8,7 @@ use claviger_domain::limit::{GREATEST_LIMIT, Level};
 use claviger_domain::time::Timestamp;
 use claviger_edge::permission::KeysCheck;
 use claviger_edge::{ApiError, Body, Caller, Core, NoStore};
-use claviger_verify::{Checked, Counting, Question};
+use claviger_verify::{Checked, Counting, Found, Question};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -170,8 +170,8 @@ pub(crate) async fn verify_api_key(
     caller: Caller<KeysCheck>,
     Body(input): Body<VerifyInput>,
 ) -> Result<NoStore<Json<Verification>>, ApiError> {
-    check_bounds(&core, &caller, &input, "").await?;
-    Ok(NoStore(Json(verify(&core, &caller, &input).await?)))
+    let found = look_up(&core, &caller, &input, "").await?;
+    Ok(NoStore(Json(verify(&core, found, &input).await?)))
 }
 
 /// Verify several API keys
@@ -195,12 +195,13 @@ pub(crate) async fn verify_api_keys(
         return Err(ApiError::field("keys", message));
     }
     // All are looked at before the first is counted.
+    let mut found = Vec::with_capacity(batch.keys.len());
     for (index, input) in batch.keys.iter().enumerate() {
-        check_bounds(&core, &caller, input, &format!("keys[{index}].")).await?;
+        found.push(look_up(&core, &caller, input, &format!("keys[{index}].")).await?);
     }
     let mut answers = Vec::with_capacity(batch.keys.len());
-    for input in &batch.keys {
-        answers.push(verify(&core, &caller, input).await?);
+    for (input, found) in batch.keys.iter().zip(found) {
+        answers.push(verify(&core, found, input).await?);
     }
     Ok(NoStore(Json(answers)))
 }
@@ -224,13 +225,13 @@ impl VerifyInput {
     }
 }
 
-/// Refuses what can never be answered otherwise, before anything is counted.
-async fn check_bounds(
+/// Looks the key up, and refuses what can never be answered otherwise, before anything is counted.
+async fn look_up(
     core: &Core,
     caller: &Caller<KeysCheck>,
     input: &VerifyInput,
     path: &str,
-) -> Result<(), ApiError> {
+) -> Result<Found, ApiError> {
     if input
         .scopes
         .as_ref()
@@ -239,31 +240,28 @@ async fn check_bounds(
         let message = format!("has more than {MOST_SCOPES} members");
         return Err(ApiError::field(format!("{path}scopes"), message));
     }
-    let Some(cost) = input.cost else {
-        return Ok(());
-    };
-    let is_affordable = cost <= GREATEST_LIMIT
-        && core
-            .verifier
-            .affordable(&caller.actor, &caller.reach, &input.key, &input.question())
-            .await?;
-    if !is_affordable {
+    let unaffordable = || {
         let message = "must be a whole number from 0 to the key's limit or quota";
-        return Err(ApiError::field(format!("{path}cost"), message));
+        ApiError::field(format!("{path}cost"), message)
+    };
+    if input.cost.is_some_and(|cost| cost > GREATEST_LIMIT) {
+        return Err(unaffordable());
     }
-    Ok(())
+    let question = input.question();
+    let found = core
+        .verifier
+        .look_up(&caller.actor, &caller.reach, &input.key, &question)
+        .await?;
+    // Without a cost it is 1, which every limit has.
+    if input.cost.is_some() && !core.verifier.affordable(&found, &question) {
+        return Err(unaffordable());
+    }
+    Ok(found)
 }
 
-async fn verify(
-    core: &Core,
-    caller: &Caller<KeysCheck>,
-    input: &VerifyInput,
-) -> Result<Verification, ApiError> {
+async fn verify(core: &Core, found: Found, input: &VerifyInput) -> Result<Verification, ApiError> {
     let question = input.question();
-    let checked = core
-        .verifier
-        .check(&caller.actor, &caller.reach, &input.key, &question)
-        .await?;
+    let checked = core.verifier.check_found(found, &question);
     let key = match &checked.known {
         Some(known) if checked.verdict == Verdict::Valid => {
             Some(api_key_body(core, &known.key, None).await?)

@@ -45,7 +45,7 @@ pub(crate) async fn list_projects(
         None => caller.own_account()?.id.clone(),
     };
     let page = Page::first(part.limit.unwrap_or(i64::MAX), part.offset);
-    let (found, total) = projects::list(&core.db, &caller.reach, Some(&account), &page).await?;
+    let (found, total) = projects::list(&core.db, &caller.reach, &account, &page).await?;
     Ok(Listed {
         items: found.iter().map(Into::into).collect(),
         total,

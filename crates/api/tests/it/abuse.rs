@@ -48,49 +48,52 @@ async fn dot_segments_as_an_end_users_key_sent_raw_with_any_key_are_404() {
     );
 }
 
-on_both_engines!(what_is_no_full_key_authenticates_nowhere, async |app| {
-    let tenant = app.tenant("Acme").await;
-    let other = app.tenant("Other").await;
-    let key = app.api_key(&tenant, json!({})).await;
-    let reference = format!(
-        "{}*********",
-        &key["key"].as_str().unwrap()[.."live_".len() + 16]
-    );
-    let revoked = app.api_key(&tenant, json!({})).await;
-    let path = format!("/api-keys/{}", revoked["id"].as_str().unwrap());
-    app.request("DELETE", &path)
-        .key(tenant.owner())
-        .send()
-        .await
-        .expect(200);
-    let expired = app.api_key(&tenant, json!({"expiry": "2001-01-01"})).await;
-    let foreign = app.api_key(&other, json!({})).await;
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let offered = [
-        text(&key["id"]),
-        reference,
-        text(&foreign["key"]),
-        text(&revoked["key"]),
-        text(&expired["key"]),
-        tenant.owner().to_owned(),
-        "live_short".to_owned(),
-    ];
-    for text in offered {
-        let by_path = app
-            .request("POST", &format!("/api-keys/auth/{text}"))
-            .key(tenant.owner());
-        let refused = by_path.send().await.expect(404);
-        assert_eq!(refused["message"], "Invalid client key", "{text}");
-        let legacy = app
-            .request("POST", "/auth/authenticate")
-            .key(tenant.owner());
-        legacy
-            .json(json!({"credentials": {"api_key": text}}))
+on_both_engines!(
+    an_id_a_reference_another_tenants_revoked_or_expired_key_authenticates_nowhere,
+    async |app| {
+        let tenant = app.tenant("Acme").await;
+        let other = app.tenant("Other").await;
+        let key = app.api_key(&tenant, json!({})).await;
+        let reference = format!(
+            "{}*********",
+            &key["key"].as_str().unwrap()[.."live_".len() + 16]
+        );
+        let revoked = app.api_key(&tenant, json!({})).await;
+        let path = format!("/api-keys/{}", revoked["id"].as_str().unwrap());
+        app.request("DELETE", &path)
+            .key(tenant.owner())
             .send()
             .await
-            .expect(404);
+            .expect(200);
+        let expired = app.api_key(&tenant, json!({"expiry": "2001-01-01"})).await;
+        let foreign = app.api_key(&other, json!({})).await;
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let offered = [
+            text(&key["id"]),
+            reference,
+            text(&foreign["key"]),
+            text(&revoked["key"]),
+            text(&expired["key"]),
+            tenant.owner().to_owned(),
+            "live_short".to_owned(),
+        ];
+        for text in offered {
+            let by_path = app
+                .request("POST", &format!("/api-keys/auth/{text}"))
+                .key(tenant.owner());
+            let refused = by_path.send().await.expect(404);
+            assert_eq!(refused["message"], "Invalid client key", "{text}");
+            let legacy = app
+                .request("POST", "/auth/authenticate")
+                .key(tenant.owner());
+            legacy
+                .json(json!({"credentials": {"api_key": text}}))
+                .send()
+                .await
+                .expect(404);
+        }
     }
-});
+);
 
 on_both_engines!(
     an_object_of_another_account_by_id_reference_full_key_or_filter,

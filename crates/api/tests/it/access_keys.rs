@@ -2,7 +2,7 @@
 
 use claviger_domain::role::Role;
 use claviger_testkit::{TestApp, on_both_engines};
-use serde_json::json;
+use serde_json::{Value, json};
 
 on_both_engines!(nothing_made_exceeds_its_maker, async |app| {
     let tenant = app.tenant("Acme").await;
@@ -160,6 +160,46 @@ async fn an_access_key_cannot_free_itself() {
         .key(key)
         .json(json!({"name": "Renamed"}))
         .send()
+        .await
+        .expect(200);
+}
+
+#[tokio::test]
+async fn an_access_key_frees_none_of_its_own_rotations() {
+    let app = TestApp::start().await;
+    let tenant = app.tenant("Acme").await;
+    let body = json!({"name": "x", "role": "admin", "rateLimit": 100, "expiry": "2090-01-01"});
+    let first = app.request("POST", "/access-keys").key(tenant.owner());
+    let mut lineage = vec![first.json(body).send().await.expect(201)];
+    for _ in 0..2 {
+        let id = lineage[lineage.len() - 1]["id"].as_str().unwrap();
+        let rotate = app
+            .request("POST", &format!("/access-keys/{id}/rotate"))
+            .key(tenant.owner());
+        let grace = json!({"gracePeriod": 600});
+        let successor = rotate.json(grace).send().await.expect(201);
+        lineage.push(successor);
+    }
+    let send = async |method, key: &str, of: &Value, body| {
+        let path = format!("/access-keys/{}", of["id"].as_str().unwrap());
+        app.request(method, &path).key(key).json(body).send().await
+    };
+    for caller in &lineage {
+        let caller = caller["key"].as_str().unwrap();
+        for of in &lineage {
+            for (method, body) in [
+                ("PATCH", json!({"rateLimit": null})),
+                ("PATCH", json!({"expiry": null})),
+                ("PATCH", json!({"isActive": false})),
+                ("DELETE", Value::Null),
+            ] {
+                let refused = send(method, caller, of, body).await.expect(403);
+                assert_eq!(refused["code"], "own_key");
+            }
+        }
+    }
+    let raised = json!({"rateLimit": 200});
+    send("PATCH", tenant.owner(), &lineage[2], raised)
         .await
         .expect(200);
 }

@@ -1,7 +1,14 @@
 //! `Idempotency-Key`: a change is done once, and its secret is shown once.
 
-use claviger_testkit::on_both_engines;
-use serde_json::json;
+use std::fmt::Write;
+
+use axum::BoxError;
+use axum::body::{Body, Bytes};
+use claviger_store::idempotency::{self, Claim};
+use claviger_testkit::{TestApp, on_both_engines};
+use futures::{StreamExt, stream};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 on_both_engines!(
     a_repeat_gets_the_first_answer_with_its_secret_masked,
@@ -154,3 +161,84 @@ on_both_engines!(a_repeat_after_revocation_has_no_secret, async |app| {
         format!("{}*********", first["id"].as_str().unwrap())
     );
 });
+
+/// A body that begins with so many bytes, and never ends.
+fn stalled(begun: usize) -> Body {
+    let begun = stream::iter([Ok::<_, BoxError>(Bytes::from(vec![b'x'; begun]))]);
+    Body::from_stream(begun.chain(stream::once(async {
+        // From here on nothing but the timer can go on, and the database is not asked.
+        tokio::time::pause();
+        std::future::pending().await
+    })))
+}
+
+#[tokio::test]
+async fn a_body_that_is_late_or_too_large_is_refused_as_without_a_key() {
+    let app = TestApp::start().await;
+    let tenant = app.tenant("Acme").await;
+    for (body, status) in [
+        ((|| stalled(9)) as fn() -> Body, 400),
+        (|| stalled(1024 * 1024 + 1), 413),
+        (|| Body::from(vec![b' '; 1024 * 1024 + 1]), 413),
+    ] {
+        let mut answers = Vec::new();
+        for with_key in [false, true] {
+            let mut request = app.request("POST", "/api-keys").key(tenant.owner());
+            if with_key {
+                request = request.header("idempotency-key", "one");
+            }
+            let mut answer = request.body(body()).send().await.expect(status);
+            if status == 400 {
+                tokio::time::resume();
+            }
+            answer["requestId"] = Value::Null;
+            answers.push(answer);
+        }
+        assert_eq!(answers[0], answers[1]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_remembered_of_a_request_is_digested_under_the_pepper() {
+    let app = TestApp::start().await;
+    let tenant = app.tenant("Acme").await;
+    let body = json!({"name": "x", "projectId": tenant.project.id});
+    let request = app.request("POST", "/api-keys").key(tenant.owner());
+    let request = request.header("idempotency-key", "one").json(body.clone());
+    request.send().await.expect(201);
+    let plain = |parts: &[&[u8]]| {
+        let mut hasher = Sha256::new();
+        for part in parts {
+            hasher.update((part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        <[u8; 32]>::from(hasher.finalize())
+    };
+    let peppered = |digest: [u8; 32]| {
+        let hexadecimal = digest.iter().fold(String::new(), |mut text, byte| {
+            write!(text, "{byte:02x}").unwrap();
+            text
+        });
+        *app.core.verifier.digest(&hexadecimal).as_bytes()
+    };
+    let presenter = app
+        .core
+        .verifier
+        .presenter(tenant.owner(), &claviger_verify::Party::Operator)
+        .await
+        .unwrap();
+    let caller = presenter.unwrap().actor().describe();
+    let id = plain(&[caller.as_bytes(), b"POST", b"/api-keys", b"one"]);
+    let body = plain(&[body.to_string().as_bytes()]);
+    let claim = async |id, body| {
+        let claimed = idempotency::claim(&app.core.db, id, body, app.core.now()).await;
+        claimed.unwrap()
+    };
+    assert!(matches!(
+        claim(peppered(id), peppered(body)).await,
+        Claim::Replay { status: 201, .. }
+    ));
+    // By what anybody can work out, neither the request nor its body is there.
+    assert_eq!(claim(peppered(id), body).await, Claim::OtherBody);
+    assert_eq!(claim(id, body).await, Claim::First);
+}

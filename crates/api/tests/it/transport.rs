@@ -1,10 +1,13 @@
 //! What holds for every request: credentials, paths, bodies, browsers, errors.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use claviger_domain::role::Role;
-use claviger_testkit::TestApp;
+use claviger_store::StoreError;
+use claviger_testkit::{Engine, TestApp};
 use serde_json::json;
+use tokio::time::timeout;
 
 #[tokio::test]
 async fn the_first_spelling_of_a_credential_decides() {
@@ -219,6 +222,30 @@ async fn health_needs_no_credential_and_knows_the_database() {
     let away = app.request("GET", "/readyz").send().await;
     assert_eq!(away.header("retry-after"), "1");
     assert_eq!(away.expect(503)["code"], "database_unavailable");
+}
+
+#[tokio::test]
+async fn a_database_that_hangs_is_told_within_two_seconds() {
+    let app = TestApp::with(Engine::Postgres).await;
+    // More transactions that do not end than there are connections: who comes next waits.
+    let hanging: Vec<_> = (0..200)
+        .map(|_| {
+            let db = app.core.db.clone();
+            tokio::spawn(async move {
+                db.write::<(), StoreError, _>(|_| Box::pin(std::future::pending()))
+                    .await
+            })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    tokio::time::pause();
+    let asking = app.request("GET", "/readyz").send();
+    let answer = timeout(Duration::from_millis(2_001), asking).await;
+    tokio::time::resume();
+    assert_eq!(answer.unwrap().expect(503)["code"], "database_unavailable");
+    for task in hanging {
+        task.abort();
+    }
 }
 
 #[tokio::test]

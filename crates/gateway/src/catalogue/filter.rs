@@ -10,9 +10,9 @@ use crate::tool::Tool;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Filter {
     /// Groups of methods, or methods by name. One that fits is enough.
-    pub methods: Option<Vec<String>>,
+    pub(crate) methods: Option<Vec<String>>,
     /// Tags. One that fits is enough.
-    pub tags: Option<Vec<String>>,
+    pub(crate) tags: Option<Vec<String>>,
 }
 
 /// How many values a list may have.

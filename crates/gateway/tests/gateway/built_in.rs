@@ -277,10 +277,7 @@ fn one_content_is_compiled_once() {
 
 fn select(methods: Option<&[&str]>, tags: Option<&[&str]>) -> Result<Vec<String>, FilterError> {
     let owned = |list: &[&str]| list.iter().map(|value| (*value).to_owned()).collect();
-    let filter = Filter {
-        methods: methods.map(owned),
-        tags: tags.map(owned),
-    };
+    let filter = Filter::new(methods.map(owned), tags.map(owned))?;
     let chosen = filter.select(catalogue().tools())?;
     Ok(chosen
         .iter()
@@ -338,6 +335,6 @@ fn a_filter_that_says_nothing_or_something_unknown_is_an_error() {
     insta::assert_snapshot!(message(Some(&["raed"]), None), @"`methods` has the unknown value `raed`, did you mean `read`?; known are `read`, `write`, `custom`, `list`, `get`, `create`, `update`, `delete`, `list_2`");
     insta::assert_snapshot!(message(None, Some(&["apikeys"])), @"`tags` has the unknown value `apikeys`, did you mean `api_keys`?; known are `misc`, `access_keys`, `projects`, `accounts`, `auth`, `api_keys`");
     insta::assert_snapshot!(message(Some(&["custom"]), None), @"no tool is left: none has one of the `methods` `custom` and one of the `tags` (all)");
-    insta::assert_snapshot!(message(Some(&["list_2"]), Some(&["misc", "auth"])), @"no tool is left: none has one of the `methods` `list_2` and one of the `tags` `misc`, `auth`");
+    insta::assert_snapshot!(message(Some(&["list_2"]), Some(&["misc", "auth"])), @"no tool is left: none has one of the `methods` `list_2` and one of the `tags` `auth`, `misc`");
     assert!(message(Some(&["Read"]), None).contains("`Read`"));
 }

@@ -144,7 +144,7 @@ async fn a_list_is_walked_by_its_cursors() {
 }
 
 #[tokio::test]
-async fn a_forged_or_borrowed_next_cursor_is_refused_without_an_upstream_request() {
+async fn forged_or_borrowed_next_cursor_is_400_without_an_upstream_request() {
     let (world, token) = connected().await;
     for name in ["one", "two"] {
         world
@@ -298,7 +298,7 @@ async fn rate_limit_facts_are_passed_on_in_whole_seconds() {
 }
 
 #[tokio::test]
-async fn text_from_outside_is_inert_in_results() {
+async fn names_with_ansi_or_bidi_are_inert_in_tools() {
     let (world, token) = connected().await;
     let name = "\u{1b}[31mAda\u{202e}\u{200b}";
     let created = world

@@ -207,6 +207,36 @@ on_both_engines!(
 );
 
 on_both_engines!(
+    a_key_in_its_grace_and_its_successor_are_counted_once_a_call,
+    async |app| {
+        let mut world = World::of(app).await;
+        let old = world
+            .access_key(&world.account, Role::Developer, None)
+            .await;
+        world.connected = world.connect(&world.account, &old.plain).await;
+        change(&world, &old, json!({ "rateLimit": 2, "rateLimitTtl": 60 })).await;
+        let guarded = json!({ "require_api_token_auth": true });
+        let (_, token) = world.server_of(&world.owner, guarded.clone()).await;
+        let (_, of_old) = world.server_of(&old.plain, guarded).await;
+        world.advance(60);
+        let path = format!("/access-keys/{}/rotate", old.id);
+        let grace = json!({ "gracePeriod": 600 });
+        let rotated = world.ask(&world.owner, Method::POST, &path, grace).await;
+        let new = rotated.expect(201)["key"].as_str().unwrap().to_owned();
+        let message = call_message(LIST, &json!({}));
+        // The maker is the successor now, and the stored credential the key in its grace.
+        for (token, second) in [(&of_old, &old.plain), (&of_old, &new), (&token, &new)] {
+            for is_taken in [true, true, false] {
+                let headers = [("x-api-key", second.as_str())];
+                let answer = world.post(token, &headers, &message).await.expect(200);
+                assert_eq!(outcome(&answer).is_ok(), is_taken, "{answer}");
+            }
+            world.advance(60);
+        }
+    }
+);
+
+on_both_engines!(
     a_stored_credential_over_its_limit_is_no_failure_of_the_upstream,
     async |app| {
         let mut world = World::of(app).await;

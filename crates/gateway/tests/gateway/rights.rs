@@ -1,5 +1,6 @@
 //! The gateway lends nothing: a call has what the stored credential, the maker and the caller all hold.
 
+use claviger_domain::id::{self, Id};
 use claviger_domain::permission::Permission;
 use claviger_domain::role::Role;
 use claviger_testkit::on_both_engines;
@@ -16,70 +17,67 @@ fn list() -> Value {
 }
 
 // Every role on the gateway's own operations over an owner's connected account.
-on_both_engines!(
-    every_role_on_every_operation_is_as_the_table_says,
-    async |app| {
-        let world = World::of(app).await;
-        let (server, _) = world.server(json!({})).await;
-        let operations = [
-            (
-                Method::GET,
-                "/integrated-account".to_owned(),
-                Permission::ConnectedAccountsRead,
-            ),
-            (
-                Method::GET,
-                world.path(""),
-                Permission::ConnectedAccountsRead,
-            ),
-            (
-                Method::GET,
-                world.path("/tools"),
-                Permission::ConnectedAccountsRead,
-            ),
-            (Method::GET, world.path("/mcp"), Permission::McpRead),
-            (
-                Method::GET,
-                world.path(&format!("/mcp/{server}")),
-                Permission::McpRead,
-            ),
-            (Method::POST, world.path("/mcp"), Permission::McpWrite),
-            (Method::GET, "/log".to_owned(), Permission::LogsRead),
-        ];
-        for role in Role::ALL {
-            let key = world.access_key(&world.account, role, None).await.plain;
-            for (method, path, permission) in &operations {
-                let answer = world.ask(&key, method.clone(), path, Value::Null).await;
-                let may = role.permissions().contains(*permission);
-                let expected = match (may, role) {
-                    (true, _) => {
-                        if *method == Method::POST {
-                            201
-                        } else {
-                            200
-                        }
+on_both_engines!(every_role_on_every_operation, async |app| {
+    let world = World::of(app).await;
+    let (server, _) = world.server(json!({})).await;
+    let operations = [
+        (
+            Method::GET,
+            "/integrated-account".to_owned(),
+            Permission::ConnectedAccountsRead,
+        ),
+        (
+            Method::GET,
+            world.path(""),
+            Permission::ConnectedAccountsRead,
+        ),
+        (
+            Method::GET,
+            world.path("/tools"),
+            Permission::ConnectedAccountsRead,
+        ),
+        (Method::GET, world.path("/mcp"), Permission::McpRead),
+        (
+            Method::GET,
+            world.path(&format!("/mcp/{server}")),
+            Permission::McpRead,
+        ),
+        (Method::POST, world.path("/mcp"), Permission::McpWrite),
+        (Method::GET, "/log".to_owned(), Permission::LogsRead),
+    ];
+    for role in Role::ALL {
+        let key = world.access_key(&world.account, role, None).await.plain;
+        for (method, path, permission) in &operations {
+            let answer = world.ask(&key, method.clone(), path, Value::Null).await;
+            let may = role.permissions().contains(*permission);
+            let expected = match (may, role) {
+                (true, _) => {
+                    if *method == Method::POST {
+                        201
+                    } else {
+                        200
                     }
-                    (false, Role::Verifier) => 404,
-                    (false, _) => 403,
-                };
-                assert_eq!(answer.status, expected, "{role:?} {method} {path}");
-            }
-            let path = world.path("/mcp/mcp_00000000000000000000");
-            let deleted = world
-                .ask(&key, Method::DELETE, &path, Value::Null)
-                .await
-                .status
-                .as_u16();
-            let may = role.permissions().contains(Permission::McpWrite);
-            let expected = if may || role == Role::Verifier {
-                404
-            } else {
-                403
+                }
+                (false, Role::Verifier) => 404,
+                (false, _) => 403,
             };
-            assert_eq!(deleted, expected, "{role:?} DELETE");
+            assert_eq!(answer.status, expected, "{role:?} {method} {path}");
         }
+        let path = world.path("/mcp/mcp_00000000000000000000");
+        let deleted = world
+            .ask(&key, Method::DELETE, &path, Value::Null)
+            .await
+            .status
+            .as_u16();
+        let may = role.permissions().contains(Permission::McpWrite);
+        let expected = if may || role == Role::Verifier {
+            404
+        } else {
+            403
+        };
+        assert_eq!(deleted, expected, "{role:?} DELETE");
     }
-);
+});
 
 on_both_engines!(no_operation_is_there_without_a_credential, async |app| {
     let world = World::of(app).await;
@@ -235,28 +233,31 @@ on_both_engines!(
 );
 
 // Abuse case: the maker of an MCP server demoted, removed, expired.
-on_both_engines!(when_its_maker_ends_a_url_is_dead_at_once, async |app| {
-    let world = World::of(app).await;
-    let maker = world
-        .access_key(&world.account, Role::Developer, None)
-        .await;
-    let (_, token) = world.server_of(&maker.plain, json!({})).await;
-    let alive = async || world.post(&token, &[], &list()).await.status == 200;
-    let path = format!("/access-keys/{}", maker.id);
-    let change = async |body: Value| {
-        let changed = world.ask(&world.owner, Method::PATCH, &path, body).await;
-        assert_eq!(changed.status, 200, "{:?}", changed.body);
-    };
-    assert!(alive().await);
-    change(json!({ "isActive": false })).await;
-    assert!(!alive().await);
-    change(json!({ "isActive": true })).await;
-    assert!(alive().await);
-    change(json!({ "expiry": "2030-01-01T00:05:00Z" })).await;
-    assert!(alive().await);
-    world.advance(300);
-    assert!(!alive().await);
-});
+on_both_engines!(
+    maker_of_an_mcp_server_removed_or_expired_its_url_is_dead_at_once,
+    async |app| {
+        let world = World::of(app).await;
+        let maker = world
+            .access_key(&world.account, Role::Developer, None)
+            .await;
+        let (_, token) = world.server_of(&maker.plain, json!({})).await;
+        let alive = async || world.post(&token, &[], &list()).await.status == 200;
+        let path = format!("/access-keys/{}", maker.id);
+        let change = async |body: Value| {
+            let changed = world.ask(&world.owner, Method::PATCH, &path, body).await;
+            assert_eq!(changed.status, 200, "{:?}", changed.body);
+        };
+        assert!(alive().await);
+        change(json!({ "isActive": false })).await;
+        assert!(!alive().await);
+        change(json!({ "isActive": true })).await;
+        assert!(alive().await);
+        change(json!({ "expiry": "2030-01-01T00:05:00Z" })).await;
+        assert!(alive().await);
+        world.advance(300);
+        assert!(!alive().await);
+    }
+);
 
 on_both_engines!(
     rotating_its_maker_moves_a_server_to_the_successor,
@@ -302,6 +303,46 @@ on_both_engines!(
         );
         let made = ask(json!({})).await;
         assert_eq!(made.body["expires_at"], "2030-01-01T01:00:00.000Z");
+    }
+);
+
+on_both_engines!(
+    a_server_stays_while_a_project_of_its_makers_key_does,
+    async |app| {
+        let mut world = World::of(app).await;
+        let (kept, owner) = (world.project.clone(), world.owner.clone());
+        let mut made = Vec::new();
+        for name in ["Before", "After", "Elsewhere"] {
+            let body = json!({ "name": name });
+            let project = world.ask(&owner, Method::POST, "/projects", body).await;
+            let id = project.expect(201)["id"].as_str().unwrap().to_owned();
+            made.push(Id::parse(&id).unwrap());
+        }
+        let elsewhere = made.pop().unwrap();
+        let projects = made.iter().cloned().chain([kept.id.clone()]).collect();
+        let maker = world
+            .access_key(&world.account, Role::Developer, Some(projects))
+            .await;
+        let app = &world.app;
+        world.connected = app.connect_project(&world.account, &kept, &owner).await;
+        let (_, token) = world.server_of(&maker.plain, json!({})).await;
+        let keys_of = async |project: &Id<id::Project>| {
+            let arguments = json!({ "projectId": project });
+            world.call(&token, LIST_KEYS, arguments).await
+        };
+        let delete = async |project: &Id<id::Project>| {
+            let path = format!("/projects/{project}");
+            let deleted = world.ask(&owner, Method::DELETE, &path, Value::Null).await;
+            deleted.expect(200);
+        };
+        for gone in &made {
+            assert!(keys_of(gone).await.is_ok());
+            delete(gone).await;
+            assert!(keys_of(&kept.id).await.is_ok());
+            assert!(keys_of(gone).await.is_err() && keys_of(&elsewhere).await.is_err());
+        }
+        delete(&kept.id).await;
+        assert_eq!(world.post(&token, &[], &list()).await.status, 401);
     }
 );
 

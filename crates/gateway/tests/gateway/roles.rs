@@ -147,7 +147,7 @@ async fn server_made_by(world: &World, maker: &MadeAccessKey) -> String {
     token
 }
 
-on_both_engines!(a_maker_s_role_decides_what_its_tools_do, async |app| {
+on_both_engines!(every_role_on_tools, async |app| {
     let world = World::of(app).await;
     for (column, role) in ROLES.into_iter().enumerate() {
         let maker = world.access_key(&world.account, role, None).await;
@@ -169,26 +169,23 @@ on_both_engines!(a_maker_s_role_decides_what_its_tools_do, async |app| {
     }
 });
 
-on_both_engines!(
-    owner_admin_and_developer_are_second_credentials_and_no_other_role_is,
-    async |app| {
-        let world = World::of(app).await;
-        let (_, token) = world
-            .server(json!({ "require_api_token_auth": true }))
-            .await;
-        let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" });
-        let expected = [200, 200, 200, 401, 401, 401];
-        for (role, expected) in ROLES.into_iter().zip(expected) {
-            let second = world.access_key(&world.account, role, None).await.plain;
-            let answer = world.post(&token, &[("x-api-key", &second)], &list).await;
-            assert_eq!(answer.status, expected, "{role:?}");
-        }
+on_both_engines!(every_role_on_mcp_use, async |app| {
+    let world = World::of(app).await;
+    let (_, token) = world
+        .server(json!({ "require_api_token_auth": true }))
+        .await;
+    let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" });
+    let expected = [200, 200, 200, 401, 401, 401];
+    for (role, expected) in ROLES.into_iter().zip(expected) {
+        let second = world.access_key(&world.account, role, None).await.plain;
+        let answer = world.post(&token, &[("x-api-key", &second)], &list).await;
+        assert_eq!(answer.status, expected, "{role:?}");
     }
-);
+});
 
 // Abuse case: the maker of an MCP server demoted.
 on_both_engines!(
-    a_maker_that_holds_less_than_it_did_has_no_server,
+    maker_of_an_mcp_server_demoted_its_url_is_dead_at_once,
     async |app| {
         let world = World::of(app).await;
         let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" });

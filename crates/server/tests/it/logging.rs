@@ -30,6 +30,37 @@ fn every_line_is_json_when_that_is_asked_for() {
 }
 
 #[test]
+fn a_request_has_one_line_with_its_route_status_and_duration() {
+    let scratch = tempdir().unwrap();
+    let flags = ["--log-format", "json", "--log", "debug"];
+    let program = Program::start(CLAVIGER, scratch.path(), &flags).unwrap();
+    let asked = [
+        ("GET /healthz", "/healthz", 200),
+        ("GET /projects/prj_typed", "/projects/{id}", 401),
+        ("GET /nowhere", "unmatched", 404),
+    ];
+    for (line, _, status) in asked {
+        let answer = program.call(line, "", &Value::Null).unwrap();
+        assert_eq!(answer.0, status);
+    }
+    let (_, said) = program.stop().unwrap();
+    let lines = said.lines().filter(|line| line.starts_with('{'));
+    let lines = lines.map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let answered: Vec<_> = lines
+        .filter(|line| line["message"] == "answered a request")
+        .collect();
+    assert_eq!(answered.len(), asked.len(), "{said}");
+    for (told, (_, route, status)) in answered.iter().zip(asked) {
+        assert_eq!(told["level"], "DEBUG");
+        assert_eq!(
+            (&told["span"]["route"], &told["span"]["status"]),
+            (&Value::from(route), &Value::from(status))
+        );
+        assert!(told["duration_us"].is_u64(), "{told}");
+    }
+}
+
+#[test]
 fn the_paths_of_requests_are_not_logged() {
     let scratch = tempdir().unwrap();
     let program = Program::start(CLAVIGER, scratch.path(), &["--log", "trace"]).unwrap();

@@ -8,6 +8,7 @@ use claviger_domain::time::Timestamp;
 use claviger_store::accounts::{self, Account};
 use claviger_store::connected_accounts::ConnectedAccount;
 use claviger_store::mcp_servers::{self, Maker, McpServer};
+use claviger_store::projects::{self, Project};
 use claviger_store::{Base, Page, events};
 use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::{World, everything, only, whole};
@@ -20,6 +21,7 @@ in_both_worlds![
     a_server_is_found_within_the_reach_and_under_its_connected_account,
     deleting_is_within_the_reach_and_done_once,
     a_server_goes_with_its_account,
+    a_project_that_goes_is_taken_from_what_makers_held,
     no_server_is_made_over_what_is_not_there,
     a_token_is_one_servers,
 ];
@@ -180,6 +182,42 @@ async fn a_server_goes_with_its_account(world: World) {
         })
         .await;
     assert_eq!(by_token(&world, "one").await, None);
+}
+
+async fn a_project_that_goes_is_taken_from_what_makers_held(world: World) {
+    let (mine, connected) = account_with_tools(&world, "mine").await;
+    let mut projects = Vec::new();
+    for name in ["one", "two", "three"] {
+        projects.push(world.project(&mine, name).await);
+    }
+    // Their order in a list is that of their ids.
+    projects.sort_by(|one, other| one.id.cmp(&other.id));
+    let held = |projects: &[Project]| {
+        let ids = projects.iter().map(|project| project.id.clone()).collect();
+        Grant::on_projects(Role::Developer, mine.reference(), ids)
+    };
+    let whole = Grant::on_account(Role::Viewer, mine.reference());
+    let stored = McpServer {
+        maker_rights: Rights::new(vec![held(&projects), whole.clone(), held(&projects[2..])]),
+        ..server(
+            &world,
+            &connected,
+            Maker::AccessKey(Id::draw(&*world.random)),
+        )
+    };
+    assert!(store(&world, &stored, "agent").await);
+    for (gone, left) in [(1, vec![0, 2]), (0, vec![2]), (2, vec![2])] {
+        let id = projects[gone].id.clone();
+        world
+            .write(move |tx, change| {
+                Box::pin(async move { projects::delete(tx, &change, &everything(), &id).await })
+            })
+            .await;
+        let left: Vec<_> = left.iter().map(|one| projects[*one].clone()).collect();
+        let expected = vec![held(&left), whole.clone(), held(&projects[2..])];
+        let rights = by_token(&world, "agent").await.unwrap().maker_rights;
+        assert_eq!(rights, Rights::new(expected));
+    }
 }
 
 async fn no_server_is_made_over_what_is_not_there(world: World) {

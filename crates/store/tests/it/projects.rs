@@ -2,6 +2,7 @@
 
 use claviger_domain::key_string::Environment;
 use claviger_domain::rights::Reach;
+use claviger_store::accounts::Account;
 use claviger_store::projects::{self, Project};
 use claviger_store::{Page, api_keys};
 use claviger_testkit::in_both_worlds;
@@ -17,16 +18,21 @@ in_both_worlds![
     a_deleted_project_is_held_no_more,
 ];
 
-async fn names(world: &World, reach: &Reach) -> Vec<String> {
-    let (rows, total) = projects::list(&world.db, reach, None, &Page::first(100, 0))
-        .await
-        .unwrap();
-    assert_eq!(total, i64::try_from(rows.len()).unwrap());
-    for row in &rows {
-        let one = projects::find(&world.db, reach, &row.id).await.unwrap();
-        assert_eq!(one.as_ref(), Some(row));
+async fn names(world: &World, reach: &Reach, accounts: &[&Account]) -> Vec<String> {
+    let mut names = Vec::new();
+    for account in accounts {
+        let page = Page::first(100, 0);
+        let (rows, total) = projects::list(&world.db, reach, &account.id, &page)
+            .await
+            .unwrap();
+        assert_eq!(total, i64::try_from(rows.len()).unwrap());
+        for row in rows {
+            let one = projects::find(&world.db, reach, &row.id).await.unwrap();
+            assert_eq!(one.as_ref(), Some(&row));
+            names.push(row.name);
+        }
     }
-    rows.into_iter().map(|one| one.name).collect()
+    names
 }
 
 async fn delete(world: &World, reach: Reach, project: &Project) -> Option<Project> {
@@ -49,26 +55,22 @@ async fn a_project_is_reached_by_itself_its_account_and_its_root(world: World) {
     world.clock.advance(1);
     world.project(&foreign, "theirs").await;
 
-    assert_eq!(names(&world, &whole(&mine)).await, ["own", "below"]);
-    assert_eq!(names(&world, &whole(&child)).await, ["below"]);
-    assert_eq!(names(&world, &only(&[&own])).await, ["own"]);
+    let all = [&mine, &child, &foreign];
+    assert_eq!(names(&world, &whole(&mine), &all).await, ["own", "below"]);
+    assert_eq!(names(&world, &whole(&child), &all).await, ["below"]);
+    assert_eq!(names(&world, &only(&[&own]), &all).await, ["own"]);
     assert_eq!(
-        names(&world, &only(&[&own, &below])).await,
+        names(&world, &only(&[&own, &below]), &all).await,
         ["own", "below"]
     );
     assert_eq!(
-        names(&world, &everything()).await,
+        names(&world, &everything(), &all).await,
         ["own", "below", "theirs"]
     );
-    assert!(names(&world, &Reach::default()).await.is_empty());
-    let (of_child, total) = projects::list(
-        &world.db,
-        &whole(&mine),
-        Some(&child.id),
-        &Page::first(9, 0),
-    )
-    .await
-    .unwrap();
+    assert!(names(&world, &Reach::default(), &all).await.is_empty());
+    let (of_child, total) = projects::list(&world.db, &whole(&mine), &child.id, &Page::first(9, 0))
+        .await
+        .unwrap();
     assert_eq!((of_child, total), (vec![below.clone()], 1));
     assert_eq!(below.account(), child.reference());
     assert_eq!(below.environment(), Environment::Live);
@@ -83,7 +85,7 @@ async fn pages_go_through_equal_instants(world: World) {
     }
     let reach = whole(&mine);
     let list = async |page: &Page| {
-        projects::list(&world.db, &reach, None, page)
+        projects::list(&world.db, &reach, &mine.id, page)
             .await
             .unwrap()
             .0
@@ -112,9 +114,9 @@ async fn renaming_is_within_the_reach(world: World) {
             .await
     };
     assert_eq!(rename(only(&[&foreign])).await, None);
-    assert_eq!(names(&world, &whole(&mine)).await, ["project"]);
+    assert_eq!(names(&world, &whole(&mine), &[&mine]).await, ["project"]);
     assert!(rename(only(&[&project])).await.is_some());
-    assert_eq!(names(&world, &whole(&mine)).await, ["renamed"]);
+    assert_eq!(names(&world, &whole(&mine), &[&mine]).await, ["renamed"]);
 }
 
 async fn deleting_a_project_removes_its_keys_and_frees_their_strings(world: World) {
@@ -132,7 +134,7 @@ async fn deleting_a_project_removes_its_keys_and_frees_their_strings(world: Worl
     assert!(delete(&world, whole(&mine), &gone).await.is_some());
     assert_eq!(delete(&world, whole(&mine), &gone).await, None);
 
-    assert_eq!(names(&world, &whole(&mine)).await, ["kept"]);
+    assert_eq!(names(&world, &whole(&mine), &[&mine]).await, ["kept"]);
     assert_eq!(found(&world, &key.id).await, None);
     assert!(found(&world, &beside.id).await.is_some());
     assert!(store(&world, &again, &plain).await);

@@ -5,7 +5,7 @@ use claviger_domain::key_string::{KeyPurpose, PlainKey};
 use claviger_domain::limit::RateLimit;
 use claviger_domain::permission::Permission;
 use claviger_domain::role::Role;
-use claviger_store::access_keys::{AccessKey, Selector};
+use claviger_store::access_keys::{self, AccessKey, Selector};
 use claviger_store::projects::Project;
 use claviger_store::{StoreError, operator_keys};
 use claviger_testkit::in_both_worlds;
@@ -18,6 +18,7 @@ use crate::Gate;
 in_both_worlds![
     an_access_key_is_known_from_the_moment_it_is_made_until_it_is_switched_off,
     a_rotated_access_key_stops_at_once_or_after_its_grace,
+    what_is_judged_not_to_be_rotated_stays_as_it_is,
     an_access_key_goes_with_its_account,
     an_access_key_goes_with_its_last_project,
     no_access_key_is_made_for_a_project_that_is_gone,
@@ -88,7 +89,9 @@ async fn a_rotated_access_key_stops_at_once_or_after_its_grace(world: World) {
         let change = gate.world.change();
         let new = gate
             .verifier
-            .rotate_access_key(change, gate.reach(), which, grace)
+            .rotate_access_key(change, gate.reach(), which, grace, |_| {
+                Ok::<_, StoreError>(())
+            })
             .await;
         let new = new.unwrap().unwrap();
         assert_eq!(new.key.role, key.role);
@@ -98,6 +101,23 @@ async fn a_rotated_access_key_stops_at_once_or_after_its_grace(world: World) {
         assert!(presenter(&gate, &plain).await.is_none());
         assert!(presenter(&gate, &new.plain).await.is_some());
     }
+}
+
+async fn what_is_judged_not_to_be_rotated_stays_as_it_is(world: World) {
+    let gate = Gate::new(world).await;
+    let (key, plain) = gate.world.draw_access_key(&gate.account, None, Role::Admin);
+    make(&gate, &key, &plain).await;
+    let which = Selector::Id(key.id.clone());
+    let change = gate.world.change();
+    let nobody = |_: &AccessKey| Err(StoreError::Unsealing("nobody"));
+    let refused = gate
+        .verifier
+        .rotate_access_key(change, gate.reach(), which.clone(), 0, nobody)
+        .await;
+    assert!(matches!(refused, Err(StoreError::Unsealing(_))));
+    let stored = access_keys::find(&gate.world.db, &gate.reach(), &which).await;
+    assert_eq!(stored.unwrap().unwrap().rotated_to, None);
+    assert!(presenter(&gate, &plain).await.is_some());
 }
 
 async fn an_access_key_goes_with_its_account(world: World) {
@@ -192,7 +212,13 @@ async fn a_caller_s_limit_follows_the_key_through_rotation_and_grace(world: Worl
     let change = gate.world.change();
     let rotated = gate
         .verifier
-        .rotate_access_key(change, gate.reach(), which, 600)
+        .rotate_access_key(
+            change,
+            gate.reach(),
+            which,
+            600,
+            |_| Ok::<_, StoreError>(()),
+        )
         .await;
     let new = rotated.unwrap().unwrap();
     assert_eq!(new.key.lineage, key.id);

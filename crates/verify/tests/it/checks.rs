@@ -255,10 +255,12 @@ async fn what_can_never_be_paid_is_told_before_anything_is_counted(world: World)
             cost,
             counting: Counting::Counts,
         };
-        gate.verifier
-            .affordable(&Actor::System, &gate.reach(), plain.expose(), &question)
+        let found = gate
+            .verifier
+            .look_up(&Actor::System, &gate.reach(), plain.expose(), &question)
             .await
-            .unwrap()
+            .unwrap();
+        gate.verifier.affordable(&found, &question)
     };
     for (plain, most) in [(&limited_plain, 5), (&counted_plain, 3)] {
         assert!(can_pay(plain, most).await && !can_pay(plain, most + 1).await);

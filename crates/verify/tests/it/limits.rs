@@ -13,6 +13,7 @@ use crate::{Gate, edit};
 in_both_worlds![
     a_limit_is_not_overshot_by_many_at_once,
     a_limit_follows_the_key_through_rotation_and_grace,
+    a_key_in_grace_does_not_start_its_successor_s_count_anew,
     a_limit_is_not_reset_by_what_is_done_to_the_key,
     a_limit_that_is_taken_off_and_put_back_goes_on_after_a_restart,
     long_windows_and_quotas_survive_a_restart_and_short_windows_do_not,
@@ -20,6 +21,7 @@ in_both_worlds![
     a_quota_that_becomes_a_day_s_starts_anew_at_midnight,
     a_window_that_was_over_is_not_revived_by_a_longer_one,
     what_a_change_answers_with_is_known_before_it_commits,
+    a_key_is_made_without_a_look_at_what_was_counted,
     a_cost_is_taken_whole_or_not_at_all,
 ];
 
@@ -74,6 +76,55 @@ async fn a_limit_follows_the_key_through_rotation_and_grace(world: World) {
     for _ in 0..2 {
         assert_eq!(gate.check(&new.plain).await, Verdict::RateLimited);
         assert_eq!(gate.check(&old_plain).await, Verdict::RateLimited);
+        gate.restart().await;
+    }
+}
+
+async fn a_key_in_grace_does_not_start_its_successor_s_count_anew(world: World) {
+    let mut gate = Gate::new(world).await;
+    let quota = |period| Some(Quota { limit: 2, period });
+    let day = 86_400;
+    let (brief, brief_plain) = gate.key(|key| key.rate_limit = RateLimit::new(2, 10)).await;
+    let (daily, daily_plain) = gate.key(|key| key.quota = quota(Period::Day)).await;
+    let mut successors = Vec::new();
+    for key in [&brief, &daily] {
+        let which = Selector::Id(key.id.clone());
+        let (change, reach) = (gate.world.change(), gate.reach());
+        let rotated = gate
+            .verifier
+            .rotate_api_key(change, reach, which, 9 * day)
+            .await;
+        successors.push(rotated.unwrap().unwrap());
+    }
+    gate.edit(&successors[0].key, move |key| {
+        key.rate_limit = RateLimit::new(2, 5 * 86_400);
+    })
+    .await;
+    gate.edit(&successors[1].key, move |key| {
+        key.quota = quota(Period::Month);
+    })
+    .await;
+    // The old one counts in its successor's window, and that is written.
+    for (old, new) in [
+        (&brief_plain, &successors[0]),
+        (&daily_plain, &successors[1]),
+    ] {
+        spend(&gate, &new.plain, 1).await;
+        gate.verifier.flush().await.unwrap();
+        spend(&gate, old, 1).await;
+    }
+    gate.verifier.flush().await.unwrap();
+    for seconds in [20, day] {
+        gate.world.clock.advance(seconds);
+        for _ in 0..2 {
+            assert_eq!(gate.check(&brief_plain).await, Verdict::RateLimited);
+            assert_eq!(gate.check(&successors[0].plain).await, Verdict::RateLimited);
+            assert_eq!(gate.check(&daily_plain).await, Verdict::QuotaExceeded);
+            assert_eq!(
+                gate.check(&successors[1].plain).await,
+                Verdict::QuotaExceeded
+            );
+        }
         gate.restart().await;
     }
 }
@@ -336,4 +387,18 @@ async fn what_a_change_answers_with_is_known_before_it_commits(world: World) {
     assert!(refused.is_err());
     let stored = api_keys::find(&gate.world.db, &reach, &which).await;
     assert_eq!(stored.unwrap().unwrap().rotated_to, None);
+}
+
+async fn a_key_is_made_without_a_look_at_what_was_counted(world: World) {
+    let gate = Gate::new(world).await;
+    gate.world
+        .raw(true, "ALTER TABLE allowances RENAME TO away")
+        .await;
+    let (_, free) = gate.key(|_| {}).await;
+    let (_, limited) = gate
+        .key(|key| key.rate_limit = RateLimit::new(1, 3600))
+        .await;
+    assert_eq!(gate.check(&free).await, Verdict::Valid);
+    assert_eq!(gate.check(&limited).await, Verdict::Valid);
+    assert_eq!(gate.check(&limited).await, Verdict::RateLimited);
 }

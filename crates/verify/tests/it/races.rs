@@ -24,6 +24,7 @@ in_both_worlds![
     a_change_whose_caller_goes_away_is_told_all_the_same,
     no_key_outlives_its_project_by_being_made_beside_its_deletion,
     no_access_key_outlives_its_account_by_being_rotated_beside_its_deletion,
+    no_access_key_is_rotated_as_it_was_before_it_was_changed,
 ];
 
 const TASKS: usize = 64;
@@ -205,6 +206,7 @@ async fn no_access_key_outlives_its_account_by_being_rotated_beside_its_deletion
             reach.clone(),
             access_keys::Selector::Id(key.id),
             60,
+            |_| Ok::<_, claviger_store::StoreError>(()),
         );
         let delete = gate
             .verifier
@@ -219,6 +221,46 @@ async fn no_access_key_outlives_its_account_by_being_rotated_beside_its_deletion
                 .await
                 .unwrap();
             assert!(presenter.is_none());
+        }
+    }
+}
+
+async fn no_access_key_is_rotated_as_it_was_before_it_was_changed(world: World) {
+    use claviger_domain::role::Role;
+    use claviger_store::access_keys::{self, AccessKey};
+
+    let gate = Gate::new(world).await;
+    for _ in 0..20 {
+        let (mut key, plain) = gate.world.draw_access_key(&gate.account, None, Role::Owner);
+        key.expires_at = Some(gate.world.now().plus_seconds(60));
+        let which = access_keys::Selector::Id(key.id.clone());
+        let made = gate
+            .verifier
+            .create_access_key(gate.world.change(), key, &plain);
+        assert!(made.await.unwrap());
+        // Whoever rotates ends with the key's expiry, which its owner clears meanwhile.
+        let rotate = gate.verifier.rotate_access_key(
+            gate.world.change(),
+            gate.reach(),
+            which.clone(),
+            60,
+            |key| match key.expires_at {
+                Some(_) => Ok(()),
+                None => Err(StoreError::Unsealing("outlives its maker")),
+            },
+        );
+        let clear = |key: &mut AccessKey| {
+            key.expires_at = None;
+            Ok::<_, StoreError>(Some((EventKind::AccessKeyUpdated, Value::Null)))
+        };
+        let change = gate.world.change();
+        let edit = gate
+            .verifier
+            .edit_access_key(change, gate.reach(), which, clear);
+        let (rotated, edited) = tokio::join!(rotate, edit);
+        edited.unwrap();
+        if let Ok(successor) = rotated {
+            assert!(successor.unwrap().key.expires_at.is_some());
         }
     }
 }
