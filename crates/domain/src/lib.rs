@@ -14,6 +14,7 @@ pub mod limit;
 pub mod metadata;
 pub mod origin;
 pub mod permission;
+pub mod plain_text;
 pub mod random;
 pub mod rights;
 pub mod role;

@@ -81,7 +81,10 @@ impl ArgumentCheck {
     }
 
     fn unknown(&self, name: &str) -> String {
-        let shown: String = crate::plain_text::clean(name).chars().take(64).collect();
+        let shown: String = claviger_domain::plain_text::clean(name)
+            .chars()
+            .take(64)
+            .collect();
         let known = self.names.iter().map(String::as_str);
         let mut message = format!("unknown argument `{shown}`");
         if let Some(near) = nearest(name, known.clone()) {

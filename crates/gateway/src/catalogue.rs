@@ -48,7 +48,7 @@ impl Catalogue {
         Ok(Self {
             slug: file.slug.value.clone(),
             label: file.label.clone(),
-            about: document.about().map(crate::plain_text::clean),
+            about: document.about().map(claviger_domain::plain_text::clean),
             is_local: connector.is_local(),
             rate_limit: file.rate_limit.clone(),
             version: version(connector, document),

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::page::Page;
-use crate::plain_text;
+use claviger_domain::plain_text;
 
 /// The answer of a list: its page, with the cursors of its neighbours.
 pub fn list(page: Page, seal: impl Fn(crate::cursor::Window) -> String) -> Map<String, Value> {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::argument::ArgumentFaults;
 use crate::cursor::ForeignCursor;
 use crate::limits::Limits;
-use crate::plain_text;
+use claviger_domain::plain_text;
 
 /// How much of an upstream's answer is passed on with a failure.
 const RAW: usize = 64 * 1024;

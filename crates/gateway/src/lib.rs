@@ -24,7 +24,6 @@ mod members;
 mod nearest;
 pub mod openapi;
 pub mod page;
-pub mod plain_text;
 pub mod profile;
 pub mod request;
 pub mod routes;

@@ -5,7 +5,7 @@ use claviger_edge::{ApiError, ErrorCode, FieldError};
 use serde_json::{Map, Value};
 
 use crate::nearest::{listed, nearest};
-use crate::plain_text;
+use claviger_domain::plain_text;
 
 /// An object of a body and where in it it stands; null members are as if they were not there.
 pub(crate) struct Members<'a> {

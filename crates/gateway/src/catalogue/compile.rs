@@ -12,9 +12,9 @@ use crate::argument::ArgumentCheck;
 use crate::connector::file::{MethodEntry, ResourceEntry};
 use crate::connector::{Connector, Fault, Faults};
 use crate::openapi::{Document, Operation, path_shape};
-use crate::plain_text;
 use crate::request::{PathTemplate, Plan};
 use crate::tool::Tool;
+use claviger_domain::plain_text;
 
 pub(super) fn compile(
     connector: &Connector,

@@ -207,7 +207,10 @@ fn check_tags(tags: &[String], tools: &[Arc<Tool>]) -> Result<(), FilterError> {
 fn unknown(member: &'static str, value: &str, known: &[&str]) -> FilterError {
     FilterError::Unknown {
         member,
-        value: crate::plain_text::clean(value).chars().take(64).collect(),
+        value: claviger_domain::plain_text::clean(value)
+            .chars()
+            .take(64)
+            .collect(),
         near: nearest(value, known.iter().copied()).map(str::to_owned),
         known: listed(known.iter().copied()),
     }

@@ -8,9 +8,9 @@ use crate::cursor::{CURSOR, LIMIT};
 use crate::openapi::schema::{Strict, Strictly, describe_name, safe_name};
 use crate::openapi::{Document, Operation, Parameter, path_parameters};
 use crate::page;
-use crate::plain_text;
 use crate::request::{Argument, Place};
 use crate::tool::Schemas;
+use claviger_domain::plain_text;
 
 /// A tool's schemas and the places of its arguments.
 pub(super) struct Flat {

@@ -5,8 +5,8 @@ use http::Method;
 use crate::connector::file::AnnotationsEntry;
 use crate::openapi::Operation;
 use crate::openapi::schema::describe_name;
-use crate::plain_text;
 use crate::tool::Annotations;
+use claviger_domain::plain_text;
 
 /// What titles are cut to.
 const TITLE: usize = 80;

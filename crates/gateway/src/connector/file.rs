@@ -7,7 +7,7 @@ use serde_json::Value;
 use serde_saphyr::{MessageFormatter, Options, Spanned, UserMessageFormatter};
 
 use super::fault::{Fault, Faults};
-use crate::plain_text;
+use claviger_domain::plain_text;
 
 /// A text with its place in the file.
 pub type Placed = Spanned<String>;

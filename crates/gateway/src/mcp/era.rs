@@ -140,7 +140,10 @@ fn incomplete(member: &str) -> RpcError {
 
 fn unsupported(version: &str) -> RpcError {
     let supported: Vec<&str> = [CURRENT].into_iter().chain(EARLIER).collect();
-    let requested: String = crate::plain_text::clean(version).chars().take(64).collect();
+    let requested: String = claviger_domain::plain_text::clean(version)
+        .chars()
+        .take(64)
+        .collect();
     RpcError {
         data: Some(json!({ "supported": supported, "requested": requested })),
         ..RpcError::new(UNSUPPORTED_VERSION, "unsupported protocol version")

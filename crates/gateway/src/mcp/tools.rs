@@ -11,8 +11,8 @@ use super::json_rpc::{INVALID_PARAMS, RpcError};
 use crate::exposure::Exposure;
 use crate::failure::Failure;
 use crate::limits::Limits;
-use crate::plain_text;
 use crate::tool::Tool;
+use claviger_domain::plain_text;
 
 /// A call that a client made; its arguments are not yet checked.
 #[derive(Debug, Clone)]

@@ -8,7 +8,7 @@ mod union;
 use serde_json::{Map, Value, json};
 
 use super::Document;
-use crate::plain_text;
+use claviger_domain::plain_text;
 
 pub use names::Renames;
 pub(crate) use names::{describe_name, safe_name, shortened};
