@@ -109,8 +109,15 @@ impl Pepper {
 
     /// Digests a key as it was presented.
     pub fn digest(&self, key: &str) -> KeyDigest {
+        self.digest_parts(&[key.as_bytes()])
+    }
+
+    /// Digests bytes that are one after another.
+    pub(crate) fn digest_parts(&self, parts: &[&[u8]]) -> KeyDigest {
         let mut mac = self.0.clone();
-        mac.update(key.as_bytes());
+        for part in parts {
+            mac.update(part);
+        }
         KeyDigest(mac.finalize().into_bytes().into())
     }
 }

@@ -9,6 +9,7 @@ pub mod date;
 pub mod decision;
 pub mod event;
 pub mod id;
+pub mod key_hash;
 pub mod key_string;
 pub mod limit;
 pub mod metadata;
