@@ -1,5 +1,6 @@
 //! API keys: what end users present.
 
+mod import;
 mod list;
 mod row;
 
@@ -14,6 +15,7 @@ use claviger_domain::time::Timestamp;
 use ipnet::IpNet;
 use serde_json::Value;
 
+pub use self::import::{Incoming, Stored, adopt, find_earlier, import};
 pub use self::list::{Filter, count, list};
 use self::row::{Row, columns};
 use crate::access_keys::rate_limit_columns;

@@ -1,8 +1,9 @@
 //! The append-only trail of changes: written here, with each change, and nowhere else.
 
-use claviger_domain::event::NewEvent;
+use claviger_domain::event::{EventKind, NewEvent};
 use claviger_domain::id::{self, Id};
 use claviger_domain::time::Timestamp;
+use serde_json::{Value, json};
 
 use crate::db::on;
 use crate::{Change, Db, StoreError, Tx};
@@ -44,6 +45,40 @@ pub async fn append(tx: &mut Tx, change: &Change, event: NewEvent) -> Result<(),
         .bind(event.kind.as_str())
         .bind(&event.target)
         .bind(&data)
+        .execute(c)
+        .await
+        .map(drop))?;
+    Ok(())
+}
+
+/// Writes events of one kind in one place, each of its own target with its own data.
+pub async fn append_all(
+    tx: &mut Tx,
+    change: &Change,
+    kind: EventKind,
+    (account, project): (&Id<id::Account>, Option<&Id<id::Project>>),
+    targets: &[(String, Value)],
+) -> Result<(), StoreError> {
+    const SQL: &str = "INSERT INTO events (id, target, data, at, account_id, project_id, actor, kind) \
+                       SELECT value ->> 0, value ->> 1, value ->> 2, $2, $3, $4, $5, $6 \
+                       FROM json_each($1)";
+    if targets.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<_> = targets
+        .iter()
+        .map(|(target, data)| {
+            let id = Id::<id::Event>::draw(&*change.random);
+            json!([id, target, data.to_string()])
+        })
+        .collect();
+    on!(tx, |c| sqlx::query(SQL)
+        .bind(json!(rows).to_string())
+        .bind(change.now.as_micros())
+        .bind(account.as_str())
+        .bind(project.map(Id::as_str))
+        .bind(change.actor.describe())
+        .bind(kind.as_str())
         .execute(c)
         .await
         .map(drop))?;

@@ -5,6 +5,10 @@
 CREATE FUNCTION json_each(list text) RETURNS TABLE (value jsonb) LANGUAGE sql IMMUTABLE
     AS $$ SELECT jsonb_array_elements(list::jsonb) $$;
 
+-- SQLite's function of this name: bytes in such a list are hexadecimal.
+CREATE FUNCTION unhex(digits text) RETURNS BYTEA LANGUAGE sql IMMUTABLE
+    AS $$ SELECT decode(digits, 'hex') $$;
+
 CREATE TABLE accounts (
     id TEXT COLLATE "C" PRIMARY KEY NOT NULL,
     root_account_id TEXT COLLATE "C" NOT NULL,
