@@ -5,6 +5,7 @@ use std::sync::Arc;
 use claviger_domain::decision::{Presented, Verdict};
 use claviger_domain::event::Actor;
 use claviger_domain::id::Id;
+use claviger_domain::key_hash::KeyHash;
 use claviger_domain::key_string::{KeyDigest, KeyPurpose, KeyShape};
 use claviger_domain::limit::{Level, Outcome, RateLimit};
 use claviger_domain::rights::Reach;
@@ -146,6 +147,11 @@ impl Verifier {
             let who = Attempter::Caller(caller.describe());
             let found = self
                 .look(&Party::Operator, &who, async || {
+                    let found = self.find_anywhere(reach, digest, project).await?;
+                    if found.is_some() {
+                        return Ok(found);
+                    }
+                    let digest = KeyHash::of(text).digest(&self.pepper);
                     self.find_anywhere(reach, digest, project).await
                 })
                 .await?;
@@ -153,7 +159,7 @@ impl Verifier {
                 return Ok(None);
             };
             return self
-                .known_presented(caller, (key.account.root, digest))
+                .known_presented(caller, (key.account.root, digest), text)
                 .await;
         }
         let mut found = Vec::new();
@@ -161,7 +167,9 @@ impl Verifier {
             if is_typo && !self.has_foreign_keys(root) {
                 continue;
             }
-            let known = self.known_presented(caller, (root.clone(), digest)).await?;
+            let known = self
+                .known_presented(caller, (root.clone(), digest), text)
+                .await?;
             found.extend(
                 known.filter(|known| {
                     reach.reaches_project(&known.key.account, &known.key.project_id)

@@ -7,6 +7,7 @@ mod attempts;
 mod changes;
 mod check;
 mod flush;
+mod import;
 mod keys;
 mod look;
 mod meters;
@@ -18,6 +19,7 @@ mod verifier;
 
 pub use changes::{Creation, Edit, Rotation, RotationRefused};
 pub use check::{Checked, Counting, Found, Question};
+pub use import::{Brought, Imported};
 pub use keys::KnownKey;
 pub use look::LookError;
 pub use meters::Activity;

@@ -18,6 +18,8 @@ use crate::meters::LimitMeter;
 pub(crate) enum Touched {
     /// A key, or that there is none.
     Key(PresentedAs),
+    /// That keys are absent, whichever.
+    Absences,
     /// Keys of a family of accounts, and access keys of it, that were deleted.
     Gone(Gone),
     /// An access key, or that there is none.
@@ -73,6 +75,7 @@ impl Verifier {
                 // Checks go on by the limit that they read.
                 Touched::Limit(..) => {}
                 Touched::Key(presented) => self.keys.forget(presented),
+                Touched::Absences => self.keys.forget_absences(),
                 Touched::Gone(gone) => self.forget_gone(gone),
                 Touched::Presenter(digest) => self.presenters.forget(digest),
             }

@@ -88,6 +88,14 @@ impl<K: Hash + Eq + Clone, V: Clone> ToldCache<K, V> {
         self.present.retain(|key, value| !is_gone(key, value));
     }
 
+    /// Drops all that is known to be absent, where nobody can say what is not any more.
+    pub fn forget_absences(&self) {
+        for generation in &self.generations {
+            *generation.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        }
+        self.absent.clear();
+    }
+
     fn generation(&self, key: &K) -> &Mutex<u64> {
         let hash = self.hasher.hash_one(key);
         &self.generations[usize::from(hash.to_le_bytes()[0])]

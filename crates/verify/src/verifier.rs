@@ -104,12 +104,17 @@ impl Verifier {
         &self,
         caller: &Actor,
         presented: PresentedAs,
+        text: &str,
     ) -> Result<Option<Arc<KnownKey>>, LookError> {
         self.keys
             .get_or_load(presented, async |(root, digest)| {
                 let who = Attempter::Caller(caller.describe());
                 self.look(&Party::Family(root.clone()), &who, async || {
-                    match api_keys::find_presented(&self.db, root, digest).await? {
+                    let mut found = api_keys::find_presented(&self.db, root, digest).await?;
+                    if found.is_none() && self.has_foreign_keys(root) {
+                        found = self.adopt(root, digest, text).await?;
+                    }
+                    match found {
                         Some(key) => Ok(Some(Arc::new(self.known(key).await?))),
                         None => Ok(None),
                     }

@@ -1,0 +1,237 @@
+//! Keys that are moved here from elsewhere: written in slices, so that others get their turn, and
+//! known by a hash alone until somebody presents them.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use claviger_domain::event::Actor;
+use claviger_domain::id::{self, Id};
+use claviger_domain::key_hash::KeyHash;
+use claviger_domain::key_string::{KeyDigest, KeyShape, PlainKey};
+use claviger_domain::rights::Reach;
+use claviger_store::api_keys::{self, ApiKey, Incoming, Stored};
+use claviger_store::projects::{self, Project};
+use claviger_store::{Change, StoreError, accounts};
+
+use crate::Verifier;
+use crate::told::Touched;
+
+/// Rows of a slice, at most: some milliseconds of the one writer that SQLite has.
+const SLICE_ROWS: usize = 200;
+/// Bytes of metadata in a slice, at most; a row may have 16 KiB.
+const SLICE_BYTES: usize = 256 * 1_024;
+
+/// A key as whoever moves it here has it.
+#[derive(Clone, Debug)]
+pub enum Brought {
+    /// The key string.
+    Plain(PlainKey),
+    /// Its hash alone.
+    Hash(KeyHash),
+}
+
+/// What came of one row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Imported {
+    /// It is stored under that id.
+    Created(Id<id::ApiKey>),
+    /// The project has a key with that key string.
+    Exists(Id<id::ApiKey>),
+    /// Its family of accounts has one elsewhere.
+    Taken,
+    /// An earlier row of the same request has that key string.
+    Repeated,
+    /// The project is gone.
+    NoProject,
+}
+
+impl Verifier {
+    /// Stores keys in a project, slice by slice: what is stored stays, also when a later slice
+    /// fails. The ids follow from the key strings. The outcomes are in the keys' order.
+    pub async fn import_api_keys(
+        self: &Arc<Self>,
+        change: &Change,
+        project: &Project,
+        keys: Vec<(ApiKey, Brought)>,
+    ) -> Result<Vec<Imported>, StoreError> {
+        let incoming = self.prepare(project, keys);
+        let mut outcomes = Vec::with_capacity(incoming.rows.len());
+        let mut rest = &incoming.rows[..];
+        while !rest.is_empty() {
+            let (slice, later) = rest.split_at(slice_length(rest));
+            let needs_mark =
+                incoming.is_foreign && !self.has_foreign_keys(&project.root_account_id);
+            match self.store_slice(change, project, slice, needs_mark).await? {
+                Some(stored) => outcomes.extend(stored),
+                None => break,
+            }
+            rest = later;
+        }
+        Ok(incoming.tell(outcomes))
+    }
+
+    /// Tells what importing them would come to. Nothing is stored.
+    pub async fn try_import(
+        &self,
+        project: &Project,
+        keys: Vec<(ApiKey, Brought)>,
+    ) -> Result<Vec<Imported>, StoreError> {
+        let incoming = self.prepare(project, keys);
+        let mut earlier = api_keys::find_earlier(&self.db, project, &incoming.rows).await?;
+        let rows = incoming.rows.iter();
+        let outcomes = rows.map(|row| earlier.remove(row.key.id.as_str()));
+        let outcomes: Vec<_> = outcomes
+            .map(|stored| stored.unwrap_or(Stored::Created))
+            .collect();
+        Ok(incoming.tell(outcomes))
+    }
+
+    /// Finds the key that was imported as the hash of this key string, which is presented for the
+    /// first time, and stores its digest in place of that of the hash.
+    pub(crate) async fn adopt(
+        &self,
+        root: &Id<id::Account>,
+        digest: &KeyDigest,
+        text: &str,
+    ) -> Result<Option<ApiKey>, StoreError> {
+        let of_hash = KeyHash::of(text).digest(&self.pepper);
+        let known = api_keys::find_presented(&self.db, root, &of_hash).await?;
+        if known.is_none() {
+            return Ok(None);
+        }
+        let change = Change {
+            actor: Actor::System,
+            now: self.clock.now(),
+            random: Arc::clone(&self.random),
+        };
+        let (root, digest) = (root.clone(), *digest);
+        let inside = root.clone();
+        self.db
+            .write::<_, StoreError, _>(move |tx| {
+                Box::pin(
+                    async move { api_keys::adopt(tx, &change, &inside, &of_hash, &digest).await },
+                )
+            })
+            .await?;
+        // Whoever was first, it has its digest now. No cache knows of it yet, but the one that asks.
+        api_keys::find_presented(&self.db, &root, &digest).await
+    }
+
+    async fn store_slice(
+        self: &Arc<Self>,
+        change: &Change,
+        project: &Project,
+        slice: &[Incoming],
+        needs_mark: bool,
+    ) -> Result<Option<Vec<Stored>>, StoreError> {
+        let (change, project, slice) = (change.clone(), project.clone(), slice.to_vec());
+        self.change(move |tx, touched| {
+            Box::pin(async move {
+                let root = &project.root_account_id;
+                for row in &slice {
+                    touched.note(Touched::Key((root.clone(), row.digest)));
+                }
+                // Nobody knows which key strings the hashes are of, and so which are not absent.
+                if slice.iter().any(|row| row.digest == row.digest_of_hash) {
+                    touched.note(Touched::Absences);
+                }
+                // Account, project, key: the order in which a deletion locks them.
+                if needs_mark {
+                    accounts::note_foreign_keys(tx, root).await?;
+                    touched.note(Touched::ForeignKeysOf(root.clone()));
+                }
+                let everything = Reach {
+                    everything: true,
+                    ..Reach::default()
+                };
+                let held = projects::hold(tx, &everything, &project.id).await?;
+                if held.is_none() {
+                    return Ok(None);
+                }
+                api_keys::import(tx, &change, &project, &slice)
+                    .await
+                    .map(Some)
+            })
+        })
+        .await
+    }
+
+    /// Gives each key its id and its digests, and finds those that come twice.
+    fn prepare(&self, project: &Project, keys: Vec<(ApiKey, Brought)>) -> Prepared {
+        let mut prepared = Prepared {
+            rows: Vec::with_capacity(keys.len()),
+            places: Vec::with_capacity(keys.len()),
+            is_foreign: false,
+        };
+        let mut seen = HashSet::with_capacity(keys.len());
+        for (mut key, brought) in keys {
+            let (hash, plain) = match &brought {
+                Brought::Plain(plain) => (KeyHash::of(plain.expose()), Some(plain.expose())),
+                Brought::Hash(hash) => (*hash, None),
+            };
+            let id = hash.id_in(&self.pepper, &project.id);
+            if !seen.insert(id.clone()) {
+                prepared.places.push(None);
+                continue;
+            }
+            let is_ours = plain.is_some_and(|plain| {
+                KeyShape::read(plain).is_none_or(|shape| shape.checksum_holds)
+            });
+            prepared.is_foreign |= !is_ours;
+            let digest_of_hash = hash.digest(&self.pepper);
+            key.lineage = id.clone();
+            key.id = id;
+            prepared.places.push(Some(prepared.rows.len()));
+            prepared.rows.push(Incoming {
+                key,
+                digest: plain.map_or(digest_of_hash, |plain| self.pepper.digest(plain)),
+                digest_of_hash,
+            });
+        }
+        prepared
+    }
+}
+
+/// Keys that are ready to be stored.
+struct Prepared {
+    rows: Vec<Incoming>,
+    /// For each key that was given, which row it is; none where an earlier one is the same.
+    places: Vec<Option<usize>>,
+    /// Whether one may have our shape without our checksum; of a hash nobody can tell.
+    is_foreign: bool,
+}
+
+impl Prepared {
+    /// What came of each key that was given. Rows without an outcome found no project.
+    fn tell(self, outcomes: Vec<Stored>) -> Vec<Imported> {
+        let outcomes = outcomes
+            .into_iter()
+            .map(Some)
+            .chain(std::iter::repeat(None));
+        let told = self.rows.into_iter().zip(outcomes);
+        let mut told: Vec<_> = told
+            .map(|(row, stored)| match stored {
+                Some(Stored::Created) => Imported::Created(row.key.id),
+                Some(Stored::Exists(id)) => Imported::Exists(id),
+                Some(Stored::Taken) => Imported::Taken,
+                None => Imported::NoProject,
+            })
+            .map(Some)
+            .collect();
+        let places = self.places.into_iter();
+        places
+            .map(|place| place.and_then(|place| told[place].take()))
+            .map(|outcome| outcome.unwrap_or(Imported::Repeated))
+            .collect()
+    }
+}
+
+/// How many rows the next slice has.
+fn slice_length(rows: &[Incoming]) -> usize {
+    let mut bytes = 0;
+    let fitting = rows.iter().take(SLICE_ROWS).take_while(|row| {
+        bytes += row.key.metadata.len();
+        bytes <= SLICE_BYTES
+    });
+    fitting.count().max(1)
+}
