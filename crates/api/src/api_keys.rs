@@ -3,6 +3,7 @@
 mod authenticate;
 mod create;
 mod explain;
+mod import;
 mod list;
 mod reactivate;
 mod revoke;
@@ -17,11 +18,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) use self::authenticate::{Presentation, authenticate_key};
+pub(crate) use self::import::LARGEST_IMPORT_MIB;
 pub(crate) use self::selector::selector_of;
 
 pub(crate) fn routes() -> OpenApiRouter<Core> {
     OpenApiRouter::new()
         .routes(routes!(list::list_api_keys, create::create_api_key))
+        .routes(routes!(import::import_api_keys))
         .routes(routes!(verify::verify_api_key))
         .routes(routes!(verify::verify_api_keys))
         .routes(routes!(authenticate::authenticate_by_query))

@@ -6,6 +6,7 @@ use claviger_edge::{
 };
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::api_keys::LARGEST_IMPORT_MIB;
 use crate::{access_keys, accounts, api_keys, legacy, projects, root};
 
 /// Routes whose POST creates or rotates, and so honours an `Idempotency-Key`.
@@ -33,6 +34,12 @@ pub fn router(core: &Core) -> Router {
     let creating = Idempotent {
         core: core.clone(),
         routes: CREATING,
+        mib: 1,
+    };
+    let importing = Idempotent {
+        routes: &["/api-keys/import"],
+        mib: LARGEST_IMPORT_MIB,
+        ..creating.clone()
     };
     let taking = TakesTurns {
         core: core.clone(),
@@ -42,6 +49,7 @@ pub fn router(core: &Core) -> Router {
         .fallback(async || ApiError::not_found())
         .with_state(core.clone())
         .layer(middleware::from_fn_with_state(creating, idempotent))
+        .layer(middleware::from_fn_with_state(importing, idempotent))
         .layer(middleware::from_fn_with_state(taking, take_turn))
         .layer(middleware::from_fn_with_state(core.clone(), identify))
         .layer(cross_origin())

@@ -1,7 +1,7 @@
 //! Request bodies: JSON whatever the content type, and an empty one is an empty object.
 
+use axum::body::to_bytes;
 use axum::extract::{FromRequest, Request};
-use bytes::Bytes;
 use http_body_util::LengthLimitError;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
@@ -11,23 +11,17 @@ use crate::{ApiError, ErrorCode};
 /// How deep JSON in a body may be nested.
 const DEEPEST: usize = 64;
 
-/// A body read as `T`.
+/// A body of at most so many MiB, read as `T`.
 #[derive(Debug)]
-pub struct Body<T>(pub T);
+pub struct Body<T, const MIB: usize = 1>(pub T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+impl<T: DeserializeOwned, S: Sync, const MIB: usize> FromRequest<S> for Body<T, MIB> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let bytes = Bytes::from_request(request, state)
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let bytes = to_bytes(request.into_body(), MIB * 1_024 * 1_024)
             .await
-            .map_err(|rejection| {
-                if rejection.status() == http::StatusCode::PAYLOAD_TOO_LARGE {
-                    ApiError::new(ErrorCode::BodyTooLarge, "The body is larger than 1 MiB")
-                } else {
-                    ApiError::new(ErrorCode::InvalidInput, "The body did not arrive whole")
-                }
-            })?;
+            .map_err(|error| unread_body(error, &format!("{MIB} MiB")))?;
         read(&bytes).map(Self)
     }
 }
@@ -53,7 +47,12 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         return Err(ApiError::new(ErrorCode::InvalidInput, message));
     }
     check_text(text).map_err(|fault| ApiError::new(ErrorCode::InvalidInput, fault.to_string()))?;
-    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    parse(text)
+}
+
+/// Reads JSON that was checked, such as a part of a body; a refusal names the member.
+pub fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, ApiError> {
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();

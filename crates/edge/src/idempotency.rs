@@ -11,7 +11,6 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::layers::LARGEST_BODY;
 use crate::{ApiError, Core, ErrorCode, Identity, mask_secrets, unread_body};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -26,6 +25,8 @@ pub struct Idempotent {
     pub core: Core,
     /// Templates of the routes whose POST creates or rotates.
     pub routes: &'static [&'static str],
+    /// MiB that their bodies may have.
+    pub mib: usize,
 }
 
 /// A layer that runs after [`identify`](crate::identify); without the header it does nothing.
@@ -50,14 +51,14 @@ pub async fn idempotent(
         return next.run(request).await;
     };
     let caller = identity.actor.describe();
-    match run(idempotent.core, &caller, &key, request, next).await {
+    match run(idempotent, &caller, &key, request, next).await {
         Ok(response) => response,
         Err(error) => error.into_response(),
     }
 }
 
 async fn run(
-    core: Core,
+    Idempotent { core, mib, .. }: Idempotent,
     caller: &str,
     key: &HeaderValue,
     request: Request,
@@ -68,9 +69,9 @@ async fn run(
         return Err(ApiError::field("Idempotency-Key", message));
     }
     let (parts, body) = request.into_parts();
-    let body = to_bytes(body, LARGEST_BODY)
+    let body = to_bytes(body, mib * 1_024 * 1_024)
         .await
-        .map_err(|error| unread_body(error, "1 MiB"))?;
+        .map_err(|error| unread_body(error, &format!("{mib} MiB")))?;
     let id = digest(
         &core,
         &[

@@ -14,8 +14,8 @@ use crate::error::Report;
 use crate::slow_body::in_time;
 use crate::{ApiError, Core, ErrorCode, paths};
 
-/// The largest request body: 1 MiB.
-pub(crate) const LARGEST_BODY: usize = 1024 * 1024;
+/// The largest request body where a route does not say otherwise: 1 MiB.
+const LARGEST_BODY: usize = 1024 * 1024;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

@@ -17,7 +17,7 @@ mod respond;
 mod slow_body;
 mod turn;
 
-pub use body::{Body, Patch, TextFault, check_text, unread_body};
+pub use body::{Body, Patch, TextFault, check_text, parse, unread_body};
 pub use caller::{Anyone, Caller, Requires, permission};
 pub use core::Core;
 pub use credential::Credential;

@@ -31,6 +31,7 @@ pub fn router(gateway: &Arc<Gateway>) -> Router {
     let creating = Idempotent {
         core: gateway.core.clone(),
         routes: CREATING,
+        mib: 1,
     };
     let taking = TakesTurns {
         core: gateway.core.clone(),

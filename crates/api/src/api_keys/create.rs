@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use claviger_domain::id::Id;
+use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::{KeyPurpose, PlainKey, check_custom_key};
 use claviger_edge::permission::KeysWrite;
 use claviger_edge::{ApiError, Body, Caller, Core, ErrorCode, NoStore};
@@ -72,7 +72,7 @@ pub(super) fn custom_key(text: &str) -> Result<PlainKey, ApiError> {
 }
 
 /// The project that is named, or else the only one that the caller has.
-async fn project_for(
+pub(super) async fn project_for(
     core: &Core,
     caller: &Caller<KeysWrite>,
     named: Option<&str>,
@@ -99,21 +99,29 @@ fn draw(
     project: &Project,
     custom: Option<&str>,
 ) -> Result<(ApiKey, PlainKey), ApiError> {
-    let environment = project.environment();
-    let drawn = KeyPurpose::ApiKey(environment).draw(&*core.random);
+    let drawn = KeyPurpose::ApiKey(project.environment()).draw(&*core.random);
     let plain = match custom {
         Some(text) => custom_key(text)?,
         None => drawn.plain,
     };
     let id = Id::from_suffix(&drawn.public);
     let key = ApiKey {
+        is_custom: custom.is_some(),
+        ..blank(id, project, change)
+    };
+    Ok((key, plain))
+}
+
+/// A key of a project on which nothing is set.
+pub(super) fn blank(id: Id<id::ApiKey>, project: &Project, change: &Change) -> ApiKey {
+    ApiKey {
         lineage: id.clone(),
         id,
         project_id: project.id.clone(),
         account: project.account(),
-        environment,
+        environment: project.environment(),
         name: String::new(),
-        is_custom: custom.is_some(),
+        is_custom: false,
         metadata: "{}".to_owned(),
         custom_account_id: None,
         custom_user_id: None,
@@ -135,6 +143,5 @@ fn draw(
         first_used_at: None,
         last_used_at: None,
         base: Base::made_by(change),
-    };
-    Ok((key, plain))
+    }
 }

@@ -10,6 +10,7 @@ mod coverage;
 mod document;
 mod errors;
 mod idempotency;
+mod import;
 mod keys;
 mod operations;
 mod rotation;

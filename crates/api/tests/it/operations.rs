@@ -152,6 +152,15 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         |objects| json!({"name": "made", "projectId": objects.project}),
     ),
     operation(
+        "importApiKeys",
+        "POST",
+        "/api-keys/import",
+        "keys:write",
+        201,
+        Kind::Object,
+        |objects| json!({"projectId": objects.project, "keys": [{"name": "moved", "key": "moved-here-1"}]}),
+    ),
+    operation(
         "showApiKey",
         "GET",
         "/api-keys/{key_id}",
