@@ -116,6 +116,11 @@ impl Bootstrap {
         read(directory, FILE)
     }
 
+    /// Reads what was handed over in a folder, without opening it as a server does.
+    pub(crate) fn of_folder(folder: &Path) -> Result<Option<Self>> {
+        read_file(&folder.join(FILE))
+    }
+
     /// Reads what an earlier start kept and did not come to hand over.
     pub(crate) fn read_new(directory: &DataDirectory) -> Result<Option<Self>> {
         read(directory, NEW)
@@ -178,12 +183,15 @@ impl Bootstrap {
 }
 
 fn read(directory: &DataDirectory, name: &str) -> Result<Option<Bootstrap>> {
-    let path = directory.file(name);
+    read_file(&directory.file(name))
+}
+
+fn read_file(path: &Path) -> Result<Option<Bootstrap>> {
     if !path.exists() {
         return Ok(None);
     }
     let text =
-        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     match serde_json::from_str(&text) {
         Ok(members) => Ok(Some(Bootstrap(members))),
         // The error's own text would quote the file.

@@ -3,8 +3,10 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 
+use crate::commands::{AccessKeys, Accounts, Import, Keys, Mcp, Projects};
 use crate::config::Settings;
 
 const EXAMPLES: &str = "\
@@ -13,6 +15,8 @@ Examples:
   claviger --listen 127.0.0.1:0       the same, on a free port
   claviger config > claviger.toml     write a configuration file to edit
   claviger check-config --config claviger.toml
+  claviger keys create 'Acme'         make a key on the server in ./claviger-data
+  claviger keys list --json           every command that asks a server can print JSON
   CLAVIGER_LOG=debug claviger         every flag has a variable";
 
 /// Keys for your API, and tools for AI agents on any REST API.
@@ -36,10 +40,28 @@ pub(crate) enum Command {
     CheckConfig(ServeFlags),
     /// Print the OpenAPI document of the API that this version serves
     Openapi,
+    Keys(Keys),
+    Projects(Projects),
+    AccessKeys(AccessKeys),
+    Accounts(Accounts),
+    Mcp(Mcp),
+    Import(Import),
+    /// Print a script that completes these commands in a shell
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
     /// Look at connectors, which turn REST APIs into tools
     #[command(subcommand)]
     Connector(ConnectorCommand),
 }
+
+const COMPLETIONS_HELP: &str = "\
+Examples:
+  claviger completions bash > ~/.local/share/bash-completion/completions/claviger
+  claviger completions zsh > ~/.zfunc/_claviger
+  claviger completions fish > ~/.config/fish/completions/claviger.fish";
 
 const SERVE_EXAMPLES: &str = "\
 Examples:
@@ -81,6 +103,13 @@ pub(crate) struct ServeFlags {
 }
 
 impl CommandLine {
+    /// The script that completes these commands in a shell.
+    pub(crate) fn completions(shell: Shell) -> String {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Self::command(), "claviger", &mut script);
+        String::from_utf8_lossy(&script).into_owned()
+    }
+
     /// Reads a command line, the program's name first. Without a command it is `serve`, so that
     /// `claviger --listen …` is all there is to type.
     pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> Result<Self, clap::Error> {

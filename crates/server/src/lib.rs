@@ -6,6 +6,7 @@
 pub mod assemble;
 mod bootstrap;
 mod command_line;
+mod commands;
 pub mod config;
 mod connector_tools;
 mod data_directory;

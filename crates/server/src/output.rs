@@ -8,6 +8,17 @@ pub(crate) fn print(text: &str) {
     drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
 }
 
+/// Says something to whoever watches, on standard error: standard output is for what was asked for.
+pub(crate) fn tell(line: &str) {
+    drop(writeln!(io::stderr().lock(), "{line}"));
+}
+
+/// Asks something on standard error, and stays on the line.
+pub(crate) fn ask(question: &str) {
+    let mut out = io::stderr().lock();
+    drop(write!(out, "{question}").and_then(|()| out.flush()));
+}
+
 /// Prints one sentence to standard error, on one line.
 pub(crate) fn complain(error: &anyhow::Error) {
     let line = format!("claviger: {}\n", sentence(error));

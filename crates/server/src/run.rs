@@ -6,30 +6,39 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 
 use crate::command_line::{Command, CommandLine, ConnectorCommand, ServeFlags};
+use crate::commands::{self, Refusal};
 use crate::config::{Config, DEFAULT_FILE};
 use crate::output::{complain, print};
 use crate::system::Outside;
 use crate::{connector_tools, log, serve};
 
-/// The exit code of a start that was refused.
+/// The exit code of a start that was refused, or of a command that could not ask its server.
 const REFUSED: u8 = 2;
+/// The exit code of a command whose server said no.
+const SAID_NO: u8 = 1;
 
-/// Runs the program: 0 when it did what was asked, 2 with one sentence on standard error otherwise.
+/// Runs the program: 0 when it did what was asked; otherwise one sentence on standard error, and 1
+/// where a server said no, 2 where nothing could be asked or started.
 pub fn run(arguments: impl Iterator<Item = OsString>, outside: Outside) -> ExitCode {
     let command = match CommandLine::read(arguments) {
         Ok(line) => line.command,
         Err(error) => error.exit(),
     };
     match carry_out(command, outside) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             complain(&error);
-            ExitCode::from(REFUSED)
+            let code = if error.is::<Refusal>() {
+                SAID_NO
+            } else {
+                REFUSED
+            };
+            ExitCode::from(code)
         }
     }
 }
 
-fn carry_out(command: Command, outside: Outside) -> Result<()> {
+fn carry_out(command: Command, outside: Outside) -> Result<ExitCode> {
     match command {
         Command::Serve(flags) => {
             let config = read(flags)?;
@@ -41,15 +50,13 @@ fn carry_out(command: Command, outside: Outside) -> Result<()> {
             let served = runtime.block_on(serve::serve(&config, outside));
             // What was cut off by the stop is not waited for here either.
             runtime.shutdown_background();
-            served
+            served?;
         }
         Command::Config => {
             print(DEFAULT_FILE);
-            Ok(())
         }
         Command::Openapi => {
             print(&format!("{:#}\n", claviger_api::document()));
-            Ok(())
         }
         Command::Connector(ConnectorCommand::Tools { file, json }) => {
             let catalogue = connector_tools::catalogue(file.as_deref())?;
@@ -58,7 +65,6 @@ fn carry_out(command: Command, outside: Outside) -> Result<()> {
             } else {
                 connector_tools::as_text(&catalogue)
             });
-            Ok(())
         }
         Command::CheckConfig(flags) => {
             let config = read(flags)?;
@@ -67,9 +73,16 @@ fn carry_out(command: Command, outside: Outside) -> Result<()> {
             for warning in config.warnings() {
                 print(&format!("\n# Warning: {warning}\n"));
             }
-            Ok(())
         }
+        Command::Keys(keys) => return commands::run(|| keys.run()),
+        Command::Projects(projects) => return commands::run(|| projects.run()),
+        Command::AccessKeys(keys) => return commands::run(|| keys.run()),
+        Command::Accounts(accounts) => return commands::run(|| accounts.run()),
+        Command::Mcp(mcp) => return commands::run(|| mcp.run()),
+        Command::Import(import) => return commands::run(|| import.run()),
+        Command::Completions { shell } => print(&CommandLine::completions(shell)),
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn read(flags: ServeFlags) -> Result<Config> {

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 async fn import(app: &TestApp, tenant: &Tenant, keys: Value) -> Value {
     send(
-        &app,
+        app,
         tenant,
         json!({"projectId": tenant.project.id, "keys": keys}),
     )
@@ -26,14 +26,17 @@ async fn authenticate(app: &TestApp, tenant: &Tenant, key: &str) -> claviger_tes
 }
 
 async fn show(app: &TestApp, tenant: &Tenant, id: &Value) -> Value {
-    let path = format!("/api-keys/{}", id.as_str().unwrap());
+    let path = format!("/api-keys/{}", id.as_str().expect("ids are text"));
     let shown = app.request("GET", &path).key(tenant.owner()).send().await;
     shown.expect(200)
 }
 
 fn hash(key: &str) -> Value {
     let digest = Sha256::digest(key.as_bytes());
-    let value: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let value: String = digits
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect();
     json!({"algorithm": "sha256", "value": value})
 }
 

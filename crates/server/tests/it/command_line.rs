@@ -29,6 +29,13 @@ Commands:
   config        Print the configuration file with every setting and its default
   check-config  Print the settings in force, with secrets masked and warnings, and start nothing
   openapi       Print the OpenAPI document of the API that this version serves
+  keys          API keys, which your customers present
+  projects      Projects, which keys are made in
+  access-keys   Access keys, which programs of yours call this API with
+  accounts      Accounts: yours and those below it
+  mcp           URLs that give an AI agent this server's API as tools
+  import        Move projects and keys here from another server
+  completions   Print a script that completes these commands in a shell
   connector     Look at connectors, which turn REST APIs into tools
   help          Print this message or the help of the given subcommand(s)
 
@@ -41,6 +48,8 @@ Examples:
   claviger --listen 127.0.0.1:0       the same, on a free port
   claviger config > claviger.toml     write a configuration file to edit
   claviger check-config --config claviger.toml
+  claviger keys create 'Acme'         make a key on the server in ./claviger-data
+  claviger keys list --json           every command that asks a server can print JSON
   CLAVIGER_LOG=debug claviger         every flag has a variable
 "#);
     insta::assert_snapshot!(printed(&["serve", "-h"]), @r#"

@@ -6,6 +6,7 @@
 )]
 
 mod command_line;
+mod commands;
 mod connection;
 mod first_start;
 mod logging;

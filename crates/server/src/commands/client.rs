@@ -1,0 +1,177 @@
+//! The one HTTP client of the commands.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use claviger_domain::plain_text;
+use http::{Method, StatusCode};
+use reqwest::Url;
+use serde_json::Value;
+
+use super::Refusal;
+use crate::config::Secret;
+
+const CONNECTING: Duration = Duration::from_secs(10);
+/// How long an answer may take: an import waits for its turn at the database.
+const ANSWERING: Duration = Duration::from_mins(2);
+
+/// Asks one server as one caller.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: Url,
+    key: Secret,
+}
+
+/// A success.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// The body; null where it is empty.
+    pub(crate) body: Value,
+    /// How many there are of what is listed.
+    pub(crate) total: Option<u64>,
+}
+
+/// One request: its method, the segments of its path, its query, its body.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) method: Method,
+    pub(crate) path: Vec<String>,
+    pub(crate) query: Vec<(&'static str, String)>,
+    pub(crate) body: Option<Value>,
+}
+
+impl Asked {
+    /// A request without a query and a body.
+    pub(crate) fn new<P: Into<String>>(method: Method, path: impl IntoIterator<Item = P>) -> Self {
+        Self {
+            method,
+            path: path.into_iter().map(Into::into).collect(),
+            query: Vec::new(),
+            body: None,
+        }
+    }
+
+    /// Adds a parameter that is given.
+    pub(crate) fn with(mut self, name: &'static str, value: Option<impl ToString>) -> Self {
+        self.query
+            .extend(value.map(|value| (name, value.to_string())));
+        self
+    }
+
+    /// Adds a body.
+    pub(crate) fn body(mut self, body: Value) -> Self {
+        self.body = Some(body);
+        self
+    }
+}
+
+impl Client {
+    /// A client for the server at `url`.
+    pub(crate) fn new(url: &str, key: Secret) -> Result<Self> {
+        let base = Url::parse(url)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+            .with_context(|| format!("{url} is no URL such as https://keys.example.com"))?;
+        // A process has one provider; that it has been chosen already is no failure.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECTING)
+            .timeout(ANSWERING)
+            // A redirect would take the credential elsewhere.
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("claviger/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .context("cannot set up TLS")?;
+        Ok(Self { http, base, key })
+    }
+
+    /// Where the server is.
+    pub(crate) fn url(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
+    }
+
+    /// Sends a request; a refusal is an error, with the server's sentence.
+    pub(crate) async fn send(&self, asked: Asked) -> Result<Answer> {
+        let response = self.request(asked)?.send().await;
+        let response = response.map_err(|error| self.explain(&error))?;
+        let status = response.status();
+        let total = response.headers().get("x-total-count");
+        let total = total.and_then(|total| total.to_str().ok()?.parse().ok());
+        let bytes = response.bytes().await;
+        let bytes = bytes.map_err(|error| self.explain(&error))?;
+        let body: Value = if bytes.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&bytes).map_err(|_| self.is_no_claviger(status))?
+        };
+        if status.is_success() {
+            return Ok(Answer { body, total });
+        }
+        Err(Self::refusal(status, &body))
+    }
+
+    fn request(&self, asked: Asked) -> Result<reqwest::RequestBuilder> {
+        let mut url = self.base.clone();
+        for segment in &asked.path {
+            // A URL would take them for steps, and ask for something else.
+            if matches!(segment.as_str(), "" | "." | "..") {
+                bail!("{segment:?} is no id");
+            }
+        }
+        url.path_segments_mut()
+            .map_err(|()| anyhow!("{} is no URL", self.url()))?
+            .pop_if_empty()
+            .extend(&asked.path);
+        if !asked.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&asked.query);
+        }
+        let request = self.http.request(asked.method, url);
+        let request = request.header("x-api-key", self.key.expose());
+        Ok(match asked.body {
+            Some(body) => request.json(&body),
+            None => request,
+        })
+    }
+
+    fn explain(&self, error: &reqwest::Error) -> anyhow::Error {
+        let url = self.url();
+        if error.is_builder() {
+            anyhow!("the access key has characters that no key has")
+        } else if error.is_timeout() {
+            anyhow!("{url} did not answer in time")
+        } else if error.is_connect() {
+            let mut cause: &dyn std::error::Error = error;
+            while let Some(next) = cause.source() {
+                cause = next;
+            }
+            anyhow!(
+                "cannot reach {url} ({cause}): is it running? Start it with `claviger serve`, or say \
+                 where it is with CLAVIGER_URL or --url"
+            )
+        } else {
+            anyhow!("the connection to {url} broke off before the answer was there")
+        }
+    }
+
+    fn is_no_claviger(&self, status: StatusCode) -> anyhow::Error {
+        anyhow!(
+            "{} answered {status} without JSON: is it a Claviger?",
+            self.url()
+        )
+    }
+
+    fn refusal(status: StatusCode, body: &Value) -> anyhow::Error {
+        let said = body["message"].as_str().unwrap_or("no reason given");
+        let said = plain_text::clean(said);
+        let hint = match status {
+            StatusCode::UNAUTHORIZED => {
+                ": the access key is unknown, revoked or expired; give another in CLAVIGER_ACCESS_KEY"
+            }
+            StatusCode::FORBIDDEN => ": the access key's role may not do that",
+            StatusCode::TOO_MANY_REQUESTS => ": try again later",
+            _ => "",
+        };
+        anyhow::Error::new(Refusal(format!("{said}{hint}")))
+    }
+}
