@@ -191,7 +191,10 @@ impl Db {
                 let keys = file("claviger.db", SqliteSynchronous::Full);
                 let usage_file = file("usage.db", SqliteSynchronous::Normal);
                 let one = || SqlitePoolOptions::new().max_connections(1);
-                let write = one().connect_with(keys.clone()).await?;
+                // Key strings are random, and so are the pages of their indexes: with the 2 MiB that
+                // are the default, an import reads them over and over.
+                let writer = keys.clone().pragma("cache_size", "-65536");
+                let write = one().connect_with(writer).await?;
                 let usage = match one().connect_with(usage_file).await {
                     Ok(usage) => usage,
                     Err(error) => return Err(close_after(error, &[&write]).await),

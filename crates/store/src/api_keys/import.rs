@@ -46,21 +46,23 @@ pub async fn import(
     project: &Project,
     keys: &[Incoming],
 ) -> Result<Vec<Stored>, StoreError> {
-    // What is the same for all is bound once. A key string that another row brought as a hash, and
+    // Materialized, or SQLite would write each row out anew for each of its cells. What is the same
+    // for all is bound once. A key string that another row brought as a hash, and
     // that nobody has presented yet, is stored under another digest: the index does not see it.
-    const SQL: &str = "INSERT INTO api_keys (id, name, name_folded, digest, metadata, \
+    const SQL: &str = "WITH rows AS MATERIALIZED (SELECT value AS cells FROM json_each($1)) \
+        INSERT INTO api_keys (id, name, name_folded, digest, metadata, \
         custom_account_id, custom_user_id, rate_limit, rate_limit_ttl, expires_at, client_ip, \
         client_user_agent, allowed_domains, allowed_ips, scopes, quota_limit, quota_period, \
         status, reason, revoked_at, revoked_by, lineage, project_id, account_id, \
         root_account_id, env, is_custom, created_by, created_by_type, created_in, \
         last_changed_by, last_changed_by_type, created_at, updated_at) \
-        SELECT value ->> 0, value ->> 1, value ->> 2, unhex(value ->> 3), value ->> 4, \
-        value ->> 5, value ->> 6, CAST(value ->> 7 AS BIGINT), CAST(value ->> 8 AS BIGINT), \
-        CAST(value ->> 9 AS BIGINT), value ->> 10, value ->> 11, value ->> 12, value ->> 13, \
-        value ->> 14, CAST(value ->> 15 AS BIGINT), value ->> 16, value ->> 17, value ->> 18, \
-        CAST(value ->> 19 AS BIGINT), value ->> 20, value ->> 0, $2, $3, $4, $5, $6, $7, $8, $9, \
-        $7, $8, $10, $10 FROM json_each($1) WHERE NOT EXISTS (SELECT 1 FROM api_keys AS earlier \
-        WHERE earlier.root_account_id = $4 AND earlier.digest = unhex(value ->> 21) \
+        SELECT cells ->> 0, cells ->> 1, cells ->> 2, unhex(cells ->> 3), cells ->> 4, \
+        cells ->> 5, cells ->> 6, CAST(cells ->> 7 AS BIGINT), CAST(cells ->> 8 AS BIGINT), \
+        CAST(cells ->> 9 AS BIGINT), cells ->> 10, cells ->> 11, cells ->> 12, cells ->> 13, \
+        cells ->> 14, CAST(cells ->> 15 AS BIGINT), cells ->> 16, cells ->> 17, cells ->> 18, \
+        CAST(cells ->> 19 AS BIGINT), cells ->> 20, cells ->> 0, $2, $3, $4, $5, $6, $7, $8, $9, \
+        $7, $8, $10, $10 FROM rows WHERE NOT EXISTS (SELECT 1 FROM api_keys AS earlier \
+        WHERE earlier.root_account_id = $4 AND earlier.digest = unhex(cells ->> 21) \
         AND earlier.deleted_at IS NULL) ON CONFLICT DO NOTHING RETURNING id";
     // In one order everywhere: two that import the same keys must not wait for each other.
     let mut sorted: Vec<_> = keys.iter().collect();
