@@ -1,10 +1,13 @@
 //! `claviger keys`: API keys, one at a time, and imports of many.
 
-use anyhow::{Context, Result, bail};
+mod create;
+
+use anyhow::Result;
 use clap::{Args, Subcommand};
 use http::Method;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
+use self::create::CreateFlags;
 use super::call::{Call, Shown};
 use super::client::Asked;
 use super::import::ImportFlags;
@@ -123,48 +126,6 @@ enum KeysCommand {
 }
 
 #[derive(Args, Debug)]
-struct CreateFlags {
-    /// What to call it
-    name: String,
-    /// The project to make it in; not needed where there is one only
-    #[arg(long, value_name = "ID")]
-    project: Option<String>,
-    /// Your own id of the customer
-    #[arg(long, value_name = "ID")]
-    customer: Option<String>,
-    /// Your own id of the user
-    #[arg(long, value_name = "ID")]
-    user: Option<String>,
-    /// When it ends, such as 2030-01-31 or 2030-01-31T12:00:00Z
-    #[arg(long, value_name = "DATE")]
-    expiry: Option<String>,
-    /// Requests in a minute
-    #[arg(long, value_name = "REQUESTS")]
-    per_minute: Option<u64>,
-    /// Requests in a day or a month, such as 10000/month
-    #[arg(long, value_name = "LIMIT/PERIOD")]
-    quota: Option<String>,
-    /// A scope that it has; can be repeated
-    #[arg(long = "scope", value_name = "SCOPE")]
-    scopes: Vec<String>,
-    /// A host name that it is locked to, such as *.example.com; can be repeated
-    #[arg(long = "domain", value_name = "HOST")]
-    domains: Vec<String>,
-    /// A network that it is locked to, such as 192.0.2.0/24; can be repeated
-    #[arg(long = "network", value_name = "CIDR")]
-    networks: Vec<String>,
-    /// JSON that comes back when it is checked
-    #[arg(long, value_name = "JSON")]
-    metadata: Option<String>,
-    /// Take the key string from standard input, where your customer has one already
-    #[arg(long)]
-    key_from_stdin: bool,
-    /// Print the key alone
-    #[arg(long, short)]
-    quiet: bool,
-}
-
-#[derive(Args, Debug)]
 struct ListFlags {
     /// Of this project only
     #[arg(long, value_name = "ID")]
@@ -217,7 +178,10 @@ impl Keys {
         let flags = &self.server;
         let key = |id: String| ["api-keys".to_owned(), id];
         let call = match self.command {
-            KeysCommand::Create(create) => create.call()?,
+            KeysCommand::Create(create) => {
+                let shown = shown_new(create.quiet);
+                Call::new(create.asked()?, shown)
+            }
             KeysCommand::List(list) => list.call(),
             KeysCommand::Show { id } => {
                 Call::new(Asked::new(Method::GET, key(id)), Shown::One(ONE))
@@ -256,49 +220,6 @@ fn shown_new(quiet: bool) -> Shown {
         Shown::Alone("key")
     } else {
         Shown::One(ONE)
-    }
-}
-
-impl CreateFlags {
-    fn call(self) -> Result<Call> {
-        let mut body = Map::from_iter([("name".to_owned(), json!(self.name))]);
-        let mut set = |name: &str, value: Option<Value>| {
-            body.extend(value.map(|value| (name.to_owned(), value)));
-        };
-        let list = |items: Vec<String>| (!items.is_empty()).then(|| json!(items));
-        set("projectId", self.project.map(Value::from));
-        set("customAccountId", self.customer.map(Value::from));
-        set("customUserId", self.user.map(Value::from));
-        set("expiry", self.expiry.map(Value::from));
-        let limit = self
-            .per_minute
-            .map(|limit| json!({"rateLimit": limit, "rateLimitTtl": 60}));
-        set("rateLimitConfigs", limit);
-        set("quota", self.quota.as_deref().map(quota).transpose()?);
-        set("scopes", list(self.scopes));
-        set("allowedDomains", list(self.domains));
-        set("allowedIps", list(self.networks));
-        let metadata = self
-            .metadata
-            .as_deref()
-            .map(serde_json::from_str)
-            .transpose();
-        set("customMetaData", metadata.context("--metadata is no JSON")?);
-        if self.key_from_stdin {
-            set("key", Some(json!(read_line()?)));
-        }
-        let asked = Asked::new(Method::POST, ["api-keys"]).body(Value::Object(body));
-        Ok(Call::new(asked, shown_new(self.quiet)))
-    }
-}
-
-/// Reads `10000/month`.
-fn quota(text: &str) -> Result<Value> {
-    let parts = text.split_once('/');
-    let read = parts.and_then(|(limit, period)| Some((limit.parse::<u64>().ok()?, period)));
-    match read {
-        Some((limit, period @ ("day" | "month"))) => Ok(json!({"limit": limit, "period": period})),
-        _ => bail!("--quota is {text}, and must be such as 10000/month or 500/day"),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Files of keys, read row by row: CSV with a header line, or a JSON object a line.
 
+mod cells;
+
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
@@ -7,7 +9,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+
+use self::cells::{Column, column, read_record};
 
 /// Longer rows are refused here: a batch of them would be too large a body.
 const LONGEST_ROW: usize = 64 * 1_024;
@@ -19,46 +22,6 @@ pub(super) enum Format {
     Csv,
     /// A JSON object a line, as creating a key takes it
     Ndjson,
-}
-
-/// Columns that are known, and what they are in the API.
-const COLUMNS: [(&str, Kind); 19] = [
-    ("name", Kind::Text),
-    ("key", Kind::Text),
-    ("keyHash", Kind::Hash),
-    ("customAccountId", Kind::Text),
-    ("customUserId", Kind::Text),
-    ("customMetaData", Kind::Json),
-    ("rateLimit", Kind::Number),
-    ("rateLimitTtl", Kind::Number),
-    ("expiry", Kind::Text),
-    ("expiresAt", Kind::Text),
-    ("allowedDomains", Kind::List),
-    ("allowedIps", Kind::List),
-    ("scopes", Kind::List),
-    ("quotaLimit", Kind::Number),
-    ("quotaPeriod", Kind::Text),
-    ("isActive", Kind::Flag),
-    ("status", Kind::Text),
-    ("reason", Kind::Text),
-    ("clientIP", Kind::Text),
-];
-
-/// How a cell is read.
-#[derive(Clone, Copy)]
-pub(super) enum Kind {
-    /// As it is.
-    Text,
-    /// A whole number.
-    Number,
-    /// `true` or `false`.
-    Flag,
-    /// Any JSON.
-    Json,
-    /// Separated by white space, commas or semicolons.
-    List,
-    /// SHA-256 of the key string.
-    Hash,
 }
 
 /// One row.
@@ -76,7 +39,7 @@ pub(super) struct Row {
 pub(super) enum Rows {
     Csv {
         reader: Box<csv::Reader<Box<dyn Read + Send>>>,
-        columns: Vec<(&'static str, Kind)>,
+        columns: Vec<Column>,
     },
     Ndjson {
         reader: BufReader<Box<dyn Read + Send>>,
@@ -149,28 +112,15 @@ impl Rows {
     }
 }
 
-/// Finds a column by its name, in any case and with or without underscores.
-fn column(name: &str) -> Result<(&'static str, Kind)> {
-    let folded = |text: &str| text.replace(['_', '-', ' '], "").to_lowercase();
-    let wanted = folded(name.trim_start_matches('\u{feff}'));
-    let found = COLUMNS
-        .into_iter()
-        .find(|(known, _)| folded(known) == wanted);
-    found.with_context(|| {
-        let known = COLUMNS.map(|(known, _)| known).join(", ");
-        format!("the column {name:?} is not known; known are {known}")
-    })
-}
-
 fn next_record(
     reader: &mut csv::Reader<Box<dyn Read + Send>>,
-    columns: &[(&'static str, Kind)],
+    columns: &[Column],
 ) -> Result<Option<Row>> {
     let mut record = csv::StringRecord::new();
     let line = reader.position().line();
     let read = match reader.read_record(&mut record) {
         Ok(false) => return Ok(None),
-        Ok(true) => read_record(&record, columns),
+        Ok(true) => read_record(&record, columns).and_then(|members| raw(&members)),
         Err(error) if error.is_io_error() => return Err(error).context("the file cannot be read"),
         Err(_) => Err("it is not UTF-8".to_owned()),
     };
@@ -181,63 +131,6 @@ fn next_record(
         read,
         position,
     }))
-}
-
-fn read_record(
-    record: &csv::StringRecord,
-    columns: &[(&'static str, Kind)],
-) -> Result<Box<RawValue>, String> {
-    if record.len() > columns.len() {
-        return Err(format!(
-            "it has {} cells, the header has {}",
-            record.len(),
-            columns.len()
-        ));
-    }
-    let mut members = Map::new();
-    let mut quota = Map::new();
-    for ((name, kind), cell) in columns.iter().zip(record) {
-        // What is not there is an empty cell.
-        if cell.is_empty() {
-            continue;
-        }
-        let value = read_cell(*kind, cell).map_err(|must| format!("{name}: {must}"))?;
-        match *name {
-            "quotaLimit" => quota.insert("limit".to_owned(), value),
-            "quotaPeriod" => quota.insert("period".to_owned(), value),
-            name => members.insert(name.to_owned(), value),
-        };
-    }
-    if !quota.is_empty() {
-        members.insert("quota".to_owned(), Value::Object(quota));
-    }
-    raw(&Value::Object(members).to_string())
-}
-
-fn read_cell(kind: Kind, cell: &str) -> Result<Value, &'static str> {
-    Ok(match kind {
-        Kind::Text => json!(cell),
-        Kind::Number => json!(
-            cell.trim()
-                .parse::<u64>()
-                .map_err(|_| "must be a whole number")?
-        ),
-        Kind::Flag => match cell.trim().to_lowercase().as_str() {
-            "true" | "yes" | "1" => json!(true),
-            "false" | "no" | "0" => json!(false),
-            _ => return Err("must be true or false"),
-        },
-        Kind::Json => serde_json::from_str(cell).map_err(|_| "must be JSON")?,
-        Kind::List => {
-            let is_between = |c: char| c.is_whitespace() || c == ',' || c == ';';
-            let items: Vec<_> = cell
-                .split(is_between)
-                .filter(|item| !item.is_empty())
-                .collect();
-            json!(items)
-        }
-        Kind::Hash => json!({"algorithm": "sha256", "value": cell}),
-    })
 }
 
 fn next_line(

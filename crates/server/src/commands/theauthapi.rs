@@ -1,5 +1,7 @@
 //! `claviger import theauthapi`: moves projects and keys here from another server with the same API.
 
+mod listed;
+
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -7,8 +9,9 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use claviger_domain::plain_text;
 use http::Method;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use self::listed::{is_shown, moved};
 use super::client::{Asked, Client};
 use super::report::Report;
 use super::rows::{Row, Rows};
@@ -32,20 +35,6 @@ example with `claviger keys create`. If you have the key strings or their hashes
 
 An import that was cut short is simply run again: what is there already is left as it is. Exit code 1 when a
 key was refused or has to be re-issued; see the report.";
-
-/// What a key takes with it; other members are the other server's own.
-const MOVED: [&str; 10] = [
-    "name",
-    "key",
-    "customMetaData",
-    "customAccountId",
-    "customUserId",
-    "rateLimitConfigs",
-    "allowedDomains",
-    "allowedIps",
-    "scopes",
-    "isActive",
-];
 
 /// Move projects and keys here from another server
 #[derive(Args, Debug)]
@@ -238,42 +227,6 @@ async fn list(client: &Client, asked: Asked) -> Result<Vec<Value>> {
         Value::Array(list) => Ok(list),
         _ => bail!("{} answered something else than a list", client.url()),
     }
-}
-
-/// Whether a key string is there in full: no key has a `*` in it, and every mask has.
-fn is_shown(key: &Value) -> bool {
-    key["key"]
-        .as_str()
-        .is_some_and(|text| !text.contains(['*', '…', '•']))
-}
-
-/// What is sent here of a key that was listed there.
-fn moved(key: &Value) -> Value {
-    let mut members: Map<String, Value> = MOVED
-        .into_iter()
-        .filter_map(|name| Some((name.to_owned(), key.get(name)?.clone())))
-        .filter(|(_, value)| !value.is_null())
-        .collect();
-    let mut set = |name: &str, value: &Value| {
-        if !value.is_null() {
-            members.insert(name.to_owned(), value.clone());
-        }
-    };
-    let expiry = if key["expiresAt"].is_null() {
-        &key["expiry"]
-    } else {
-        &key["expiresAt"]
-    };
-    set("expiry", expiry);
-    set("clientIP", &key["creationContext"]["clientIP"]);
-    set(
-        "clientUserAgent",
-        &key["creationContext"]["clientUserAgent"],
-    );
-    if let (Some(limit), Some(period)) = (key["quota"].get("limit"), key["quota"].get("period")) {
-        set("quota", &json!({"limit": limit, "period": period}));
-    }
-    Value::Object(members)
 }
 
 impl Totals {
