@@ -16,10 +16,39 @@ use claviger_store::{Change, StoreError, accounts};
 use crate::Verifier;
 use crate::told::Touched;
 
-/// Rows of a slice, at most: some milliseconds of the one writer that SQLite has.
-const SLICE_ROWS: usize = 200;
+/// Rows of a slice, at first, at least and at most.
+const FIRST_ROWS: usize = 100;
+const FEWEST_ROWS: usize = 10;
+const MOST_ROWS: usize = 300;
+/// How long a slice should work at the one writer that SQLite has. Its commit comes on top, and all
+/// of it is to be below 50 ms.
+const SLICE_MICROS: i64 = 20_000;
 /// Bytes of metadata in a slice, at most; a row may have 16 KiB.
 const SLICE_BYTES: usize = 256 * 1_024;
+
+/// How many rows a slice has, by how long the last one took.
+#[derive(Debug)]
+pub(crate) struct Pace(usize);
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self(FIRST_ROWS)
+    }
+}
+
+impl Pace {
+    /// Learns from a slice of so many rows.
+    fn learn(&mut self, rows: usize, micros: i64) {
+        let micros = usize::try_from(micros).unwrap_or(0).max(1);
+        let target = usize::try_from(SLICE_MICROS).unwrap_or(usize::MAX);
+        // Not more than twice as many: one that was quick says little.
+        let wanted = (rows * target / micros).min(self.0 * 2);
+        // A short slice that was quick, such as the last of a request, says nothing.
+        if rows >= self.0 || wanted < self.0 {
+            self.0 = wanted.clamp(FEWEST_ROWS, MOST_ROWS);
+        }
+    }
+}
 
 /// A key as whoever moves it here has it.
 #[derive(Clone, Debug)]
@@ -58,11 +87,16 @@ impl Verifier {
         let mut outcomes = Vec::with_capacity(incoming.rows.len());
         let mut rest = &incoming.rows[..];
         while !rest.is_empty() {
-            let (slice, later) = rest.split_at(slice_length(rest));
+            // One slice at a time: whoever else writes waits for one import, not for all of them.
+            let mut pace = self.importing.lock().await;
+            let (slice, later) = rest.split_at(slice_length(rest, pace.0));
             let needs_mark =
                 incoming.is_foreign && !self.has_foreign_keys(&project.root_account_id);
             match self.store_slice(change, project, slice, needs_mark).await? {
-                Some(stored) => outcomes.extend(stored),
+                Some((stored, micros)) => {
+                    pace.learn(slice.len(), micros);
+                    outcomes.extend(stored);
+                }
                 None => break,
             }
             rest = later;
@@ -97,7 +131,8 @@ impl Verifier {
         let of_hash = KeyHash::of(text).digest(&self.pepper);
         let known = api_keys::find_presented(&self.db, root, &of_hash).await?;
         if known.is_none() {
-            return Ok(None);
+            // It may have got its digest after that was looked for, and before its hash was.
+            return api_keys::find_presented(&self.db, root, digest).await;
         }
         let change = Change {
             actor: Actor::System,
@@ -123,10 +158,12 @@ impl Verifier {
         project: &Project,
         slice: &[Incoming],
         needs_mark: bool,
-    ) -> Result<Option<Vec<Stored>>, StoreError> {
+    ) -> Result<Option<(Vec<Stored>, i64)>, StoreError> {
         let (change, project, slice) = (change.clone(), project.clone(), slice.to_vec());
+        let clock = Arc::clone(&self.clock);
         self.change(move |tx, touched| {
             Box::pin(async move {
+                let began = clock.now();
                 let root = &project.root_account_id;
                 for row in &slice {
                     touched.note(Touched::Key((root.clone(), row.digest)));
@@ -148,9 +185,8 @@ impl Verifier {
                 if held.is_none() {
                     return Ok(None);
                 }
-                api_keys::import(tx, &change, &project, &slice)
-                    .await
-                    .map(Some)
+                let stored = api_keys::import(tx, &change, &project, &slice).await?;
+                Ok(Some((stored, clock.now().micros_since(began))))
             })
         })
         .await
@@ -227,11 +263,34 @@ impl Prepared {
 }
 
 /// How many rows the next slice has.
-fn slice_length(rows: &[Incoming]) -> usize {
+fn slice_length(rows: &[Incoming], most: usize) -> usize {
     let mut bytes = 0;
-    let fitting = rows.iter().take(SLICE_ROWS).take_while(|row| {
+    let fitting = rows.iter().take(most).take_while(|row| {
         bytes += row.key.metadata.len();
         bytes <= SLICE_BYTES
     });
     fitting.count().max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_get_shorter_where_they_take_long_and_longer_again() {
+        let mut pace = Pace::default();
+        pace.learn(100, 200_000);
+        assert_eq!(pace.0, 10);
+        pace.learn(10, 5_000);
+        assert_eq!(pace.0, 20);
+        // The rest of a request says nothing by being quick.
+        pace.learn(1, 1);
+        assert_eq!(pace.0, 20);
+        for _ in 0..9 {
+            pace.learn(pace.0, 0);
+        }
+        assert_eq!(pace.0, MOST_ROWS);
+        pace.learn(MOST_ROWS, 40_000);
+        assert_eq!(pace.0, MOST_ROWS / 2);
+    }
 }

@@ -11,6 +11,7 @@ use claviger_domain::time::Clock;
 use claviger_store::{Db, StoreError, accounts, api_keys};
 
 use crate::attempts::{Attempter, Attempts};
+use crate::import::Pace;
 use crate::keys::PresentedAs;
 use crate::meters::Meters;
 use crate::presenters::KnownPresenter;
@@ -54,6 +55,8 @@ pub struct Verifier {
     pub(crate) attempts: Attempts,
     pub(crate) turns: Turns,
     pub(crate) flushing: tokio::sync::Mutex<()>,
+    /// Held while a slice of an import is written.
+    pub(crate) importing: tokio::sync::Mutex<Pace>,
     /// Roots of families that have keys of our shape without our checksum.
     foreign: RwLock<HashSet<Id<id::Account>>>,
 }
@@ -85,6 +88,7 @@ impl Verifier {
             attempts: Attempts::default(),
             turns: Turns::default(),
             flushing: tokio::sync::Mutex::new(()),
+            importing: tokio::sync::Mutex::default(),
             foreign: RwLock::new(foreign.into_iter().collect()),
         }))
     }
