@@ -8,6 +8,7 @@ mod reactivate;
 mod revoke;
 pub(crate) mod rotate;
 mod selector;
+mod shortcut;
 mod show;
 mod update;
 mod verify;
@@ -18,6 +19,7 @@ use utoipa_axum::routes;
 
 pub(crate) use self::authenticate::{Presentation, authenticate_key};
 pub(crate) use self::selector::selector_of;
+pub use self::shortcut::check_from_memory;
 
 pub(crate) fn routes() -> OpenApiRouter<Core> {
     OpenApiRouter::new()

@@ -10,5 +10,6 @@ mod root;
 mod router;
 mod wire;
 
+pub use api_keys::check_from_memory;
 pub use openapi::document;
 pub use router::router;

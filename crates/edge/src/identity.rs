@@ -63,7 +63,7 @@ impl Identity {
     fn presented(presenter: &Presenter) -> Self {
         Self {
             actor: presenter.actor(),
-            rights: Arc::new(presenter.rights()),
+            rights: presenter.rights(),
             account: presenter.account().cloned(),
             ends_at: presenter.ends_at(),
             keys: presenter.access_key().cloned().into_iter().collect(),

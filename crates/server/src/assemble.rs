@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use claviger_edge::{Core, wrap};
+use claviger_edge::{Core, no_shortcut, wrap};
 use claviger_gateway::gateway::StartError;
 use claviger_gateway::mcp::hosts::Hosts;
 use claviger_gateway::{Gateway, Settings};
@@ -52,7 +52,7 @@ pub fn assemble_over(
         core: core.clone(),
         master: parts.master,
         // With its layers, which make the body of an error, and with nothing else beside it.
-        auth_api: upstream(wrap(&core, auth_api.clone())),
+        auth_api: upstream(wrap(&core, auth_api.clone(), no_shortcut)),
         document: claviger_api::document().to_string().into_bytes(),
         hosts: parts.hosts,
         public_url: parts.public_url,
@@ -61,7 +61,7 @@ pub fn assemble_over(
         .merge(claviger_gateway::router(&gateway))
         .merge(parts.extra);
     Ok(Assembled {
-        routes: wrap(&core, routes),
+        routes: wrap(&core, routes, claviger_api::check_from_memory),
         gateway,
     })
 }

@@ -9,6 +9,7 @@ use claviger_domain::key_string::{KeyDigest, KeyPurpose, KeyShape};
 use claviger_domain::limit::{Level, Outcome, RateLimit};
 use claviger_domain::rights::Reach;
 use claviger_domain::usage::UsageOutcome;
+use claviger_store::access_keys::AccessKey;
 use claviger_store::{StoreError, api_keys};
 
 use crate::attempts::Attempter;
@@ -85,6 +86,26 @@ impl Verifier {
         let project = question.presented.project;
         let found = self.find_presented(caller, reach, key, project).await?;
         Ok(Found(found))
+    }
+
+    /// The same for a caller whose access key is `caller`, as far as it is known without the
+    /// database: `None` when it has to be asked.
+    pub fn look_up_known(
+        &self,
+        caller: &AccessKey,
+        reach: &Reach,
+        key: &str,
+    ) -> Option<Found> {
+        let shape = KeyShape::read(key);
+        if shape.is_some_and(|shape| !matches!(shape.purpose, KeyPurpose::ApiKey(_))) {
+            return Some(Found(None));
+        }
+        // An access key reaches into one family.
+        let presented = (caller.account.root.clone(), self.pepper.digest(key));
+        let known = self.keys.known(&presented)?;
+        Some(Found(known.filter(|known| {
+            reach.reaches_project(&known.key.account, &known.key.project_id)
+        })))
     }
 
     /// Checks a key that was looked up for that question.

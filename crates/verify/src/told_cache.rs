@@ -37,17 +37,22 @@ impl<K: Hash + Eq + Clone, V: Clone> ToldCache<K, V> {
         }
     }
 
+    /// What is known of `key`: its value, or that there is none; `None` when neither is.
+    pub fn known(&self, key: &K) -> Option<Option<V>> {
+        if let Some(value) = self.present.get(key) {
+            return Some(Some(value));
+        }
+        self.absent.get(key).map(|()| None)
+    }
+
     /// The value of `key`, read by `load` when it is not known.
     pub async fn get_or_load<E>(
         &self,
         key: K,
         load: impl AsyncFnOnce(&K) -> Result<Option<V>, E>,
     ) -> Result<Option<V>, E> {
-        if let Some(value) = self.present.get(&key) {
-            return Ok(Some(value));
-        }
-        if self.absent.get(&key).is_some() {
-            return Ok(None);
+        if let Some(known) = self.known(&key) {
+            return Ok(known);
         }
         let before = *self
             .generation(&key)

@@ -7,6 +7,7 @@ use claviger_domain::time::Timestamp;
 use claviger_edge::Core;
 use claviger_store::StoreError;
 use claviger_store::api_keys::{ApiKey, Status};
+use claviger_verify::Activity;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -226,9 +227,19 @@ pub(crate) async fn api_key_body(
     key: &ApiKey,
     plain: Option<&PlainKey>,
 ) -> Result<ApiKeyBody, StoreError> {
-    let now = core.now();
     let quota = core.verifier.quota_level(key).await?;
     let activity = core.verifier.activity(&key.id);
+    api_key_body_of(key, plain, core.now(), quota, activity)
+}
+
+/// The same with what is counted of the key: what is left of its quota, and when it was used.
+pub(crate) fn api_key_body_of(
+    key: &ApiKey,
+    plain: Option<&PlainKey>,
+    now: Timestamp,
+    quota: Option<Level>,
+    activity: Activity,
+) -> Result<ApiKeyBody, StoreError> {
     let is_active = key.is_active_at(now);
     let metadata = RawValue::from_string(key.metadata.clone()).map_err(|_| StoreError::Row {
         table: "api_keys",
