@@ -1,7 +1,5 @@
 //! The promises of a check, to 64 connections at once against the built program.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, RwLock};
 
@@ -10,42 +8,9 @@ use serde_json::json;
 use tempfile::tempdir;
 
 use crate::CLAVIGER;
+use crate::connection::Connection;
 
 const CONNECTIONS: u64 = 64;
-
-/// A connection that is kept open, for one request after another.
-struct Connection(BufReader<TcpStream>);
-
-impl Connection {
-    fn open(address: &str) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_nodelay(true).unwrap();
-        Self(BufReader::new(stream))
-    }
-
-    /// Checks a key, and gives the status.
-    fn check(&mut self, key: &str, verifier: &str) -> u16 {
-        let request = format!(
-            "POST /api-keys/auth/{key} HTTP/1.1\r\nhost: localhost\r\nx-api-key: {verifier}\r\n\
-             content-length: 0\r\n\r\n"
-        );
-        self.0.get_mut().write_all(request.as_bytes()).unwrap();
-        let mut line = String::new();
-        self.0.read_line(&mut line).unwrap();
-        let status = line.split(' ').nth(1).unwrap().parse().unwrap();
-        let mut length = 0;
-        while line != "\r\n" {
-            line.clear();
-            self.0.read_line(&mut line).unwrap();
-            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap();
-            }
-        }
-        let mut body = vec![0; length];
-        self.0.read_exact(&mut body).unwrap();
-        status
-    }
-}
 
 /// Sets a flag when it goes, also by a panic, so that whoever loops until then ends.
 struct AtTheEnd<'a>(&'a AtomicBool);
@@ -88,13 +53,14 @@ fn no_check_that_begins_after_a_revoke_returned_is_accepted() {
         let _end = AtTheEnd(&is_over);
         for _ in 0..CONNECTIONS {
             scope.spawn(|| {
-                let mut connection = Connection::open(&address);
+                let mut connection = Connection::open(&address).unwrap();
                 while !is_over.load(Ordering::SeqCst) {
                     let Some(tried) = current.read().unwrap().clone() else {
                         continue;
                     };
                     let was_revoked = tried.is_revoked.load(Ordering::SeqCst);
-                    match (connection.check(&tried.key, verifier), was_revoked) {
+                    let status = connection.check(&tried.key, verifier).unwrap();
+                    match (status, was_revoked) {
                         (200, true) => late.fetch_add(1, Ordering::SeqCst),
                         (200, false) => tried.accepted.fetch_add(1, Ordering::SeqCst),
                         (404, true) => tried.refused_after.fetch_add(1, Ordering::SeqCst),
@@ -149,9 +115,9 @@ fn a_limit_of_a_thousand_lets_a_thousand_pass() {
     std::thread::scope(|scope| {
         for _ in 0..CONNECTIONS {
             scope.spawn(|| {
-                let mut connection = Connection::open(&address);
+                let mut connection = Connection::open(&address).unwrap();
                 for _ in 0..4 * LIMIT / CONNECTIONS {
-                    match connection.check(key, verifier) {
+                    match connection.check(key, verifier).unwrap() {
                         200 => accepted.fetch_add(1, Ordering::SeqCst),
                         429 => refused.fetch_add(1, Ordering::SeqCst),
                         status => panic!("a check answered {status}"),
