@@ -6,6 +6,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use claviger_store::Asker;
 use claviger_store::idempotency::{self, Claim};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::Value;
@@ -94,10 +95,10 @@ async fn run(
     }
     let request = Request::from_parts(parts, Body::from(body));
     // A task of its own: when the client goes away, the answer is remembered all the same.
-    let finished = tokio::spawn(async move {
+    let finished = tokio::spawn(Asker::current().scope(async move {
         let response = next.run(request).await;
         remember(&core, id, response).await
-    });
+    }));
     match finished.await {
         Ok(response) => response,
         Err(error) => std::panic::resume_unwind(error.into_panic()),

@@ -1,5 +1,6 @@
 //! The two engines: the only module that knows which one it is.
 
+mod turns;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -17,8 +18,9 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, Connection, PgPool, Postgres, SqlitePool, Transaction};
 
+use self::turns::{Crowded, Turn, Turns};
 use self::writer::Writer;
-use crate::migrations;
+use crate::{Asker, migrations};
 
 /// Where the rows are.
 #[derive(Clone, Debug)]
@@ -38,9 +40,12 @@ pub enum StoreError {
     /// The commit that a change shared with others failed: none of them has happened.
     #[error("the change could not be committed")]
     Uncommitted(#[source] Arc<sqlx::Error>),
-    /// Too many changes wait, or the disk is too slow for them; the change has not begun.
-    #[error("the change waited {} s for its turn", PATIENCE.as_secs())]
+    /// Too much waits, or the disk is too slow for it; what was asked has not begun.
+    #[error("it waited {} s for its turn", PATIENCE.as_secs())]
     Busy,
+    /// Too much of the same asker's waits already; what was asked has not begun.
+    #[error("too much of the same asker's waits")]
+    Crowded,
     /// The tables are not as this program needs them, and could not be made so.
     #[error("the database could not be brought to this program's version")]
     Migration(#[source] sqlx::migrate::MigrateError),
@@ -66,7 +71,7 @@ impl StoreError {
         let error = match self {
             Self::Database(error) => error,
             // Whatever it was, the change itself had succeeded.
-            Self::Uncommitted(_) | Self::Busy => return true,
+            Self::Uncommitted(_) | Self::Busy | Self::Crowded => return true,
             _ => return false,
         };
         match error {
@@ -92,7 +97,11 @@ impl StoreError {
 
 /// A database, whichever engine serves it.
 #[derive(Clone, Debug)]
-pub struct Db(pub(crate) Engine);
+pub struct Db {
+    pub(crate) engine: Engine,
+    reads: Turns,
+    changes: Turns,
+}
 
 #[derive(Clone, Debug)]
 pub(crate) enum Engine {
@@ -134,17 +143,20 @@ impl std::fmt::Debug for Change {
     }
 }
 
-/// Runs one expression against whichever engine there is: `on!(read db, |c| …)` on a reader,
-/// `on!(usage db, |c| …)` on the counters, `on!(tx, |c| …)` in a transaction.
+/// Runs one expression against whichever engine there is: `on!(read db, |c| …)` on a reader, in the
+/// asker's turn; `on!(usage db, |c| …)` on the counters, `on!(tx, |c| …)` in a transaction.
 macro_rules! on {
-    (read $db:expr, |$c:ident| $body:expr) => {
-        match &$db.0 {
+    (read $db:expr, |$c:ident| $body:expr) => {{
+        let turn = $db.turn_to_read().await?;
+        let outcome = match &$db.engine {
             $crate::db::Engine::Sqlite { read: $c, .. } => $body,
             $crate::db::Engine::Postgres($c) => $body,
-        }
-    };
+        };
+        drop(turn);
+        outcome
+    }};
     (usage $db:expr, |$c:ident| $body:expr) => {
-        match &$db.0 {
+        match &$db.engine {
             $crate::db::Engine::Sqlite { usage: $c, .. } => $body,
             $crate::db::Engine::Postgres($c) => $body,
         }
@@ -176,29 +188,48 @@ async fn make_private_file(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Connections that read, at most; of each engine.
-const READERS: u32 = 8;
+const READERS: u16 = 8;
+/// Changes at once: on SQLite so many that those of a batch are there when the one before it is
+/// done, on PostgreSQL one a connection.
+const CHANGES_IN_FILES: u16 = 128;
+const CHANGES_ON_POSTGRES: u16 = 8;
+/// Connections to PostgreSQL for what takes no turn: counters, and the events of other nodes.
+const OTHER_CONNECTIONS: u16 = 4;
 /// How long a caller waits for a connection, or a change for its turn.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Db {
     /// Opens the database and brings its tables to this program's version.
     pub async fn open(location: &Location) -> Result<Self, StoreError> {
-        let engine = match location {
-            Location::Folder(folder) => open_files(folder).await?,
+        let (engine, changes) = match location {
+            Location::Folder(folder) => (open_files(folder).await?, CHANGES_IN_FILES),
             Location::Postgres(url) => {
                 let options = PgConnectOptions::from_str(url)?.disable_statement_logging();
                 // The pool would go on trying for half a minute, and then not say why.
                 options.connect().await?.close().await?;
                 let pool = PgPoolOptions::new()
-                    .max_connections(READERS)
+                    .max_connections((READERS + CHANGES_ON_POSTGRES + OTHER_CONNECTIONS).into())
                     .acquire_timeout(PATIENCE)
                     .connect_with(options)
                     .await?;
                 migrations::run_postgres(&pool).await?;
-                Engine::Postgres(pool)
+                (Engine::Postgres(pool), CHANGES_ON_POSTGRES)
             }
         };
-        Ok(Self(engine))
+        Ok(Self {
+            engine,
+            reads: Turns::new(READERS.into()),
+            changes: Turns::new(changes.into()),
+        })
+    }
+
+    /// How many queries have their turn now.
+    pub fn reads_under_way(&self) -> usize {
+        usize::from(READERS) - self.reads.free()
+    }
+
+    pub(crate) async fn turn_to_read(&self) -> Result<Turn, StoreError> {
+        turn_of(&self.reads).await
     }
 
     /// The one entry for changes: runs `change` in a transaction and commits when it succeeds.
@@ -208,7 +239,7 @@ impl Db {
     /// panics leaves nothing and takes no other with it. None is answered before the commit, so that
     /// what is answered is there for whoever reads then; when the commit fails, none has happened.
     ///
-    /// A change that waits longer than five seconds for its turn is not begun. Neither is one whose
+    /// Changes of different askers take turns. One that waits longer than five seconds for its own is not begun. Neither is one whose
     /// caller has gone away; when it goes away while the change runs, that is undone. An error of
     /// the database is to be passed on: SQLite may have ended the transaction, PostgreSQL has.
     pub async fn write<T, E, F>(&self, change: F) -> Result<T, E>
@@ -217,7 +248,8 @@ impl Db {
         E: From<StoreError> + Send + 'static,
         F: for<'c> FnOnce(&'c mut Tx) -> BoxFuture<'c, Result<T, E>> + Send + 'static,
     {
-        match &self.0 {
+        let _turn = turn_of(&self.changes).await?;
+        match &self.engine {
             Engine::Sqlite { writer, .. } => writer.write(change).await,
             // A transaction each: its commits share a flush by themselves.
             Engine::Postgres(pool) => {
@@ -241,7 +273,7 @@ impl Db {
     /// Waits for what is under way, changes that wait for their turn included, and closes all
     /// connections.
     pub async fn close(&self) {
-        match &self.0 {
+        match &self.engine {
             Engine::Sqlite {
                 read,
                 writer,
@@ -253,6 +285,14 @@ impl Db {
             }
             Engine::Postgres(pool) => pool.close().await,
         }
+    }
+}
+
+async fn turn_of(turns: &Turns) -> Result<Turn, StoreError> {
+    match tokio::time::timeout(PATIENCE, turns.take(&Asker::current())).await {
+        Ok(Ok(turn)) => Ok(turn),
+        Ok(Err(Crowded)) => Err(StoreError::Crowded),
+        Err(_) => Err(StoreError::Busy),
     }
 }
 
@@ -295,7 +335,7 @@ async fn open_files(folder: &Path) -> Result<Engine, StoreError> {
         .replace('\'', "''");
     let attach = Arc::<str>::from(format!("ATTACH DATABASE '{path}' AS usage"));
     let read = SqlitePoolOptions::new()
-        .max_connections(READERS)
+        .max_connections(READERS.into())
         .acquire_timeout(PATIENCE)
         .after_connect(move |connection, _| {
             let attach = sqlx::AssertSqlSafe(attach.clone());

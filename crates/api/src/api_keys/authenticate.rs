@@ -69,7 +69,7 @@ pub(crate) async fn authenticate_key(
     };
     let checked = core
         .verifier
-        .check(&caller.actor, &caller.reach, key, &question)
+        .check(caller.identity.network, &caller.reach, key, &question)
         .await?;
     match refusal_of(core, &checked) {
         None => Ok(checked),
