@@ -1,9 +1,7 @@
 //! The routes of The Auth API, group by group.
 
 use axum::{Router, middleware};
-use claviger_edge::{
-    ApiError, Core, Idempotent, TakesTurns, cross_origin, idempotent, identify, take_turn,
-};
+use claviger_edge::{ApiError, Core, Idempotent, cross_origin, idempotent, identify};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{access_keys, accounts, api_keys, legacy, projects, root};
@@ -18,15 +16,6 @@ const CREATING: &[&str] = &[
     "/access-keys/{id}/rotate",
 ];
 
-/// Routes that check keys, mostly without the database.
-const CHECKING: &[&str] = &[
-    "/api-keys/auth",
-    "/api-keys/auth/{key}",
-    "/api-keys/verify",
-    "/api-keys/verify/batch",
-    "/auth/authenticate",
-];
-
 /// All routes, with whoever calls found before any of them.
 pub fn router(core: &Core) -> Router {
     let (router, _) = routes().split_for_parts();
@@ -34,15 +23,10 @@ pub fn router(core: &Core) -> Router {
         core: core.clone(),
         routes: CREATING,
     };
-    let taking = TakesTurns {
-        core: core.clone(),
-        but: CHECKING,
-    };
     router
         .fallback(async || ApiError::not_found())
         .with_state(core.clone())
         .layer(middleware::from_fn_with_state(creating, idempotent))
-        .layer(middleware::from_fn_with_state(taking, take_turn))
         .layer(middleware::from_fn_with_state(core.clone(), identify))
         .layer(cross_origin())
 }

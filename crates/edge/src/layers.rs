@@ -6,6 +6,7 @@ use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use claviger_domain::id::{self, Id};
+use claviger_store::Asker;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
@@ -80,7 +81,9 @@ async fn serve(
             *request.uri_mut() = uri;
             request.extensions_mut().insert(RequestId(id.clone()));
             let request = request.map(in_time);
-            let answer = tower::Service::call(&mut routes, request).instrument(span.clone());
+            // Until it is known who sends it.
+            let answer = Asker::Stranger.scope(tower::Service::call(&mut routes, request));
+            let answer = answer.instrument(span.clone());
             answer.await.unwrap_or_else(|never| match never {})
         }
     };

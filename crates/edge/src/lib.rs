@@ -15,7 +15,6 @@ mod query;
 mod redact;
 mod respond;
 mod slow_body;
-mod turn;
 
 pub use body::{Body, Patch, TextFault, check_text, unread_body};
 pub use caller::{Anyone, Caller, Requires, permission};
@@ -29,4 +28,3 @@ pub use path_parameter::PathParameter;
 pub use query::{ListPart, Query, flag};
 pub use redact::mask_secrets;
 pub use respond::{Listed, NoStore, cross_origin, rate_limit_headers};
-pub use turn::{TakesTurns, take_turn};

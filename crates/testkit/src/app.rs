@@ -15,7 +15,7 @@ use claviger_store::sealing::MasterKey;
 use claviger_store::{StoreError, secrets};
 use claviger_verify::{Settings, Verifier};
 
-use crate::database::{Engine, TestDatabase};
+use crate::database::{Engine, HeldTable, TestDatabase};
 use crate::http::TestRequest;
 use crate::upstream::Upstream;
 use crate::{MockClock, SeededRandom};
@@ -39,7 +39,7 @@ pub struct TestApp {
     routes: Router,
     upstream: Upstream,
     // Declared last, because the connections above must be gone before it.
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 impl TestApp {
@@ -109,7 +109,7 @@ impl TestApp {
             clock,
             master,
             operator_key: first.operator_key,
-            _database: database,
+            database,
         })
     }
 
@@ -121,6 +121,11 @@ impl TestApp {
     /// Puts in the place of what tools call, The Auth API of this program, what `make` makes of it.
     pub fn change_upstream(&self, make: impl FnOnce(Router) -> Router) {
         self.upstream.change(make);
+    }
+
+    /// Keeps everybody else from reading a table, on PostgreSQL.
+    pub async fn hold_table(&self, table: &str) -> HeldTable {
+        self.database.hold_table(table).await
     }
 
     /// All routes, for a test that serves them on a socket of its own.

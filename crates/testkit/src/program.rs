@@ -122,6 +122,11 @@ impl Program {
         answer(stream)
     }
 
+    /// The id of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks it to end, as a service manager does.
     pub fn terminate(&self) -> Result<()> {
         let asked = Command::new("kill")

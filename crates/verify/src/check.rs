@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use claviger_domain::decision::{Presented, Verdict};
-use claviger_domain::event::Actor;
 use claviger_domain::id::Id;
 use claviger_domain::key_string::{KeyDigest, KeyPurpose, KeyShape};
 use claviger_domain::limit::{Level, Outcome, RateLimit};
@@ -12,9 +11,9 @@ use claviger_domain::usage::UsageOutcome;
 use claviger_store::access_keys::AccessKey;
 use claviger_store::{StoreError, api_keys};
 
-use crate::attempts::Attempter;
+use crate::guesses::Guesser;
 use crate::keys::bounds;
-use crate::{KnownKey, LookError, Party, Verifier};
+use crate::{KnownKey, LookError, Network, Verifier};
 
 /// Whether a check takes from limit and quota, and is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,28 +62,29 @@ impl Checked {
 }
 
 impl Verifier {
-    /// Checks a full key for `caller`, who may check keys within `reach`.
+    /// Checks a full key for a caller who may check keys within `reach`. `from` is where the caller
+    /// is, for the budget of those who guess.
     pub async fn check(
         &self,
-        caller: &Actor,
+        from: Option<Network>,
         reach: &Reach,
         key: &str,
         question: &Question<'_>,
     ) -> Result<Checked, LookError> {
-        let found = self.look_up(caller, reach, key, question).await?;
+        let found = self.look_up(from, reach, key, question).await?;
         Ok(self.check_found(found, question))
     }
 
-    /// Looks a full key up for `caller`, who may check keys within `reach`. Nothing is counted.
+    /// Looks a full key up for a caller who may check keys within `reach`. Nothing is counted.
     pub async fn look_up(
         &self,
-        caller: &Actor,
+        from: Option<Network>,
         reach: &Reach,
         key: &str,
         question: &Question<'_>,
     ) -> Result<Found, LookError> {
         let project = question.presented.project;
-        let found = self.find_presented(caller, reach, key, project).await?;
+        let found = self.find_presented(from, reach, key, project).await?;
         Ok(Found(found))
     }
 
@@ -151,7 +151,7 @@ impl Verifier {
     /// one of the project that is named, or none.
     async fn find_presented(
         &self,
-        caller: &Actor,
+        from: Option<Network>,
         reach: &Reach,
         text: &str,
         project: Option<&str>,
@@ -164,25 +164,23 @@ impl Verifier {
         let digest = self.pepper.digest(text);
         if reach.everything {
             // Without a family to look in, the key says which one, or the project does.
-            let who = Attempter::Caller(caller.describe());
+            let who = Guesser::Keys(None, from);
             let found = self
-                .look(&Party::Operator, &who, async || {
+                .look(Some(who), async || {
                     self.find_anywhere(reach, digest, project).await
                 })
                 .await?;
             let Some(key) = found else {
                 return Ok(None);
             };
-            return self
-                .known_presented(caller, (key.account.root, digest))
-                .await;
+            return self.known_presented(from, (key.account.root, digest)).await;
         }
         let mut found = Vec::new();
         for root in reach.roots() {
             if is_typo && !self.has_foreign_keys(root) {
                 continue;
             }
-            let known = self.known_presented(caller, (root.clone(), digest)).await?;
+            let known = self.known_presented(from, (root.clone(), digest)).await?;
             found.extend(
                 known.filter(|known| {
                     reach.reaches_project(&known.key.account, &known.key.project_id)

@@ -6,10 +6,15 @@ use claviger_domain::event::Actor;
 use claviger_store::{Change, StoreError, api_keys, usage};
 
 use crate::Verifier;
+use crate::meters::Dropped;
 use crate::told::to_the_end;
 
+/// Minutes of keys that wait to be written, at most; 200 to 300 bytes each.
+const MOST_WAITING: usize = 200_000;
+
 impl Verifier {
-    /// Writes what was counted since the last flush. What cannot be written is kept for the next.
+    /// Writes what was counted since the last flush. What cannot be written is kept for the next, up
+    /// to 200,000 minutes of keys: where there are more, the oldest are dropped, which the log tells.
     ///
     /// Called each second, and once more at a clean stop. No check waits for it. It goes on to its
     /// end when its caller does not wait for that.
@@ -20,10 +25,17 @@ impl Verifier {
 
     async fn flush_now(&self) -> Result<(), StoreError> {
         let _one_at_a_time = self.flushing.lock().await;
-        let taken = self.meters.take_out();
+        let mut taken = self.meters.take_out();
         if !taken.rows.is_empty()
             && let Err(error) = usage::add(&self.db, &taken.rows).await
         {
+            if let Some(Dropped { minutes, checks }) = taken.drop_oldest(MOST_WAITING) {
+                tracing::error!(
+                    minutes,
+                    checks,
+                    "too much usage waits, the oldest is dropped"
+                );
+            }
             self.meters.put_back(&taken);
             return Err(error);
         }

@@ -12,8 +12,9 @@ use claviger_domain::time::Timestamp;
 use claviger_store::access_keys::{self, AccessKey};
 use claviger_store::{StoreError, operator_keys};
 
+use crate::guesses::Guesser;
 use crate::meters::{Bounds, LimitMeter};
-use crate::{LookError, Party, Verifier};
+use crate::{LookError, Network, Verifier};
 
 /// Who presented a credential that is live.
 #[derive(Clone, Debug)]
@@ -112,11 +113,11 @@ impl KnownPresenter {
 
 impl Verifier {
     /// Finds who presents `credential`, unless it is unknown, switched off or past its end. `from`
-    /// is where it comes from, for the budget of those who present what is none.
+    /// is where it comes from, for the budget of those who guess; none where that is not known.
     pub async fn presenter(
         &self,
         credential: &str,
-        from: &Party,
+        from: Option<Network>,
     ) -> Result<Option<Presenter>, LookError> {
         let Some(shape) = KeyShape::read(credential).filter(|shape| shape.checksum_holds) else {
             return Ok(None);
@@ -128,11 +129,15 @@ impl Verifier {
         let known = self
             .presenters
             .get_or_load(digest, async |digest| {
-                self.look_for(from, async || match shape.purpose {
-                    KeyPurpose::Operator => self.load_operator(digest).await,
-                    _ => self.load_access_key(digest).await,
-                })
-                .await
+                if shape.purpose == KeyPurpose::Operator {
+                    let who = from.map(Guesser::OperatorKeys);
+                    self.look(who, async || self.load_operator(digest).await)
+                        .await
+                } else {
+                    let who = from.map(Guesser::AccessKeys);
+                    self.look(who, async || self.load_access_key(digest).await)
+                        .await
+                }
             })
             .await?;
         let now = self.clock.now();

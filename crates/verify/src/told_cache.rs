@@ -58,7 +58,8 @@ impl<K: Hash + Eq + Clone, V: Clone> ToldCache<K, V> {
             .generation(&key)
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let loaded = load(&key).await?;
+        // Boxed: what asks the database is large, and most callers do not come as far as this.
+        let loaded = Box::pin(load(&key)).await?;
         // Held while inserting: a change between the look and the insert would go unnoticed.
         let now = self
             .generation(&key)

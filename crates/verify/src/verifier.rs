@@ -3,19 +3,18 @@
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use claviger_domain::event::Actor;
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::{KeyDigest, Pepper};
 use claviger_domain::random::Random;
 use claviger_domain::time::Clock;
 use claviger_store::{Db, StoreError, accounts, api_keys};
+use quick_cache::sync::Cache;
 
-use crate::attempts::{Attempter, Attempts};
+use crate::guesses::{Guesser, Guesses};
 use crate::keys::PresentedAs;
 use crate::meters::Meters;
 use crate::presenters::KnownPresenter;
-use crate::turns::Turns;
-use crate::{Activity, KnownKey, LookError, Party, ToldCache};
+use crate::{Activity, KnownKey, LookError, Network, ToldCache};
 
 /// What the verifier is made of.
 #[derive(Clone)]
@@ -51,8 +50,9 @@ pub struct Verifier {
     pub(crate) keys: ToldCache<PresentedAs, Arc<KnownKey>>,
     pub(crate) presenters: ToldCache<KeyDigest, KnownPresenter>,
     pub(crate) meters: Meters,
-    pub(crate) attempts: Attempts,
-    pub(crate) turns: Turns,
+    pub(crate) guesses: Guesses,
+    /// The families that tokens lead to, or that they lead nowhere.
+    pub(crate) tokens: Cache<KeyDigest, Option<Id<id::Account>>>,
     pub(crate) flushing: tokio::sync::Mutex<()>,
     /// Roots of families that have keys of our shape without our checksum.
     foreign: RwLock<HashSet<Id<id::Account>>>,
@@ -82,8 +82,8 @@ impl Verifier {
             keys: ToldCache::new(CACHED_KEYS, KNOWN_ABSENCES),
             presenters: ToldCache::new(CACHED_PRESENTERS, KNOWN_ABSENCES),
             meters: Meters::default(),
-            attempts: Attempts::default(),
-            turns: Turns::default(),
+            guesses: Guesses::default(),
+            tokens: Cache::new(KNOWN_ABSENCES),
             flushing: tokio::sync::Mutex::new(()),
             foreign: RwLock::new(foreign.into_iter().collect()),
         }))
@@ -99,16 +99,16 @@ impl Verifier {
         self.meters.activity(key)
     }
 
-    /// The key that `caller` presents to be checked, from memory or by one look into the database.
+    /// The key that is presented, from memory or by one look into the database.
     pub(crate) async fn known_presented(
         &self,
-        caller: &Actor,
+        from: Option<Network>,
         presented: PresentedAs,
     ) -> Result<Option<Arc<KnownKey>>, LookError> {
         self.keys
             .get_or_load(presented, async |(root, digest)| {
-                let who = Attempter::Caller(caller.describe());
-                self.look(&Party::Family(root.clone()), &who, async || {
+                let who = Guesser::Keys(Some(root.clone()), from);
+                self.look(Some(who), async || {
                     match api_keys::find_presented(&self.db, root, digest).await? {
                         Some(key) => Ok(Some(Arc::new(self.known(key).await?))),
                         None => Ok(None),

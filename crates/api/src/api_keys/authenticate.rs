@@ -75,7 +75,7 @@ pub(crate) async fn authenticate_key(
     let question = presentation.question();
     let checked = core
         .verifier
-        .check(&caller.actor, &caller.reach, key, &question)
+        .check(caller.identity.network, &caller.reach, key, &question)
         .await?;
     match refusal_of(core, &checked) {
         None => Ok(checked),

@@ -250,7 +250,12 @@ async fn look_up(
     let question = input.question();
     let found = core
         .verifier
-        .look_up(&caller.actor, &caller.reach, &input.key, &question)
+        .look_up(
+            caller.identity.network,
+            &caller.reach,
+            &input.key,
+            &question,
+        )
         .await?;
     // Without a cost it is 1, which every limit has.
     if input.cost.is_some() && !core.verifier.affordable(&found, &question) {

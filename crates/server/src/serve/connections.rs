@@ -23,7 +23,7 @@ use tower::ServiceExt;
 
 /// How long the headers of a request may take to arrive, and an idle connection may wait for one.
 const HEADERS: Duration = Duration::from_secs(10);
-/// How long a client may leave an answer unread.
+/// How long a client may read nothing of an answer.
 const UNREAD: Duration = Duration::from_secs(30);
 /// How long to wait when the machine has no more room for connections.
 const NO_ROOM: Duration = Duration::from_millis(100);
@@ -85,7 +85,8 @@ fn most_connections() -> usize {
         tracing::warn!(%error, "the limit of open files is not known");
         1_024
     });
-    usize::try_from(files.saturating_sub(OTHER_FILES)).map_or(usize::MAX, |most| most.max(1))
+    let most = files.saturating_sub(OTHER_FILES).clamp(1, MOST);
+    usize::try_from(most).expect("some ten thousand fit")
 }
 
 async fn accept(

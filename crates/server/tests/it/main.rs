@@ -5,11 +5,14 @@
     reason = "what fails here fails a test, in functions that tests share too"
 )]
 
+mod away;
 mod command_line;
 mod connection;
+mod crash;
 mod first_start;
 mod logging;
 mod nodes;
+mod place;
 mod refusals;
 mod stopping;
 mod under_flood;
