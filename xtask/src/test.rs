@@ -1,9 +1,5 @@
 //! `cargo xtask test`: everything that can be tested, in one command.
 
-mod needs;
-// The tests of the store look for PostgreSQL themselves. This is the same search, ahead of the build.
-#[path = "../../crates/testkit/src/postgres/binaries.rs"]
-mod postgres_binaries;
 mod totals;
 
 use std::io::{BufRead, BufReader};
@@ -12,8 +8,8 @@ use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, anyhow};
 
+use crate::needs::{self, Node};
 use crate::process::{announce, cargo, complain, shown, succeed};
-use needs::Node;
 use totals::Totals;
 
 /// A half of the tests.
