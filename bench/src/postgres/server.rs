@@ -3,18 +3,28 @@
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
 use super::binaries::server_binaries;
 
-/// A running server. Dropping it ends it and removes its directory; the kernel ends it with the
-/// thread that started it, which is the main one.
+/// Runs the server until its standard input ends: the kernel closes that pipe also when the process
+/// that holds it is killed, as the benchmark ends its servers.
+const UNTIL_THE_PIPE_CLOSES: &str = r#"
+"$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c shared_buffers=1GB &
+read -r _
+kill -QUIT $!
+wait $!
+rm -rf "$2"
+"#;
+
+/// A running server. It ends, and its directory goes, with this or with the process.
 pub(crate) struct PostgresServer {
     directory: PathBuf,
-    child: Child,
+    shell: Child,
+    lifeline: Option<ChildStdin>,
 }
 
 impl PostgresServer {
@@ -25,43 +35,40 @@ impl PostgresServer {
         let directory = PathBuf::from(format!("/tmp/claviger-bench-{}", std::process::id()));
         std::fs::create_dir(&directory).context("cannot make a directory for PostgreSQL")?;
         let user = unprivileged_user(&directory)?;
-        let command = |name: &str| {
-            let mut command = Command::new(binaries.join(name));
-            command
-                .arg("-D")
-                .arg(directory.join("data"))
-                .current_dir("/");
+        if let Some((user, group)) = user {
+            chown(&directory, Some(user), Some(group))?;
+        }
+        let command = |program: &Path| {
+            let mut command = Command::new(program);
+            command.current_dir("/");
             if let Some((user, group)) = user {
                 command.uid(user).gid(group);
             }
             command
         };
-        if let Some((user, group)) = user {
-            chown(&directory, Some(user), Some(group))?;
-        }
-        let made = command("initdb")
-            .args([
-                "-U",
-                "bench",
-                "-A",
-                "trust",
-                "-E",
-                "UTF8",
-                "--locale=C",
-                "--no-sync",
-            ])
+        let made = command(&binaries.join("initdb"))
+            .args(["-U", "bench", "-A", "trust", "-E", "UTF8", "--locale=C"])
+            .arg("--no-sync")
+            .arg("-D")
+            .arg(directory.join("data"))
             .output()
             .context("cannot run initdb")?;
         ensure!(made.status.success(), "initdb failed: {made:?}");
-        let mut child = command("postgres")
-            .arg("-k")
+        let mut shell = command(Path::new("sh"))
+            .args(["-c", UNTIL_THE_PIPE_CLOSES, "sh"])
+            .arg(&binaries)
             .arg(&directory)
-            .args(["-c", "listen_addresses=", "-c", "shared_buffers=1GB"])
+            .stdin(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .context("cannot start postgres")?;
-        let mut log = BufReader::new(child.stderr.take().context("standard error is piped")?);
-        let server = Self { directory, child };
+        let lifeline = shell.stdin.take();
+        let mut log = BufReader::new(shell.stderr.take().context("standard error is piped")?);
+        let server = Self {
+            directory,
+            shell,
+            lifeline,
+        };
         let mut said = String::new();
         while !said.contains("ready to accept connections") {
             if log.read_line(&mut said)? == 0 {
@@ -82,15 +89,14 @@ impl PostgresServer {
 
 impl Drop for PostgresServer {
     fn drop(&mut self) {
-        // What cannot be ended or removed has ended or is gone.
-        drop(self.child.kill());
-        drop(self.child.wait());
-        drop(std::fs::remove_dir_all(&self.directory));
+        drop(self.lifeline.take());
+        // A failure to wait leaves nothing to do about it: the shell ends by itself.
+        drop(self.shell.wait());
     }
 }
 
 /// The user and group to run PostgreSQL as, where this is root: it refuses root.
-fn unprivileged_user(made: &std::path::Path) -> Result<Option<(u32, u32)>> {
+fn unprivileged_user(made: &Path) -> Result<Option<(u32, u32)>> {
     if made.metadata()?.uid() != 0 {
         return Ok(None);
     }
