@@ -1,13 +1,17 @@
 //! The layers around all routes: request ids, spans, paths, sizes, the body of errors.
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use axum::{BoxError, Router};
 use claviger_domain::id::{self, Id};
 use claviger_store::Asker;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
@@ -24,73 +28,102 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Clone, Debug)]
 pub struct RequestId(pub Id<id::Request>);
 
-/// Puts the layers that every surface has around its routes. What comes out is not routed by
-/// axum's own router any more, so that paths can be cleaned before they are matched.
-pub fn wrap(core: &Core, routes: Router, shortcut: Shortcut) -> Router {
-    let core = core.clone();
-    let routes = routes
-        .layer(middleware::from_fn(name_route))
-        .layer(DefaultBodyLimit::max(LARGEST_BODY))
-        .layer(CatchPanicLayer::custom(
-            |_: Box<dyn std::any::Any + Send>| {
-                ApiError::new(ErrorCode::Internal, "Internal server error").into_response()
-            },
-        ));
-    // A router whose only route is its fallback: it sees every path before it is matched.
-    Router::new().fallback(move |request: Request| {
-        let (core, routes) = (core.clone(), routes.clone());
-        async move { serve(&core, routes, shortcut, request).await }
-    })
-}
-
 /// Answers a request from memory, before it is routed; `None` for those that it leaves to the
 /// routes. What it answers is what they would.
 pub type Shortcut = fn(&Core, &Method, &Uri, &HeaderMap) -> Option<Response>;
 
-/// Leaves every request to the routes.
-pub fn no_shortcut(_: &Core, _: &Method, _: &Uri, _: &HeaderMap) -> Option<Response> {
-    None
+/// Routes behind what all surfaces share. Paths are cleaned before they are matched.
+#[derive(Clone, Debug)]
+pub struct Surface(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    core: Core,
+    routes: Router,
+    shortcut: Option<Shortcut>,
 }
 
-async fn serve(
-    core: &Core,
-    mut routes: Router,
-    shortcut: Shortcut,
-    mut request: Request,
-) -> Response {
-    let began = core.now();
-    let id = Id::<id::Request>::draw(&*core.random);
-    let accept = request
-        .headers()
-        .get(header::ACCEPT)
-        .and_then(|value| value.to_str().ok());
-    let wants_problem = accept.is_some_and(|accept| accept.contains("application/problem+json"));
-    if let Some(response) = shortcut(core, request.method(), request.uri(), request.headers()) {
-        return finish(response, &id, wants_problem);
+impl Surface {
+    /// Puts the layers around the routes.
+    pub fn new(core: &Core, routes: Router, shortcut: Option<Shortcut>) -> Self {
+        let routes = routes
+            .layer(middleware::from_fn(name_route))
+            .layer(DefaultBodyLimit::max(LARGEST_BODY))
+            .layer(CatchPanicLayer::custom(
+                |_: Box<dyn std::any::Any + Send>| {
+                    ApiError::new(ErrorCode::Internal, "Internal server error").into_response()
+                },
+            ));
+        Self(Arc::new(Shared {
+            core: core.clone(),
+            routes,
+            shortcut,
+        }))
     }
-    let span = tracing::info_span!(
-        "request",
-        id = id.as_str(),
-        method = request.method().as_str(),
-        route = tracing::field::Empty,
-        status = tracing::field::Empty,
-    );
-    let response = match paths::normalize(request.uri()) {
-        None => ApiError::not_found().into_response(),
-        Some(uri) => {
-            *request.uri_mut() = uri;
-            request.extensions_mut().insert(RequestId(id.clone()));
-            let request = request.map(in_time);
-            // Until it is known who sends it.
-            let answer = Asker::Stranger.scope(tower::Service::call(&mut routes, request));
-            let answer = answer.instrument(span.clone());
-            answer.await.unwrap_or_else(|never| match never {})
-        }
-    };
-    span.record("status", response.status().as_u16());
-    let duration_us = core.now().micros_since(began);
-    tracing::debug!(parent: &span, duration_us, "answered a request");
-    finish(response, &id, wants_problem)
+
+    /// The same as a router whose only route is its fallback.
+    pub fn into_router(self) -> Router {
+        Router::new().fallback(async move |request: Request| self.answer(request, None).await)
+    }
+
+    /// Answers a request from `peer`; none where the request says itself where it comes from.
+    pub async fn answer<B>(&self, request: http::Request<B>, peer: Option<SocketAddr>) -> Response
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let Shared { core, shortcut, .. } = &*self.0;
+        let accept = request
+            .headers()
+            .get(header::ACCEPT)
+            .and_then(|value| value.to_str().ok());
+        let wants_problem =
+            accept.is_some_and(|accept| accept.contains("application/problem+json"));
+        let id = Id::<id::Request>::draw(&*core.random);
+        let quick = shortcut
+            .and_then(|answer| answer(core, request.method(), request.uri(), request.headers()));
+        let response = match quick {
+            Some(response) => response,
+            None => self.route(request.map(Body::new), peer, &id).await,
+        };
+        finish(response, &id, wants_problem)
+    }
+
+    async fn route(
+        &self,
+        mut request: Request,
+        peer: Option<SocketAddr>,
+        id: &Id<id::Request>,
+    ) -> Response {
+        let core = &self.0.core;
+        let began = core.now();
+        let span = tracing::info_span!(
+            "request",
+            id = id.as_str(),
+            method = request.method().as_str(),
+            route = tracing::field::Empty,
+            status = tracing::field::Empty,
+        );
+        let response = match paths::normalize(request.uri()) {
+            None => ApiError::not_found().into_response(),
+            Some(uri) => {
+                *request.uri_mut() = uri;
+                request.extensions_mut().insert(RequestId(id.clone()));
+                if let Some(peer) = peer {
+                    request.extensions_mut().insert(ConnectInfo(peer));
+                }
+                let request = request.map(in_time);
+                let routed = self.0.routes.clone().oneshot(request);
+                // Until it is known who sends it.
+                let answer = Asker::Stranger.scope(routed).instrument(span.clone());
+                answer.await.unwrap_or_else(|never| match never {})
+            }
+        };
+        span.record("status", response.status().as_u16());
+        let duration_us = core.now().micros_since(began);
+        tracing::debug!(parent: &span, duration_us, "answered a request");
+        response
+    }
 }
 
 /// Notes the route's template in the span: never the path, which may have a secret in it.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use claviger_edge::{Core, no_shortcut, wrap};
+use claviger_edge::{Core, Surface};
 use claviger_gateway::gateway::StartError;
 use claviger_gateway::mcp::hosts::Hosts;
 use claviger_gateway::{Gateway, Settings};
@@ -27,8 +27,8 @@ pub struct Parts {
 /// The program, put together.
 #[derive(Debug)]
 pub struct Assembled {
-    /// Its routes, behind the layers that all of them share.
-    pub routes: Router,
+    /// Its routes, behind what all of them share.
+    pub surface: Surface,
     /// The gateway, which has log lines to write when the program stops.
     pub gateway: Arc<Gateway>,
 }
@@ -52,7 +52,7 @@ pub fn assemble_over(
         core: core.clone(),
         master: parts.master,
         // With its layers, which make the body of an error, and with nothing else beside it.
-        auth_api: upstream(wrap(&core, auth_api.clone(), no_shortcut)),
+        auth_api: upstream(Surface::new(&core, auth_api.clone(), None).into_router()),
         document: claviger_api::document().to_string().into_bytes(),
         hosts: parts.hosts,
         public_url: parts.public_url,
@@ -61,7 +61,7 @@ pub fn assemble_over(
         .merge(claviger_gateway::router(&gateway))
         .merge(parts.extra);
     Ok(Assembled {
-        routes: wrap(&core, routes, claviger_api::check_from_memory),
+        surface: Surface::new(&core, routes, Some(claviger_api::check_from_memory)),
         gateway,
     })
 }

@@ -57,7 +57,7 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
         public_url: config.public_url.clone().unwrap_or_else(|| url.clone()),
         extra: outside.routes,
     });
-    let Assembled { routes, gateway } = match assembled {
+    let Assembled { surface, gateway } = match assembled {
         Ok(assembled) => assembled,
         Err(error) => {
             core.db.close().await;
@@ -67,7 +67,10 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
     let (stopping, stopped) = watch::channel(false);
     let serving = tokio::spawn(connections::serve(
         listener,
-        routes,
+        move |request, peer| {
+            let surface = surface.clone();
+            async move { surface.answer(request, Some(peer)).await }
+        },
         wait(stopped.clone()),
         GRACE,
     ));

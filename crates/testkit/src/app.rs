@@ -99,11 +99,11 @@ impl TestApp {
             extra: Router::new(),
         };
         let upstream = Upstream::default();
-        let Assembled { routes, gateway } =
+        let Assembled { surface, gateway } =
             assemble_over(parts, |local| upstream.stand_before(local))?;
         Ok(Self {
             gateway,
-            routes,
+            routes: surface.into_router(),
             upstream,
             core,
             clock,

@@ -90,12 +90,7 @@ impl Verifier {
 
     /// The same for a caller whose access key is `caller`, as far as it is known without the
     /// database: `None` when it has to be asked.
-    pub fn look_up_known(
-        &self,
-        caller: &AccessKey,
-        reach: &Reach,
-        key: &str,
-    ) -> Option<Found> {
+    pub fn look_up_known(&self, caller: &AccessKey, reach: &Reach, key: &str) -> Option<Found> {
         let shape = KeyShape::read(key);
         if shape.is_some_and(|shape| !matches!(shape.purpose, KeyPurpose::ApiKey(_))) {
             return Some(Found(None));

@@ -9,8 +9,8 @@ use claviger_domain::limit::{Allowance, Level};
 use claviger_store::api_keys::ApiKey;
 use claviger_store::{StoreError, usage};
 
-use crate::{Activity, Verifier};
 use crate::meters::{Bounds, KeyMeter, LimitMeter};
+use crate::{Activity, Verifier};
 
 /// Where a presented key is looked for: a family of accounts, and the key's digest.
 pub(crate) type PresentedAs = (Id<id::Account>, KeyDigest);

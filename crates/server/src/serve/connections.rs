@@ -1,14 +1,13 @@
 //! Connections: taken one by one, each served by the router, until the program stops.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::ConnectInfo;
+use axum::response::Response;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -19,7 +18,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
-use tower::ServiceExt;
 
 /// How long the headers of a request may take to arrive, and an idle connection may wait for one.
 const HEADERS: Duration = Duration::from_secs(10);
@@ -33,12 +31,17 @@ const MOST: u64 = 65_536;
 const OTHER_FILES: u64 = 128;
 
 /// Serves until `stop`; then takes no more connections, and gives calls in flight `grace` to finish.
-pub(super) async fn serve(
+///
+/// `answer` is asked for each request, and told who sends it.
+pub(super) async fn serve<A, F>(
     listener: TcpListener,
-    routes: Router,
+    answer: A,
     stop: impl Future<Output = ()>,
     grace: Duration,
-) {
+) where
+    A: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
     let mut stop = pin!(stop);
     let open = GracefulShutdown::new();
     let mut connections = JoinSet::new();
@@ -52,7 +55,7 @@ pub(super) async fn serve(
             // Without room the next ones wait to be taken until one is over.
             (accepted, place) = accept(&listener, &room) => match accepted {
                 Ok((stream, peer)) => {
-                    let served = connection(stream, peer, routes.clone(), open.watcher());
+                    let served = connection(stream, peer, answer.clone(), open.watcher());
                     connections.spawn(async move {
                         served.await;
                         drop(place);
@@ -99,13 +102,17 @@ async fn accept(
 }
 
 /// HTTP/1.1 only: what speaks HTTP/2 to clients stands in front, with the certificates.
-async fn connection(stream: TcpStream, peer: SocketAddr, routes: Router, watcher: Watcher) {
+async fn connection<A, F>(stream: TcpStream, peer: SocketAddr, answer: A, watcher: Watcher)
+where
+    A: Fn(Request<Incoming>, SocketAddr) -> F + Send + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "small answers to a connection may be late");
     }
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        routes.clone().oneshot(request.map(Body::new))
+    let service = service_fn(move |request: Request<Incoming>| {
+        let answer = answer(request, peer);
+        async move { Ok::<_, Infallible>(answer.await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -127,9 +134,12 @@ fn read_in_time(stream: TcpStream) -> TimeoutStream<TcpStream> {
 
 #[cfg(test)]
 mod tests {
+    use axum::Router;
+    use axum::body::Body;
     use std::future::pending;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::sync::Notify;
+    use tower::ServiceExt;
 
     use super::*;
 
@@ -140,7 +150,11 @@ mod tests {
     ) -> (tokio::task::JoinHandle<()>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let serving = tokio::spawn(serve(listener, routes, stop, GRACE));
+        let answer = move |request: Request<Incoming>, _| {
+            let answer = routes.clone().oneshot(request.map(Body::new));
+            async move { answer.await.unwrap_or_else(|never| match never {}) }
+        };
+        let serving = tokio::spawn(serve(listener, answer, stop, GRACE));
         (serving, TcpStream::connect(address).await.unwrap())
     }
 
