@@ -1,9 +1,8 @@
 //! Who sent a request, found once, before it is routed.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use claviger_domain::event::Actor;
@@ -11,8 +10,9 @@ use claviger_domain::id::{self, Id};
 use claviger_domain::rights::{AccountRef, Rights};
 use claviger_domain::time::Timestamp;
 use claviger_verify::{CallerLimit, Party, Presenter};
-use http::{Extensions, StatusCode, header};
+use http::{StatusCode, header};
 
+use crate::client_address::{network_of, peer};
 use crate::respond::rate_limit_headers;
 use crate::{ApiError, Core, Credential, ErrorCode};
 
@@ -168,19 +168,11 @@ async fn present(
     }
 }
 
-/// The network that a request comes from, as long as it is not known who sends it. Behind a proxy
-/// all come from one.
-pub fn network_of(extensions: &Extensions) -> Party {
-    let peer = extensions.get::<ConnectInfo<SocketAddr>>();
-    Party::from_address(peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip()))
-}
-
 /// Whether the request comes from this machine, and not through a proxy on it.
 fn is_local(request: &Request) -> bool {
     let is_forwarded = request
         .headers()
         .keys()
         .any(|name| name == header::FORWARDED || name.as_str().starts_with("x-forwarded-"));
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    !is_forwarded && peer.is_some_and(|peer| peer.0.ip().to_canonical().is_loopback())
+    !is_forwarded && peer(request.extensions()).is_some_and(|peer| peer.is_loopback())
 }

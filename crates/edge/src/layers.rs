@@ -12,7 +12,7 @@ use tracing::Instrument;
 
 use crate::error::Report;
 use crate::slow_body::in_time;
-use crate::{ApiError, Core, ErrorCode, paths};
+use crate::{ApiError, ClientAddress, Core, ErrorCode, paths};
 
 /// The largest request body: 1 MiB.
 pub(crate) const LARGEST_BODY: usize = 1024 * 1024;
@@ -62,6 +62,11 @@ async fn serve(core: &Core, mut routes: Router, mut request: Request) -> Respons
         Some(uri) => {
             *request.uri_mut() = uri;
             request.extensions_mut().insert(RequestId(id.clone()));
+            let trusted = &core.trusted_proxies;
+            let client = ClientAddress::told(trusted, request.extensions(), request.headers());
+            if let Some(client) = client {
+                request.extensions_mut().insert(client);
+            }
             let request = request.map(in_time);
             let answer = tower::Service::call(&mut routes, request).instrument(span.clone());
             answer.await.unwrap_or_else(|never| match never {})

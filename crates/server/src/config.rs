@@ -3,6 +3,7 @@
 //! It is read once, here, and passed on. What can be set stands in `config/settings.rs`, with the
 //! defaults in words in `default.toml`.
 
+mod network;
 mod secret;
 mod settings;
 mod show;
@@ -16,7 +17,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use claviger_store::Location;
 use http::Uri;
+use ipnet::IpNet;
 
+pub use network::Network;
 pub use secret::Secret;
 pub use settings::{DatabaseSettings, LogFormat, LogSettings, OperatorSettings, Settings};
 
@@ -34,6 +37,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// What links begin with, without a slash at the end; none: the address that is listened on.
     pub public_url: Option<String>,
+    /// The networks of proxies that are believed when they tell whom they were asked by.
+    pub trusted_proxies: Vec<IpNet>,
     /// Where the master key is.
     pub master_key: MasterKeySource,
     /// Where PostgreSQL is; none: SQLite in the folder.
@@ -87,6 +92,12 @@ impl Config {
                 .unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8420))),
             data_dir: settings.data_dir.unwrap_or_else(|| "claviger-data".into()),
             public_url: settings.public_url.as_deref().map(public_url).transpose()?,
+            trusted_proxies: settings
+                .trusted_proxies
+                .unwrap_or_default()
+                .into_iter()
+                .map(|network| network.0)
+                .collect(),
             master_key,
             database_url: Secret::of_either(
                 "database.url",

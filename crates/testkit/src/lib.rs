@@ -13,7 +13,7 @@ mod tenant;
 mod upstream;
 pub mod world;
 
-pub use app::{PUBLIC_HOST, TestApp, run};
+pub use app::{PROXY, PUBLIC_HOST, TestApp, run};
 pub use clock::MockClock;
 pub use database::{Engine, TestDatabase};
 pub use http::{TestRequest, TestResponse};

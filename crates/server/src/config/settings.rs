@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
+use super::network::Network;
 use super::secret::Secret;
 
 /// What flags, environment or the file say; what they leave open has a default.
@@ -39,6 +40,17 @@ pub struct Settings {
         value_name = "URL"
     )]
     pub public_url: Option<String>,
+
+    /// Networks of proxies in front that are believed when they tell whom they were asked by,
+    /// with commas between them [default: none]
+    #[arg(
+        long,
+        env = "CLAVIGER_TRUSTED_PROXIES",
+        hide_env_values = true,
+        value_name = "NETWORKS",
+        value_delimiter = ','
+    )]
+    pub trusted_proxies: Option<Vec<Network>>,
 
     /// File with the master key: 32 bytes, base64 or hexadecimal [default: master.key in the folder]
     #[arg(
@@ -175,6 +187,7 @@ impl Settings {
             listen: self.listen.or(lower.listen),
             data_dir: self.data_dir.or(lower.data_dir),
             public_url: self.public_url.or(lower.public_url),
+            trusted_proxies: self.trusted_proxies.or(lower.trusted_proxies),
             master_key_file,
             master_key,
             database: DatabaseSettings { url, url_file },

@@ -15,6 +15,9 @@ impl Display for Config {
             Some(url) => writeln!(out, "public_url = {}", text(url))?,
             None => writeln!(out, "# public_url: the address that is listened on")?,
         }
+        let networks = self.trusted_proxies.iter().map(|network| text(network));
+        let networks = toml::Value::Array(networks.collect());
+        writeln!(out, "trusted_proxies = {networks}")?;
         match &self.master_key {
             MasterKeySource::Given(_) => writeln!(out, "master_key = {MASKED}")?,
             MasterKeySource::File(path) => {

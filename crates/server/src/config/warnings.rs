@@ -20,6 +20,14 @@ impl Config {
                     .to_owned(),
             );
         }
+        for network in &self.trusted_proxies {
+            if network.prefix_len() == 0 {
+                warnings.push(format!(
+                    "Every address of {network} is taken for a proxy that tells the truth \
+                     (trusted_proxies): anybody can choose the address that they come from."
+                ));
+            }
+        }
         let is_local = self.listen.ip().is_loopback();
         let listen = self.listen;
         if !is_local && self.public_url.is_none() {
