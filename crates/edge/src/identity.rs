@@ -60,6 +60,22 @@ impl Identity {
         }
     }
 
+    /// Who presents a credential in a header of its own, where those that [`identify`] reads are
+    /// somebody else's. It is taken as from another machine.
+    pub async fn presenting(
+        core: &Core,
+        credential: &Credential,
+        from: Party,
+    ) -> Result<Option<Self>, ApiError> {
+        let arrival = Arrival {
+            has_origin: false,
+            is_local: false,
+            from,
+        };
+        let presenter = present(core, credential, arrival).await?;
+        Ok(presenter.as_ref().map(Self::presented))
+    }
+
     fn presented(presenter: &Presenter) -> Self {
         Self {
             actor: presenter.actor(),

@@ -6,6 +6,7 @@ mod app;
 mod clock;
 mod database;
 mod http;
+pub mod nginx;
 pub mod postgres;
 pub mod program;
 mod random;

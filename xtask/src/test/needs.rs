@@ -1,4 +1,4 @@
-//! What the tests need that a fresh machine may lack: PostgreSQL's server binaries, Node and the
+//! What the tests need that a fresh machine may lack: PostgreSQL's server binaries, nginx, Node and the
 //! published clients. Installs it where that needs no question, else says what to run.
 
 use std::ffi::OsString;
@@ -8,6 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use super::nginx_binaries;
 use super::postgres_binaries::server_binaries;
 use crate::process::{announce, output, succeed, succeeds};
 
@@ -23,8 +24,24 @@ pub(super) struct Node {
     pub(super) search_path: OsString,
 }
 
-/// Finds or installs PostgreSQL's server binaries. The tests start a server of their own from them.
-pub(super) fn postgresql() -> Result<()> {
+/// Finds or installs the servers that the tests start for themselves.
+pub(super) fn servers() -> Result<()> {
+    postgresql()?;
+    nginx()
+}
+
+/// Finds or installs nginx.
+fn nginx() -> Result<()> {
+    if nginx_binaries::nginx().is_none() {
+        install_from_debian("nginx-light").context("no nginx: install `nginx-light`")?;
+    }
+    let found = nginx_binaries::nginx().context("`nginx-light` is installed, but no nginx")?;
+    println!("    nginx: {}", found.display());
+    Ok(())
+}
+
+/// Finds or installs PostgreSQL's server binaries.
+fn postgresql() -> Result<()> {
     if server_binaries().is_none() {
         install_from_debian("postgresql").context(
             "no PostgreSQL server binaries: install `postgresql`, or name their directory in PG_BIN",

@@ -9,6 +9,7 @@ mod command_line;
 mod connection;
 mod first_start;
 mod logging;
+mod nginx;
 mod nodes;
 mod refusals;
 mod stopping;
