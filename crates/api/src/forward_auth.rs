@@ -63,9 +63,9 @@ async fn forward_auth(
     let mut answer = match check(&core, &needed, &extensions, &headers).await {
         Ok(checked) => StatusCode::OK.into_response().with(passing(&checked)),
         Err(error) => {
-            let code = HeaderValue::from_static(error.code.as_str());
+            let why = HeaderValue::from_static(error.code.as_str());
             let answer = error.code.status().into_response().with(error.headers);
-            answer.with([(CODE, code)])
+            answer.with([(CODE, why)])
         }
     };
     let no_store = HeaderValue::from_static("no-store");

@@ -9,6 +9,8 @@ use claviger_store::{Change, Db};
 use claviger_verify::Verifier;
 use ipnet::IpNet;
 
+use crate::Traffic;
+
 /// The shared parts of a running program; cheap to clone.
 #[derive(Clone)]
 pub struct Core {
@@ -24,6 +26,8 @@ pub struct Core {
     pub remote_operator: bool,
     /// The networks of proxies that are believed when they tell whom they were asked by.
     pub trusted_proxies: Arc<[IpNet]>,
+    /// What was asked of it, counted.
+    pub traffic: Arc<Traffic>,
 }
 
 impl std::fmt::Debug for Core {

@@ -1,8 +1,10 @@
 //! The layers around all routes: request ids, spans, paths, sizes, the body of errors.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use claviger_domain::id::{self, Id};
@@ -12,12 +14,16 @@ use tracing::Instrument;
 
 use crate::error::Report;
 use crate::slow_body::in_time;
-use crate::{ApiError, ClientAddress, Core, ErrorCode, paths};
+use crate::traffic::place_of;
+use crate::{ApiError, ClientAddress, Core, Delegated, ErrorCode, paths};
 
 /// The largest request body: 1 MiB.
 pub(crate) const LARGEST_BODY: usize = 1024 * 1024;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What stands for the template of a path that no route matches.
+const UNMATCHED: &str = "unmatched";
 
 /// The id of a request, which its answer and its log lines have.
 #[derive(Clone, Debug)]
@@ -28,12 +34,15 @@ pub struct RequestId(pub Id<id::Request>);
 pub fn wrap(core: &Core, routes: Router) -> Router {
     let core = core.clone();
     let routes = routes
-        .layer(middleware::from_fn(name_route))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(CatchPanicLayer::custom(
             |_: Box<dyn std::any::Any + Send>| {
                 ApiError::new(ErrorCode::Internal, "Internal server error").into_response()
             },
+        ))
+        .layer(middleware::from_fn_with_state(
+            Arc::new(core.clone()),
+            name_route,
         ));
     // A router whose only route is its fallback: it sees every path before it is matched.
     Router::new().fallback(move |request: Request| {
@@ -58,7 +67,12 @@ async fn serve(core: &Core, mut routes: Router, mut request: Request) -> Respons
         status = tracing::field::Empty,
     );
     let response = match paths::normalize(request.uri()) {
-        None => ApiError::not_found().into_response(),
+        None => {
+            let method = place_of(request.method());
+            let route = core.traffic.route(UNMATCHED);
+            route.answered(method, StatusCode::NOT_FOUND, 0);
+            ApiError::not_found().into_response()
+        }
         Some(uri) => {
             *request.uri_mut() = uri;
             request.extensions_mut().insert(RequestId(id.clone()));
@@ -78,14 +92,24 @@ async fn serve(core: &Core, mut routes: Router, mut request: Request) -> Respons
     finish(response, &id, wants_problem)
 }
 
-/// Notes the route's template in the span: never the path, which may have a secret in it.
-async fn name_route(request: Request, next: Next) -> Response {
-    let route = request
+/// Notes the route's template in the span, never the path, which may have a secret in it; and counts
+/// the answer.
+async fn name_route(State(core): State<Arc<Core>>, request: Request, next: Next) -> Response {
+    let template = request
         .extensions()
         .get::<MatchedPath>()
-        .map_or("unmatched", MatchedPath::as_str);
-    tracing::Span::current().record("route", route);
-    next.run(request).await
+        .map_or(UNMATCHED, MatchedPath::as_str);
+    tracing::Span::current().record("route", template);
+    if request.extensions().get::<Delegated>().is_some() {
+        // A tool's call of this program itself is counted as one of a tool.
+        return next.run(request).await;
+    }
+    let route = core.traffic.route(template);
+    let method = place_of(request.method());
+    let began = core.now();
+    let response = next.run(request).await;
+    route.answered(method, response.status(), core.now().micros_since(began));
+    response
 }
 
 fn finish(mut response: Response, id: &Id<id::Request>, wants_problem: bool) -> Response {

@@ -16,6 +16,7 @@ mod query;
 mod redact;
 mod respond;
 mod slow_body;
+mod traffic;
 mod turn;
 
 pub use body::{Body, Patch, TextFault, check_text, unread_body};
@@ -31,4 +32,5 @@ pub use path_parameter::PathParameter;
 pub use query::{ListPart, Query, flag};
 pub use redact::mask_secrets;
 pub use respond::{Listed, NoStore, cross_origin, rate_limit_headers};
+pub use traffic::{Route, ToolOutcome, Traffic};
 pub use turn::{TakesTurns, take_turn};

@@ -91,6 +91,7 @@ impl Instance {
             random: Arc::clone(&outside.random),
             remote_operator: config.operator_remote,
             trusted_proxies: config.trusted_proxies.as_slice().into(),
+            traffic: Arc::default(),
         };
         let master = Arc::new(master);
         let handover = if let Some(left) = left_by_an_earlier_start(&core, directory).await? {

@@ -82,6 +82,7 @@ impl TestApp {
             random,
             remote_operator: false,
             trusted_proxies: [IpNet::from(PROXY)].into(),
+            traffic: Arc::default(),
         };
         let (inside, sealing) = (core.clone(), master.clone());
         let first = core

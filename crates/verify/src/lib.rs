@@ -6,6 +6,7 @@
 mod attempts;
 mod changes;
 mod check;
+mod counters;
 mod flush;
 mod keys;
 mod look;
@@ -18,6 +19,7 @@ mod verifier;
 
 pub use changes::{Creation, Edit, Rotation, RotationRefused};
 pub use check::{Checked, Counting, Found, Question};
+pub use counters::{CacheSize, Histogram, Looked, TurnsTaken};
 pub use keys::KnownKey;
 pub use look::LookError;
 pub use meters::Activity;

@@ -53,6 +53,17 @@ impl Verifier {
         who: &Attempter,
         find: impl AsyncFnOnce() -> Result<Option<T>, StoreError>,
     ) -> Result<Option<T>, LookError> {
+        let found = self.look_in_turn(party, who, find).await;
+        self.counters.looked(who, &found);
+        found
+    }
+
+    async fn look_in_turn<T>(
+        &self,
+        party: &Party,
+        who: &Attempter,
+        find: impl AsyncFnOnce() -> Result<Option<T>, StoreError>,
+    ) -> Result<Option<T>, LookError> {
         let may_look = || {
             let now = self.clock.now();
             self.attempts.may_look(who, now).map_err(|level| {

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use claviger_domain::id::{self, Id};
 use tokio::sync::oneshot;
 
+use crate::counters::TurnsTaken;
+
 /// Turns at once. More than there are connections, so that none of these is idle while a request
 /// reads a body or writes an answer, and so that changes find others to share a commit with.
 const AT_ONCE: usize = 64;
@@ -48,6 +50,7 @@ pub(crate) struct Turns(Arc<Mutex<Queue>>);
 
 #[derive(Debug)]
 struct Queue {
+    at_once: usize,
     free: usize,
     /// Parties of whom somebody waits, the next first.
     round: VecDeque<Party>,
@@ -63,6 +66,7 @@ impl Default for Turns {
 impl Turns {
     fn new(at_once: usize) -> Self {
         Self(Arc::new(Mutex::new(Queue {
+            at_once,
             free: at_once,
             round: VecDeque::new(),
             waiting: HashMap::new(),
@@ -81,6 +85,15 @@ impl Turns {
         };
         // The other end goes only after it was used.
         turn.await.map_err(|_| Crowded)
+    }
+
+    /// How many are held and waited for. Those who went away still wait until their turn comes.
+    pub(crate) fn taken(&self) -> TurnsTaken {
+        let queue = lock(&self.0);
+        TurnsTaken {
+            in_use: queue.at_once - queue.free,
+            waiting: queue.waiting.values().map(VecDeque::len).sum(),
+        }
     }
 }
 
@@ -191,6 +204,11 @@ mod tests {
         let crowd: Vec<_> = (0..WAITING).map(|_| begin(&turns, 1)).collect();
         assert_eq!(turns.take(&party(1)).await.map(drop), Err(Crowded));
         let other = begin(&turns, 2);
+        let taken = TurnsTaken {
+            in_use: 1,
+            waiting: WAITING + 1,
+        };
+        assert_eq!(turns.taken(), taken);
         // They go away without their turn, and leave their places.
         drop(crowd);
         let again = begin(&turns, 1);

@@ -11,6 +11,7 @@ use claviger_domain::time::Clock;
 use claviger_store::{Db, StoreError, accounts, api_keys};
 
 use crate::attempts::{Attempter, Attempts};
+use crate::counters::Counters;
 use crate::keys::PresentedAs;
 use crate::meters::Meters;
 use crate::presenters::KnownPresenter;
@@ -53,6 +54,7 @@ pub struct Verifier {
     pub(crate) meters: Meters,
     pub(crate) attempts: Attempts,
     pub(crate) turns: Turns,
+    pub(crate) counters: Counters,
     pub(crate) flushing: tokio::sync::Mutex<()>,
     /// Roots of families that have keys of our shape without our checksum.
     foreign: RwLock<HashSet<Id<id::Account>>>,
@@ -84,6 +86,7 @@ impl Verifier {
             meters: Meters::default(),
             attempts: Attempts::default(),
             turns: Turns::default(),
+            counters: Counters::default(),
             flushing: tokio::sync::Mutex::new(()),
             foreign: RwLock::new(foreign.into_iter().collect()),
         }))

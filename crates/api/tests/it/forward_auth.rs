@@ -18,7 +18,7 @@ fn asked_by(app: &TestApp, path: &str, verifier: &str, key: &Value) -> TestReque
 }
 
 fn text(key: &Value) -> &str {
-    key["key"].as_str().unwrap()
+    key["key"].as_str().expect("a key has its text")
 }
 
 on_both_engines!(a_key_that_may_pass_is_told_by_headers, async |app| {
