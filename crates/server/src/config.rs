@@ -21,7 +21,10 @@ use ipnet::IpNet;
 
 pub use network::Network;
 pub use secret::Secret;
-pub use settings::{DatabaseSettings, LogFormat, LogSettings, OperatorSettings, Settings};
+pub use settings::{
+    DatabaseSettings, LogFormat, LogSettings, MetricsSettings, OperatorSettings, Settings,
+    TlsSettings,
+};
 
 /// The default configuration with every setting in a comment.
 pub const DEFAULT_FILE: &str = include_str!("default.toml");
@@ -43,12 +46,25 @@ pub struct Config {
     pub master_key: MasterKeySource,
     /// Where PostgreSQL is; none: SQLite in the folder.
     pub database_url: Option<Secret>,
+    /// Where certificate and key are; none: without TLS.
+    pub tls: Option<TlsFiles>,
+    /// Where the program's numbers are served to everybody who reaches it.
+    pub metrics_listen: Option<SocketAddr>,
     /// Whether operator keys are taken from other machines.
     pub operator_remote: bool,
     /// What to log.
     pub log_filter: String,
     /// How a log line looks.
     pub log_format: LogFormat,
+}
+
+/// Where certificate and key are.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// The certificate, and those between it and the root.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// Where the master key is.
@@ -104,6 +120,12 @@ impl Config {
                 database.url,
                 database.url_file.as_ref(),
             )?,
+            tls: match (settings.tls.cert, settings.tls.key) {
+                (Some(cert), Some(key)) => Some(TlsFiles { cert, key }),
+                (None, None) => None,
+                _ => bail!("one of tls.cert and tls.key is given, give both"),
+            },
+            metrics_listen: settings.metrics.listen,
             operator_remote: settings.operator.remote.unwrap_or(false),
             log_filter: settings.log.filter.unwrap_or_else(|| "info".to_owned()),
             log_format: settings.log.format.unwrap_or(LogFormat::Text),

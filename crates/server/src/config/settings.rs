@@ -70,6 +70,14 @@ pub struct Settings {
     #[command(flatten)]
     pub database: DatabaseSettings,
 
+    /// Certificates.
+    #[command(flatten)]
+    pub tls: TlsSettings,
+
+    /// The program's numbers.
+    #[command(flatten)]
+    pub metrics: MetricsSettings,
+
     /// The operator key.
     #[command(flatten)]
     pub operator: OperatorSettings,
@@ -103,6 +111,47 @@ pub struct DatabaseSettings {
         value_name = "FILE"
     )]
     pub url_file: Option<PathBuf>,
+}
+
+/// The section `[tls]`.
+#[derive(Args, Deserialize, Clone, Debug, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct TlsSettings {
+    /// File with the certificate and those between it and the root, PEM, for https without a proxy
+    #[arg(
+        id = "tls_cert",
+        long = "tls-cert",
+        env = "CLAVIGER_TLS_CERT",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
+    pub cert: Option<PathBuf>,
+
+    /// File with the certificate's private key, PEM
+    #[arg(
+        id = "tls_key",
+        long = "tls-key",
+        env = "CLAVIGER_TLS_KEY",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
+    pub key: Option<PathBuf>,
+}
+
+/// The section `[metrics]`.
+#[derive(Args, Deserialize, Clone, Debug, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct MetricsSettings {
+    /// Address and port on which /metrics is served to everybody who reaches it
+    /// [default: none, with the operator key only]
+    #[arg(
+        id = "metrics_listen",
+        long = "metrics-listen",
+        env = "CLAVIGER_METRICS_LISTEN",
+        hide_env_values = true,
+        value_name = "ADDRESS"
+    )]
+    pub listen: Option<SocketAddr>,
 }
 
 /// The section `[operator]`.
@@ -191,6 +240,13 @@ impl Settings {
             master_key_file,
             master_key,
             database: DatabaseSettings { url, url_file },
+            tls: TlsSettings {
+                cert: self.tls.cert.or(lower.tls.cert),
+                key: self.tls.key.or(lower.tls.key),
+            },
+            metrics: MetricsSettings {
+                listen: self.metrics.listen.or(lower.metrics.listen),
+            },
             operator: OperatorSettings {
                 remote: self.operator.remote.or(lower.operator.remote),
             },

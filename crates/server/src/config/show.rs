@@ -32,6 +32,19 @@ impl Display for Config {
             Some(_) => writeln!(out, "url = {MASKED}")?,
             None => writeln!(out, "# url: SQLite in the data directory")?,
         }
+        writeln!(out, "\n[tls]")?;
+        match &self.tls {
+            Some(files) => {
+                writeln!(out, "cert = {}", text(&files.cert.display()))?;
+                writeln!(out, "key = {}", text(&files.key.display()))?;
+            }
+            None => writeln!(out, "# cert, key: without TLS")?,
+        }
+        writeln!(out, "\n[metrics]")?;
+        match &self.metrics_listen {
+            Some(address) => writeln!(out, "listen = {}", text(address))?,
+            None => writeln!(out, "# listen: with the operator key only")?,
+        }
         writeln!(out, "\n[operator]\nremote = {}", self.operator_remote)?;
         writeln!(out, "\n[log]\nfilter = {}", text(&self.log_filter))?;
         writeln!(out, "format = {}", text(&self.log_format.as_str()))

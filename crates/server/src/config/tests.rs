@@ -36,6 +36,10 @@ fn the_default_file_has_every_setting_and_no_other() {
         master_key_file,
         master_key,
         database: DatabaseSettings { url, url_file },
+        tls: TlsSettings { cert, key },
+        metrics: MetricsSettings {
+            listen: metrics_listen,
+        },
         operator: OperatorSettings { remote },
         log: LogSettings { filter, format },
     } = &settings;
@@ -43,6 +47,7 @@ fn the_default_file_has_every_setting_and_no_other() {
     assert!(trusted_proxies.is_some());
     assert!(master_key_file.is_some() && master_key.is_some());
     assert!(url.is_some() && url_file.is_some());
+    assert!(cert.is_some() && key.is_some() && metrics_listen.is_some());
     assert!(remote.is_some() && filter.is_some() && format.is_some());
 }
 
@@ -68,6 +73,7 @@ fn left_as_it_is_the_default_file_changes_nothing() {
 fn what_is_in_force_is_a_configuration_file_without_secrets() {
     let config = in_force(
         "master_key = 'open sesame'\ntrusted_proxies = ['10.1.2.3/8', '::1']\n[database]\nurl = 'postgres://me:sesame@db/keys'\n\
+         [tls]\ncert = 'c.pem'\nkey = 'k.pem'\n[metrics]\nlisten = '[::1]:1'\n\
          [log]\nformat = 'json'",
     );
     let shown = config.unwrap().to_string();

@@ -36,10 +36,11 @@ impl Config {
                  an address of this machine, which others may not reach."
             ));
         }
-        let is_encrypted = self
-            .public_url
-            .as_ref()
-            .is_some_and(|url| url.starts_with("https://"));
+        let is_encrypted = self.tls.is_some()
+            || self
+                .public_url
+                .as_ref()
+                .is_some_and(|url| url.starts_with("https://"));
         if !is_local && !is_encrypted {
             warnings.push(format!(
                 "Listening on {listen} without an https:// public_url: keys cross the network in \

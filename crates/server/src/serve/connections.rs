@@ -15,11 +15,16 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
+use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
+
+use super::tls::InForce;
 
 /// How long the headers of a request may take to arrive, and an idle connection may wait for one.
 const HEADERS: Duration = Duration::from_secs(10);
@@ -35,6 +40,7 @@ const OTHER_FILES: u64 = 128;
 /// Serves until `stop`; then takes no more connections, and gives calls in flight `grace` to finish.
 pub(super) async fn serve(
     listener: TcpListener,
+    tls: Option<InForce>,
     routes: Router,
     stop: impl Future<Output = ()>,
     grace: Duration,
@@ -52,7 +58,8 @@ pub(super) async fn serve(
             // Without room the next ones wait to be taken until one is over.
             (accepted, place) = accept(&listener, &room) => match accepted {
                 Ok((stream, peer)) => {
-                    let served = connection(stream, peer, routes.clone(), open.watcher());
+                    let tls = tls.as_ref().map(|tls| Arc::clone(&tls.borrow()));
+                    let served = connection(stream, peer, tls, routes.clone(), open.watcher());
                     connections.spawn(async move {
                         served.await;
                         drop(place);
@@ -97,11 +104,35 @@ async fn accept(
     (listener.accept().await, place)
 }
 
-/// HTTP/1.1 only: what speaks HTTP/2 to clients stands in front, with the certificates.
-async fn connection(stream: TcpStream, peer: SocketAddr, routes: Router, watcher: Watcher) {
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: Option<Arc<ServerConfig>>,
+    routes: Router,
+    watcher: Watcher,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "small answers to a connection may be late");
     }
+    let stream = Box::pin(read_in_time(stream));
+    let Some(tls) = tls else {
+        return exchange(stream, peer, routes, watcher).await;
+    };
+    let accepted = TlsAcceptor::from(tls).accept(stream);
+    match tokio::time::timeout(HEADERS, accepted).await {
+        Ok(Ok(stream)) => exchange(stream, peer, routes, watcher).await,
+        Ok(Err(error)) => tracing::debug!(%error, "a connection came to no TLS"),
+        Err(_) => tracing::debug!("a connection came to no TLS in time"),
+    }
+}
+
+/// HTTP/1.1 only: what speaks HTTP/2 to clients stands in front.
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: SocketAddr,
+    routes: Router,
+    watcher: Watcher,
+) {
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         routes.clone().oneshot(request.map(Body::new))
@@ -109,7 +140,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, routes: Router, watcher
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS)
-        .serve_connection(TokioIo::new(Box::pin(read_in_time(stream))), service);
+        .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(served).await {
         // Clients go away as they like; what is theirs to know, they know.
         tracing::debug!(%error, "a connection ended early");
@@ -139,7 +170,7 @@ mod tests {
     ) -> (tokio::task::JoinHandle<()>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let serving = tokio::spawn(serve(listener, routes, stop, GRACE));
+        let serving = tokio::spawn(serve(listener, None, routes, stop, GRACE));
         (serving, TcpStream::connect(address).await.unwrap())
     }
 

@@ -9,10 +9,12 @@ mod command_line;
 mod connection;
 mod first_start;
 mod logging;
+mod metrics;
 mod nginx;
 mod nodes;
 mod refusals;
 mod stopping;
+mod tls;
 mod under_flood;
 mod under_load;
 

@@ -61,10 +61,11 @@ fn example(claviger: &str, backend: &str, nginx: &str) -> String {
 
 fn request(address: &str, headers: &[(&str, &str)]) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
-    let headers: String = headers
+    let headers: Vec<_> = headers
         .iter()
         .map(|(name, value)| format!("{name}: {value}\r\n"))
         .collect();
+    let headers = headers.concat();
     let text =
         format!("GET /orders HTTP/1.1\r\nhost: api.example\r\nconnection: close\r\n{headers}\r\n");
     stream.write_all(text.as_bytes()).unwrap();
