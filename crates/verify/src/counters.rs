@@ -4,9 +4,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use claviger_domain::decision::Verdict;
 
-use crate::attempts::Attempter;
-use crate::{LookError, Verifier};
-
 /// Durations by size.
 #[derive(Debug, Default)]
 pub struct Histogram {
@@ -97,19 +94,35 @@ impl Counters {
         add(&self.checks[verdict as usize], 1);
     }
 
-    pub(crate) fn looked<T>(&self, who: &Attempter, found: &Result<Option<T>, LookError>) {
-        let outcome = match found {
-            Ok(Some(_)) => Looked::Found,
-            Ok(None) => Looked::Absent,
-            Err(LookError::OverBudget { .. }) => Looked::OverBudget,
-            Err(LookError::Crowded) => Looked::Crowded,
-            Err(LookError::Store(_)) => Looked::Failed,
-        };
-        let looks = match who {
-            Attempter::Caller(_) => &self.looks_for_keys,
-            Attempter::Presenter(_) => &self.looks_for_credentials,
-        };
-        add(&looks[outcome as usize], 1);
+    pub(crate) fn looked_for_key(&self, outcome: Looked) {
+        add(&self.looks_for_keys[outcome as usize], 1);
+    }
+
+    pub(crate) fn looked_for_credential(&self, outcome: Looked) {
+        add(&self.looks_for_credentials[outcome as usize], 1);
+    }
+
+    pub(crate) fn checks(&self) -> impl Iterator<Item = (Verdict, u64)> {
+        Verdict::ALL.into_iter().zip(self.checks.iter().map(read))
+    }
+
+    pub(crate) fn looks_for_keys(&self) -> impl Iterator<Item = (Looked, u64)> {
+        Looked::ALL
+            .into_iter()
+            .zip(self.looks_for_keys.iter().map(read))
+    }
+
+    pub(crate) fn looks_for_credentials(&self) -> impl Iterator<Item = (Looked, u64)> {
+        let counts = self.looks_for_credentials.iter().map(read);
+        Looked::ALL.into_iter().zip(counts)
+    }
+
+    pub(crate) fn flush_failures(&self) -> u64 {
+        read(&self.flush_failures)
+    }
+
+    pub(crate) fn flushed_rows(&self) -> u64 {
+        read(&self.flushed_rows)
     }
 
     /// Notes a flush: how many rows it wrote, unless it failed.
@@ -138,65 +151,6 @@ pub struct TurnsTaken {
     pub in_use: usize,
     /// Those who wait for one.
     pub waiting: usize,
-}
-
-/// A verifier's numbers, to be read one by one: each is true, and all together nearly.
-impl Verifier {
-    /// Checks that counted, by what they came to.
-    pub fn checks(&self) -> impl Iterator<Item = (Verdict, u64)> {
-        Verdict::ALL
-            .into_iter()
-            .zip(self.counters.checks.iter().map(read))
-    }
-
-    /// Looks into the database for keys that were presented to be checked: what no cache knew.
-    pub fn looks_for_keys(&self) -> impl Iterator<Item = (Looked, u64)> {
-        Looked::ALL
-            .into_iter()
-            .zip(self.counters.looks_for_keys.iter().map(read))
-    }
-
-    /// Looks into the database for callers by their credential.
-    pub fn looks_for_credentials(&self) -> impl Iterator<Item = (Looked, u64)> {
-        Looked::ALL
-            .into_iter()
-            .zip(self.counters.looks_for_credentials.iter().map(read))
-    }
-
-    /// The cache of keys.
-    pub fn cached_keys(&self) -> CacheSize {
-        self.keys.size()
-    }
-
-    /// The cache of callers.
-    pub fn cached_callers(&self) -> CacheSize {
-        self.presenters.size()
-    }
-
-    /// Turns at the database.
-    pub fn turns_taken(&self) -> TurnsTaken {
-        self.turns.taken()
-    }
-
-    /// How long flushes took.
-    pub fn flushes(&self) -> &Histogram {
-        &self.counters.flushes
-    }
-
-    /// Flushes that failed; what they had is kept for the next.
-    pub fn flush_failures(&self) -> u64 {
-        read(&self.counters.flush_failures)
-    }
-
-    /// Rows of usage and of limits that were written.
-    pub fn flushed_rows(&self) -> u64 {
-        read(&self.counters.flushed_rows)
-    }
-
-    /// Keys and limits with something that is not written yet.
-    pub fn unwritten(&self) -> usize {
-        self.meters.unwritten()
-    }
 }
 
 /// Nothing is read off the order in which counters change.

@@ -7,6 +7,7 @@ mod attempts;
 mod changes;
 mod check;
 mod counters;
+mod figures;
 mod flush;
 mod keys;
 mod look;

@@ -3,6 +3,7 @@
 use claviger_store::StoreError;
 
 use crate::attempts::Attempter;
+use crate::counters::Looked;
 use crate::{Crowded, Party, Turn, Verifier};
 
 /// Why it is not known what somebody presents.
@@ -54,7 +55,17 @@ impl Verifier {
         find: impl AsyncFnOnce() -> Result<Option<T>, StoreError>,
     ) -> Result<Option<T>, LookError> {
         let found = self.look_in_turn(party, who, find).await;
-        self.counters.looked(who, &found);
+        let outcome = match &found {
+            Ok(Some(_)) => Looked::Found,
+            Ok(None) => Looked::Absent,
+            Err(LookError::OverBudget { .. }) => Looked::OverBudget,
+            Err(LookError::Crowded) => Looked::Crowded,
+            Err(LookError::Store(_)) => Looked::Failed,
+        };
+        match who {
+            Attempter::Caller(_) => self.counters.looked_for_key(outcome),
+            Attempter::Presenter(_) => self.counters.looked_for_credential(outcome),
+        }
         found
     }
 
