@@ -69,7 +69,7 @@ async fn measure(instance: &Instance, keys: &[Key], rounds: u32) -> Result<Vec<f
         clock.advance(60);
         for key in keys {
             let checked = verifier
-                .check(&reach, key.plain.expose(), &question)
+                .check(None, &reach, key.plain.expose(), &question)
                 .await?;
             ensure!(checked.verdict == Verdict::Valid, "a key was refused");
         }

@@ -1,7 +1,9 @@
-//! What tests and benchmarks need that a fresh machine may lack: PostgreSQL's server binaries, Node, the
-//! published clients, a load generator. Installs it where that needs no question, else says what to run.
+//! What tests and benchmarks need that a fresh machine may lack: PostgreSQL's server binaries, nginx, Node,
+//! the published clients, a load generator. Installs it where that needs no question, else says what to run.
 
-// What needs PostgreSQL looks for it itself. This is the same search, ahead of the build.
+// What needs PostgreSQL and nginx looks for them itself. This is the same search, ahead of the build.
+#[path = "../../crates/testkit/src/nginx/binaries.rs"]
+mod nginx_binaries;
 #[path = "../../crates/testkit/src/postgres/binaries.rs"]
 mod postgres_binaries;
 
@@ -27,7 +29,23 @@ pub(crate) struct Node {
     pub(crate) search_path: OsString,
 }
 
-/// Finds or installs PostgreSQL's server binaries. The tests start a server of their own from them.
+/// Finds or installs the servers that the tests start for themselves.
+pub(crate) fn servers() -> Result<()> {
+    postgresql()?;
+    nginx()
+}
+
+/// Finds or installs nginx.
+fn nginx() -> Result<()> {
+    if nginx_binaries::nginx().is_none() {
+        install_from_debian("nginx-light").context("no nginx: install `nginx-light`")?;
+    }
+    let found = nginx_binaries::nginx().context("`nginx-light` is installed, but no nginx")?;
+    println!("    nginx: {}", found.display());
+    Ok(())
+}
+
+/// Finds or installs PostgreSQL's server binaries.
 pub(crate) fn postgresql() -> Result<()> {
     if server_binaries().is_none() {
         install_from_debian("postgresql").context(

@@ -17,9 +17,9 @@ use claviger_edge::Core;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub(crate) use self::authenticate::{Presentation, authenticate_key};
+pub(crate) use self::authenticate::{Presentation, authenticate_key, refusal_of};
 pub(crate) use self::selector::selector_of;
-pub use self::shortcut::check_from_memory;
+pub use self::shortcut::SHORTCUT;
 
 pub(crate) fn routes() -> OpenApiRouter<Core> {
     OpenApiRouter::new()

@@ -4,7 +4,7 @@ use axum::{Router, middleware};
 use claviger_edge::{ApiError, Core, Idempotent, cross_origin, idempotent, identify};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{access_keys, accounts, api_keys, legacy, projects, root};
+use crate::{access_keys, accounts, api_keys, forward_auth, legacy, projects, root};
 
 /// Routes whose POST creates or rotates, and so honours an `Idempotency-Key`.
 const CREATING: &[&str] = &[
@@ -29,6 +29,7 @@ pub fn router(core: &Core) -> Router {
         .layer(middleware::from_fn_with_state(creating, idempotent))
         .layer(middleware::from_fn_with_state(core.clone(), identify))
         .layer(cross_origin())
+        .merge(forward_auth::router(core))
 }
 
 /// All routes with their part of the OpenAPI document.

@@ -1,9 +1,8 @@
 //! Who sent a request, found once, before it is routed.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use claviger_domain::event::Actor;
@@ -12,8 +11,9 @@ use claviger_domain::rights::{AccountRef, Rights};
 use claviger_domain::time::Timestamp;
 use claviger_store::Asker;
 use claviger_verify::{CallerLimit, Network, Presenter};
-use http::{HeaderMap, StatusCode, header};
+use http::{StatusCode, header};
 
+use crate::client_address::{is_forwarded, network_of, peer};
 use crate::respond::rate_limit_headers;
 use crate::{ApiError, Core, Credential, ErrorCode};
 
@@ -56,11 +56,27 @@ pub struct Identity {
 
 impl Identity {
     /// Whom work at the database is for.
-    fn asker(&self) -> Asker {
+    pub fn asker(&self) -> Asker {
         match &self.account {
             Some(account) => Asker::Family(account.root.clone()),
             None => Asker::Operator,
         }
+    }
+
+    /// Who presents a credential in a header of its own, where those that [`identify`] reads are
+    /// somebody else's. It is taken as from another machine.
+    pub async fn presenting(
+        core: &Core,
+        credential: &Credential,
+        from: Option<Network>,
+    ) -> Result<Option<Self>, ApiError> {
+        let arrival = Arrival {
+            has_origin: false,
+            is_local: false,
+            from,
+        };
+        let presenter = present(core, credential, arrival).await?;
+        Ok(presenter.map(|presenter| Self::presented(&presenter, from)))
     }
 
     fn presented(presenter: &Presenter, network: Option<Network>) -> Self {
@@ -115,7 +131,7 @@ pub async fn identify(State(core): State<Core>, mut request: Request, next: Next
     let arrival = Arrival {
         has_origin: request.headers().contains_key(header::ORIGIN),
         is_local: is_local(&request),
-        from: network_of(&request),
+        from: network_of(&core, request.extensions(), request.headers()),
     };
     let network = arrival.from;
     let presenter = match present(&core, &credential, arrival).await {
@@ -173,22 +189,8 @@ async fn present(
     }
 }
 
-/// The network that a request comes from; `None` behind a proxy, which speaks for everybody.
-pub fn network_of<B>(request: &http::Request<B>) -> Option<Network> {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
-    (!is_forwarded(request.headers())).then(|| Network::of(peer.0.ip()))
-}
-
 /// Whether the request comes from this machine, and not through a proxy on it.
 fn is_local(request: &Request) -> bool {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     !is_forwarded(request.headers())
-        && peer.is_some_and(|peer| peer.0.ip().to_canonical().is_loopback())
-}
-
-/// Whether a proxy says that it passes the request on.
-fn is_forwarded(headers: &HeaderMap) -> bool {
-    headers
-        .keys()
-        .any(|name| name == header::FORWARDED || name.as_str().starts_with("x-forwarded-"))
+        && peer(request.extensions()).is_some_and(|peer| peer.is_loopback())
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::{BoxError, Router};
@@ -17,20 +17,29 @@ use tracing::Instrument;
 
 use crate::error::Report;
 use crate::slow_body::in_time;
-use crate::{ApiError, Core, ErrorCode, paths};
+use crate::traffic::place_of;
+use crate::{ApiError, ClientAddress, Core, Delegated, ErrorCode, paths};
 
 /// The largest request body: 1 MiB.
 pub(crate) const LARGEST_BODY: usize = 1024 * 1024;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// What stands for the template of a path that no route matches.
+const UNMATCHED: &str = "unmatched";
+
 /// The id of a request, which its answer and its log lines have.
 #[derive(Clone, Debug)]
 pub struct RequestId(pub Id<id::Request>);
 
-/// Answers a request from memory, before it is routed; `None` for those that it leaves to the
-/// routes. What it answers is what they would.
-pub type Shortcut = fn(&Core, &Method, &Uri, &HeaderMap) -> Option<Response>;
+/// A way around the routes, for what is answered from memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Shortcut {
+    /// The template of the route whose requests it answers.
+    pub template: &'static str,
+    /// Answers as the route would, or leaves the request to it.
+    pub answer: fn(&Core, &Method, &Uri, &HeaderMap) -> Option<Response>,
+}
 
 /// Routes behind what all surfaces share. Paths are cleaned before they are matched.
 #[derive(Clone, Debug)]
@@ -47,12 +56,15 @@ impl Surface {
     /// Puts the layers around the routes.
     pub fn new(core: &Core, routes: Router, shortcut: Option<Shortcut>) -> Self {
         let routes = routes
-            .layer(middleware::from_fn(name_route))
             .layer(DefaultBodyLimit::max(LARGEST_BODY))
             .layer(CatchPanicLayer::custom(
                 |_: Box<dyn std::any::Any + Send>| {
                     ApiError::new(ErrorCode::Internal, "Internal server error").into_response()
                 },
+            ))
+            .layer(middleware::from_fn_with_state(
+                Arc::new(core.clone()),
+                name_route,
             ));
         Self(Arc::new(Shared {
             core: core.clone(),
@@ -72,7 +84,7 @@ impl Surface {
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let Shared { core, shortcut, .. } = &*self.0;
+        let core = &self.0.core;
         let accept = request
             .headers()
             .get(header::ACCEPT)
@@ -80,13 +92,24 @@ impl Surface {
         let wants_problem =
             accept.is_some_and(|accept| accept.contains("application/problem+json"));
         let id = Id::<id::Request>::draw(&*core.random);
-        let quick = shortcut
-            .and_then(|answer| answer(core, request.method(), request.uri(), request.headers()));
-        let response = match quick {
+        let response = match self.answer_from_memory(&request) {
             Some(response) => response,
-            None => self.route(request.map(Body::new), peer, &id).await,
+            // Boxed, so that what is answered from memory does not carry it along.
+            None => Box::pin(self.route(request.map(Body::new), peer, &id)).await,
         };
         finish(response, &id, wants_problem)
+    }
+
+    fn answer_from_memory<B>(&self, request: &http::Request<B>) -> Option<Response> {
+        let shortcut = self.0.shortcut?;
+        let core = &self.0.core;
+        let began = core.now();
+        let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+        let response = (shortcut.answer)(core, method, uri, headers)?;
+        let route = core.traffic.route(shortcut.template);
+        let duration_us = core.now().micros_since(began);
+        route.answered(place_of(method), response.status(), duration_us);
+        Some(response)
     }
 
     async fn route(
@@ -105,12 +128,22 @@ impl Surface {
             status = tracing::field::Empty,
         );
         let response = match paths::normalize(request.uri()) {
-            None => ApiError::not_found().into_response(),
+            None => {
+                let method = place_of(request.method());
+                let route = core.traffic.route(UNMATCHED);
+                route.answered(method, StatusCode::NOT_FOUND, 0);
+                ApiError::not_found().into_response()
+            }
             Some(uri) => {
                 *request.uri_mut() = uri;
                 request.extensions_mut().insert(RequestId(id.clone()));
                 if let Some(peer) = peer {
                     request.extensions_mut().insert(ConnectInfo(peer));
+                }
+                let trusted = &core.trusted_proxies;
+                let client = ClientAddress::told(trusted, request.extensions(), request.headers());
+                if let Some(client) = client {
+                    request.extensions_mut().insert(client);
                 }
                 let request = request.map(in_time);
                 let routed = self.0.routes.clone().oneshot(request);
@@ -126,14 +159,24 @@ impl Surface {
     }
 }
 
-/// Notes the route's template in the span: never the path, which may have a secret in it.
-async fn name_route(request: Request, next: Next) -> Response {
-    let route = request
+/// Notes the route's template in the span, never the path, which may have a secret in it; and counts
+/// the answer.
+async fn name_route(State(core): State<Arc<Core>>, request: Request, next: Next) -> Response {
+    let template = request
         .extensions()
         .get::<MatchedPath>()
-        .map_or("unmatched", MatchedPath::as_str);
-    tracing::Span::current().record("route", route);
-    next.run(request).await
+        .map_or(UNMATCHED, MatchedPath::as_str);
+    tracing::Span::current().record("route", template);
+    if request.extensions().get::<Delegated>().is_some() {
+        // A tool's call of this program itself is counted as one of a tool.
+        return next.run(request).await;
+    }
+    let route = core.traffic.route(template);
+    let method = place_of(request.method());
+    let began = core.now();
+    let response = next.run(request).await;
+    route.answered(method, response.status(), core.now().micros_since(began));
+    response
 }
 
 fn finish(mut response: Response, id: &Id<id::Request>, wants_problem: bool) -> Response {

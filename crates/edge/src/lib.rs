@@ -3,6 +3,7 @@
 
 mod body;
 mod caller;
+mod client_address;
 mod core;
 mod credential;
 mod error;
@@ -15,16 +16,19 @@ mod query;
 mod redact;
 mod respond;
 mod slow_body;
+mod traffic;
 
 pub use body::{Body, Patch, TextFault, check_text, unread_body};
 pub use caller::{Anyone, Caller, Requires, permission};
+pub use client_address::{ClientAddress, network_of};
 pub use core::Core;
 pub use credential::Credential;
 pub use error::{ApiError, ErrorCode, FieldError};
 pub use idempotency::{Idempotent, idempotent};
-pub use identity::{Delegated, Identity, identify, network_of};
+pub use identity::{Delegated, Identity, identify};
 pub use layers::{RequestId, Shortcut, Surface};
 pub use path_parameter::PathParameter;
 pub use query::{ListPart, Query, flag};
 pub use redact::mask_secrets;
 pub use respond::{Listed, NoStore, cross_origin, rate_limit_headers};
+pub use traffic::{Route, ToolOutcome, Traffic};

@@ -9,6 +9,8 @@ use claviger_gateway::mcp::hosts::Hosts;
 use claviger_gateway::{Gateway, Settings};
 use claviger_store::sealing::MasterKey;
 
+use crate::metrics::Metrics;
+
 /// What the routes need.
 #[derive(Debug)]
 pub struct Parts {
@@ -59,9 +61,10 @@ pub fn assemble_over(
     })?;
     let routes = auth_api
         .merge(claviger_gateway::router(&gateway))
+        .merge(Metrics::new(&core).guarded())
         .merge(parts.extra);
     Ok(Assembled {
-        surface: Surface::new(&core, routes, Some(claviger_api::check_from_memory)),
+        surface: Surface::new(&core, routes, Some(claviger_api::SHORTCUT)),
         gateway,
     })
 }

@@ -9,10 +9,13 @@ use crate::command_line::{Command, CommandLine, ConnectorCommand, ServeFlags};
 use crate::config::{Config, DEFAULT_FILE};
 use crate::output::{complain, print};
 use crate::system::Outside;
-use crate::{connector_tools, log, serve};
+use crate::{connector_tools, health, log, serve};
 
 /// The exit code of a start that was refused.
 const REFUSED: u8 = 2;
+
+/// The exit code of a program that is asked after and not well; Docker reserves 2.
+const UNWELL: u8 = 1;
 
 /// Runs the program: 0 when it did what was asked, 2 with one sentence on standard error otherwise.
 pub fn run(arguments: impl Iterator<Item = OsString>, outside: Outside) -> ExitCode {
@@ -20,11 +23,15 @@ pub fn run(arguments: impl Iterator<Item = OsString>, outside: Outside) -> ExitC
         Ok(line) => line.command,
         Err(error) => error.exit(),
     };
+    let failed = match command {
+        Command::Health(_) => UNWELL,
+        _ => REFUSED,
+    };
     match carry_out(command, outside) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&error);
-            ExitCode::from(REFUSED)
+            ExitCode::from(failed)
         }
     }
 }
@@ -42,6 +49,14 @@ fn carry_out(command: Command, outside: Outside) -> Result<()> {
             // What was cut off by the stop is not waited for here either.
             runtime.shutdown_background();
             served
+        }
+        Command::Health(flags) => {
+            let config = read(flags)?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .context("cannot start threads")?;
+            runtime.block_on(health::ask(&config))
         }
         Command::Config => {
             print(DEFAULT_FILE);

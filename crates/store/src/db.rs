@@ -18,6 +18,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, Connection, PgPool, Postgres, SqlitePool, Transaction};
 
+pub use self::turns::TurnsTaken;
 use self::turns::{Crowded, Turn, Turns};
 use self::writer::Writer;
 use crate::{Asker, migrations};
@@ -223,9 +224,14 @@ impl Db {
         })
     }
 
-    /// How many queries have their turn now.
-    pub fn reads_under_way(&self) -> usize {
-        usize::from(READERS) - self.reads.free()
+    /// Turns of queries.
+    pub fn queries(&self) -> TurnsTaken {
+        self.reads.taken()
+    }
+
+    /// Turns of changes.
+    pub fn changes(&self) -> TurnsTaken {
+        self.changes.taken()
     }
 
     pub(crate) async fn turn_to_read(&self) -> Result<Turn, StoreError> {

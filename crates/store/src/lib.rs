@@ -27,5 +27,5 @@ pub mod usage;
 
 pub use asker::Asker;
 pub use base::Base;
-pub use db::{Change, Db, Location, StoreError, Tx};
+pub use db::{Change, Db, Location, StoreError, TurnsTaken, Tx};
 pub use page::{PAGE_SIZE, Page};

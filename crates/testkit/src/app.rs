@@ -1,6 +1,6 @@
 //! A whole running program, without a socket, on a clock that tests move.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
@@ -14,6 +14,7 @@ use claviger_server::first_start;
 use claviger_store::sealing::MasterKey;
 use claviger_store::{StoreError, secrets};
 use claviger_verify::{Settings, Verifier};
+use ipnet::IpNet;
 
 use crate::database::{Engine, HeldTable, TestDatabase};
 use crate::http::TestRequest;
@@ -22,6 +23,9 @@ use crate::{MockClock, SeededRandom};
 
 /// The name under which a [`TestApp`] is reached; its links begin with it.
 pub const PUBLIC_HOST: &str = "keys.example.com";
+
+/// The address of the one proxy that a [`TestApp`] trusts.
+pub const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
 
 /// A program with its first start behind it. The same ids and keys come out of every run.
 #[derive(Debug)]
@@ -77,6 +81,8 @@ impl TestApp {
             clock: clock.clone(),
             random,
             remote_operator: false,
+            trusted_proxies: [IpNet::from(PROXY)].into(),
+            traffic: Arc::default(),
         };
         let (inside, sealing) = (core.clone(), master.clone());
         let first = core

@@ -105,10 +105,14 @@ impl Verifier {
 
     /// Checks a key that was looked up for that question.
     pub fn check_found(&self, found: Found, question: &Question<'_>) -> Checked {
-        match found.0 {
+        let checked = match found.0 {
             Some(known) => self.decide(known, question),
             None => Checked::NOT_FOUND,
+        };
+        if question.counting == Counting::Counts {
+            self.counters.checked(checked.verdict);
         }
+        checked
     }
 
     /// Whether what a check would take can be had at all: `false` when the key would pass but

@@ -20,12 +20,22 @@ impl Verifier {
     /// end when its caller does not wait for that.
     pub async fn flush(self: &Arc<Self>) -> Result<(), StoreError> {
         let verifier = Arc::clone(self);
-        to_the_end(async move { verifier.flush_now().await }).await
+        to_the_end(async move {
+            let _one_at_a_time = verifier.flushing.lock().await;
+            let began = verifier.clock.now();
+            let written = verifier.flush_now().await;
+            let duration_us = verifier.clock.now().micros_since(began);
+            let rows = written.as_ref().ok().copied();
+            verifier.counters.flushed(duration_us, rows);
+            written.map(drop)
+        })
+        .await
     }
 
-    async fn flush_now(&self) -> Result<(), StoreError> {
-        let _one_at_a_time = self.flushing.lock().await;
+    /// Gives how many rows of counters were written.
+    async fn flush_now(&self) -> Result<usize, StoreError> {
         let mut taken = self.meters.take_out();
+        let rows = taken.rows.minutes.len() + taken.rows.allowances.len();
         if !taken.rows.is_empty()
             && let Err(error) = usage::add(&self.db, &taken.rows).await
         {
@@ -40,7 +50,7 @@ impl Verifier {
             return Err(error);
         }
         if taken.first_uses.is_empty() {
-            return Ok(());
+            return Ok(rows);
         }
         let change = Change {
             actor: Actor::System,
@@ -58,7 +68,7 @@ impl Verifier {
             self.meters.put_back_first_uses(&taken);
             return Err(error);
         }
-        Ok(())
+        Ok(rows)
     }
 
     /// Lets go of counters that nothing needs any more; called each minute.

@@ -5,6 +5,8 @@
 
 mod changes;
 mod check;
+mod counters;
+mod figures;
 mod flush;
 mod guesses;
 mod keys;
@@ -17,6 +19,7 @@ mod verifier;
 
 pub use changes::{Creation, Edit, Rotation, RotationRefused};
 pub use check::{Checked, Counting, Found, Question};
+pub use counters::{CacheSize, Histogram, Looked};
 pub use guesses::Network;
 pub use keys::KnownKey;
 pub use look::LookError;

@@ -4,6 +4,7 @@ use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::KeyDigest;
 use claviger_store::{Asker, StoreError};
 
+use crate::counters::Looked;
 use crate::guesses::Guesser;
 use crate::{Network, Verifier};
 
@@ -50,8 +51,28 @@ impl Verifier {
         who: Option<Guesser>,
         find: impl AsyncFnOnce() -> Result<Option<T>, StoreError>,
     ) -> Result<Option<T>, LookError> {
+        let found = self.look_within_budget(who.as_ref(), find).await;
+        let outcome = match &found {
+            Ok(Some(_)) => Looked::Found,
+            Ok(None) => Looked::Absent,
+            Err(LookError::OverBudget { .. }) => Looked::OverBudget,
+            Err(LookError::Store(StoreError::Crowded)) => Looked::Crowded,
+            Err(LookError::Store(_)) => Looked::Failed,
+        };
+        match who {
+            Some(Guesser::Keys(..)) => self.counters.looked_for_key(outcome),
+            _ => self.counters.looked_for_credential(outcome),
+        }
+        found
+    }
+
+    async fn look_within_budget<T>(
+        &self,
+        who: Option<&Guesser>,
+        find: impl AsyncFnOnce() -> Result<Option<T>, StoreError>,
+    ) -> Result<Option<T>, LookError> {
         let now = self.clock.now();
-        if let Some(who) = &who
+        if let Some(who) = who
             && let Err(later) = self.guesses.check_budget(who, now)
         {
             let micros = later.micros_since(now).max(0).unsigned_abs();
@@ -60,7 +81,7 @@ impl Verifier {
             });
         }
         let found = find().await?;
-        if let (Some(who), None) = (&who, &found) {
+        if let (Some(who), None) = (who, &found) {
             self.guesses.count(who, self.clock.now());
         }
         Ok(found)

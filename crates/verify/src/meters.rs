@@ -329,6 +329,11 @@ impl Meters {
         }
     }
 
+    /// How many have something to write.
+    pub(crate) fn unwritten(&self) -> usize {
+        lock(&self.unwritten_keys).len() + lock(&self.unwritten_limits).len()
+    }
+
     /// Lets go of meters that no cached key uses and that count nothing any more.
     pub(crate) fn sweep(&self, now: Timestamp) {
         self.keys

@@ -5,6 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use quick_cache::sync::Cache;
 
+use crate::counters::CacheSize;
+
 /// Stripes by which changes are told; a change to one key holds up loads of 1 in 256 others.
 const STRIPES: usize = 256;
 
@@ -92,6 +94,14 @@ impl<K: Hash + Eq + Clone, V: Clone> ToldCache<K, V> {
             *generation.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         }
         self.present.retain(|key, value| !is_gone(key, value));
+    }
+
+    /// How much is held.
+    pub(crate) fn size(&self) -> CacheSize {
+        CacheSize {
+            present: self.present.len(),
+            absent: self.absent.len(),
+        }
     }
 
     fn generation(&self, key: &K) -> &Mutex<u64> {

@@ -10,6 +10,7 @@ use claviger_domain::time::Clock;
 use claviger_store::{Db, StoreError, accounts, api_keys};
 use quick_cache::sync::Cache;
 
+use crate::counters::Counters;
 use crate::guesses::{Guesser, Guesses};
 use crate::keys::PresentedAs;
 use crate::meters::Meters;
@@ -53,6 +54,7 @@ pub struct Verifier {
     pub(crate) guesses: Guesses,
     /// The families that tokens lead to, or that they lead nowhere.
     pub(crate) tokens: Cache<KeyDigest, Option<Id<id::Account>>>,
+    pub(crate) counters: Counters,
     pub(crate) flushing: tokio::sync::Mutex<()>,
     /// Roots of families that have keys of our shape without our checksum.
     foreign: RwLock<HashSet<Id<id::Account>>>,
@@ -84,6 +86,7 @@ impl Verifier {
             meters: Meters::default(),
             guesses: Guesses::default(),
             tokens: Cache::new(KNOWN_ABSENCES),
+            counters: Counters::default(),
             flushing: tokio::sync::Mutex::new(()),
             foreign: RwLock::new(foreign.into_iter().collect()),
         }))

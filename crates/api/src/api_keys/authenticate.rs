@@ -84,7 +84,7 @@ pub(crate) async fn authenticate_key(
 }
 
 /// The error that a check comes to; none when the key passes.
-pub(super) fn refusal_of(core: &Core, checked: &Checked) -> Option<ApiError> {
+pub(crate) fn refusal_of(core: &Core, checked: &Checked) -> Option<ApiError> {
     let limited = |code, message| {
         let level = if code == ErrorCode::QuotaExceeded {
             checked.quota

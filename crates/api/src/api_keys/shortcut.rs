@@ -2,7 +2,7 @@
 //! and for a key that are both known there. All else is left to the routes, which answer the same.
 
 use axum::response::{IntoResponse, Response};
-use claviger_edge::{ApiError, Core, Credential, ErrorCode, rate_limit_headers};
+use claviger_edge::{ApiError, Core, Credential, ErrorCode, Shortcut, rate_limit_headers};
 use claviger_verify::CallerLimit;
 use http::{HeaderMap, Method, Uri, header};
 
@@ -10,8 +10,14 @@ use super::authenticate::{Presentation, answer_of, refusal_of};
 
 const PATH: &str = "/api-keys/auth/";
 
+/// The check of a key, where all of it is in memory.
+pub const SHORTCUT: Shortcut = Shortcut {
+    template: "/api-keys/auth/{key}",
+    answer: check_from_memory,
+};
+
 /// Answers a check from memory; `None` where anything about it has to be looked up, or is unusual.
-pub fn check_from_memory(
+fn check_from_memory(
     core: &Core,
     method: &Method,
     uri: &Uri,

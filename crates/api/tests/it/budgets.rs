@@ -1,10 +1,10 @@
 //! What may be asked for that is not there, and how much at once.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use claviger_domain::key_string::{Environment, KeyPurpose};
 use claviger_domain::role::Role;
-use claviger_testkit::{Engine, SeededRandom, TestApp};
+use claviger_testkit::{Engine, PROXY, SeededRandom, TestApp};
 use serde_json::json;
 
 /// Looks that find nothing: of one network in a minute, of one caller in a second.
@@ -99,4 +99,27 @@ async fn a_crowd_of_one_account_is_refused_and_others_have_their_turn() {
     for _ in 0..AT_ONCE + WAITING {
         answers.recv().await.unwrap().expect(200);
     }
+}
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_each_client_has_its_own_budget() {
+    let app = TestApp::start().await;
+    let random = SeededRandom::new(1);
+    let guess = async |peer: IpAddr, client: &str| {
+        let drawn = KeyPurpose::AccessKey(Environment::Live).draw(&random);
+        let request = app.request("GET", "/api-keys").key(drawn.plain.expose());
+        let request = request.header("x-forwarded-for", client);
+        request.from(SocketAddr::new(peer, 50_000)).send().await
+    };
+    let elsewhere = IpAddr::from([198, 51, 100, 2]);
+    for _ in 0..OF_NETWORK {
+        // What the client sends itself chooses nothing.
+        guess(PROXY, "192.0.2.1, 203.0.113.7").await.expect(401);
+        guess(elsewhere, "203.0.113.9").await.expect(401);
+    }
+    guess(PROXY, "203.0.113.7").await.expect(429);
+    guess(PROXY, "203.0.113.8").await.expect(401);
+    // Whoever is no trusted proxy is the client, whatever it tells.
+    guess(elsewhere, "203.0.113.10").await.expect(429);
+    guess(PROXY, "203.0.113.9").await.expect(401);
 }

@@ -236,7 +236,7 @@ async fn a_database_that_hangs_is_told_within_two_seconds() {
     // As many reads that do not end as are taken at once: who comes next waits.
     let held = app.hold_table("projects").await;
     let hanging: Vec<_> = (0..READS).map(|_| tokio::spawn(show())).collect();
-    while app.core.db.reads_under_way() < READS {
+    while app.core.db.queries().in_use < READS {
         tokio::task::yield_now().await;
     }
     tokio::time::pause();

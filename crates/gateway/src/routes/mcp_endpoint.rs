@@ -48,8 +48,8 @@ async fn serve(gateway: &Gateway, token: &str, request: Request) -> Response {
 
 /// Host and origin, method, token, size: in this order, each before the next is looked at.
 async fn try_serve(gateway: &Gateway, token: &str, request: Request) -> Result<Answer, ApiError> {
-    let from = network_of(&request);
     let (parts, body) = request.into_parts();
+    let from = network_of(&gateway.core, &parts.extensions, &parts.headers);
     gateway
         .hosts
         .check(&parts.uri, &parts.headers)

@@ -14,10 +14,15 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
+use tokio_rustls::TlsAcceptor;
+
+use super::tls::InForce;
 
 /// How long the headers of a request may take to arrive, and an idle connection may wait for one.
 const HEADERS: Duration = Duration::from_secs(10);
@@ -35,6 +40,7 @@ const OTHER_FILES: u64 = 128;
 /// `answer` is asked for each request, and told who sends it.
 pub(super) async fn serve<A, F>(
     listener: TcpListener,
+    tls: Option<InForce>,
     answer: A,
     stop: impl Future<Output = ()>,
     grace: Duration,
@@ -55,7 +61,8 @@ pub(super) async fn serve<A, F>(
             // Without room the next ones wait to be taken until one is over.
             (accepted, place) = accept(&listener, &room) => match accepted {
                 Ok((stream, peer)) => {
-                    let served = connection(stream, peer, answer.clone(), open.watcher());
+                    let tls = tls.as_ref().map(|tls| Arc::clone(&tls.borrow()));
+                    let served = connection(stream, peer, tls, answer.clone(), open.watcher());
                     connections.spawn(async move {
                         served.await;
                         drop(place);
@@ -101,15 +108,41 @@ async fn accept(
     (listener.accept().await, place)
 }
 
-/// HTTP/1.1 only: what speaks HTTP/2 to clients stands in front, with the certificates.
-async fn connection<A, F>(stream: TcpStream, peer: SocketAddr, answer: A, watcher: Watcher)
-where
+async fn connection<A, F>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: Option<Arc<ServerConfig>>,
+    answer: A,
+    watcher: Watcher,
+) where
     A: Fn(Request<Incoming>, SocketAddr) -> F + Send + 'static,
     F: Future<Output = Response> + Send + 'static,
 {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "small answers to a connection may be late");
     }
+    let stream = Box::pin(read_in_time(stream));
+    let Some(tls) = tls else {
+        return exchange(stream, peer, answer, watcher).await;
+    };
+    let accepted = TlsAcceptor::from(tls).accept(stream);
+    match tokio::time::timeout(HEADERS, accepted).await {
+        Ok(Ok(stream)) => exchange(stream, peer, answer, watcher).await,
+        Ok(Err(error)) => tracing::debug!(%error, "a connection came to no TLS"),
+        Err(_) => tracing::debug!("a connection came to no TLS in time"),
+    }
+}
+
+/// HTTP/1.1 only: what speaks HTTP/2 to clients stands in front.
+async fn exchange<A, F>(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: SocketAddr,
+    answer: A,
+    watcher: Watcher,
+) where
+    A: Fn(Request<Incoming>, SocketAddr) -> F + Send + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
     let service = service_fn(move |request: Request<Incoming>| {
         let answer = answer(request, peer);
         async move { Ok::<_, Infallible>(answer.await) }
@@ -117,7 +150,7 @@ where
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS)
-        .serve_connection(TokioIo::new(Box::pin(read_in_time(stream))), service);
+        .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(served).await {
         // Clients go away as they like; what is theirs to know, they know.
         tracing::debug!(%error, "a connection ended early");
@@ -154,7 +187,7 @@ mod tests {
             let answer = routes.clone().oneshot(request.map(Body::new));
             async move { answer.await.unwrap_or_else(|never| match never {}) }
         };
-        let serving = tokio::spawn(serve(listener, answer, stop, GRACE));
+        let serving = tokio::spawn(serve(listener, None, answer, stop, GRACE));
         (serving, TcpStream::connect(address).await.unwrap())
     }
 

@@ -11,10 +11,13 @@ mod connection;
 mod crash;
 mod first_start;
 mod logging;
+mod metrics;
+mod nginx;
 mod nodes;
 mod place;
 mod refusals;
 mod stopping;
+mod tls;
 mod under_flood;
 mod under_load;
 

@@ -10,6 +10,15 @@ use crate::Asker;
 /// Those of one asker that wait, at most.
 const WAITING: usize = 256;
 
+/// Turns that are held, and that are waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TurnsTaken {
+    /// Those that are held.
+    pub in_use: usize,
+    /// Those who wait for one.
+    pub waiting: usize,
+}
+
 /// Too many of the same asker's wait already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Crowded;
@@ -24,6 +33,7 @@ pub(crate) struct Turns(Arc<Mutex<Queue>>);
 
 #[derive(Debug)]
 struct Queue {
+    at_once: usize,
     free: usize,
     /// Askers of whom somebody waits, the next first.
     round: VecDeque<Asker>,
@@ -33,15 +43,11 @@ struct Queue {
 impl Turns {
     pub(crate) fn new(at_once: usize) -> Self {
         Self(Arc::new(Mutex::new(Queue {
+            at_once,
             free: at_once,
             round: VecDeque::new(),
             waiting: HashMap::new(),
         })))
-    }
-
-    /// Turns that nobody has.
-    pub(crate) fn free(&self) -> usize {
-        lock(&self.0).free
     }
 
     /// Waits for a turn.
@@ -56,6 +62,15 @@ impl Turns {
         };
         // The other end goes only after it was used.
         turn.await.map_err(|_| Crowded)
+    }
+
+    /// How many are held and waited for. Those who went away still wait until their turn comes.
+    pub(crate) fn taken(&self) -> TurnsTaken {
+        let queue = lock(&self.0);
+        TurnsTaken {
+            in_use: queue.at_once - queue.free,
+            waiting: queue.waiting.values().map(VecDeque::len).sum(),
+        }
     }
 }
 
@@ -167,6 +182,11 @@ mod tests {
         let crowd: Vec<_> = (0..WAITING).map(|_| begin(&turns, 1)).collect();
         assert_eq!(turns.take(&asker(1)).await.map(drop), Err(Crowded));
         let other = begin(&turns, 2);
+        let taken = TurnsTaken {
+            in_use: 1,
+            waiting: WAITING + 1,
+        };
+        assert_eq!(turns.taken(), taken);
         // They go away without their turn, and leave their places.
         drop(crowd);
         let again = begin(&turns, 1);
