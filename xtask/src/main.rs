@@ -5,8 +5,10 @@
     reason = "a command line tool reports on standard output"
 )]
 
+mod bench;
 mod deny;
 mod lint;
+mod needs;
 mod openapi;
 mod process;
 mod test;
@@ -48,6 +50,11 @@ enum Command {
     /// Installs cargo-deny when it is missing, which takes some minutes. Known vulnerabilities are
     /// not part of it: `cargo deny check advisories` looks them up on the network.
     Deny,
+    /// Measures what the program costs, beside what else could do the same
+    ///
+    /// Builds the release first. The published figures are in docs/performance.md.
+    #[command(subcommand)]
+    Bench(bench::Benchmark),
 }
 
 fn main() -> ExitCode {
@@ -59,6 +66,7 @@ fn main() -> ExitCode {
         Command::Lint => lint::run(workspace),
         Command::Openapi { check } => openapi::run(workspace, check),
         Command::Deny => deny::run(workspace),
+        Command::Bench(benchmark) => bench::run(workspace, &benchmark),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,9 +1,5 @@
 //! `cargo xtask test`: everything that can be tested, in one command.
 
-mod needs;
-// The tests of the store look for PostgreSQL themselves. This is the same search, ahead of the build.
-#[path = "../../crates/testkit/src/postgres/binaries.rs"]
-mod postgres_binaries;
 mod totals;
 
 use std::io::{BufRead, BufReader};
@@ -12,8 +8,8 @@ use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, anyhow};
 
+use crate::needs::{self, Node};
 use crate::process::{announce, cargo, complain, shown, succeed};
-use needs::Node;
 use totals::Totals;
 
 /// A half of the tests.
@@ -41,7 +37,7 @@ fn run_halves(workspace: &Path, only: Option<Half>) -> Result<Totals> {
 
     // A need that is not met ends its own half, and is told after the other one has run.
     announce("Looking for what the tests need");
-    let postgresql = wanted(Half::Rust).then(needs::postgresql);
+    let servers = wanted(Half::Rust).then(needs::servers);
     let node = wanted(Half::Clients).then(|| needs::node(workspace));
 
     announce("Building the program and its tests");
@@ -55,7 +51,7 @@ fn run_halves(workspace: &Path, only: Option<Half>) -> Result<Totals> {
 
     // The second half runs also after the first has failed: one turn shows all there is to mend.
     let mut totals = Totals::default();
-    if let Some(need) = postgresql {
+    if let Some(need) = servers {
         let ran = need.and_then(|()| rust_tests(workspace));
         totals += ran.unwrap_or_else(|error| did_not_run(&error));
     }

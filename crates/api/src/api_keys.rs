@@ -9,6 +9,7 @@ mod reactivate;
 mod revoke;
 pub(crate) mod rotate;
 mod selector;
+mod shortcut;
 mod show;
 mod update;
 mod verify;
@@ -17,9 +18,10 @@ use claviger_edge::Core;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub(crate) use self::authenticate::{Presentation, authenticate_key};
+pub(crate) use self::authenticate::{Presentation, authenticate_key, refusal_of};
 pub(crate) use self::import::LARGEST_IMPORT_MIB;
 pub(crate) use self::selector::selector_of;
+pub use self::shortcut::SHORTCUT;
 
 pub(crate) fn routes() -> OpenApiRouter<Core> {
     OpenApiRouter::new()

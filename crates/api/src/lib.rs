@@ -3,6 +3,7 @@
 mod access_keys;
 mod accounts;
 mod api_keys;
+mod forward_auth;
 mod legacy;
 mod openapi;
 mod projects;
@@ -10,5 +11,6 @@ mod root;
 mod router;
 mod wire;
 
+pub use api_keys::SHORTCUT;
 pub use openapi::document;
 pub use router::router;

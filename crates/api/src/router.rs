@@ -1,13 +1,11 @@
 //! The routes of The Auth API, group by group.
 
 use axum::{Router, middleware};
-use claviger_edge::{
-    ApiError, Core, Idempotent, TakesTurns, cross_origin, idempotent, identify, take_turn,
-};
+use claviger_edge::{ApiError, Core, Idempotent, cross_origin, idempotent, identify};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::api_keys::LARGEST_IMPORT_MIB;
-use crate::{access_keys, accounts, api_keys, legacy, projects, root};
+use crate::{access_keys, accounts, api_keys, forward_auth, legacy, projects, root};
 
 /// Routes whose POST creates or rotates, and so honours an `Idempotency-Key`.
 const CREATING: &[&str] = &[
@@ -17,15 +15,6 @@ const CREATING: &[&str] = &[
     "/accounts",
     "/access-keys",
     "/access-keys/{id}/rotate",
-];
-
-/// Routes that check keys, mostly without the database.
-const CHECKING: &[&str] = &[
-    "/api-keys/auth",
-    "/api-keys/auth/{key}",
-    "/api-keys/verify",
-    "/api-keys/verify/batch",
-    "/auth/authenticate",
 ];
 
 /// All routes, with whoever calls found before any of them.
@@ -41,18 +30,14 @@ pub fn router(core: &Core) -> Router {
         mib: LARGEST_IMPORT_MIB,
         ..creating.clone()
     };
-    let taking = TakesTurns {
-        core: core.clone(),
-        but: CHECKING,
-    };
     router
         .fallback(async || ApiError::not_found())
         .with_state(core.clone())
         .layer(middleware::from_fn_with_state(creating, idempotent))
         .layer(middleware::from_fn_with_state(importing, idempotent))
-        .layer(middleware::from_fn_with_state(taking, take_turn))
         .layer(middleware::from_fn_with_state(core.clone(), identify))
         .layer(cross_origin())
+        .merge(forward_auth::router(core))
 }
 
 /// All routes with their part of the OpenAPI document.

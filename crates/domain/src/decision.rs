@@ -61,6 +61,20 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Valid,
+        Self::NotFound,
+        Self::Revoked,
+        Self::Expired,
+        Self::RateLimited,
+        Self::QuotaExceeded,
+        Self::OriginNotAllowed,
+        Self::IpNotAllowed,
+        Self::ScopeMissing,
+        Self::WrongProject,
+    ];
+
     /// The code in answers, such as `RATE_LIMITED`.
     pub const fn as_str(self) -> &'static str {
         match self {

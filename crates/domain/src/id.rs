@@ -3,6 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use compact_str::CompactString;
 use serde::{Serialize, Serializer};
 
 use crate::base62;
@@ -16,7 +17,8 @@ pub trait Kind: 'static {
 
 /// The id of one `K`: `{prefix}_` and 16 or more base62 characters.
 pub struct Id<K> {
-    text: Box<str>,
+    // An id that we draw has at most 24 bytes, which fit without an allocation.
+    text: CompactString,
     kind: PhantomData<fn() -> K>,
 }
 
@@ -46,7 +48,7 @@ impl<K: Kind> Id<K> {
 
 impl<K> Id<K> {
     /// Takes text that is known to be an id of this kind, such as a stored row's.
-    pub fn from_trusted(text: impl Into<Box<str>>) -> Self {
+    pub fn from_trusted(text: impl Into<CompactString>) -> Self {
         Self {
             text: text.into(),
             kind: PhantomData,

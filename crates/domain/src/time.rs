@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use jiff::fmt::StdFmtWrite;
+use jiff::fmt::temporal::DateTimePrinter;
 use serde::{Serialize, Serializer};
 
 /// An instant: microseconds since 1970-01-01T00:00:00Z.
@@ -58,12 +60,17 @@ impl From<i64> for Timestamp {
     }
 }
 
+/// Quicker than a format that is read anew each time: an answer has half a dozen instants.
+const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
+
 /// ISO 8601 in UTC with milliseconds: `2034-11-04T17:16:00.000Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Stored rows are within jiff's years -9999 to 9999, because dates are parsed by it.
         let at = jiff::Timestamp::from_microsecond(self.0).unwrap_or(jiff::Timestamp::MAX);
-        write!(out, "{}", at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ"))
+        PRINTER
+            .print_timestamp(&at, StdFmtWrite(out))
+            .map_err(|_| fmt::Error)
     }
 }
 

@@ -7,6 +7,9 @@ use claviger_domain::random::Random;
 use claviger_domain::time::{Clock, Timestamp};
 use claviger_store::{Change, Db};
 use claviger_verify::Verifier;
+use ipnet::IpNet;
+
+use crate::Traffic;
 
 /// The shared parts of a running program; cheap to clone.
 #[derive(Clone)]
@@ -21,6 +24,10 @@ pub struct Core {
     pub random: Arc<dyn Random>,
     /// Whether operator keys are taken from other machines than this one.
     pub remote_operator: bool,
+    /// The networks of proxies that are believed when they tell whom they were asked by.
+    pub trusted_proxies: Arc<[IpNet]>,
+    /// What was asked of it, counted.
+    pub traffic: Arc<Traffic>,
 }
 
 impl std::fmt::Debug for Core {

@@ -18,12 +18,15 @@ const HEADERS: [HeaderName; 4] = [
 impl Credential {
     /// Reads the credential; `None` when no header has one.
     pub fn of(headers: &HeaderMap) -> Option<Self> {
-        for name in HEADERS {
+        Self::text(headers).map(|text| Self(PlainKey::new(text)))
+    }
+
+    /// The same, borrowed.
+    pub fn text(headers: &HeaderMap) -> Option<&str> {
+        for name in &HEADERS {
             if let Some(value) = headers.get(name) {
                 // Bytes that are no text are a credential too: one that nobody has.
-                return Some(Self(PlainKey::new(
-                    value.to_str().unwrap_or_default().trim(),
-                )));
+                return Some(value.to_str().unwrap_or_default().trim());
             }
         }
         let value = headers
@@ -35,7 +38,7 @@ impl Credential {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer") => rest.trim(),
             _ => value,
         };
-        Some(Self(PlainKey::new(bare)))
+        Some(bare)
     }
 
     /// Removes every header that could be one, before a request goes on in another's name.

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use axum::response::{IntoResponse, Response};
 use claviger_store::StoreError;
-use claviger_verify::{Crowded, LookError};
+use claviger_verify::LookError;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
@@ -116,7 +116,7 @@ codes! {
     NotConfigured = "not_configured", NOT_IMPLEMENTED;
     /// The database is away for now.
     DatabaseUnavailable = "database_unavailable", SERVICE_UNAVAILABLE;
-    /// Too many requests of the same account, or from the same network, wait already.
+    /// Too many requests of the same family of accounts wait already.
     TooBusy = "too_busy", SERVICE_UNAVAILABLE;
 }
 
@@ -195,6 +195,10 @@ impl ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
+        if matches!(error, StoreError::Crowded) {
+            let message = "Too many requests of yours are waiting, try again";
+            return Self::new(ErrorCode::TooBusy, message).with_headers(retry_after(1));
+        }
         let mut causes = error.to_string();
         let mut source = error.source();
         while let Some(cause) = source {
@@ -211,18 +215,10 @@ impl From<StoreError> for ApiError {
     }
 }
 
-impl From<Crowded> for ApiError {
-    fn from(_: Crowded) -> Self {
-        let message = "Too many requests of yours are waiting, try again";
-        Self::new(ErrorCode::TooBusy, message).with_headers(retry_after(1))
-    }
-}
-
 impl From<LookError> for ApiError {
     fn from(error: LookError) -> Self {
         match error {
             LookError::Store(error) => error.into(),
-            LookError::Crowded => Crowded.into(),
             LookError::OverBudget {
                 retry_after_seconds,
             } => {

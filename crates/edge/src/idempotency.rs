@@ -6,6 +6,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use claviger_store::Asker;
 use claviger_store::idempotency::{self, Claim};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::Value;
@@ -51,7 +52,8 @@ pub async fn idempotent(
         return next.run(request).await;
     };
     let caller = identity.actor.describe();
-    match run(idempotent, &caller, &key, request, next).await {
+    // Boxed, so that requests without the header do not carry it along.
+    match Box::pin(run(idempotent, &caller, &key, request, next)).await {
         Ok(response) => response,
         Err(error) => error.into_response(),
     }
@@ -95,10 +97,10 @@ async fn run(
     }
     let request = Request::from_parts(parts, Body::from(body));
     // A task of its own: when the client goes away, the answer is remembered all the same.
-    let finished = tokio::spawn(async move {
+    let finished = tokio::spawn(Asker::current().scope(async move {
         let response = next.run(request).await;
         remember(&core, id, response).await
-    });
+    }));
     match finished.await {
         Ok(response) => response,
         Err(error) => std::panic::resume_unwind(error.into_panic()),

@@ -1,18 +1,19 @@
 //! Who sent a request, found once, before it is routed.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use claviger_domain::event::Actor;
 use claviger_domain::id::{self, Id};
 use claviger_domain::rights::{AccountRef, Rights};
 use claviger_domain::time::Timestamp;
-use claviger_verify::{CallerLimit, Party, Presenter};
-use http::{Extensions, StatusCode, header};
+use claviger_store::Asker;
+use claviger_verify::{CallerLimit, Network, Presenter};
+use http::{StatusCode, header};
 
+use crate::client_address::{is_forwarded, network_of, peer};
 use crate::respond::rate_limit_headers;
 use crate::{ApiError, Core, Credential, ErrorCode};
 
@@ -49,24 +50,43 @@ pub struct Identity {
     pub ends_at: Option<Timestamp>,
     /// The access keys behind the request.
     pub keys: Vec<Id<id::AccessKey>>,
+    /// Where the request comes from, where that is known.
+    pub network: Option<Network>,
 }
 
 impl Identity {
-    /// Among whom the database is shared out.
-    pub(crate) fn party(&self) -> Party {
+    /// Whom work at the database is for.
+    pub fn asker(&self) -> Asker {
         match &self.account {
-            Some(account) => Party::Family(account.root.clone()),
-            None => Party::Operator,
+            Some(account) => Asker::Family(account.root.clone()),
+            None => Asker::Operator,
         }
     }
 
-    fn presented(presenter: &Presenter) -> Self {
+    /// Who presents a credential in a header of its own, where those that [`identify`] reads are
+    /// somebody else's. It is taken as from another machine.
+    pub async fn presenting(
+        core: &Core,
+        credential: &Credential,
+        from: Option<Network>,
+    ) -> Result<Option<Self>, ApiError> {
+        let arrival = Arrival {
+            has_origin: false,
+            is_local: false,
+            from,
+        };
+        let presenter = present(core, credential, arrival).await?;
+        Ok(presenter.map(|presenter| Self::presented(&presenter, from)))
+    }
+
+    fn presented(presenter: &Presenter, network: Option<Network>) -> Self {
         Self {
             actor: presenter.actor(),
-            rights: Arc::new(presenter.rights()),
+            rights: presenter.rights(),
             account: presenter.account().cloned(),
             ends_at: presenter.ends_at(),
             keys: presenter.access_key().cloned().into_iter().collect(),
+            network,
         }
     }
 
@@ -92,6 +112,7 @@ impl Identity {
             account: Some(account),
             ends_at,
             keys,
+            network: None,
         }
     }
 }
@@ -99,10 +120,10 @@ impl Identity {
 /// Finds who sends a request, and refuses what no route should see.
 pub async fn identify(State(core): State<Core>, mut request: Request, next: Next) -> Response {
     if let Some(delegated) = request.extensions_mut().remove::<Delegated>() {
-        request
-            .extensions_mut()
-            .insert(Identity::delegated(delegated));
-        return next.run(request).await;
+        let identity = Identity::delegated(delegated);
+        let asker = identity.asker();
+        request.extensions_mut().insert(identity);
+        return asker.scope(next.run(request)).await;
     }
     let Some(credential) = Credential::of(request.headers()) else {
         return next.run(request).await;
@@ -110,8 +131,9 @@ pub async fn identify(State(core): State<Core>, mut request: Request, next: Next
     let arrival = Arrival {
         has_origin: request.headers().contains_key(header::ORIGIN),
         is_local: is_local(&request),
-        from: network_of(request.extensions()),
+        from: network_of(&core, request.extensions(), request.headers()),
     };
+    let network = arrival.from;
     let presenter = match present(&core, &credential, arrival).await {
         Ok(presenter) => presenter,
         Err(error) => return error.into_response(),
@@ -119,10 +141,11 @@ pub async fn identify(State(core): State<Core>, mut request: Request, next: Next
     let Some(presenter) = presenter else {
         return next.run(request).await;
     };
-    let identity = Identity::presented(&presenter);
+    let identity = Identity::presented(&presenter, network);
     let only_checks = identity.rights.only_check_keys();
+    let asker = identity.asker();
     request.extensions_mut().insert(identity);
-    let response = next.run(request).await;
+    let response = asker.scope(next.run(request)).await;
     if only_checks && response.status() == StatusCode::METHOD_NOT_ALLOWED {
         // For a verifier key, paths other than those of checks do not exist, whatever the method.
         return ApiError::not_found().into_response();
@@ -134,7 +157,7 @@ pub async fn identify(State(core): State<Core>, mut request: Request, next: Next
 struct Arrival {
     has_origin: bool,
     is_local: bool,
-    from: Party,
+    from: Option<Network>,
 }
 
 async fn present(
@@ -142,9 +165,7 @@ async fn present(
     credential: &Credential,
     arrival: Arrival,
 ) -> Result<Option<Presenter>, ApiError> {
-    let found = core
-        .verifier
-        .presenter(credential.0.expose(), &arrival.from);
+    let found = core.verifier.presenter(credential.0.expose(), arrival.from);
     let Some(presenter) = found.await? else {
         return Ok(None);
     };
@@ -168,19 +189,8 @@ async fn present(
     }
 }
 
-/// The network that a request comes from, as long as it is not known who sends it. Behind a proxy
-/// all come from one.
-pub fn network_of(extensions: &Extensions) -> Party {
-    let peer = extensions.get::<ConnectInfo<SocketAddr>>();
-    Party::from_address(peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip()))
-}
-
 /// Whether the request comes from this machine, and not through a proxy on it.
 fn is_local(request: &Request) -> bool {
-    let is_forwarded = request
-        .headers()
-        .keys()
-        .any(|name| name == header::FORWARDED || name.as_str().starts_with("x-forwarded-"));
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    !is_forwarded && peer.is_some_and(|peer| peer.0.ip().to_canonical().is_loopback())
+    !is_forwarded(request.headers())
+        && peer(request.extensions()).is_some_and(|peer| peer.is_loopback())
 }

@@ -1,86 +1,182 @@
 //! The layers around all routes: request ids, spans, paths, sizes, the body of errors.
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use axum::{BoxError, Router};
 use claviger_domain::id::{self, Id};
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use claviger_store::Asker;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
 use crate::error::Report;
 use crate::slow_body::in_time;
-use crate::{ApiError, Core, ErrorCode, paths};
+use crate::traffic::place_of;
+use crate::{ApiError, ClientAddress, Core, Delegated, ErrorCode, paths};
 
 /// The largest request body where a route does not say otherwise: 1 MiB.
 const LARGEST_BODY: usize = 1024 * 1024;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// What stands for the template of a path that no route matches.
+const UNMATCHED: &str = "unmatched";
+
 /// The id of a request, which its answer and its log lines have.
 #[derive(Clone, Debug)]
 pub struct RequestId(pub Id<id::Request>);
 
-/// Puts the layers that every surface has around its routes. What comes out is not routed by
-/// axum's own router any more, so that paths can be cleaned before they are matched.
-pub fn wrap(core: &Core, routes: Router) -> Router {
-    let core = core.clone();
-    let routes = routes
-        .layer(middleware::from_fn(name_route))
-        .layer(DefaultBodyLimit::max(LARGEST_BODY))
-        .layer(CatchPanicLayer::custom(
-            |_: Box<dyn std::any::Any + Send>| {
-                ApiError::new(ErrorCode::Internal, "Internal server error").into_response()
-            },
-        ));
-    // A router whose only route is its fallback: it sees every path before it is matched.
-    Router::new().fallback(move |request: Request| {
-        let (core, routes) = (core.clone(), routes.clone());
-        async move { serve(&core, routes, request).await }
-    })
+/// A way around the routes, for what is answered from memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Shortcut {
+    /// The template of the route whose requests it answers.
+    pub template: &'static str,
+    /// Answers as the route would, or leaves the request to it.
+    pub answer: fn(&Core, &Method, &Uri, &HeaderMap) -> Option<Response>,
 }
 
-async fn serve(core: &Core, mut routes: Router, mut request: Request) -> Response {
-    let began = core.now();
-    let id = Id::<id::Request>::draw(&*core.random);
-    let accept = request
-        .headers()
-        .get(header::ACCEPT)
-        .and_then(|value| value.to_str().ok());
-    let wants_problem = accept.is_some_and(|accept| accept.contains("application/problem+json"));
-    let span = tracing::info_span!(
-        "request",
-        id = id.as_str(),
-        method = request.method().as_str(),
-        route = tracing::field::Empty,
-        status = tracing::field::Empty,
-    );
-    let response = match paths::normalize(request.uri()) {
-        None => ApiError::not_found().into_response(),
-        Some(uri) => {
-            *request.uri_mut() = uri;
-            request.extensions_mut().insert(RequestId(id.clone()));
-            let request = request.map(in_time);
-            let answer = tower::Service::call(&mut routes, request).instrument(span.clone());
-            answer.await.unwrap_or_else(|never| match never {})
-        }
-    };
-    span.record("status", response.status().as_u16());
-    let duration_us = core.now().micros_since(began);
-    tracing::debug!(parent: &span, duration_us, "answered a request");
-    finish(response, &id, wants_problem)
+/// Routes behind what all surfaces share. Paths are cleaned before they are matched.
+#[derive(Clone, Debug)]
+pub struct Surface(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    core: Core,
+    routes: Router,
+    shortcut: Option<Shortcut>,
 }
 
-/// Notes the route's template in the span: never the path, which may have a secret in it.
-async fn name_route(request: Request, next: Next) -> Response {
-    let route = request
+impl Surface {
+    /// Puts the layers around the routes.
+    pub fn new(core: &Core, routes: Router, shortcut: Option<Shortcut>) -> Self {
+        let routes = routes
+            .layer(DefaultBodyLimit::max(LARGEST_BODY))
+            .layer(CatchPanicLayer::custom(
+                |_: Box<dyn std::any::Any + Send>| {
+                    ApiError::new(ErrorCode::Internal, "Internal server error").into_response()
+                },
+            ))
+            .layer(middleware::from_fn_with_state(
+                Arc::new(core.clone()),
+                name_route,
+            ));
+        Self(Arc::new(Shared {
+            core: core.clone(),
+            routes,
+            shortcut,
+        }))
+    }
+
+    /// The same as a router whose only route is its fallback.
+    pub fn into_router(self) -> Router {
+        Router::new().fallback(async move |request: Request| self.answer(request, None).await)
+    }
+
+    /// Answers a request from `peer`; none where the request says itself where it comes from.
+    pub async fn answer<B>(&self, request: http::Request<B>, peer: Option<SocketAddr>) -> Response
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let core = &self.0.core;
+        let accept = request
+            .headers()
+            .get(header::ACCEPT)
+            .and_then(|value| value.to_str().ok());
+        let wants_problem =
+            accept.is_some_and(|accept| accept.contains("application/problem+json"));
+        let id = Id::<id::Request>::draw(&*core.random);
+        let response = match self.answer_from_memory(&request) {
+            Some(response) => response,
+            // Boxed, so that what is answered from memory does not carry it along.
+            None => Box::pin(self.route(request.map(Body::new), peer, &id)).await,
+        };
+        finish(response, &id, wants_problem)
+    }
+
+    fn answer_from_memory<B>(&self, request: &http::Request<B>) -> Option<Response> {
+        let shortcut = self.0.shortcut?;
+        let core = &self.0.core;
+        let began = core.now();
+        let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+        let response = (shortcut.answer)(core, method, uri, headers)?;
+        let route = core.traffic.route(shortcut.template);
+        let duration_us = core.now().micros_since(began);
+        route.answered(place_of(method), response.status(), duration_us);
+        Some(response)
+    }
+
+    async fn route(
+        &self,
+        mut request: Request,
+        peer: Option<SocketAddr>,
+        id: &Id<id::Request>,
+    ) -> Response {
+        let core = &self.0.core;
+        let began = core.now();
+        let span = tracing::info_span!(
+            "request",
+            id = id.as_str(),
+            method = request.method().as_str(),
+            route = tracing::field::Empty,
+            status = tracing::field::Empty,
+        );
+        let response = match paths::normalize(request.uri()) {
+            None => {
+                let method = place_of(request.method());
+                let route = core.traffic.route(UNMATCHED);
+                route.answered(method, StatusCode::NOT_FOUND, 0);
+                ApiError::not_found().into_response()
+            }
+            Some(uri) => {
+                *request.uri_mut() = uri;
+                request.extensions_mut().insert(RequestId(id.clone()));
+                if let Some(peer) = peer {
+                    request.extensions_mut().insert(ConnectInfo(peer));
+                }
+                let trusted = &core.trusted_proxies;
+                let client = ClientAddress::told(trusted, request.extensions(), request.headers());
+                if let Some(client) = client {
+                    request.extensions_mut().insert(client);
+                }
+                let request = request.map(in_time);
+                let routed = self.0.routes.clone().oneshot(request);
+                // Until it is known who sends it.
+                let answer = Asker::Stranger.scope(routed).instrument(span.clone());
+                answer.await.unwrap_or_else(|never| match never {})
+            }
+        };
+        span.record("status", response.status().as_u16());
+        let duration_us = core.now().micros_since(began);
+        tracing::debug!(parent: &span, duration_us, "answered a request");
+        response
+    }
+}
+
+/// Notes the route's template in the span, never the path, which may have a secret in it; and counts
+/// the answer.
+async fn name_route(State(core): State<Arc<Core>>, request: Request, next: Next) -> Response {
+    let template = request
         .extensions()
         .get::<MatchedPath>()
-        .map_or("unmatched", MatchedPath::as_str);
-    tracing::Span::current().record("route", route);
-    next.run(request).await
+        .map_or(UNMATCHED, MatchedPath::as_str);
+    tracing::Span::current().record("route", template);
+    if request.extensions().get::<Delegated>().is_some() {
+        // A tool's call of this program itself is counted as one of a tool.
+        return next.run(request).await;
+    }
+    let route = core.traffic.route(template);
+    let method = place_of(request.method());
+    let began = core.now();
+    let response = next.run(request).await;
+    route.answered(method, response.status(), core.now().micros_since(began));
+    response
 }
 
 fn finish(mut response: Response, id: &Id<id::Request>, wants_problem: bool) -> Response {

@@ -3,6 +3,7 @@
 
 mod body;
 mod caller;
+mod client_address;
 mod core;
 mod credential;
 mod error;
@@ -15,18 +16,19 @@ mod query;
 mod redact;
 mod respond;
 mod slow_body;
-mod turn;
+mod traffic;
 
 pub use body::{Body, Patch, TextFault, check_text, parse, unread_body};
 pub use caller::{Anyone, Caller, Requires, permission};
+pub use client_address::{ClientAddress, network_of};
 pub use core::Core;
 pub use credential::Credential;
 pub use error::{ApiError, ErrorCode, FieldError};
 pub use idempotency::{Idempotent, idempotent};
-pub use identity::{Delegated, Identity, identify, network_of};
-pub use layers::{RequestId, wrap};
+pub use identity::{Delegated, Identity, identify};
+pub use layers::{RequestId, Shortcut, Surface};
 pub use path_parameter::PathParameter;
 pub use query::{ListPart, Query, flag};
 pub use redact::mask_secrets;
 pub use respond::{Listed, NoStore, cross_origin, rate_limit_headers};
-pub use turn::{TakesTurns, take_turn};
+pub use traffic::{Route, ToolOutcome, Traffic};

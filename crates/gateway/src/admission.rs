@@ -12,8 +12,8 @@ use claviger_edge::{ApiError, Credential, ErrorCode, rate_limit_headers};
 use claviger_store::access_keys::{self, AccessKey, Selector};
 use claviger_store::connected_accounts::{self, ConnectedAccount};
 use claviger_store::mcp_servers::{self, Maker, McpServer};
-use claviger_store::operator_keys;
-use claviger_verify::{CallerLimit, KnownAccessKey, Party, Presenter};
+use claviger_store::{Asker, operator_keys};
+use claviger_verify::{CallerLimit, KnownAccessKey, Network, Presenter};
 use http::HeaderMap;
 
 use crate::call::InNameOf;
@@ -28,8 +28,8 @@ pub(crate) const TOKEN_PREFIX: &str = "clvmcp_";
 pub(crate) struct Presented<'a> {
     pub(crate) token: &'a str,
     pub(crate) headers: &'a HeaderMap,
-    /// The network that it comes from.
-    pub(crate) from: Party,
+    /// The network that it comes from, where that is known.
+    pub(crate) from: Option<Network>,
 }
 
 /// A server that takes the request, with what it shows and whose rights count.
@@ -132,15 +132,20 @@ impl Gateway {
         let verifier = &self.core.verifier;
         let digest = verifier.digest(token);
         let server = verifier
-            .look_for(from, async || {
-                mcp_servers::find_by_token(&self.core.db, &digest).await
-            })
+            .look_for_token(
+                digest,
+                *from,
+                async || mcp_servers::find_by_token(&self.core.db, &digest).await,
+                |server| server.account.root.clone(),
+            )
             .await?;
         let server = server.filter(|server| server.is_live_at(self.core.now()));
         let server = server.ok_or_else(refused)?;
-        // From here on it is known whose turn it is.
-        let family = Party::Family(server.account.root.clone());
-        let _turn = verifier.turn(&family).await?;
+        let family = Asker::Family(server.account.root.clone());
+        family.scope(self.find_what_it_is_over(server)).await
+    }
+
+    async fn find_what_it_is_over(&self, server: McpServer) -> Result<Live, ApiError> {
         let id = &server.connected_account_id;
         let connected = connected_accounts::find(&self.core.db, &everything(), id).await?;
         let connected = connected.ok_or_else(refused)?;
@@ -196,7 +201,7 @@ impl Gateway {
         if credential == *token || headers.contains_key(http::header::ORIGIN) {
             return Err(refused());
         }
-        let found = self.core.verifier.presenter(credential, from);
+        let found = self.core.verifier.presenter(credential, *from);
         let Some(Presenter::AccessKey(known)) = found.await? else {
             return Err(refused());
         };

@@ -10,8 +10,9 @@ use claviger_domain::id::{self, Id};
 use claviger_domain::rights::Rights;
 use claviger_domain::time::{Timestamp, earlier};
 use claviger_edge::{ApiError, Delegated};
+use claviger_store::Asker;
 use claviger_store::connected_accounts::{self, ConnectedAccount};
-use claviger_verify::{CallerLimit, Party, Presenter};
+use claviger_verify::{CallerLimit, Presenter};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 
@@ -66,7 +67,10 @@ impl Gateway {
         admission: impl Future<Output = Result<InNameOf, ApiError>>,
     ) -> ToolResult {
         let mut record = Record::begin(self, &call);
-        let outcome = self.carry_out(call, admission, &mut record).await;
+        let family = Asker::Family(call.connected.account.root.clone());
+        let outcome = family
+            .scope(self.carry_out(call, admission, &mut record))
+            .await;
         record
             .end(outcome.as_ref().err().map(|failure| failure.status))
             .await;
@@ -166,8 +170,7 @@ impl Gateway {
             return Ok(None);
         };
         let key = stored_access_key(&self.master, &connected.id, &sealed)?;
-        let from = Party::Family(connected.account.root.clone());
-        Ok(self.core.verifier.presenter(key.expose(), &from).await?)
+        Ok(self.core.verifier.presenter(key.expose(), None).await?)
     }
 }
 

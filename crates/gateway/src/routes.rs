@@ -18,7 +18,7 @@ use axum::routing::{any, get};
 use axum::{Router, middleware};
 use claviger_domain::id::{self, Id};
 use claviger_domain::rights::Reach;
-use claviger_edge::{ApiError, ErrorCode, Idempotent, TakesTurns, idempotent, identify, take_turn};
+use claviger_edge::{ApiError, ErrorCode, Idempotent, idempotent, identify};
 use claviger_store::connected_accounts::{self, ConnectedAccount};
 
 use crate::gateway::Gateway;
@@ -32,10 +32,6 @@ pub fn router(gateway: &Arc<Gateway>) -> Router {
         core: gateway.core.clone(),
         routes: CREATING,
         mib: 1,
-    };
-    let taking = TakesTurns {
-        core: gateway.core.clone(),
-        but: &[],
     };
     let of_accounts = Router::new()
         .route("/integrated-account", get(list_connected_accounts::handle))
@@ -54,7 +50,6 @@ pub fn router(gateway: &Arc<Gateway>) -> Router {
         )
         .route("/log", get(list_calls::handle))
         .layer(middleware::from_fn_with_state(creating, idempotent))
-        .layer(middleware::from_fn_with_state(taking, take_turn))
         .layer(middleware::from_fn_with_state(
             gateway.core.clone(),
             identify,

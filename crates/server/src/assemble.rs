@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use axum::Router;
-use claviger_edge::{Core, wrap};
+use claviger_edge::{Core, Surface};
 use claviger_gateway::gateway::StartError;
 use claviger_gateway::mcp::hosts::Hosts;
 use claviger_gateway::{Gateway, Settings};
 use claviger_store::sealing::MasterKey;
+
+use crate::metrics::Metrics;
 
 /// What the routes need.
 #[derive(Debug)]
@@ -27,8 +29,8 @@ pub struct Parts {
 /// The program, put together.
 #[derive(Debug)]
 pub struct Assembled {
-    /// Its routes, behind the layers that all of them share.
-    pub routes: Router,
+    /// Its routes, behind what all of them share.
+    pub surface: Surface,
     /// The gateway, which has log lines to write when the program stops.
     pub gateway: Arc<Gateway>,
 }
@@ -52,16 +54,17 @@ pub fn assemble_over(
         core: core.clone(),
         master: parts.master,
         // With its layers, which make the body of an error, and with nothing else beside it.
-        auth_api: upstream(wrap(&core, auth_api.clone())),
+        auth_api: upstream(Surface::new(&core, auth_api.clone(), None).into_router()),
         document: claviger_api::document().to_string().into_bytes(),
         hosts: parts.hosts,
         public_url: parts.public_url,
     })?;
     let routes = auth_api
         .merge(claviger_gateway::router(&gateway))
+        .merge(Metrics::new(&core).guarded())
         .merge(parts.extra);
     Ok(Assembled {
-        routes: wrap(&core, routes),
+        surface: Surface::new(&core, routes, Some(claviger_api::SHORTCUT)),
         gateway,
     })
 }

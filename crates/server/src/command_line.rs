@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Config,
     /// Print the settings in force, with secrets masked and warnings, and start nothing
     CheckConfig(ServeFlags),
+    /// Ask the program that runs with these settings whether it is alive: exit code 0, or 1
+    Health(ServeFlags),
     /// Print the OpenAPI document of the API that this version serves
     Openapi,
     Keys(Keys),

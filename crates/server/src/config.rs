@@ -3,6 +3,7 @@
 //! It is read once, here, and passed on. What can be set stands in `config/settings.rs`, with the
 //! defaults in words in `default.toml`.
 
+mod network;
 mod secret;
 mod settings;
 mod show;
@@ -16,9 +17,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use claviger_store::Location;
 use http::Uri;
+use ipnet::IpNet;
 
+pub use network::Network;
 pub use secret::Secret;
-pub use settings::{DatabaseSettings, LogFormat, LogSettings, OperatorSettings, Settings};
+pub use settings::{
+    DatabaseSettings, LogFormat, LogSettings, MetricsSettings, OperatorSettings, Settings,
+    TlsSettings,
+};
 
 /// The default configuration with every setting in a comment.
 pub const DEFAULT_FILE: &str = include_str!("default.toml");
@@ -34,16 +40,31 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// What links begin with, without a slash at the end; none: the address that is listened on.
     pub public_url: Option<String>,
+    /// The networks of proxies that are believed when they tell whom they were asked by.
+    pub trusted_proxies: Vec<IpNet>,
     /// Where the master key is.
     pub master_key: MasterKeySource,
     /// Where PostgreSQL is; none: SQLite in the folder.
     pub database_url: Option<Secret>,
+    /// Where certificate and key are; none: without TLS.
+    pub tls: Option<TlsFiles>,
+    /// Where the program's numbers are served to everybody who reaches it.
+    pub metrics_listen: Option<SocketAddr>,
     /// Whether operator keys are taken from other machines.
     pub operator_remote: bool,
     /// What to log.
     pub log_filter: String,
     /// How a log line looks.
     pub log_format: LogFormat,
+}
+
+/// Where certificate and key are.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// The certificate, and those between it and the root.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// Where the master key is.
@@ -87,12 +108,24 @@ impl Config {
                 .unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8420))),
             data_dir: settings.data_dir.unwrap_or_else(|| "claviger-data".into()),
             public_url: settings.public_url.as_deref().map(public_url).transpose()?,
+            trusted_proxies: settings
+                .trusted_proxies
+                .unwrap_or_default()
+                .into_iter()
+                .map(|network| network.0)
+                .collect(),
             master_key,
             database_url: Secret::of_either(
                 "database.url",
                 database.url,
                 database.url_file.as_ref(),
             )?,
+            tls: match (settings.tls.cert, settings.tls.key) {
+                (Some(cert), Some(key)) => Some(TlsFiles { cert, key }),
+                (None, None) => None,
+                _ => bail!("one of tls.cert and tls.key is given, give both"),
+            },
+            metrics_listen: settings.metrics.listen,
             operator_remote: settings.operator.remote.unwrap_or(false),
             log_filter: settings.log.filter.unwrap_or_else(|| "info".to_owned()),
             log_format: settings.log.format.unwrap_or(LogFormat::Text),

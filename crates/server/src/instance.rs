@@ -90,6 +90,8 @@ impl Instance {
             clock: Arc::clone(&outside.clock),
             random: Arc::clone(&outside.random),
             remote_operator: config.operator_remote,
+            trusted_proxies: config.trusted_proxies.as_slice().into(),
+            traffic: Arc::default(),
         };
         let master = Arc::new(master);
         let handover = if let Some(left) = left_by_an_earlier_start(&core, directory).await? {

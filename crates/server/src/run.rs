@@ -10,19 +10,26 @@ use crate::commands::{self, Refusal};
 use crate::config::{Config, DEFAULT_FILE};
 use crate::output::{complain, print};
 use crate::system::Outside;
-use crate::{connector_tools, log, serve};
+use crate::{connector_tools, health, log, serve};
 
 /// The exit code of a start that was refused, or of a command that could not ask its server.
 const REFUSED: u8 = 2;
 /// The exit code of a command whose server said no.
 const SAID_NO: u8 = 1;
 
+/// The exit code of a program that is asked after and not well; Docker reserves 2.
+const UNWELL: u8 = 1;
+
 /// Runs the program: 0 when it did what was asked; otherwise one sentence on standard error, and 1
-/// where a server said no, 2 where nothing could be asked or started.
+/// where a server said no or is not well, 2 where nothing could be asked or started.
 pub fn run(arguments: impl Iterator<Item = OsString>, outside: Outside) -> ExitCode {
     let command = match CommandLine::read(arguments) {
         Ok(line) => line.command,
         Err(error) => error.exit(),
+    };
+    let failed = match command {
+        Command::Health(_) => UNWELL,
+        _ => REFUSED,
     };
     match carry_out(command, outside) {
         Ok(code) => code,
@@ -31,7 +38,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>, outside: Outside) -> ExitC
             let code = if error.is::<Refusal>() {
                 SAID_NO
             } else {
-                REFUSED
+                failed
             };
             ExitCode::from(code)
         }
@@ -51,6 +58,14 @@ fn carry_out(command: Command, outside: Outside) -> Result<ExitCode> {
             // What was cut off by the stop is not waited for here either.
             runtime.shutdown_background();
             served?;
+        }
+        Command::Health(flags) => {
+            let config = read(flags)?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .context("cannot start threads")?;
+            runtime.block_on(health::ask(&config))?;
         }
         Command::Config => {
             print(DEFAULT_FILE);

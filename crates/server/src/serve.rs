@@ -2,13 +2,19 @@
 
 mod connections;
 mod signals;
+mod tls;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use claviger_edge::Core;
+use axum::response::Response;
+use claviger_edge::{Core, Surface};
 use claviger_gateway::mcp::hosts::Hosts;
+use futures::future::BoxFuture;
+use http::Request;
+use hyper::body::Incoming;
+use tls::Tls;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -18,9 +24,12 @@ use crate::config::Config;
 use crate::data_directory::DataDirectory;
 use crate::instance::Instance;
 use crate::jobs;
+use crate::metrics::Metrics;
 use crate::output::print;
 use crate::system::Outside;
 use crate::welcome::welcome;
+
+pub(crate) use tls::certificates;
 
 /// How long calls in flight may take when the program stops: within the ten seconds that a service
 /// manager is promised, with time left to write what was counted.
@@ -38,6 +47,18 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = listener.local_addr().context("cannot listen")?;
+    let tls = match &config.tls {
+        Some(files) => Some(Tls::open(files).await?),
+        None => None,
+    };
+    let metrics_listener = match config.metrics_listen {
+        Some(address) => Some(
+            TcpListener::bind(address)
+                .await
+                .with_context(|| format!("cannot listen on {address}, for metrics"))?,
+        ),
+        None => None,
+    };
     let stop = signals::stop().context("cannot wait for signals")?;
     let mut directory = DataDirectory::open(&config.data_dir)?;
     let instance = match Instance::open(config, &outside, &mut directory).await {
@@ -49,7 +70,7 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
     };
 
     let core = instance.core.clone();
-    let url = local_url(address);
+    let url = local_url(address, tls.is_some());
     let assembled = assemble(Parts {
         core: core.clone(),
         master: instance.master,
@@ -57,7 +78,7 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
         public_url: config.public_url.clone().unwrap_or_else(|| url.clone()),
         extra: outside.routes,
     });
-    let Assembled { routes, gateway } = match assembled {
+    let Assembled { surface, gateway } = match assembled {
         Ok(assembled) => assembled,
         Err(error) => {
             core.db.close().await;
@@ -67,10 +88,28 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
     let (stopping, stopped) = watch::channel(false);
     let serving = tokio::spawn(connections::serve(
         listener,
-        routes,
+        tls.as_ref().map(Tls::in_force),
+        answering(surface),
         wait(stopped.clone()),
         GRACE,
     ));
+    if let Some(tls) = tls {
+        tokio::spawn(tls.keep(stopped.clone()));
+    }
+    if let Some(listener) = metrics_listener {
+        // It ends when it is told to, and nobody waits for what it still answers.
+        let address = listener.local_addr().context("cannot listen")?;
+        tracing::info!(%address, "metrics are served to everybody who reaches this address");
+        let routes = Metrics::new(&core).open();
+        let stop = wait(stopped.clone());
+        tokio::spawn(connections::serve(
+            listener,
+            None,
+            answering(routes),
+            stop,
+            Duration::ZERO,
+        ));
+    }
     let jobs = jobs::start(&core, &stopped);
     let announced = announce(config, instance.handover, &mut directory, &url);
     if announced.is_ok() {
@@ -92,6 +131,17 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
         );
     }
     announced
+}
+
+/// Answers what comes over connections.
+fn answering(
+    surface: Surface,
+) -> impl Fn(Request<Incoming>, SocketAddr) -> BoxFuture<'static, Response> + Clone + Send + 'static
+{
+    move |request, peer| {
+        let surface = surface.clone();
+        Box::pin(async move { surface.answer(request, Some(peer)).await })
+    }
 }
 
 async fn wait(mut stopped: watch::Receiver<bool>) {
@@ -124,15 +174,21 @@ fn announce(
     Ok(())
 }
 
-/// Where this machine reaches the program.
-fn local_url(mut address: SocketAddr) -> String {
+/// The URL under which this machine reaches the program.
+fn local_url(address: SocketAddr, is_encrypted: bool) -> String {
+    let scheme = if is_encrypted { "https" } else { "http" };
+    format!("{scheme}://{}", reachable(address))
+}
+
+/// Where this machine reaches what listens on `address`.
+pub(crate) fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address {
             SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
             SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
         });
     }
-    format!("http://{address}")
+    address
 }
 
 async fn write_the_last(core: &Core) {

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::Router;
 use claviger_domain::random::Random;
 use claviger_domain::time::{Clock, Timestamp};
+use rand::Rng;
 
 /// What the program takes from outside, so that a test bed can bring its own.
 pub struct Outside {
@@ -53,7 +54,8 @@ impl Clock for SystemClock {
     }
 }
 
-/// The randomness of the operating system.
+/// A generator of each thread's own that is fit for keys, seeded by the operating system and seeded
+/// anew as it goes on.
 #[derive(Debug)]
 pub struct SystemRandom;
 
@@ -63,7 +65,6 @@ impl Random for SystemRandom {
         reason = "this is the randomness that all else is passed"
     )]
     fn fill(&self, bytes: &mut [u8]) {
-        getrandom::fill(bytes)
-            .expect("an operating system without randomness runs nothing of ours");
+        rand::rng().fill_bytes(bytes);
     }
 }

@@ -1,18 +1,27 @@
-//! The two engines: the only file that knows which one it is.
+//! The two engines: the only module that knows which one it is.
+
+mod turns;
+mod writer;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use claviger_domain::event::Actor;
 use claviger_domain::random::Random;
 use claviger_domain::time::Timestamp;
 use futures::future::BoxFuture;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Connection, PgPool, Postgres, SqlitePool, Transaction};
 
-use crate::migrations;
+pub use self::turns::TurnsTaken;
+use self::turns::{Crowded, Turn, Turns};
+use self::writer::Writer;
+use crate::{Asker, migrations};
 
 /// Where the rows are.
 #[derive(Clone, Debug)]
@@ -29,6 +38,15 @@ pub enum StoreError {
     /// The database said no, or cannot be reached.
     #[error("the database refused")]
     Database(#[from] sqlx::Error),
+    /// The commit that a change shared with others failed: none of them has happened.
+    #[error("the change could not be committed")]
+    Uncommitted(#[source] Arc<sqlx::Error>),
+    /// Too much waits, or the disk is too slow for it; what was asked has not begun.
+    #[error("it waited {} s for its turn", PATIENCE.as_secs())]
+    Busy,
+    /// Too much of the same asker's waits already; what was asked has not begun.
+    #[error("too much of the same asker's waits")]
+    Crowded,
     /// The tables are not as this program needs them, and could not be made so.
     #[error("the database could not be brought to this program's version")]
     Migration(#[source] sqlx::migrate::MigrateError),
@@ -51,8 +69,11 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the database is away or full for now, so that the same request may succeed later.
     pub fn is_unavailable(&self) -> bool {
-        let Self::Database(error) = self else {
-            return false;
+        let error = match self {
+            Self::Database(error) => error,
+            // Whatever it was, the change itself had succeeded.
+            Self::Uncommitted(_) | Self::Busy | Self::Crowded => return true,
+            _ => return false,
         };
         match error {
             sqlx::Error::PoolTimedOut
@@ -77,14 +98,18 @@ impl StoreError {
 
 /// A database, whichever engine serves it.
 #[derive(Clone, Debug)]
-pub struct Db(pub(crate) Engine);
+pub struct Db {
+    pub(crate) engine: Engine,
+    reads: Turns,
+    changes: Turns,
+}
 
 #[derive(Clone, Debug)]
 pub(crate) enum Engine {
     /// Two files, never attached to each other on a writer: `BEGIN IMMEDIATE` locks all of them.
     Sqlite {
         read: SqlitePool,
-        write: SqlitePool,
+        writer: Writer,
         usage: SqlitePool,
     },
     Postgres(PgPool),
@@ -93,8 +118,8 @@ pub(crate) enum Engine {
 /// One open transaction.
 #[derive(Debug)]
 pub enum Tx {
-    /// On the one writer connection of SQLite.
-    Sqlite(Transaction<'static, Sqlite>),
+    /// On the one writer connection of SQLite, in a savepoint of a transaction that others share.
+    Sqlite(Box<SqliteConnection>),
     /// On a connection of the pool.
     Postgres(Transaction<'static, Postgres>),
 }
@@ -119,17 +144,20 @@ impl std::fmt::Debug for Change {
     }
 }
 
-/// Runs one expression against whichever engine there is: `on!(read db, |c| …)` on a reader,
-/// `on!(usage db, |c| …)` on the counters, `on!(tx, |c| …)` in a transaction.
+/// Runs one expression against whichever engine there is: `on!(read db, |c| …)` on a reader, in the
+/// asker's turn; `on!(usage db, |c| …)` on the counters, `on!(tx, |c| …)` in a transaction.
 macro_rules! on {
-    (read $db:expr, |$c:ident| $body:expr) => {
-        match &$db.0 {
+    (read $db:expr, |$c:ident| $body:expr) => {{
+        let turn = $db.turn_to_read().await?;
+        let outcome = match &$db.engine {
             $crate::db::Engine::Sqlite { read: $c, .. } => $body,
             $crate::db::Engine::Postgres($c) => $body,
-        }
-    };
+        };
+        drop(turn);
+        outcome
+    }};
     (usage $db:expr, |$c:ident| $body:expr) => {
-        match &$db.0 {
+        match &$db.engine {
             $crate::db::Engine::Sqlite { usage: $c, .. } => $body,
             $crate::db::Engine::Postgres($c) => $body,
         }
@@ -160,107 +188,86 @@ async fn make_private_file(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Closes what was opened before `error`: SQLite tidies up the files beside a database when it is
-/// closed, not when it is dropped.
-async fn close_after(error: impl Into<StoreError>, opened: &[&SqlitePool]) -> StoreError {
-    for pool in opened {
-        pool.close().await;
-    }
-    error.into()
-}
-
 /// Connections that read, at most; of each engine.
-const READERS: u32 = 8;
+const READERS: u16 = 8;
+/// Changes at once: on SQLite so many that those of a batch are there when the one before it is
+/// done, on PostgreSQL one a connection.
+const CHANGES_IN_FILES: u16 = 128;
+const CHANGES_ON_POSTGRES: u16 = 8;
+/// Connections to PostgreSQL for what takes no turn: counters, and the events of other nodes.
+const OTHER_CONNECTIONS: u16 = 4;
+/// How long a caller waits for a connection, or a change for its turn.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Db {
     /// Opens the database and brings its tables to this program's version.
     pub async fn open(location: &Location) -> Result<Self, StoreError> {
-        let engine = match location {
-            Location::Folder(folder) => {
-                for name in ["claviger.db", "usage.db"] {
-                    make_private_file(&folder.join(name)).await?;
-                }
-                let file = |name: &str, synchronous| {
-                    SqliteConnectOptions::new()
-                        .filename(folder.join(name))
-                        .journal_mode(SqliteJournalMode::Wal)
-                        .synchronous(synchronous)
-                        .foreign_keys(true)
-                        .disable_statement_logging()
-                };
-                let keys = file("claviger.db", SqliteSynchronous::Full);
-                let usage_file = file("usage.db", SqliteSynchronous::Normal);
-                let one = || SqlitePoolOptions::new().max_connections(1);
-                // Key strings are random, and so are the pages of their indexes: with the 2 MiB that
-                // are the default, an import reads them over and over.
-                let writer = keys.clone().pragma("cache_size", "-65536");
-                let write = one().connect_with(writer).await?;
-                let usage = match one().connect_with(usage_file).await {
-                    Ok(usage) => usage,
-                    Err(error) => return Err(close_after(error, &[&write]).await),
-                };
-                if let Err(error) = migrations::run_sqlite(&write, &usage).await {
-                    return Err(close_after(error, &[&write, &usage]).await);
-                }
-
-                let path = folder
-                    .join("usage.db")
-                    .to_string_lossy()
-                    .replace('\'', "''");
-                let attach = Arc::<str>::from(format!("ATTACH DATABASE '{path}' AS usage"));
-                let read = SqlitePoolOptions::new()
-                    .max_connections(READERS)
-                    .after_connect(move |connection, _| {
-                        let attach = sqlx::AssertSqlSafe(attach.clone());
-                        Box::pin(async move {
-                            sqlx::raw_sql(attach).execute(&mut *connection).await?;
-                            sqlx::raw_sql("PRAGMA query_only = ON")
-                                .execute(connection)
-                                .await?;
-                            Ok(())
-                        })
-                    })
-                    .connect_with(keys)
-                    .await?;
-                Engine::Sqlite { read, write, usage }
-            }
+        let (engine, changes) = match location {
+            Location::Folder(folder) => (open_files(folder).await?, CHANGES_IN_FILES),
             Location::Postgres(url) => {
                 let options = PgConnectOptions::from_str(url)?.disable_statement_logging();
                 // The pool would go on trying for half a minute, and then not say why.
                 options.connect().await?.close().await?;
                 let pool = PgPoolOptions::new()
-                    .max_connections(READERS)
+                    .max_connections((READERS + CHANGES_ON_POSTGRES + OTHER_CONNECTIONS).into())
+                    .acquire_timeout(PATIENCE)
                     .connect_with(options)
                     .await?;
                 migrations::run_postgres(&pool).await?;
-                Engine::Postgres(pool)
+                (Engine::Postgres(pool), CHANGES_ON_POSTGRES)
             }
         };
-        Ok(Self(engine))
+        Ok(Self {
+            engine,
+            reads: Turns::new(READERS.into()),
+            changes: Turns::new(changes.into()),
+        })
+    }
+
+    /// Turns of queries.
+    pub fn queries(&self) -> TurnsTaken {
+        self.reads.taken()
+    }
+
+    /// Turns of changes.
+    pub fn changes(&self) -> TurnsTaken {
+        self.changes.taken()
+    }
+
+    pub(crate) async fn turn_to_read(&self) -> Result<Turn, StoreError> {
+        turn_of(&self.reads).await
     }
 
     /// The one entry for changes: runs `change` in a transaction and commits when it succeeds.
     ///
-    /// The closure owns what it needs, so that several changes can share one commit.
+    /// The closure owns what it needs: on SQLite it runs in a task of the writer's, and changes that
+    /// wait at the same time share a commit. Each sees what those before it wrote. One that fails or
+    /// panics leaves nothing and takes no other with it. None is answered before the commit, so that
+    /// what is answered is there for whoever reads then; when the commit fails, none has happened.
+    ///
+    /// Changes of different askers take turns. One that waits longer than five seconds for its own is not begun. Neither is one whose
+    /// caller has gone away; when it goes away while the change runs, that is undone. An error of
+    /// the database is to be passed on: SQLite may have ended the transaction, PostgreSQL has.
     pub async fn write<T, E, F>(&self, change: F) -> Result<T, E>
     where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
         F: for<'c> FnOnce(&'c mut Tx) -> BoxFuture<'c, Result<T, E>> + Send + 'static,
-        E: From<StoreError>,
     {
-        let mut tx = match &self.0 {
-            Engine::Sqlite { write, .. } => {
-                write.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite)
+        let _turn = turn_of(&self.changes).await?;
+        match &self.engine {
+            Engine::Sqlite { writer, .. } => writer.write(change).await,
+            // A transaction each: its commits share a flush by themselves.
+            Engine::Postgres(pool) => {
+                let tx = pool.begin().await.map_err(StoreError::from)?;
+                let mut tx = Tx::Postgres(tx);
+                let value = change(&mut tx).await?;
+                if let Tx::Postgres(tx) = tx {
+                    tx.commit().await.map_err(StoreError::from)?;
+                }
+                Ok(value)
             }
-            Engine::Postgres(pool) => pool.begin().await.map(Tx::Postgres),
         }
-        .map_err(StoreError::from)?;
-        let value = change(&mut tx).await?;
-        match tx {
-            Tx::Sqlite(tx) => tx.commit().await,
-            Tx::Postgres(tx) => tx.commit().await,
-        }
-        .map_err(StoreError::from)?;
-        Ok(value)
     }
 
     /// Whether the database answers.
@@ -269,15 +276,91 @@ impl Db {
         Ok(())
     }
 
-    /// Waits for what is under way and closes all connections.
+    /// Waits for what is under way, changes that wait for their turn included, and closes all
+    /// connections.
     pub async fn close(&self) {
-        match &self.0 {
-            Engine::Sqlite { read, write, usage } => {
+        match &self.engine {
+            Engine::Sqlite {
+                read,
+                writer,
+                usage,
+            } => {
                 read.close().await;
-                write.close().await;
+                writer.close().await;
                 usage.close().await;
             }
             Engine::Postgres(pool) => pool.close().await,
         }
     }
+}
+
+async fn turn_of(turns: &Turns) -> Result<Turn, StoreError> {
+    match tokio::time::timeout(PATIENCE, turns.take(&Asker::current())).await {
+        Ok(Ok(turn)) => Ok(turn),
+        Ok(Err(Crowded)) => Err(StoreError::Crowded),
+        Err(_) => Err(StoreError::Busy),
+    }
+}
+
+/// Opens the two files. What was opened before an error is closed: SQLite tidies up the files beside
+/// a database then, not when a connection is dropped.
+async fn open_files(folder: &Path) -> Result<Engine, StoreError> {
+    for name in ["claviger.db", "usage.db"] {
+        make_private_file(&folder.join(name)).await?;
+    }
+    let file = |name: &str, synchronous| {
+        SqliteConnectOptions::new()
+            .filename(folder.join(name))
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(synchronous)
+            .foreign_keys(true)
+            .disable_statement_logging()
+    };
+    let keys = file("claviger.db", SqliteSynchronous::Full);
+    // Key strings are random, and so are the pages of their indexes: with the 2 MiB that are the
+    // default, an import reads them over and over.
+    let writing = keys.clone().pragma("cache_size", "-65536");
+    let mut connection = writing.connect().await?;
+    let one = SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(PATIENCE);
+    let usage_file = file("usage.db", SqliteSynchronous::Normal);
+    let usage = match one.connect_with(usage_file).await {
+        Ok(usage) => usage,
+        Err(error) => {
+            drop(connection.close().await);
+            return Err(error.into());
+        }
+    };
+    if let Err(error) = migrations::run_sqlite(&mut connection, &usage).await {
+        drop(connection.close().await);
+        usage.close().await;
+        return Err(error);
+    }
+
+    let path = folder
+        .join("usage.db")
+        .to_string_lossy()
+        .replace('\'', "''");
+    let attach = Arc::<str>::from(format!("ATTACH DATABASE '{path}' AS usage"));
+    let read = SqlitePoolOptions::new()
+        .max_connections(READERS.into())
+        .acquire_timeout(PATIENCE)
+        .after_connect(move |connection, _| {
+            let attach = sqlx::AssertSqlSafe(attach.clone());
+            Box::pin(async move {
+                sqlx::raw_sql(attach).execute(&mut *connection).await?;
+                sqlx::raw_sql("PRAGMA query_only = ON")
+                    .execute(connection)
+                    .await?;
+                Ok(())
+            })
+        })
+        .connect_with(keys)
+        .await?;
+    Ok(Engine::Sqlite {
+        read,
+        writer: Writer::start(connection, writing),
+        usage,
+    })
 }

@@ -6,6 +6,7 @@
 pub mod access_keys;
 pub mod accounts;
 pub mod api_keys;
+mod asker;
 mod base;
 pub mod call_log;
 pub mod connected_accounts;
@@ -24,6 +25,7 @@ pub mod sealing;
 pub mod secrets;
 pub mod usage;
 
+pub use asker::Asker;
 pub use base::Base;
-pub use db::{Change, Db, Location, StoreError, Tx};
+pub use db::{Change, Db, Location, StoreError, TurnsTaken, Tx};
 pub use page::{PAGE_SIZE, Page};

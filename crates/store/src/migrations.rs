@@ -1,6 +1,7 @@
 //! Migrations: forward only; folders with the same numbers for both engines.
 
 use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::sqlite::SqliteConnection;
 use sqlx::{PgPool, SqlitePool};
 
 use crate::StoreError;
@@ -9,7 +10,10 @@ static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 static SQLITE_USAGE: Migrator = sqlx::migrate!("migrations/sqlite_usage");
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 
-pub(crate) async fn run_sqlite(keys: &SqlitePool, usage: &SqlitePool) -> Result<(), StoreError> {
+pub(crate) async fn run_sqlite(
+    keys: &mut SqliteConnection,
+    usage: &SqlitePool,
+) -> Result<(), StoreError> {
     SQLITE.run(keys).await.map_err(explain)?;
     SQLITE_USAGE.run(usage).await.map_err(explain)
 }

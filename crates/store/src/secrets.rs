@@ -25,10 +25,11 @@ pub async fn pepper(
     const KEEP: &str = "INSERT INTO sealed_secrets (name, sealed, created_at) VALUES ($1, $2, $3) \
                         ON CONFLICT (name) DO NOTHING";
     let found = |db: Db| async move {
-        on!(read db, |c| sqlx::query_scalar::<_, Vec<u8>>(FIND)
+        let sealed = on!(read db, |c| sqlx::query_scalar::<_, Vec<u8>>(FIND)
             .bind(PEPPER)
             .fetch_optional(c)
-            .await)
+            .await)?;
+        Ok::<_, StoreError>(sealed)
     };
     let mut stored = found(db.clone()).await?;
     if stored.is_none() {

@@ -4,7 +4,7 @@ use claviger_domain::id::{self, Id};
 use claviger_domain::limit::{Allowance, QuotaUse, Window};
 use claviger_domain::time::Timestamp;
 use claviger_domain::usage::UsageCounts;
-use serde_json::json;
+use sqlx::QueryBuilder;
 
 use crate::db::on;
 use crate::{Db, StoreError};
@@ -40,93 +40,85 @@ impl Flush {
     }
 }
 
+/// Rows in one statement. As values and not as a JSON list, which takes SQLite three times as long:
+/// ten thousand counters are to be written within a twentieth of a second.
+const ROWS: usize = 500;
+
 /// Adds what was counted, all of it or nothing.
 ///
 /// Rows are written in one order everywhere: two nodes that count the same keys must not wait for
 /// each other.
 pub async fn add(db: &Db, flush: &Flush) -> Result<(), StoreError> {
-    const MINUTES: &str = "INSERT INTO usage_minutes (key_id, minute, project_id, successful, failed, \
-                           rate_limited) SELECT value ->> 0, CAST(value ->> 1 AS BIGINT), \
-                           value ->> 2, CAST(value ->> 3 AS BIGINT), CAST(value ->> 4 AS BIGINT), \
-                           CAST(value ->> 5 AS BIGINT) FROM json_each($1) WHERE true \
-                           ON CONFLICT (key_id, minute) DO UPDATE SET \
-                           successful = usage_minutes.successful + excluded.successful, \
-                           failed = usage_minutes.failed + excluded.failed, \
-                           rate_limited = usage_minutes.rate_limited + excluded.rate_limited";
-    const LAST_USES: &str = "INSERT INTO key_activity (key_id, last_used_at) \
-                             SELECT value ->> 0, CAST(value ->> 1 AS BIGINT) FROM json_each($1) \
-                             WHERE true ON CONFLICT (key_id) DO UPDATE SET \
-                             last_used_at = excluded.last_used_at \
-                             WHERE key_activity.last_used_at < excluded.last_used_at";
-    const ALLOWANCES: &str = "INSERT INTO allowances (lineage, window_started_at, \
-                              window_ends_at, window_used, quota_ends_at, quota_used) \
-                              SELECT value ->> 0, CAST(value ->> 1 AS BIGINT), \
-                              CAST(value ->> 2 AS BIGINT), CAST(value ->> 3 AS BIGINT), \
-                              CAST(value ->> 4 AS BIGINT), CAST(value ->> 5 AS BIGINT) \
-                              FROM json_each($1) WHERE true ON CONFLICT (lineage) DO UPDATE SET \
-                              window_started_at = excluded.window_started_at, \
-                              window_ends_at = excluded.window_ends_at, \
-                              window_used = excluded.window_used, \
-                              quota_ends_at = excluded.quota_ends_at, \
-                              quota_used = excluded.quota_used";
     let mut minutes: Vec<_> = flush.minutes.iter().collect();
     minutes.sort_by_key(|one| (&one.key, one.minute));
-    let minutes: Vec<_> = minutes
-        .into_iter()
-        .map(|one| {
-            let UsageCounts {
-                successful,
-                failed,
-                rate_limited,
-            } = one.counts;
-            json!([
-                one.key,
-                one.minute,
-                one.project,
-                successful,
-                failed,
-                rate_limited
-            ])
-        })
-        .collect();
     let mut last_uses: Vec<_> = flush.last_uses.iter().collect();
     last_uses.sort();
-    let last_uses: Vec<_> = last_uses
-        .into_iter()
-        .map(|(key, at)| json!([key, at.as_micros()]))
-        .collect();
     let mut allowances: Vec<_> = flush.allowances.iter().collect();
     allowances.sort_by_key(|(lineage, _)| lineage);
-    let allowances: Vec<_> = allowances
-        .into_iter()
-        .map(|(lineage, allowance)| {
-            let (window, quota) = allowance.state();
-            json!([
-                lineage,
-                window.map(|window| window.started_at.as_micros()),
-                window.map(|window| window.ends_at.as_micros()),
-                window.map_or(0, |window| window.used),
-                quota.map(|quota| quota.ends_at.as_micros()),
-                quota.map_or(0, |quota| quota.used),
-            ])
-        })
-        .collect();
-    let lists = [
-        (MINUTES, minutes),
-        (LAST_USES, last_uses),
-        (ALLOWANCES, allowances),
-    ];
     on!(usage db, |pool| {
         let mut tx = pool.begin().await?;
-        for (sql, rows) in lists {
-            if !rows.is_empty() {
-                let rows = json!(rows).to_string();
-                sqlx::query(sql).bind(rows).execute(&mut *tx).await?;
-            }
+        for rows in minutes.chunks(ROWS) {
+            let mut query = QueryBuilder::new(
+                "INSERT INTO usage_minutes \
+                 (key_id, minute, project_id, successful, failed, rate_limited) ",
+            );
+            query.push_values(rows, |mut row, one| {
+                row.push_bind(one.key.as_str())
+                    .push_bind(one.minute)
+                    .push_bind(one.project.as_str())
+                    .push_bind(stored(one.counts.successful))
+                    .push_bind(stored(one.counts.failed))
+                    .push_bind(stored(one.counts.rate_limited));
+            });
+            query.push(
+                " ON CONFLICT (key_id, minute) DO UPDATE SET \
+                 successful = usage_minutes.successful + excluded.successful, \
+                 failed = usage_minutes.failed + excluded.failed, \
+                 rate_limited = usage_minutes.rate_limited + excluded.rate_limited",
+            );
+            query.build().execute(&mut *tx).await?;
+        }
+        for rows in last_uses.chunks(ROWS) {
+            let mut query = QueryBuilder::new("INSERT INTO key_activity (key_id, last_used_at) ");
+            query.push_values(rows, |mut row, (key, at)| {
+                row.push_bind(key.as_str()).push_bind(at.as_micros());
+            });
+            query.push(
+                " ON CONFLICT (key_id) DO UPDATE SET last_used_at = excluded.last_used_at \
+                 WHERE key_activity.last_used_at < excluded.last_used_at",
+            );
+            query.build().execute(&mut *tx).await?;
+        }
+        for rows in allowances.chunks(ROWS) {
+            let mut query = QueryBuilder::new(
+                "INSERT INTO allowances (lineage, window_started_at, window_ends_at, window_used, \
+                 quota_ends_at, quota_used) ",
+            );
+            query.push_values(rows, |mut row, (lineage, allowance)| {
+                let (window, quota) = allowance.state();
+                row.push_bind(lineage.as_str())
+                    .push_bind(window.map(|window| window.started_at.as_micros()))
+                    .push_bind(window.map(|window| window.ends_at.as_micros()))
+                    .push_bind(stored(window.map_or(0, |window| window.used)))
+                    .push_bind(quota.map(|quota| quota.ends_at.as_micros()))
+                    .push_bind(stored(quota.map_or(0, |quota| quota.used)));
+            });
+            query.push(
+                " ON CONFLICT (lineage) DO UPDATE SET \
+                 window_started_at = excluded.window_started_at, \
+                 window_ends_at = excluded.window_ends_at, window_used = excluded.window_used, \
+                 quota_ends_at = excluded.quota_ends_at, quota_used = excluded.quota_used",
+            );
+            query.build().execute(&mut *tx).await?;
         }
         tx.commit().await?;
     });
     Ok(())
+}
+
+/// A count as rows have it; none gets near what does not fit.
+fn stored(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 #[derive(sqlx::FromRow)]

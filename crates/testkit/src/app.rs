@@ -1,6 +1,6 @@
 //! A whole running program, without a socket, on a clock that tests move.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
@@ -14,14 +14,18 @@ use claviger_server::first_start;
 use claviger_store::sealing::MasterKey;
 use claviger_store::{StoreError, secrets};
 use claviger_verify::{Settings, Verifier};
+use ipnet::IpNet;
 
-use crate::database::{Engine, TestDatabase};
+use crate::database::{Engine, HeldTable, TestDatabase};
 use crate::http::TestRequest;
 use crate::upstream::Upstream;
 use crate::{MockClock, SeededRandom};
 
 /// The name under which a [`TestApp`] is reached; its links begin with it.
 pub const PUBLIC_HOST: &str = "keys.example.com";
+
+/// The address of the one proxy that a [`TestApp`] trusts.
+pub const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
 
 /// A program with its first start behind it. The same ids and keys come out of every run.
 #[derive(Debug)]
@@ -39,7 +43,7 @@ pub struct TestApp {
     routes: Router,
     upstream: Upstream,
     // Declared last, because the connections above must be gone before it.
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 impl TestApp {
@@ -77,6 +81,8 @@ impl TestApp {
             clock: clock.clone(),
             random,
             remote_operator: false,
+            trusted_proxies: [IpNet::from(PROXY)].into(),
+            traffic: Arc::default(),
         };
         let (inside, sealing) = (core.clone(), master.clone());
         let first = core
@@ -99,17 +105,17 @@ impl TestApp {
             extra: Router::new(),
         };
         let upstream = Upstream::default();
-        let Assembled { routes, gateway } =
+        let Assembled { surface, gateway } =
             assemble_over(parts, |local| upstream.stand_before(local))?;
         Ok(Self {
             gateway,
-            routes,
+            routes: surface.into_router(),
             upstream,
             core,
             clock,
             master,
             operator_key: first.operator_key,
-            _database: database,
+            database,
         })
     }
 
@@ -121,6 +127,11 @@ impl TestApp {
     /// Puts in the place of what tools call, The Auth API of this program, what `make` makes of it.
     pub fn change_upstream(&self, make: impl FnOnce(Router) -> Router) {
         self.upstream.change(make);
+    }
+
+    /// Keeps everybody else from reading a table, on PostgreSQL.
+    pub async fn hold_table(&self, table: &str) -> HeldTable {
+        self.database.hold_table(table).await
     }
 
     /// All routes, for a test that serves them on a socket of its own.

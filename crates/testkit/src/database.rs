@@ -1,6 +1,7 @@
 //! A database of a test's own, on either engine.
 
 use claviger_store::{Db, Location};
+use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
 use crate::postgres;
@@ -19,14 +20,14 @@ pub enum Engine {
 pub struct TestDatabase {
     /// The database.
     pub db: Db,
-    _place: Place,
+    place: Place,
 }
 
 /// What must outlive the connections.
 #[derive(Debug)]
 enum Place {
     Sqlite { _folder: TempDir },
-    Postgres { _database: postgres::Database },
+    Postgres { database: postgres::Database },
 }
 
 impl TestDatabase {
@@ -47,18 +48,40 @@ impl TestDatabase {
                 })
                 .await;
                 let location = Location::Postgres(database.url().to_owned());
-                (
-                    location,
-                    Place::Postgres {
-                        _database: database,
-                    },
-                )
+                (location, Place::Postgres { database })
             }
         };
         Self {
             db: open(&location).await,
-            _place: place,
+            place,
         }
+    }
+}
+
+/// A table that nobody else can read, until this is dropped.
+#[derive(Debug)]
+pub struct HeldTable {
+    _connection: PgConnection,
+}
+
+impl TestDatabase {
+    /// Keeps everybody else from reading a table. On PostgreSQL; elsewhere there is no such lock,
+    /// and this panics.
+    pub async fn hold_table(&self, table: &str) -> HeldTable {
+        let Place::Postgres { database } = &self.place else {
+            panic!("a table is held on PostgreSQL only");
+        };
+        let held = async {
+            let mut connection = PgConnection::connect(database.url()).await?;
+            let lock = format!("BEGIN; LOCK TABLE {table}");
+            sqlx::raw_sql(sqlx::AssertSqlSafe(lock))
+                .execute(&mut connection)
+                .await?;
+            Ok::<_, sqlx::Error>(HeldTable {
+                _connection: connection,
+            })
+        };
+        held.await.expect("the tests' own database has the table")
     }
 }
 

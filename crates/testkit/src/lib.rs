@@ -6,6 +6,7 @@ mod app;
 mod clock;
 mod database;
 mod http;
+pub mod nginx;
 pub mod postgres;
 pub mod program;
 mod random;
@@ -13,7 +14,7 @@ mod tenant;
 mod upstream;
 pub mod world;
 
-pub use app::{PUBLIC_HOST, TestApp, run};
+pub use app::{PROXY, PUBLIC_HOST, TestApp, run};
 pub use clock::MockClock;
 pub use database::{Engine, TestDatabase};
 pub use http::{TestRequest, TestResponse};

@@ -11,7 +11,7 @@ use std::sync::{Mutex, OnceLock};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 
-use server::{Server, StartError};
+pub use server::{Server, StartError};
 
 /// Kept for the life of the process: statics are not dropped, the closing pipe ends the server.
 static SERVER: OnceLock<Result<Server, StartError>> = OnceLock::new();

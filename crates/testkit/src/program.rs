@@ -122,12 +122,23 @@ impl Program {
         answer(stream)
     }
 
+    /// The id of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks it to end, as a service manager does.
     pub fn terminate(&self) -> Result<()> {
+        self.signal("TERM")
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) -> Result<()> {
         let asked = Command::new("kill")
+            .args(["-s", name])
             .arg(self.child.id().to_string())
             .status()?;
-        anyhow::ensure!(asked.success(), "the program was not there to be ended");
+        anyhow::ensure!(asked.success(), "the program was not there for a signal");
         Ok(())
     }
 

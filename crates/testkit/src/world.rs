@@ -137,6 +137,7 @@ impl World {
     /// Runs `change` in a transaction.
     pub async fn write<T, F>(&self, change: F) -> T
     where
+        T: Send + 'static,
         F: for<'c> FnOnce(
                 &'c mut claviger_store::Tx,
                 Change,

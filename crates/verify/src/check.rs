@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use claviger_domain::decision::{Presented, Verdict};
-use claviger_domain::event::Actor;
 use claviger_domain::id::Id;
 use claviger_domain::key_hash::KeyHash;
 use claviger_domain::key_string::{KeyDigest, KeyPurpose, KeyShape};
 use claviger_domain::limit::{Level, Outcome, RateLimit};
 use claviger_domain::rights::Reach;
 use claviger_domain::usage::UsageOutcome;
+use claviger_store::access_keys::AccessKey;
 use claviger_store::{StoreError, api_keys};
 
-use crate::attempts::Attempter;
+use crate::guesses::Guesser;
 use crate::keys::bounds;
-use crate::{KnownKey, LookError, Party, Verifier};
+use crate::{KnownKey, LookError, Network, Verifier};
 
 /// Whether a check takes from limit and quota, and is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,37 +63,57 @@ impl Checked {
 }
 
 impl Verifier {
-    /// Checks a full key for `caller`, who may check keys within `reach`.
+    /// Checks a full key for a caller who may check keys within `reach`. `from` is where the caller
+    /// is, for the budget of those who guess.
     pub async fn check(
         &self,
-        caller: &Actor,
+        from: Option<Network>,
         reach: &Reach,
         key: &str,
         question: &Question<'_>,
     ) -> Result<Checked, LookError> {
-        let found = self.look_up(caller, reach, key, question).await?;
+        let found = self.look_up(from, reach, key, question).await?;
         Ok(self.check_found(found, question))
     }
 
-    /// Looks a full key up for `caller`, who may check keys within `reach`. Nothing is counted.
+    /// Looks a full key up for a caller who may check keys within `reach`. Nothing is counted.
     pub async fn look_up(
         &self,
-        caller: &Actor,
+        from: Option<Network>,
         reach: &Reach,
         key: &str,
         question: &Question<'_>,
     ) -> Result<Found, LookError> {
         let project = question.presented.project;
-        let found = self.find_presented(caller, reach, key, project).await?;
+        let found = self.find_presented(from, reach, key, project).await?;
         Ok(Found(found))
+    }
+
+    /// The same for a caller whose access key is `caller`, as far as it is known without the
+    /// database: `None` when it has to be asked.
+    pub fn look_up_known(&self, caller: &AccessKey, reach: &Reach, key: &str) -> Option<Found> {
+        let shape = KeyShape::read(key);
+        if shape.is_some_and(|shape| !matches!(shape.purpose, KeyPurpose::ApiKey(_))) {
+            return Some(Found(None));
+        }
+        // An access key reaches into one family.
+        let presented = (caller.account.root.clone(), self.pepper.digest(key));
+        let known = self.keys.known(&presented)?;
+        Some(Found(known.filter(|known| {
+            reach.reaches_project(&known.key.account, &known.key.project_id)
+        })))
     }
 
     /// Checks a key that was looked up for that question.
     pub fn check_found(&self, found: Found, question: &Question<'_>) -> Checked {
-        match found.0 {
+        let checked = match found.0 {
             Some(known) => self.decide(known, question),
             None => Checked::NOT_FOUND,
+        };
+        if question.counting == Counting::Counts {
+            self.counters.checked(checked.verdict);
         }
+        checked
     }
 
     /// Whether what a check would take can be had at all: `false` when the key would pass but
@@ -131,7 +151,7 @@ impl Verifier {
     /// one of the project that is named, or none.
     async fn find_presented(
         &self,
-        caller: &Actor,
+        from: Option<Network>,
         reach: &Reach,
         text: &str,
         project: Option<&str>,
@@ -144,9 +164,9 @@ impl Verifier {
         let digest = self.pepper.digest(text);
         if reach.everything {
             // Without a family to look in, the key says which one, or the project does.
-            let who = Attempter::Caller(caller.describe());
+            let who = Guesser::Keys(None, from);
             let found = self
-                .look(&Party::Operator, &who, async || {
+                .look(Some(who), async || {
                     let of_hash = KeyHash::of(text).digest(&self.pepper);
                     // The digest again: it may have taken the place of the hash's in between.
                     for digest in [digest, of_hash, digest] {
@@ -161,18 +181,16 @@ impl Verifier {
             let Some(key) = found else {
                 return Ok(None);
             };
-            return self
-                .known_presented(caller, (key.account.root, digest), text)
-                .await;
+            let presented = (key.account.root, digest);
+            return self.known_presented(from, presented, text).await;
         }
         let mut found = Vec::new();
         for root in reach.roots() {
             if is_typo && !self.has_foreign_keys(root) {
                 continue;
             }
-            let known = self
-                .known_presented(caller, (root.clone(), digest), text)
-                .await?;
+            let presented = (root.clone(), digest);
+            let known = self.known_presented(from, presented, text).await?;
             found.extend(
                 known.filter(|known| {
                     reach.reaches_project(&known.key.account, &known.key.project_id)

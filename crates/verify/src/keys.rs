@@ -9,8 +9,8 @@ use claviger_domain::limit::{Allowance, Level};
 use claviger_store::api_keys::ApiKey;
 use claviger_store::{StoreError, usage};
 
-use crate::Verifier;
 use crate::meters::{Bounds, KeyMeter, LimitMeter};
+use crate::{Activity, Verifier};
 
 /// Where a presented key is looked for: a family of accounts, and the key's digest.
 pub(crate) type PresentedAs = (Id<id::Account>, KeyDigest);
@@ -25,6 +25,13 @@ pub struct KnownKey {
     pub(crate) meter: Arc<KeyMeter>,
     /// Where it has a limit or a quota. Made when it gets one, so that it begins as it was left.
     pub(crate) limit: Option<Arc<LimitMeter>>,
+}
+
+impl KnownKey {
+    /// When it was used, as far as it is not flushed yet.
+    pub fn activity(&self) -> Activity {
+        self.meter.activity()
+    }
 }
 
 impl Verifier {

@@ -1,9 +1,12 @@
-//! Looks into the database for what somebody presents: each in its turn, and within a budget.
+//! Looks into the database for what somebody presents, within a budget of wrong guesses.
 
-use claviger_store::StoreError;
+use claviger_domain::id::{self, Id};
+use claviger_domain::key_string::KeyDigest;
+use claviger_store::{Asker, StoreError};
 
-use crate::attempts::Attempter;
-use crate::{Crowded, Party, Turn, Verifier};
+use crate::counters::Looked;
+use crate::guesses::Guesser;
+use crate::{Network, Verifier};
 
 /// Why it is not known what somebody presents.
 #[derive(Debug, thiserror::Error)]
@@ -11,65 +14,75 @@ pub enum LookError {
     /// The database did not say.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Whoever asks has asked too often for what is not there.
-    #[error("too many looks for what is not there")]
+    /// Too much was presented that does not exist.
+    #[error("too many wrong guesses")]
     OverBudget {
         /// Seconds until the budget starts anew, rounded up.
         retry_after_seconds: u64,
     },
-    /// Too many of the same party wait already.
-    #[error("too many wait for the database")]
-    Crowded,
-}
-
-impl From<Crowded> for LookError {
-    fn from(_: Crowded) -> Self {
-        Self::Crowded
-    }
 }
 
 impl Verifier {
-    /// Waits for a turn at the database, which are shared out fairly among the parties that want
-    /// one. To be held by whoever works there for a request, until it is answered; whoever holds
-    /// one takes no second.
-    pub async fn turn(&self, party: &Party) -> Result<Turn, Crowded> {
-        self.turns.take(party).await
-    }
-
-    /// Finds who or what has this digest in a place that is not cached, such as an MCP server by
-    /// its token: in a turn of the network that it is presented from, and within its budget.
-    pub async fn look_for<T>(
+    /// Reads what has the digest of a token that is not cached here, as work for the family that it
+    /// leads to. `root_of` tells that.
+    ///
+    /// What a token leads to never changes, and one that leads nowhere never will: tokens are drawn
+    /// at random. So that is remembered, and a dead one costs nothing.
+    pub async fn look_for_token<T>(
         &self,
-        from: &Party,
+        digest: KeyDigest,
+        from: Option<Network>,
         find: impl AsyncFnOnce() -> Result<Option<T>, StoreError>,
+        root_of: impl FnOnce(&T) -> Id<id::Account>,
     ) -> Result<Option<T>, LookError> {
-        self.look(from, &Attempter::Presenter(from.clone()), find)
-            .await
+        match self.tokens.get(&digest) {
+            Some(None) => return Ok(None),
+            Some(Some(root)) => return Ok(Asker::Family(root).scope(find()).await?),
+            None => {}
+        }
+        let found = self.look(from.map(Guesser::Tokens), find).await?;
+        self.tokens.insert(digest, found.as_ref().map(root_of));
+        Ok(found)
     }
 
+    /// Looks for what may not be there; without a guesser there is no budget.
     pub(crate) async fn look<T>(
         &self,
-        party: &Party,
-        who: &Attempter,
+        who: Option<Guesser>,
         find: impl AsyncFnOnce() -> Result<Option<T>, StoreError>,
     ) -> Result<Option<T>, LookError> {
-        let may_look = || {
-            let now = self.clock.now();
-            self.attempts.may_look(who, now).map_err(|level| {
-                let micros = level.resets_at.micros_since(now).max(0).unsigned_abs();
-                LookError::OverBudget {
-                    retry_after_seconds: micros.div_ceil(1_000_000),
-                }
-            })
+        let found = self.look_within_budget(who.as_ref(), find).await;
+        let outcome = match &found {
+            Ok(Some(_)) => Looked::Found,
+            Ok(None) => Looked::Absent,
+            Err(LookError::OverBudget { .. }) => Looked::OverBudget,
+            Err(LookError::Store(StoreError::Crowded)) => Looked::Crowded,
+            Err(LookError::Store(_)) => Looked::Failed,
         };
-        may_look()?;
-        let turn = self.turn(party).await?;
-        // The budget may have been used up by those who were before.
-        may_look()?;
+        match who {
+            Some(Guesser::Keys(..)) => self.counters.looked_for_key(outcome),
+            _ => self.counters.looked_for_credential(outcome),
+        }
+        found
+    }
+
+    async fn look_within_budget<T>(
+        &self,
+        who: Option<&Guesser>,
+        find: impl AsyncFnOnce() -> Result<Option<T>, StoreError>,
+    ) -> Result<Option<T>, LookError> {
+        let now = self.clock.now();
+        if let Some(who) = who
+            && let Err(later) = self.guesses.check_budget(who, now)
+        {
+            let micros = later.micros_since(now).max(0).unsigned_abs();
+            return Err(LookError::OverBudget {
+                retry_after_seconds: micros.div_ceil(1_000_000),
+            });
+        }
         let found = find().await?;
-        drop(turn);
-        if found.is_none() {
-            self.attempts.found_nothing(who, self.clock.now());
+        if let (Some(who), None) = (who, &found) {
+            self.guesses.count(who, self.clock.now());
         }
         Ok(found)
     }

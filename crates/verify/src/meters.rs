@@ -1,5 +1,6 @@
 //! What is counted in memory: activity by key, limits by lineage, and which of them are unwritten.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -173,6 +174,32 @@ pub(crate) struct TakenOut {
     limits: Vec<Arc<LimitMeter>>,
 }
 
+/// Usage that was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Dropped {
+    /// How many minutes of keys.
+    pub(crate) minutes: usize,
+    /// How many checks in them.
+    pub(crate) checks: u64,
+}
+
+impl TakenOut {
+    /// Drops the oldest minutes when there are more than `most`, and a tenth of the rest with them, so
+    /// that this does not happen each second.
+    pub(crate) fn drop_oldest(&mut self, most: usize) -> Option<Dropped> {
+        let minutes = &mut self.rows.minutes;
+        if minutes.len() <= most {
+            return None;
+        }
+        minutes.sort_unstable_by_key(|row| Reverse(row.minute));
+        let dropped = minutes.split_off(most - most / 10);
+        Some(Dropped {
+            minutes: dropped.len(),
+            checks: dropped.iter().map(|row| row.counts.total()).sum(),
+        })
+    }
+}
+
 impl Meters {
     pub(crate) fn key(&self, id: &ApiKeyId, make: impl FnOnce() -> KeyMeter) -> Arc<KeyMeter> {
         self.keys.find_or_insert(id, make)
@@ -302,6 +329,11 @@ impl Meters {
         }
     }
 
+    /// How many have something to write.
+    pub(crate) fn unwritten(&self) -> usize {
+        lock(&self.unwritten_keys).len() + lock(&self.unwritten_limits).len()
+    }
+
     /// Lets go of meters that no cached key uses and that count nothing any more.
     pub(crate) fn sweep(&self, now: Timestamp) {
         self.keys
@@ -355,4 +387,47 @@ impl<K: Hash + Eq + Clone, V> Registry<K, V> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_too_much_that_waits_the_oldest_is_dropped() {
+        let meters = Meters::default();
+        let [one, other] = ["one", "other"].map(|name| {
+            let key = Id::from_suffix(name);
+            meters.key(&key.clone(), || {
+                KeyMeter::new(key, Id::from_suffix("project"), false)
+            })
+        });
+        let at = |minute: i64| Timestamp::from_micros(minute * 60_000_000);
+        for minute in 0..10 {
+            meters.count(&one, UsageOutcome::Successful, at(minute));
+            meters.count(&other, UsageOutcome::Failed, at(minute));
+            meters.count(&other, UsageOutcome::Successful, at(minute));
+        }
+        let mut taken = meters.take_out();
+        assert_eq!(taken.drop_oldest(20), None);
+        meters.put_back(&taken);
+        // Ten of eleven stay, and ten are an even number: five minutes of each key.
+        let mut taken = meters.take_out();
+        let dropped = Dropped {
+            minutes: 10,
+            checks: 15,
+        };
+        assert_eq!(taken.drop_oldest(11), Some(dropped));
+        meters.put_back(&taken);
+        meters.count(&one, UsageOutcome::Successful, at(9));
+
+        let kept = meters.take_out();
+        let minutes = kept.rows.minutes.iter().map(|row| row.minute);
+        assert_eq!(minutes.min(), Some(5));
+        let checks = kept.rows.minutes.iter().map(|row| row.counts.total());
+        assert_eq!(checks.sum::<u64>(), 16);
+        // When a key was used first and last does not take a row a minute, and stays.
+        assert_eq!(kept.first_uses.len(), 2);
+        assert_eq!(kept.rows.last_uses.len(), 2);
+    }
 }

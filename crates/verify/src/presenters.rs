@@ -6,13 +6,15 @@ use claviger_domain::event::Actor;
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::{KeyDigest, KeyPurpose, KeyShape};
 use claviger_domain::limit::{Level, Outcome};
-use claviger_domain::rights::{AccountRef, Rights};
+use claviger_domain::permission::Permission;
+use claviger_domain::rights::{AccountRef, Reach, Rights};
 use claviger_domain::time::Timestamp;
 use claviger_store::access_keys::{self, AccessKey};
 use claviger_store::{StoreError, operator_keys};
 
+use crate::guesses::Guesser;
 use crate::meters::{Bounds, LimitMeter};
-use crate::{LookError, Party, Verifier};
+use crate::{LookError, Network, Verifier};
 
 /// Who presented a credential that is live.
 #[derive(Clone, Debug)]
@@ -29,16 +31,25 @@ pub struct KnownAccessKey {
     /// The key as its row has it.
     pub key: AccessKey,
     /// What it may do.
-    pub rights: Rights,
+    pub rights: Arc<Rights>,
+    /// Where it may check keys.
+    checking: Option<Reach>,
     limit: Option<Arc<LimitMeter>>,
+}
+
+impl KnownAccessKey {
+    /// Where it may check keys; `None` when nowhere.
+    pub fn checking(&self) -> Option<&Reach> {
+        self.checking.as_ref()
+    }
 }
 
 impl Presenter {
     /// What the caller may do.
-    pub fn rights(&self) -> Rights {
+    pub fn rights(&self) -> Arc<Rights> {
         match self {
-            Self::Operator(_) => Rights::operator(),
-            Self::AccessKey(known) => known.rights.clone(),
+            Self::Operator(_) => Arc::new(Rights::operator()),
+            Self::AccessKey(known) => Arc::clone(&known.rights),
         }
     }
 
@@ -102,11 +113,11 @@ impl KnownPresenter {
 
 impl Verifier {
     /// Finds who presents `credential`, unless it is unknown, switched off or past its end. `from`
-    /// is where it comes from, for the budget of those who present what is none.
+    /// is where it comes from, for the budget of those who guess; none where that is not known.
     pub async fn presenter(
         &self,
         credential: &str,
-        from: &Party,
+        from: Option<Network>,
     ) -> Result<Option<Presenter>, LookError> {
         let Some(shape) = KeyShape::read(credential).filter(|shape| shape.checksum_holds) else {
             return Ok(None);
@@ -118,11 +129,15 @@ impl Verifier {
         let known = self
             .presenters
             .get_or_load(digest, async |digest| {
-                self.look_for(from, async || match shape.purpose {
-                    KeyPurpose::Operator => self.load_operator(digest).await,
-                    _ => self.load_access_key(digest).await,
-                })
-                .await
+                if shape.purpose == KeyPurpose::Operator {
+                    let who = from.map(Guesser::OperatorKeys);
+                    self.look(who, async || self.load_operator(digest).await)
+                        .await
+                } else {
+                    let who = from.map(Guesser::AccessKeys);
+                    self.look(who, async || self.load_access_key(digest).await)
+                        .await
+                }
             })
             .await?;
         let now = self.clock.now();
@@ -135,11 +150,30 @@ impl Verifier {
         })
     }
 
+    /// The access key that presents `credential`, as far as that is known without the database.
+    pub fn known_access_key(&self, credential: &str) -> Option<Arc<KnownAccessKey>> {
+        let shape = KeyShape::read(credential).filter(|shape| shape.checksum_holds)?;
+        if !matches!(shape.purpose, KeyPurpose::AccessKey(_)) {
+            return None;
+        }
+        match self.presenters.known(&self.pepper.digest(credential))? {
+            Some(KnownPresenter::AccessKey(known)) if known.key.is_live_at(self.clock.now()) => {
+                Some(known)
+            }
+            _ => None,
+        }
+    }
+
     /// Counts one call against the caller's own limit.
     pub fn take_call(&self, presenter: &Presenter) -> CallerLimit {
-        let Presenter::AccessKey(known) = presenter else {
-            return CallerLimit::Within;
-        };
+        match presenter {
+            Presenter::Operator(_) => CallerLimit::Within,
+            Presenter::AccessKey(known) => self.take_call_of_known(known),
+        }
+    }
+
+    /// Counts one call against an access key's own limit.
+    pub fn take_call_of_known(&self, known: &KnownAccessKey) -> CallerLimit {
         match &known.limit {
             Some(meter) => self.take_from(meter, &known.key),
             None => CallerLimit::Within,
@@ -190,9 +224,12 @@ impl Verifier {
             None => None,
         };
         let rights = key.rights();
+        let checking = rights.reach(Permission::KeysCheck);
+        let rights = Arc::new(rights);
         Ok(Some(KnownPresenter::AccessKey(Arc::new(KnownAccessKey {
             key,
             rights,
+            checking,
             limit,
         }))))
     }

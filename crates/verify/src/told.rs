@@ -6,7 +6,7 @@ use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::KeyDigest;
 use claviger_domain::limit::{Quota, RateLimit};
 use claviger_store::gone::{Digests, Gone};
-use claviger_store::{StoreError, Tx};
+use claviger_store::{Asker, StoreError, Tx};
 use futures::future::BoxFuture;
 
 use crate::Verifier;
@@ -111,7 +111,7 @@ impl Verifier {
 pub(crate) async fn to_the_end<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> T {
-    match tokio::spawn(work).await {
+    match tokio::spawn(Asker::current().scope(work)).await {
         Ok(value) => value,
         // A task that nobody aborts ends by itself or by a panic, which goes on here.
         Err(error) => std::panic::resume_unwind(error.into_panic()),

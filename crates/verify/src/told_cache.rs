@@ -5,6 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use quick_cache::sync::Cache;
 
+use crate::counters::CacheSize;
+
 /// Stripes by which changes are told; a change to one key holds up loads of 1 in 256 others.
 const STRIPES: usize = 256;
 
@@ -37,23 +39,29 @@ impl<K: Hash + Eq + Clone, V: Clone> ToldCache<K, V> {
         }
     }
 
+    /// What is known of `key`: its value, or that there is none; `None` when neither is.
+    pub fn known(&self, key: &K) -> Option<Option<V>> {
+        if let Some(value) = self.present.get(key) {
+            return Some(Some(value));
+        }
+        self.absent.get(key).map(|()| None)
+    }
+
     /// The value of `key`, read by `load` when it is not known.
     pub async fn get_or_load<E>(
         &self,
         key: K,
         load: impl AsyncFnOnce(&K) -> Result<Option<V>, E>,
     ) -> Result<Option<V>, E> {
-        if let Some(value) = self.present.get(&key) {
-            return Ok(Some(value));
-        }
-        if self.absent.get(&key).is_some() {
-            return Ok(None);
+        if let Some(known) = self.known(&key) {
+            return Ok(known);
         }
         let before = *self
             .generation(&key)
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let loaded = load(&key).await?;
+        // Boxed: what asks the database is large, and most callers do not come as far as this.
+        let loaded = Box::pin(load(&key)).await?;
         // Held while inserting: a change between the look and the insert would go unnoticed.
         let now = self
             .generation(&key)
@@ -94,6 +102,14 @@ impl<K: Hash + Eq + Clone, V: Clone> ToldCache<K, V> {
             *generation.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         }
         self.absent.clear();
+    }
+
+    /// How much is held.
+    pub(crate) fn size(&self) -> CacheSize {
+        CacheSize {
+            present: self.present.len(),
+            absent: self.absent.len(),
+        }
     }
 
     fn generation(&self, key: &K) -> &Mutex<u64> {

@@ -3,20 +3,20 @@
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use claviger_domain::event::Actor;
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::{KeyDigest, Pepper};
 use claviger_domain::random::Random;
 use claviger_domain::time::Clock;
 use claviger_store::{Db, StoreError, accounts, api_keys};
+use quick_cache::sync::Cache;
 
-use crate::attempts::{Attempter, Attempts};
+use crate::counters::Counters;
+use crate::guesses::{Guesser, Guesses};
 use crate::import::Pace;
 use crate::keys::PresentedAs;
 use crate::meters::Meters;
 use crate::presenters::KnownPresenter;
-use crate::turns::Turns;
-use crate::{Activity, KnownKey, LookError, Party, ToldCache};
+use crate::{Activity, KnownKey, LookError, Network, ToldCache};
 
 /// What the verifier is made of.
 #[derive(Clone)]
@@ -52,8 +52,10 @@ pub struct Verifier {
     pub(crate) keys: ToldCache<PresentedAs, Arc<KnownKey>>,
     pub(crate) presenters: ToldCache<KeyDigest, KnownPresenter>,
     pub(crate) meters: Meters,
-    pub(crate) attempts: Attempts,
-    pub(crate) turns: Turns,
+    pub(crate) guesses: Guesses,
+    /// The families that tokens lead to, or that they lead nowhere.
+    pub(crate) tokens: Cache<KeyDigest, Option<Id<id::Account>>>,
+    pub(crate) counters: Counters,
     pub(crate) flushing: tokio::sync::Mutex<()>,
     /// Held while a slice of an import is written.
     pub(crate) importing: tokio::sync::Mutex<Pace>,
@@ -85,8 +87,9 @@ impl Verifier {
             keys: ToldCache::new(CACHED_KEYS, KNOWN_ABSENCES),
             presenters: ToldCache::new(CACHED_PRESENTERS, KNOWN_ABSENCES),
             meters: Meters::default(),
-            attempts: Attempts::default(),
-            turns: Turns::default(),
+            guesses: Guesses::default(),
+            tokens: Cache::new(KNOWN_ABSENCES),
+            counters: Counters::default(),
             flushing: tokio::sync::Mutex::new(()),
             importing: tokio::sync::Mutex::default(),
             foreign: RwLock::new(foreign.into_iter().collect()),
@@ -103,17 +106,17 @@ impl Verifier {
         self.meters.activity(key)
     }
 
-    /// The key that `caller` presents to be checked, from memory or by one look into the database.
+    /// The key that is presented, from memory or by one look into the database.
     pub(crate) async fn known_presented(
         &self,
-        caller: &Actor,
+        from: Option<Network>,
         presented: PresentedAs,
         text: &str,
     ) -> Result<Option<Arc<KnownKey>>, LookError> {
         self.keys
             .get_or_load(presented, async |(root, digest)| {
-                let who = Attempter::Caller(caller.describe());
-                self.look(&Party::Family(root.clone()), &who, async || {
+                let who = Guesser::Keys(Some(root.clone()), from);
+                self.look(Some(who), async || {
                     let mut found = api_keys::find_presented(&self.db, root, digest).await?;
                     if found.is_none() && self.has_foreign_keys(root) {
                         found = self.adopt(root, digest, text).await?;

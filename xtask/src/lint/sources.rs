@@ -23,7 +23,7 @@ pub(super) struct Crate {
 /// Reads every crate of the workspace. Files under `tests` directories are not read.
 pub(super) fn crates(workspace: &Path) -> Result<Vec<Crate>> {
     let mut directories = directory(&workspace.join("crates"))?;
-    directories.push(workspace.join("xtask"));
+    directories.extend(["bench", "xtask"].map(|name| workspace.join(name)));
     directories
         .iter()
         .map(|directory| read_crate(workspace, directory))

@@ -8,7 +8,7 @@ use claviger_edge::{ApiError, Caller, Core, PathParameter};
 use claviger_store::access_keys::AccessKey;
 use serde_json::json;
 
-use super::selector::{above_caller, absent, own_key, selector_of};
+use super::selector::{above_caller, absent, may_end, own_key, selector_of};
 
 /// Deactivate an access key
 ///
@@ -19,7 +19,7 @@ use super::selector::{above_caller, absent, own_key, selector_of};
         its reference, or the key itself.", example = "ack_8dK2vQ0mZpR4xTbW")),
     responses(
         (status = 200, description = "It is switched off: `true`.", body = bool),
-        (status = 403, description = "It is the caller itself."),
+        (status = 403, description = "It is the caller itself, or its successor."),
         (status = 404, description = "No such access key.")))]
 pub(crate) async fn delete_access_key(
     State(core): State<Core>,
@@ -29,12 +29,12 @@ pub(crate) async fn delete_access_key(
     let which = selector_of(&core, &id);
     let change = core.change(&caller.actor);
     let (reach, rights) = (caller.reach.clone(), std::sync::Arc::clone(&caller.rights));
-    let own = caller.identity.keys.clone();
+    let identity = caller.identity.clone();
     let edit = move |key: &mut AccessKey| {
         if !rights.cover(&key.grant()) {
             return Err(above_caller());
         }
-        if own.contains(&key.lineage) {
+        if !may_end(&identity, key) {
             return Err(own_key());
         }
         let was_active = std::mem::replace(&mut key.is_active, false);

@@ -10,7 +10,7 @@ use claviger_store::access_keys::AccessKey;
 use serde_json::json;
 
 use super::body::AccessKeyBody;
-use super::selector::{above_caller, absent, outlives_maker, selector_of};
+use super::selector::{above_caller, absent, outlives_maker, own_key, selector_of};
 use super::update::switch_on;
 
 /// Reactivate an access key
@@ -22,6 +22,7 @@ use super::update::switch_on;
         its reference, or the key itself.", example = "ack_8dK2vQ0mZpR4xTbW")),
     responses(
         (status = 200, description = "The access key as it is now.", body = AccessKeyBody),
+        (status = 403, description = "It is a rotation of the caller."),
         (status = 404, description = "No such access key."),
         (status = 409, description = "It was rotated.")))]
 pub(crate) async fn reactivate_access_key(
@@ -33,10 +34,13 @@ pub(crate) async fn reactivate_access_key(
     let change = core.change(&caller.actor);
     let now = change.now;
     let (reach, rights) = (caller.reach.clone(), std::sync::Arc::clone(&caller.rights));
-    let bound = caller.identity.ends_at;
+    let (own, bound) = (caller.identity.keys.clone(), caller.identity.ends_at);
     let edit = move |key: &mut AccessKey| {
         if !rights.cover(&key.grant()) {
             return Err(above_caller());
+        }
+        if own.contains(&key.lineage) {
+            return Err(own_key());
         }
         if outlives(key.ends_at(), bound) {
             return Err(outlives_maker());

@@ -1,9 +1,10 @@
 //! Which access key a path names.
 
+use claviger_domain::event::Actor;
 use claviger_domain::key_string::{KeyName, name_of_access_key, name_of_api_key};
 use claviger_domain::permission::Permission;
-use claviger_edge::{ApiError, Caller, Core, ErrorCode};
-use claviger_store::access_keys::Selector;
+use claviger_edge::{ApiError, Caller, Core, ErrorCode, Identity};
+use claviger_store::access_keys::{AccessKey, Selector};
 use claviger_store::api_keys;
 
 /// Reads what stands in `/access-keys/{id}`: an id, a reference or the full key.
@@ -47,6 +48,13 @@ pub(super) fn outlives_maker() -> ApiError {
     let message =
         "An access key cannot outlive the credential that makes it, give an earlier expiry";
     ApiError::new(ErrorCode::ExceedsMaker, message)
+}
+
+/// Whether the caller may end `key`: not itself and not its successor, but a key that it, or
+/// another of its rotations, has succeeded.
+pub(super) fn may_end(identity: &Identity, key: &AccessKey) -> bool {
+    let is_another = matches!(&identity.actor, Actor::AccessKey(id) if *id != key.id);
+    !identity.keys.contains(&key.lineage) || (is_another && key.rotated_to.is_some())
 }
 
 /// An access key cannot change what bounds it.

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::body::AccessKeyBody;
 use super::limit;
-use super::selector::{above_caller, absent, outlives_maker, own_key, selector_of};
+use super::selector::{above_caller, absent, may_end, outlives_maker, own_key, selector_of};
 use crate::wire::{DateText, choose, name_of};
 
 /// What of an access key can be changed. Members that are not there are left; null clears.
@@ -68,14 +68,17 @@ pub(crate) async fn update_access_key(
     let change = core.change(&caller.actor);
     let now = change.now;
     let (reach, rights) = (caller.reach.clone(), std::sync::Arc::clone(&caller.rights));
-    let (own, bound) = (caller.identity.keys.clone(), caller.identity.ends_at);
+    let (identity, bound) = (caller.identity.clone(), caller.identity.ends_at);
     let edit = move |key: &mut AccessKey| {
         if !rights.cover(&key.grant()) {
             return Err(above_caller());
         }
-        let is_own = own.contains(&key.lineage);
+        let own = Own {
+            is_own: identity.keys.contains(&key.lineage),
+            may_end: may_end(&identity, key),
+        };
         let before = (key.expires_at, key.is_active);
-        let change = apply(input, key, is_own, now)?;
+        let change = apply(input, key, own, now)?;
         let is_longer = key.expires_at != before.0 || (key.is_active && !before.1);
         if is_longer && outlives(key.ends_at(), bound) {
             return Err(outlives_maker());
@@ -92,10 +95,19 @@ pub(crate) async fn update_access_key(
     }
 }
 
+/// What a caller may not change of an access key because it stands behind the call.
+#[derive(Clone, Copy)]
+struct Own {
+    /// Whether the key is one of its own: itself, or one of its rotations.
+    is_own: bool,
+    /// Whether it may be switched off all the same.
+    may_end: bool,
+}
+
 fn apply(
     input: AccessKeyChange,
     key: &mut AccessKey,
-    is_own: bool,
+    own: Own,
     now: Timestamp,
 ) -> Result<Option<(EventKind, Value)>, ApiError> {
     let before = key.clone();
@@ -132,11 +144,14 @@ fn apply(
     if *key == before {
         return Ok(None);
     }
-    let is_renamed_only = AccessKey {
+    let is_ended = before.is_active && !key.is_active;
+    let is_all = AccessKey {
         name: before.name.clone(),
+        is_active: key.is_active || is_ended,
         ..key.clone()
     } == before;
-    if is_own && !is_renamed_only {
+    let is_allowed = is_all && (!is_ended || own.may_end);
+    if own.is_own && !is_allowed {
         return Err(own_key());
     }
     Ok(Some((

@@ -11,13 +11,12 @@ use claviger_edge::permission::KeysCheck;
 use claviger_edge::{
     ApiError, Caller, Core, ErrorCode, NoStore, PathParameter, Query, flag, rate_limit_headers,
 };
-use claviger_store::api_keys::ApiKey;
 use claviger_verify::{Checked, Counting, Question};
 use http::{HeaderMap, HeaderValue, Method};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::wire::{ApiKeyBody, api_key_body};
+use crate::wire::{ApiKeyBody, api_key_body_of};
 
 /// What the headers tell of the request that presents a key.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +49,22 @@ impl<'a> Presentation<'a> {
     }
 }
 
+impl<'a> Presentation<'a> {
+    /// What is asked of the key.
+    pub(super) fn question(self) -> Question<'a> {
+        Question {
+            presented: Presented {
+                project: self.project,
+                origin: self.origin,
+                ip: self.ip.and_then(address::parse_address),
+                scopes: &[],
+            },
+            cost: 1,
+            counting: self.counting,
+        }
+    }
+}
+
 /// Checks a full key; every reason not to pass is its error.
 pub(crate) async fn authenticate_key(
     core: &Core,
@@ -57,19 +72,10 @@ pub(crate) async fn authenticate_key(
     key: &str,
     presentation: Presentation<'_>,
 ) -> Result<Checked, ApiError> {
-    let question = Question {
-        presented: Presented {
-            project: presentation.project,
-            origin: presentation.origin,
-            ip: presentation.ip.and_then(address::parse_address),
-            scopes: &[],
-        },
-        cost: 1,
-        counting: presentation.counting,
-    };
+    let question = presentation.question();
     let checked = core
         .verifier
-        .check(&caller.actor, &caller.reach, key, &question)
+        .check(caller.identity.network, &caller.reach, key, &question)
         .await?;
     match refusal_of(core, &checked) {
         None => Ok(checked),
@@ -78,7 +84,7 @@ pub(crate) async fn authenticate_key(
 }
 
 /// The error that a check comes to; none when the key passes.
-pub(super) fn refusal_of(core: &Core, checked: &Checked) -> Option<ApiError> {
+pub(crate) fn refusal_of(core: &Core, checked: &Checked) -> Option<ApiError> {
     let limited = |code, message| {
         let level = if code == ErrorCode::QuotaExceeded {
             checked.quota
@@ -127,12 +133,18 @@ async fn answer(
     presentation: Presentation<'_>,
 ) -> Result<Response, ApiError> {
     let checked = authenticate_key(core, caller, key, presentation).await?;
+    answer_of(core, &checked)
+}
+
+/// The answer of a key that passed.
+pub(super) fn answer_of(core: &Core, checked: &Checked) -> Result<Response, ApiError> {
     let known = checked
         .known
         .as_ref()
         .ok_or_else(ApiError::invalid_client_key)?;
-    let key: &ApiKey = &known.key;
-    let mut response = NoStore(Json(api_key_body(core, key, None).await?)).into_response();
+    let (now, activity) = (core.now(), known.activity());
+    let body = api_key_body_of(&known.key, None, now, checked.quota, activity)?;
+    let mut response = NoStore(Json(body)).into_response();
     for (name, value) in checked
         .rate_limit
         .map(|level| rate_limit_headers(level, None))

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::{KeyPurpose, PlainKey, check_custom_key};
 use claviger_edge::permission::KeysWrite;
@@ -31,7 +32,7 @@ pub(crate) async fn create_api_key(
     State(core): State<Core>,
     caller: Caller<KeysWrite>,
     Body(input): Body<ApiKeyInput>,
-) -> Result<(StatusCode, NoStore<Json<ApiKeyBody>>), ApiError> {
+) -> Result<Response, ApiError> {
     name_of(match &input.name {
         claviger_edge::Patch::Set(name) => Some(name),
         _ => None,
@@ -50,7 +51,7 @@ pub(crate) async fn create_api_key(
         Creation::NoProject => return Err(crate::projects::absent()),
     }
     let body = api_key_body(&core, &key, Some(&plain)).await?;
-    Ok((StatusCode::CREATED, NoStore(Json(body))))
+    Ok((StatusCode::CREATED, NoStore(Json(body))).into_response())
 }
 
 /// Another key of the family has that key string.

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use claviger_edge::permission::KeysRead;
 use claviger_edge::{ApiError, Caller, Core, ListPart, Query, flag};
 use claviger_store::api_keys::{ApiKey, Filter};
-use claviger_store::{PAGE_SIZE, Page, StoreError, api_keys};
+use claviger_store::{Asker, PAGE_SIZE, Page, StoreError, api_keys};
 use futures::stream;
 use http::{HeaderValue, header};
 use serde::Deserialize;
@@ -93,9 +93,11 @@ pub(crate) async fn list_api_keys(
     let left = part.limit.map(|limit| limit - PAGE_SIZE);
     let start = Some((keys, first.limit, left, true));
     // Page by page, never over an open cursor: a reader that stalls holds nothing.
+    let caller = Asker::current();
     let chunks = stream::try_unfold(start, move |state| {
         let (core, reach, filter) = (core.clone(), reach.clone(), filter.clone());
-        async move {
+        // The handler is over, and what it was done for with it.
+        caller.clone().scope(async move {
             let Some((keys, asked, left, is_first)) = state else {
                 return Ok::<_, StoreError>(None);
             };
@@ -112,7 +114,7 @@ pub(crate) async fn list_api_keys(
             };
             let text = if next.is_none() { text + "]" } else { text };
             Ok(Some((Bytes::from(text), next)))
-        }
+        })
     });
     Ok((headers, Body::from_stream(chunks)).into_response())
 }

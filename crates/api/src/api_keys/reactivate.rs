@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use claviger_domain::event::EventKind;
 use claviger_edge::permission::KeysWrite;
 use claviger_edge::{ApiError, Caller, Core, ErrorCode, PathParameter};
@@ -30,7 +31,7 @@ pub(crate) async fn reactivate_api_key(
     State(core): State<Core>,
     caller: Caller<KeysWrite>,
     PathParameter(id): PathParameter,
-) -> Result<Json<ApiKeyBody>, ApiError> {
+) -> Result<Response, ApiError> {
     let which = selector_of(&core, &id);
     let change = core.change(&caller.actor);
     let edit = |key: &mut ApiKey| {
@@ -43,7 +44,7 @@ pub(crate) async fn reactivate_api_key(
         .edit_api_key(change, caller.reach, which, edit, duplicate)
         .await?;
     let key = edited.ok_or_else(absent)?;
-    Ok(Json(api_key_body(&core, &key, None).await?))
+    Ok(Json(api_key_body(&core, &key, None).await?).into_response())
 }
 
 /// Switches a key on, and tells whether that changed anything.

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use claviger_edge::permission::KeysWrite;
 use claviger_edge::{ApiError, Body, Caller, Core, ErrorCode, NoStore, PathParameter};
 use claviger_verify::RotationRefused;
@@ -57,7 +58,7 @@ pub(crate) async fn rotate_api_key(
     caller: Caller<KeysWrite>,
     PathParameter(id): PathParameter,
     Body(input): Body<RotationInput>,
-) -> Result<(StatusCode, NoStore<Json<ApiKeyBody>>), ApiError> {
+) -> Result<Response, ApiError> {
     let grace = input.grace_seconds()?;
     let which = selector_of(&core, &id);
     let change = core.change(&caller.actor);
@@ -73,5 +74,5 @@ pub(crate) async fn rotate_api_key(
         }
     })?;
     let body = api_key_body(&core, &rotation.key, Some(&rotation.plain)).await?;
-    Ok((StatusCode::CREATED, NoStore(Json(body))))
+    Ok((StatusCode::CREATED, NoStore(Json(body))).into_response())
 }

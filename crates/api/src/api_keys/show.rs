@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use claviger_edge::permission::KeysRead;
 use claviger_edge::{ApiError, Caller, Core, PathParameter};
 use claviger_store::api_keys;
@@ -23,10 +24,10 @@ pub(crate) async fn show_api_key(
     State(core): State<Core>,
     caller: Caller<KeysRead>,
     PathParameter(id): PathParameter,
-) -> Result<Json<ApiKeyBody>, ApiError> {
+) -> Result<Response, ApiError> {
     let which = selector_of(&core, &id);
     let key = api_keys::find(&core.db, &caller.reach, &which)
         .await?
         .ok_or_else(absent)?;
-    Ok(Json(api_key_body(&core, &key, None).await?))
+    Ok(Json(api_key_body(&core, &key, None).await?).into_response())
 }

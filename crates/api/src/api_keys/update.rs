@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use claviger_domain::event::EventKind;
 use claviger_domain::key_string::KeyShape;
 use claviger_edge::permission::KeysWrite;
@@ -36,7 +37,7 @@ pub(crate) async fn update_api_key(
     caller: Caller<KeysWrite>,
     PathParameter(id): PathParameter,
     Body(input): Body<ApiKeyInput>,
-) -> Result<Json<ApiKeyBody>, ApiError> {
+) -> Result<Response, ApiError> {
     let which = selector_of(&core, &id);
     let change = core.change(&caller.actor);
     let edit = {
@@ -48,7 +49,7 @@ pub(crate) async fn update_api_key(
         .edit_api_key(change, caller.reach, which, edit, duplicate)
         .await?;
     let key = edited.ok_or_else(absent)?;
-    Ok(Json(api_key_body(&core, &key, None).await?))
+    Ok(Json(api_key_body(&core, &key, None).await?).into_response())
 }
 
 /// The whole update as a rule: what the key becomes, and which event tells of it.

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use claviger_domain::address;
 use claviger_domain::decision::{Presented, Verdict};
 use claviger_domain::limit::{GREATEST_LIMIT, Level};
@@ -12,7 +13,7 @@ use claviger_verify::{Checked, Counting, Found, Question};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::wire::{ApiKeyBody, api_key_body};
+use crate::wire::{ApiKeyBody, api_key_body_of};
 
 /// Keys that one batch checks, at most.
 const LARGEST_BATCH: usize = 100;
@@ -57,7 +58,7 @@ pub(crate) struct VerifyBatchInput {
 /// What a check came to.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Verification {
+pub(crate) struct Verification<'a> {
     /// Whether the key may pass.
     valid: bool,
     /// `VALID`, or why not.
@@ -70,7 +71,7 @@ pub(crate) struct Verification {
     checks: Vec<RuleBody>,
     /// The key, when it may pass.
     #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<ApiKeyBody>,
+    key: Option<ApiKeyBody<'a>>,
 }
 
 /// A limit or a quota after a check.
@@ -169,9 +170,10 @@ pub(crate) async fn verify_api_key(
     State(core): State<Core>,
     caller: Caller<KeysCheck>,
     Body(input): Body<VerifyInput>,
-) -> Result<NoStore<Json<Verification>>, ApiError> {
+) -> Result<Response, ApiError> {
     let found = look_up(&core, &caller, &input, "").await?;
-    Ok(NoStore(Json(verify(&core, found, &input).await?)))
+    let checked = core.verifier.check_found(found, &input.question());
+    Ok(NoStore(Json(verification(&core, &checked, &input)?)).into_response())
 }
 
 /// Verify several API keys
@@ -186,7 +188,7 @@ pub(crate) async fn verify_api_keys(
     State(core): State<Core>,
     caller: Caller<KeysCheck>,
     Body(batch): Body<VerifyBatchInput>,
-) -> Result<NoStore<Json<Vec<Verification>>>, ApiError> {
+) -> Result<Response, ApiError> {
     if batch.keys.len() > LARGEST_BATCH {
         let message = format!(
             "has {} members, at most {LARGEST_BATCH} are taken",
@@ -199,11 +201,16 @@ pub(crate) async fn verify_api_keys(
     for (index, input) in batch.keys.iter().enumerate() {
         found.push(look_up(&core, &caller, input, &format!("keys[{index}].")).await?);
     }
-    let mut answers = Vec::with_capacity(batch.keys.len());
-    for (input, found) in batch.keys.iter().zip(found) {
-        answers.push(verify(&core, found, input).await?);
-    }
-    Ok(NoStore(Json(answers)))
+    let asked = batch.keys.iter().zip(found);
+    let checked: Vec<_> = asked
+        .map(|(input, found)| core.verifier.check_found(found, &input.question()))
+        .collect();
+    let answers: Vec<_> = checked
+        .iter()
+        .zip(&batch.keys)
+        .map(|(checked, input)| verification(&core, checked, input))
+        .collect::<Result<_, _>>()?;
+    Ok(NoStore(Json(answers)).into_response())
 }
 
 impl VerifyInput {
@@ -250,7 +257,12 @@ async fn look_up(
     let question = input.question();
     let found = core
         .verifier
-        .look_up(&caller.actor, &caller.reach, &input.key, &question)
+        .look_up(
+            caller.identity.network,
+            &caller.reach,
+            &input.key,
+            &question,
+        )
         .await?;
     // Without a cost it is 1, which every limit has.
     if input.cost.is_some() && !core.verifier.affordable(&found, &question) {
@@ -259,12 +271,16 @@ async fn look_up(
     Ok(found)
 }
 
-async fn verify(core: &Core, found: Found, input: &VerifyInput) -> Result<Verification, ApiError> {
-    let question = input.question();
-    let checked = core.verifier.check_found(found, &question);
+fn verification<'a>(
+    core: &Core,
+    checked: &'a Checked,
+    input: &VerifyInput,
+) -> Result<Verification<'a>, ApiError> {
     let key = match &checked.known {
         Some(known) if checked.verdict == Verdict::Valid => {
-            Some(api_key_body(core, &known.key, None).await?)
+            let (now, activity) = (core.now(), known.activity());
+            let quota = checked.quota;
+            Some(api_key_body_of(&known.key, None, now, quota, activity)?)
         }
         _ => None,
     };
@@ -273,7 +289,7 @@ async fn verify(core: &Core, found: Found, input: &VerifyInput) -> Result<Verifi
         code: checked.verdict.into(),
         rate_limit: checked.rate_limit.map(Into::into),
         quota: checked.quota.map(Into::into),
-        checks: rule_bodies(core, &checked, &question.presented),
+        checks: rule_bodies(core, checked, &input.question().presented),
         key,
     })
 }

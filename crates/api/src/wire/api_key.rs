@@ -3,10 +3,12 @@
 use claviger_domain::id::Id;
 use claviger_domain::key_string::{Environment, PlainKey};
 use claviger_domain::limit::{Level, Period};
+use claviger_domain::origin::DomainPattern;
 use claviger_domain::time::Timestamp;
 use claviger_edge::Core;
 use claviger_store::StoreError;
 use claviger_store::api_keys::{ApiKey, Status};
+use claviger_verify::Activity;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -15,21 +17,21 @@ use utoipa::ToSchema;
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = ApiKey)]
-pub(crate) struct ApiKeyBody {
+pub(crate) struct ApiKeyBody<'a> {
     /// The full key where it was just made; elsewhere a reference that shows its public part and
     /// hides the rest. A reference names the key in paths and authenticates nowhere.
     #[schema(example = "live_8dK2vQ0mZpR4xTbW*********")]
     key: String,
     /// The key's name.
     #[schema(example = "Production key of Acme")]
-    name: String,
+    name: &'a str,
     /// What was attached to the key: any JSON.
     #[schema(value_type = Object)]
-    custom_meta_data: Box<RawValue>,
+    custom_meta_data: &'a RawValue,
     /// Your own id of the customer that the key is for.
-    custom_account_id: Option<String>,
+    custom_account_id: Option<&'a str>,
     /// Your own id of the user that the key is for.
-    custom_user_id: Option<String>,
+    custom_user_id: Option<&'a str>,
     /// The environment of the key's project.
     env: EnvironmentName,
     /// When the key was made.
@@ -46,27 +48,27 @@ pub(crate) struct ApiKeyBody {
     /// How often the key may be used; null: without a limit.
     rate_limit_configs: Option<RateLimitBody>,
     /// What was told of the request for the key.
-    creation_context: CreationContext,
+    creation_context: CreationContext<'a>,
     /// The key's id.
     #[schema(example = "key_8dK2vQ0mZpR4xTbW")]
-    id: String,
+    id: &'a str,
     /// Whether the key is switched on, in more words.
     status: StatusName,
     /// The key's project.
     #[schema(example = "prj_4f8Q2mXc7ZrT1bVw9KpL")]
-    project_id: String,
+    project_id: &'a str,
     /// The key's account.
     #[schema(example = "acc_4f8Q2mXc7ZrT1bVw9KpL")]
-    account_id: String,
+    account_id: &'a str,
     /// The same as `expiresAt`.
     #[schema(value_type = Option<String>, format = DateTime)]
     expiry: Option<Timestamp>,
     /// Origins that the key is locked to; empty: none.
-    allowed_domains: Vec<String>,
+    allowed_domains: Vec<&'a str>,
     /// Networks that the key is locked to; empty: none.
     allowed_ips: Vec<String>,
     /// Scopes that the key has.
-    scopes: Vec<String>,
+    scopes: &'a [String],
     /// How much the key may be used in a day or a month; null: without a quota.
     quota: Option<QuotaBody>,
     /// When the key was first used.
@@ -79,13 +81,13 @@ pub(crate) struct ApiKeyBody {
     #[schema(value_type = Option<String>, format = DateTime)]
     revoked_at: Option<Timestamp>,
     /// Id of who revoked the key.
-    revoked_by: Option<String>,
+    revoked_by: Option<&'a str>,
     /// Why the key was revoked.
-    reason: Option<String>,
+    reason: Option<&'a str>,
     /// The id of the key that this one succeeded.
-    rotated_from: Option<String>,
+    rotated_from: Option<&'a str>,
     /// The id of the key that succeeded this one.
-    rotated_to: Option<String>,
+    rotated_to: Option<&'a str>,
 }
 
 /// How often a key may be used.
@@ -104,12 +106,12 @@ pub(crate) struct RateLimitBody {
 /// What was told of the request for a key.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct CreationContext {
+pub(crate) struct CreationContext<'a> {
     /// The address that the key was asked for from.
     #[serde(rename = "clientIP")]
-    client_ip: Option<String>,
+    client_ip: Option<&'a str>,
     /// The program that the key was asked for with.
-    client_user_agent: Option<String>,
+    client_user_agent: Option<&'a str>,
 }
 
 /// How much a key may be used in a day or a month, and how much it was.
@@ -221,25 +223,35 @@ impl From<Status> for StatusName {
 }
 
 /// Shows a key; with `plain`, which is known when the key was just made, in full.
-pub(crate) async fn api_key_body(
+pub(crate) async fn api_key_body<'a>(
     core: &Core,
-    key: &ApiKey,
+    key: &'a ApiKey,
     plain: Option<&PlainKey>,
-) -> Result<ApiKeyBody, StoreError> {
-    let now = core.now();
+) -> Result<ApiKeyBody<'a>, StoreError> {
     let quota = core.verifier.quota_level(key).await?;
     let activity = core.verifier.activity(&key.id);
+    api_key_body_of(key, plain, core.now(), quota, activity)
+}
+
+/// The same with what is counted of the key: what is left of its quota, and when it was used.
+pub(crate) fn api_key_body_of<'a>(
+    key: &'a ApiKey,
+    plain: Option<&PlainKey>,
+    now: Timestamp,
+    quota: Option<Level>,
+    activity: Activity,
+) -> Result<ApiKeyBody<'a>, StoreError> {
     let is_active = key.is_active_at(now);
-    let metadata = RawValue::from_string(key.metadata.clone()).map_err(|_| StoreError::Row {
+    let metadata = serde_json::from_str(&key.metadata).map_err(|_| StoreError::Row {
         table: "api_keys",
         what: "metadata",
     })?;
     Ok(ApiKeyBody {
         key: plain.map_or_else(|| key.reference(), |plain| plain.expose().to_owned()),
-        name: key.name.clone(),
+        name: &key.name,
         custom_meta_data: metadata,
-        custom_account_id: key.custom_account_id.clone(),
-        custom_user_id: key.custom_user_id.clone(),
+        custom_account_id: key.custom_account_id.as_deref(),
+        custom_user_id: key.custom_user_id.as_deref(),
         env: key.environment.into(),
         created_at: key.base.created_at,
         updated_at: key.base.updated_at,
@@ -250,33 +262,33 @@ pub(crate) async fn api_key_body(
             rate_limit_ttl: limit.window_seconds(),
         }),
         creation_context: CreationContext {
-            client_ip: key.client_ip.clone(),
-            client_user_agent: key.client_user_agent.clone(),
+            client_ip: key.client_ip.as_deref(),
+            client_user_agent: key.client_user_agent.as_deref(),
         },
-        id: key.id.to_string(),
+        id: key.id.as_str(),
         status: match key.status {
             // Its grace is over.
             Status::Active if !is_active => StatusName::Inactive,
             status => status.into(),
         },
-        project_id: key.project_id.to_string(),
-        account_id: key.account.id.to_string(),
+        project_id: key.project_id.as_str(),
+        account_id: key.account.id.as_str(),
         expiry: key.expires_at,
         allowed_domains: key
             .allowed_domains
             .iter()
-            .map(|one| one.as_str().to_owned())
+            .map(DomainPattern::as_str)
             .collect(),
         allowed_ips: key.allowed_ips.iter().map(ToString::to_string).collect(),
-        scopes: key.scopes.clone(),
+        scopes: &key.scopes,
         quota: quota_body(key, quota),
         first_used_at: key.first_used_at.or(activity.first_used_at),
         last_used_at: key.last_used_at.max(activity.last_used_at),
         revoked_at: key.revoked_at,
-        revoked_by: key.revoked_by.clone(),
-        reason: key.reason.clone(),
-        rotated_from: key.rotated_from.as_ref().map(Id::to_string),
-        rotated_to: key.rotated_to.as_ref().map(Id::to_string),
+        revoked_by: key.revoked_by.as_deref(),
+        reason: key.reason.as_deref(),
+        rotated_from: key.rotated_from.as_ref().map(Id::as_str),
+        rotated_to: key.rotated_to.as_ref().map(Id::as_str),
     })
 }
 

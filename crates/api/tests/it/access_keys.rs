@@ -187,17 +187,39 @@ async fn an_access_key_frees_none_of_its_own_rotations() {
     for caller in &lineage {
         let caller = caller["key"].as_str().unwrap();
         for of in &lineage {
-            for (method, body) in [
-                ("PATCH", json!({"rateLimit": null})),
-                ("PATCH", json!({"expiry": null})),
-                ("PATCH", json!({"isActive": false})),
-                ("DELETE", Value::Null),
-            ] {
-                let refused = send(method, caller, of, body).await.expect(403);
+            for body in [json!({"rateLimit": null}), json!({"expiry": null})] {
+                let refused = send("PATCH", caller, of, body).await.expect(403);
                 assert_eq!(refused["code"], "own_key");
             }
         }
+        // Neither itself nor its successor.
+        for (method, body) in [
+            ("PATCH", json!({"isActive": false})),
+            ("DELETE", Value::Null),
+        ] {
+            let refused = send(method, caller, &lineage[2], body).await.expect(403);
+            assert_eq!(refused["code"], "own_key");
+        }
     }
+    let [first, second, last] = [0, 1, 2].map(|place: usize| &lineage[place]);
+    let key_of = |one: &Value| one["key"].as_str().unwrap().to_owned();
+    send("DELETE", tenant.owner(), last, Value::Null)
+        .await
+        .expect(200);
+    let path = format!("/access-keys/{}/reactivate", last["id"].as_str().unwrap());
+    let reactivate = async |key: &str| app.request("PATCH", &path).key(key).send().await;
+    assert_eq!(
+        reactivate(&key_of(first)).await.expect(403)["code"],
+        "own_key"
+    );
+    reactivate(tenant.owner()).await.expect(200);
+    // One that leaked is ended by its successor.
+    send("DELETE", &key_of(last), first, Value::Null)
+        .await
+        .expect(200);
+    send("PATCH", &key_of(last), second, json!({"isActive": false}))
+        .await
+        .expect(200);
     let raised = json!({"rateLimit": 200});
     send("PATCH", tenant.owner(), &lineage[2], raised)
         .await

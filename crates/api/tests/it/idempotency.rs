@@ -224,7 +224,7 @@ async fn what_is_remembered_of_a_request_is_digested_under_the_pepper() {
     let presenter = app
         .core
         .verifier
-        .presenter(tenant.owner(), &claviger_verify::Party::Operator)
+        .presenter(tenant.owner(), None)
         .await
         .unwrap();
     let caller = presenter.unwrap().actor().describe();

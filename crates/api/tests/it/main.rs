@@ -9,6 +9,7 @@ mod checking;
 mod coverage;
 mod document;
 mod errors;
+mod forward_auth;
 mod idempotency;
 mod import;
 mod keys;

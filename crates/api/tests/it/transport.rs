@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use claviger_domain::role::Role;
-use claviger_store::StoreError;
 use claviger_testkit::{Engine, TestApp};
 use serde_json::json;
 use tokio::time::timeout;
@@ -224,27 +223,30 @@ async fn health_needs_no_credential_and_knows_the_database() {
     assert_eq!(away.expect(503)["code"], "database_unavailable");
 }
 
+/// Reads that the database is asked for at once.
+const READS: usize = 8;
+
 #[tokio::test]
 async fn a_database_that_hangs_is_told_within_two_seconds() {
     let app = TestApp::with(Engine::Postgres).await;
-    // More transactions that do not end than there are connections: who comes next waits.
-    let hanging: Vec<_> = (0..200)
-        .map(|_| {
-            let db = app.core.db.clone();
-            tokio::spawn(async move {
-                db.write::<(), StoreError, _>(|_| Box::pin(std::future::pending()))
-                    .await
-            })
-        })
-        .collect();
-    tokio::task::yield_now().await;
+    let tenant = app.tenant("Acme").await;
+    let path = format!("/projects/{}", tenant.project.id.as_str());
+    let show = || app.request("GET", &path).key(tenant.owner()).send();
+    show().await.expect(200);
+    // As many reads that do not end as are taken at once: who comes next waits.
+    let held = app.hold_table("projects").await;
+    let hanging: Vec<_> = (0..READS).map(|_| tokio::spawn(show())).collect();
+    while app.core.db.queries().in_use < READS {
+        tokio::task::yield_now().await;
+    }
     tokio::time::pause();
     let asking = app.request("GET", "/readyz").send();
     let answer = timeout(Duration::from_millis(2_001), asking).await;
     tokio::time::resume();
     assert_eq!(answer.unwrap().expect(503)["code"], "database_unavailable");
-    for task in hanging {
-        task.abort();
+    drop(held);
+    for answer in hanging {
+        answer.await.unwrap().expect(200);
     }
 }
 

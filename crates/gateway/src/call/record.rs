@@ -98,6 +98,8 @@ impl Record {
     fn taken(&mut self) -> Option<Box<call_log::Call>> {
         let mut line = self.line.take()?;
         line.duration_us = self.core.now().micros_since(line.at);
+        let traffic = &self.core.traffic;
+        traffic.tool_called(line.status, line.duration_us);
         Some(line)
     }
 }

@@ -49,6 +49,7 @@ async fn serve(gateway: &Gateway, token: &str, request: Request) -> Response {
 /// Host and origin, method, token, size: in this order, each before the next is looked at.
 async fn try_serve(gateway: &Gateway, token: &str, request: Request) -> Result<Answer, ApiError> {
     let (parts, body) = request.into_parts();
+    let from = network_of(&gateway.core, &parts.extensions, &parts.headers);
     gateway
         .hosts
         .check(&parts.uri, &parts.headers)
@@ -61,7 +62,7 @@ async fn try_serve(gateway: &Gateway, token: &str, request: Request) -> Result<A
     let presented = Presented {
         token,
         headers: &parts.headers,
-        from: network_of(&parts.extensions),
+        from,
     };
     let admitted = gateway.admit(&presented).await?;
     let body = to_bytes(body, LARGEST_BODY)

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
+use super::network::Network;
 use super::secret::Secret;
 
 /// What flags, environment or the file say; what they leave open has a default.
@@ -40,6 +41,17 @@ pub struct Settings {
     )]
     pub public_url: Option<String>,
 
+    /// Networks of proxies in front that are believed when they tell whom they were asked by,
+    /// with commas between them [default: none]
+    #[arg(
+        long,
+        env = "CLAVIGER_TRUSTED_PROXIES",
+        hide_env_values = true,
+        value_name = "NETWORKS",
+        value_delimiter = ','
+    )]
+    pub trusted_proxies: Option<Vec<Network>>,
+
     /// File with the master key: 32 bytes, base64 or hexadecimal [default: master.key in the folder]
     #[arg(
         long,
@@ -57,6 +69,14 @@ pub struct Settings {
     /// Where the rows are.
     #[command(flatten)]
     pub database: DatabaseSettings,
+
+    /// Certificates.
+    #[command(flatten)]
+    pub tls: TlsSettings,
+
+    /// The program's numbers.
+    #[command(flatten)]
+    pub metrics: MetricsSettings,
 
     /// The operator key.
     #[command(flatten)]
@@ -91,6 +111,47 @@ pub struct DatabaseSettings {
         value_name = "FILE"
     )]
     pub url_file: Option<PathBuf>,
+}
+
+/// The section `[tls]`.
+#[derive(Args, Deserialize, Clone, Debug, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct TlsSettings {
+    /// File with the certificate and those between it and the root, PEM, for https without a proxy
+    #[arg(
+        id = "tls_cert",
+        long = "tls-cert",
+        env = "CLAVIGER_TLS_CERT",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
+    pub cert: Option<PathBuf>,
+
+    /// File with the certificate's private key, PEM
+    #[arg(
+        id = "tls_key",
+        long = "tls-key",
+        env = "CLAVIGER_TLS_KEY",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
+    pub key: Option<PathBuf>,
+}
+
+/// The section `[metrics]`.
+#[derive(Args, Deserialize, Clone, Debug, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct MetricsSettings {
+    /// Address and port on which /metrics is served to everybody who reaches it
+    /// [default: none, with the operator key only]
+    #[arg(
+        id = "metrics_listen",
+        long = "metrics-listen",
+        env = "CLAVIGER_METRICS_LISTEN",
+        hide_env_values = true,
+        value_name = "ADDRESS"
+    )]
+    pub listen: Option<SocketAddr>,
 }
 
 /// The section `[operator]`.
@@ -175,9 +236,17 @@ impl Settings {
             listen: self.listen.or(lower.listen),
             data_dir: self.data_dir.or(lower.data_dir),
             public_url: self.public_url.or(lower.public_url),
+            trusted_proxies: self.trusted_proxies.or(lower.trusted_proxies),
             master_key_file,
             master_key,
             database: DatabaseSettings { url, url_file },
+            tls: TlsSettings {
+                cert: self.tls.cert.or(lower.tls.cert),
+                key: self.tls.key.or(lower.tls.key),
+            },
+            metrics: MetricsSettings {
+                listen: self.metrics.listen.or(lower.metrics.listen),
+            },
             operator: OperatorSettings {
                 remote: self.operator.remote.or(lower.operator.remote),
             },

@@ -15,6 +15,9 @@ impl Display for Config {
             Some(url) => writeln!(out, "public_url = {}", text(url))?,
             None => writeln!(out, "# public_url: the address that is listened on")?,
         }
+        let networks = self.trusted_proxies.iter().map(|network| text(network));
+        let networks = toml::Value::Array(networks.collect());
+        writeln!(out, "trusted_proxies = {networks}")?;
         match &self.master_key {
             MasterKeySource::Given(_) => writeln!(out, "master_key = {MASKED}")?,
             MasterKeySource::File(path) => {
@@ -28,6 +31,19 @@ impl Display for Config {
         match &self.database_url {
             Some(_) => writeln!(out, "url = {MASKED}")?,
             None => writeln!(out, "# url: SQLite in the data directory")?,
+        }
+        writeln!(out, "\n[tls]")?;
+        match &self.tls {
+            Some(files) => {
+                writeln!(out, "cert = {}", text(&files.cert.display()))?;
+                writeln!(out, "key = {}", text(&files.key.display()))?;
+            }
+            None => writeln!(out, "# cert, key: without TLS")?,
+        }
+        writeln!(out, "\n[metrics]")?;
+        match &self.metrics_listen {
+            Some(address) => writeln!(out, "listen = {}", text(address))?,
+            None => writeln!(out, "# listen: with the operator key only")?,
         }
         writeln!(out, "\n[operator]\nremote = {}", self.operator_remote)?;
         writeln!(out, "\n[log]\nfilter = {}", text(&self.log_filter))?;

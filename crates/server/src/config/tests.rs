@@ -32,15 +32,22 @@ fn the_default_file_has_every_setting_and_no_other() {
         listen,
         data_dir,
         public_url,
+        trusted_proxies,
         master_key_file,
         master_key,
         database: DatabaseSettings { url, url_file },
+        tls: TlsSettings { cert, key },
+        metrics: MetricsSettings {
+            listen: metrics_listen,
+        },
         operator: OperatorSettings { remote },
         log: LogSettings { filter, format },
     } = &settings;
     assert!(listen.is_some() && data_dir.is_some() && public_url.is_some());
+    assert!(trusted_proxies.is_some());
     assert!(master_key_file.is_some() && master_key.is_some());
     assert!(url.is_some() && url_file.is_some());
+    assert!(cert.is_some() && key.is_some() && metrics_listen.is_some());
     assert!(remote.is_some() && filter.is_some() && format.is_some());
 }
 
@@ -65,7 +72,8 @@ fn left_as_it_is_the_default_file_changes_nothing() {
 #[test]
 fn what_is_in_force_is_a_configuration_file_without_secrets() {
     let config = in_force(
-        "master_key = 'open sesame'\n[database]\nurl = 'postgres://me:sesame@db/keys'\n\
+        "master_key = 'open sesame'\ntrusted_proxies = ['10.1.2.3/8', '::1']\n[database]\nurl = 'postgres://me:sesame@db/keys'\n\
+         [tls]\ncert = 'c.pem'\nkey = 'k.pem'\n[metrics]\nlisten = '[::1]:1'\n\
          [log]\nformat = 'json'",
     );
     let shown = config.unwrap().to_string();
@@ -131,6 +139,8 @@ fn risky_combinations_are_warned_of() {
     assert_eq!(count(""), 1);
     assert_eq!(count("master_key = 'x'\n[operator]\nremote = true"), 1);
     assert_eq!(count("master_key = 'x'\nlisten = '0.0.0.0:1'"), 2);
+    let all = "master_key = 'x'\ntrusted_proxies = ['10.0.0.0/8', '::/0', '0.0.0.0/0']";
+    assert_eq!(count(all), 2);
     let behind_proxy = "master_key = 'x'\nlisten = '0.0.0.0:1'\npublic_url = 'https://a.example'";
     assert_eq!(count(behind_proxy), 0);
 }

@@ -20,6 +20,14 @@ impl Config {
                     .to_owned(),
             );
         }
+        for network in &self.trusted_proxies {
+            if network.prefix_len() == 0 {
+                warnings.push(format!(
+                    "Every address of {network} is taken for a proxy that tells the truth \
+                     (trusted_proxies): anybody can choose the address that they come from."
+                ));
+            }
+        }
         let is_local = self.listen.ip().is_loopback();
         let listen = self.listen;
         if !is_local && self.public_url.is_none() {
@@ -28,10 +36,11 @@ impl Config {
                  an address of this machine, which others may not reach."
             ));
         }
-        let is_encrypted = self
-            .public_url
-            .as_ref()
-            .is_some_and(|url| url.starts_with("https://"));
+        let is_encrypted = self.tls.is_some()
+            || self
+                .public_url
+                .as_ref()
+                .is_some_and(|url| url.starts_with("https://"));
         if !is_local && !is_encrypted {
             warnings.push(format!(
                 "Listening on {listen} without an https:// public_url: keys cross the network in \

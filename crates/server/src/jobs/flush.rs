@@ -15,12 +15,12 @@ const PERIOD: Duration = Duration::from_secs(1);
 pub(super) async fn run(verifier: Arc<Verifier>, mut stopped: watch::Receiver<bool>) {
     let mut ticks = each(PERIOD);
     // What was not written is kept, and written by a later flush: a line for the first failure and
-    // for the end of them is all there is to say.
+    // for the end of them is all there is to say. What is too much to be kept has its own line.
     let mut failures: u32 = 0;
     while goes_on(&mut ticks, &mut stopped).await {
         match verifier.flush().await {
             Ok(()) if failures > 0 => {
-                tracing::info!(failures, "usage is written again, none was lost");
+                tracing::info!(failures, "usage is written again");
                 failures = 0;
             }
             Ok(()) => {}

@@ -1,29 +1,32 @@
 //! Connections: taken one by one, each served by the router, until the program stops.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::ConnectInfo;
+use axum::response::Response;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
-use tower::ServiceExt;
+use tokio_rustls::TlsAcceptor;
+
+use super::tls::InForce;
 
 /// How long the headers of a request may take to arrive, and an idle connection may wait for one.
 const HEADERS: Duration = Duration::from_secs(10);
-/// How long a client may leave an answer unread.
+/// How long a client may read nothing of an answer.
 const UNREAD: Duration = Duration::from_secs(30);
 /// How long to wait when the machine has no more room for connections.
 const NO_ROOM: Duration = Duration::from_millis(100);
@@ -33,12 +36,18 @@ const MOST: u64 = 65_536;
 const OTHER_FILES: u64 = 128;
 
 /// Serves until `stop`; then takes no more connections, and gives calls in flight `grace` to finish.
-pub(super) async fn serve(
+///
+/// `answer` is asked for each request, and told who sends it.
+pub(super) async fn serve<A, F>(
     listener: TcpListener,
-    routes: Router,
+    tls: Option<InForce>,
+    answer: A,
     stop: impl Future<Output = ()>,
     grace: Duration,
-) {
+) where
+    A: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
     let mut stop = pin!(stop);
     let open = GracefulShutdown::new();
     let mut connections = JoinSet::new();
@@ -52,7 +61,8 @@ pub(super) async fn serve(
             // Without room the next ones wait to be taken until one is over.
             (accepted, place) = accept(&listener, &room) => match accepted {
                 Ok((stream, peer)) => {
-                    let served = connection(stream, peer, routes.clone(), open.watcher());
+                    let tls = tls.as_ref().map(|tls| Arc::clone(&tls.borrow()));
+                    let served = connection(stream, peer, tls, answer.clone(), open.watcher());
                     connections.spawn(async move {
                         served.await;
                         drop(place);
@@ -85,7 +95,8 @@ fn most_connections() -> usize {
         tracing::warn!(%error, "the limit of open files is not known");
         1_024
     });
-    usize::try_from(files.saturating_sub(OTHER_FILES)).map_or(usize::MAX, |most| most.max(1))
+    let most = files.saturating_sub(OTHER_FILES).clamp(1, MOST);
+    usize::try_from(most).expect("some ten thousand fit")
 }
 
 async fn accept(
@@ -97,19 +108,49 @@ async fn accept(
     (listener.accept().await, place)
 }
 
-/// HTTP/1.1 only: what speaks HTTP/2 to clients stands in front, with the certificates.
-async fn connection(stream: TcpStream, peer: SocketAddr, routes: Router, watcher: Watcher) {
+async fn connection<A, F>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: Option<Arc<ServerConfig>>,
+    answer: A,
+    watcher: Watcher,
+) where
+    A: Fn(Request<Incoming>, SocketAddr) -> F + Send + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "small answers to a connection may be late");
     }
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        routes.clone().oneshot(request.map(Body::new))
+    let stream = Box::pin(read_in_time(stream));
+    let Some(tls) = tls else {
+        return exchange(stream, peer, answer, watcher).await;
+    };
+    let accepted = TlsAcceptor::from(tls).accept(stream);
+    match tokio::time::timeout(HEADERS, accepted).await {
+        Ok(Ok(stream)) => exchange(stream, peer, answer, watcher).await,
+        Ok(Err(error)) => tracing::debug!(%error, "a connection came to no TLS"),
+        Err(_) => tracing::debug!("a connection came to no TLS in time"),
+    }
+}
+
+/// HTTP/1.1 only: what speaks HTTP/2 to clients stands in front.
+async fn exchange<A, F>(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: SocketAddr,
+    answer: A,
+    watcher: Watcher,
+) where
+    A: Fn(Request<Incoming>, SocketAddr) -> F + Send + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
+    let service = service_fn(move |request: Request<Incoming>| {
+        let answer = answer(request, peer);
+        async move { Ok::<_, Infallible>(answer.await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS)
-        .serve_connection(TokioIo::new(Box::pin(read_in_time(stream))), service);
+        .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(served).await {
         // Clients go away as they like; what is theirs to know, they know.
         tracing::debug!(%error, "a connection ended early");
@@ -126,9 +167,12 @@ fn read_in_time(stream: TcpStream) -> TimeoutStream<TcpStream> {
 
 #[cfg(test)]
 mod tests {
+    use axum::Router;
+    use axum::body::Body;
     use std::future::pending;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::sync::Notify;
+    use tower::ServiceExt;
 
     use super::*;
 
@@ -139,7 +183,11 @@ mod tests {
     ) -> (tokio::task::JoinHandle<()>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let serving = tokio::spawn(serve(listener, routes, stop, GRACE));
+        let answer = move |request: Request<Incoming>, _| {
+            let answer = routes.clone().oneshot(request.map(Body::new));
+            async move { answer.await.unwrap_or_else(|never| match never {}) }
+        };
+        let serving = tokio::spawn(serve(listener, None, answer, stop, GRACE));
         (serving, TcpStream::connect(address).await.unwrap())
     }
 

@@ -28,6 +28,7 @@ Commands:
   serve         Start the program (what `claviger` alone does)
   config        Print the configuration file with every setting and its default
   check-config  Print the settings in force, with secrets masked and warnings, and start nothing
+  health        Ask the program that runs with these settings whether it is alive: exit code 0, or 1
   openapi       Print the OpenAPI document of the API that this version serves
   keys          API keys, which your customers present
   projects      Projects, which keys are made in
@@ -58,17 +59,21 @@ Start the program (what `claviger` alone does)
 Usage: claviger serve [OPTIONS]
 
 Options:
-      --config <FILE>             Configuration file; `claviger config` prints one [env: CLAVIGER_CONFIG]
-      --listen <ADDRESS>          Address and port to listen on; port 0 picks a free one [default: 127.0.0.1:8420] [env: CLAVIGER_LISTEN]
-      --data-dir <FOLDER>         Folder for databases, keys and credentials, made when it is missing [default: ./claviger-data] [env: CLAVIGER_DATA_DIR]
-      --public-url <URL>          URL under which others reach this program, for the links that it hands out [default: http:// and the address] [env: CLAVIGER_PUBLIC_URL]
-      --master-key-file <FILE>    File with the master key: 32 bytes, base64 or hexadecimal [default: master.key in the folder] [env: CLAVIGER_MASTER_KEY_FILE]
-      --database-url <URL>        PostgreSQL to keep the rows in, `postgres://user@host/database` [default: SQLite in the folder] [env: CLAVIGER_DATABASE_URL]
-      --database-url-file <FILE>  File with that URL, for one that has a password [env: CLAVIGER_DATABASE_URL_FILE]
-      --operator-remote[=<BOOL>]  Whether the operator key is taken from other machines than this one [default: false] [env: CLAVIGER_OPERATOR_REMOTE] [possible values: true, false]
-      --log <FILTER>              What to log: error, warn, info, debug, trace, or a filter such as `info,sqlx=debug` [default: info] [env: CLAVIGER_LOG]
-      --log-format <FORMAT>       How a line looks [default: text] [env: CLAVIGER_LOG_FORMAT] [possible values: text, json]
-  -h, --help                      Print help (see more with '--help')
+      --config <FILE>               Configuration file; `claviger config` prints one [env: CLAVIGER_CONFIG]
+      --listen <ADDRESS>            Address and port to listen on; port 0 picks a free one [default: 127.0.0.1:8420] [env: CLAVIGER_LISTEN]
+      --data-dir <FOLDER>           Folder for databases, keys and credentials, made when it is missing [default: ./claviger-data] [env: CLAVIGER_DATA_DIR]
+      --public-url <URL>            URL under which others reach this program, for the links that it hands out [default: http:// and the address] [env: CLAVIGER_PUBLIC_URL]
+      --trusted-proxies <NETWORKS>  Networks of proxies in front that are believed when they tell whom they were asked by, with commas between them [default: none] [env: CLAVIGER_TRUSTED_PROXIES]
+      --master-key-file <FILE>      File with the master key: 32 bytes, base64 or hexadecimal [default: master.key in the folder] [env: CLAVIGER_MASTER_KEY_FILE]
+      --database-url <URL>          PostgreSQL to keep the rows in, `postgres://user@host/database` [default: SQLite in the folder] [env: CLAVIGER_DATABASE_URL]
+      --database-url-file <FILE>    File with that URL, for one that has a password [env: CLAVIGER_DATABASE_URL_FILE]
+      --tls-cert <FILE>             File with the certificate and those between it and the root, PEM, for https without a proxy [env: CLAVIGER_TLS_CERT]
+      --tls-key <FILE>              File with the certificate's private key, PEM [env: CLAVIGER_TLS_KEY]
+      --metrics-listen <ADDRESS>    Address and port on which /metrics is served to everybody who reaches it [default: none, with the operator key only] [env: CLAVIGER_METRICS_LISTEN]
+      --operator-remote[=<BOOL>]    Whether the operator key is taken from other machines than this one [default: false] [env: CLAVIGER_OPERATOR_REMOTE] [possible values: true, false]
+      --log <FILTER>                What to log: error, warn, info, debug, trace, or a filter such as `info,sqlx=debug` [default: info] [env: CLAVIGER_LOG]
+      --log-format <FORMAT>         How a line looks [default: text] [env: CLAVIGER_LOG_FORMAT] [possible values: text, json]
+  -h, --help                        Print help (see more with '--help')
 
 Examples:
   claviger serve --listen 0.0.0.0:8420 --public-url https://keys.example.com
@@ -119,10 +124,17 @@ fn a_flag_goes_before_its_variable_and_that_before_the_file() {
 listen = "127.0.0.1:3"
 data_dir = "claviger-data"
 public_url = "https://file.example"
+trusted_proxies = []
 master_key = "***"
 
 [database]
 url = "***"
+
+[tls]
+# cert, key: without TLS
+
+[metrics]
+# listen: with the operator key only
 
 [operator]
 remote = true

@@ -1,67 +1,94 @@
 //! Connections that are kept open, and loops that end with the test.
 
-use std::io::{BufRead, BufReader, Read, Result, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A connection that is kept open, for one request after another.
+use serde_json::Value;
+
+/// A connection for one request after another.
 pub(crate) struct Connection(BufReader<TcpStream>);
 
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) has_retry_after: bool,
+    pub(crate) body: Value,
+}
+
 impl Connection {
-    pub(crate) fn open(address: &str) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_nodelay(true).unwrap();
-        Self(BufReader::new(stream))
+    pub(crate) fn open(address: &str) -> io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        Ok(Self(BufReader::new(stream)))
     }
 
     /// Checks a key, and gives the status.
-    pub(crate) fn check(&mut self, key: &str, verifier: &str) -> u16 {
+    pub(crate) fn check(&mut self, key: &str, verifier: &str) -> io::Result<u16> {
         let line = format!("POST /api-keys/auth/{key}");
-        self.ask(&line, verifier, "").unwrap()
+        Ok(self.ask(&line, verifier, &Value::Null)?.status)
     }
 
-    /// Sends a request; `line` is such as `POST /api-keys`. Gives the status of the answer.
-    pub(crate) fn ask(&mut self, line: &str, key: &str, body: &str) -> Result<u16> {
-        self.send(line, key, body)?;
+    /// Sends a request, and waits for its answer.
+    pub(crate) fn ask(&mut self, line: &str, key: &str, body: &Value) -> io::Result<Answer> {
+        let body = match body {
+            Value::Null => String::new(),
+            body => body.to_string(),
+        };
+        self.ask_text(line, key, &body)
+    }
+
+    /// The same with a body that may be no JSON.
+    pub(crate) fn ask_text(&mut self, line: &str, key: &str, body: &str) -> io::Result<Answer> {
+        self.send(&format!("{}{body}", head(line, key, body.len())))?;
         let status = self.begin_answer()?;
-        let mut length = 0;
-        let mut line = String::new();
-        while line != "\r\n" {
-            line.clear();
-            if self.0.read_line(&mut line)? == 0 {
-                return Err(std::io::ErrorKind::UnexpectedEof.into());
-            }
-            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap();
+        let (mut length, mut has_retry_after) = (0, false);
+        loop {
+            let line = self.line()?;
+            match line.split_once(':') {
+                None => break,
+                Some(("content-length", value)) => {
+                    length = value.trim().parse().map_err(io::Error::other)?;
+                }
+                Some(("retry-after", _)) => has_retry_after = true,
+                Some(_) => {}
             }
         }
         let mut body = vec![0; length];
         self.0.read_exact(&mut body)?;
-        Ok(status)
+        Ok(Answer {
+            status,
+            has_retry_after,
+            body: serde_json::from_slice(&body).unwrap_or_default(),
+        })
     }
 
-    /// Reads an answer's first line, which has its status.
-    pub(crate) fn begin_answer(&mut self) -> Result<u16> {
-        let mut line = String::new();
-        self.0.read_line(&mut line)?;
-        let status = line.split(' ').nth(1);
-        Ok(status.map_or(0, |status| status.parse().unwrap()))
-    }
-
-    /// Sends a request without waiting for its answer.
-    pub(crate) fn send(&mut self, line: &str, key: &str, body: &str) -> Result<()> {
-        let request = format!(
-            "{line} HTTP/1.1\r\nhost: localhost\r\nx-api-key: {key}\r\ncontent-length: {}\r\n\r\n\
-             {body}",
-            body.len()
-        );
-        self.0.get_mut().write_all(request.as_bytes())
-    }
-
-    /// Sends what is no whole request.
-    pub(crate) fn send_part(&mut self, part: &str) -> Result<()> {
+    /// Sends a part of a request, or a whole one.
+    pub(crate) fn send(&mut self, part: &str) -> io::Result<()> {
         self.0.get_mut().write_all(part.as_bytes())
     }
+
+    /// Reads the first line of an answer, and gives its status.
+    pub(crate) fn begin_answer(&mut self) -> io::Result<u16> {
+        let line = self.line()?;
+        let status = line.split(' ').nth(1).and_then(|text| text.parse().ok());
+        Ok(status.ok_or(ErrorKind::InvalidData)?)
+    }
+
+    /// A line of the head, in small letters.
+    fn line(&mut self) -> io::Result<String> {
+        let mut line = String::new();
+        if self.0.read_line(&mut line)? == 0 {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        Ok(line.trim_end().to_ascii_lowercase())
+    }
+}
+
+/// The head of a request with a body that long.
+pub(crate) fn head(line: &str, key: &str, length: usize) -> String {
+    format!(
+        "{line} HTTP/1.1\r\nhost: localhost\r\nx-api-key: {key}\r\ncontent-length: {length}\r\n\r\n"
+    )
 }
 
 /// Sets a flag when it goes, also by a panic, so that whoever loops until then ends.

@@ -5,14 +5,20 @@
     reason = "what fails here fails a test, in functions that tests share too"
 )]
 
+mod away;
 mod command_line;
 mod commands;
 mod connection;
+mod crash;
 mod first_start;
 mod logging;
+mod metrics;
+mod nginx;
 mod nodes;
+mod place;
 mod refusals;
 mod stopping;
+mod tls;
 mod under_flood;
 mod under_load;
 

@@ -12,7 +12,7 @@ use tempfile::tempdir;
 use crate::CLAVIGER;
 
 /// A database that a program may set up.
-fn database() -> Database {
+pub(crate) fn database() -> Database {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -24,8 +24,8 @@ fn database() -> Database {
 }
 
 /// A program over that database. The keys are the same on every node, as they have to be.
-fn node(folder: &Path, database: &Database) -> Program {
-    let mut command = serve(CLAVIGER, folder, &["--database-url", database.url()]);
+pub(crate) fn node(folder: &Path, url: &str) -> Program {
+    let mut command = serve(CLAVIGER, folder, &["--database-url", url]);
     command.env("CLAVIGER_MASTER_KEY", "ab".repeat(32));
     Program::start_as(command, folder).unwrap()
 }
@@ -40,7 +40,7 @@ fn of_nodes_that_start_at_once_one_sets_the_instance_up() {
     let nodes: Vec<_> = std::thread::scope(|scope| {
         let starts: Vec<_> = folders
             .iter()
-            .map(|folder| scope.spawn(|| node(folder, &database)))
+            .map(|folder| scope.spawn(|| node(folder, database.url())))
             .collect();
         starts
             .into_iter()
@@ -66,7 +66,7 @@ fn of_nodes_that_start_at_once_one_sets_the_instance_up() {
 fn a_node_without_the_instance_s_master_key_is_refused() {
     let database = database();
     let scratch = tempdir().unwrap();
-    let first = node(&scratch.path().join("first"), &database);
+    let first = node(&scratch.path().join("first"), database.url());
     let folder = scratch.path().join("second");
     let command = serve(CLAVIGER, &folder, &["--database-url", database.url()]);
     let output = run_to_end(command);

@@ -206,6 +206,7 @@ fn a_configuration_that_is_not_understood_is_refused() {
             "[database]\nurl_file = '/nowhere/at/all'\n",
             "/nowhere/at/all",
         ),
+        ("trusted_proxies = ['proxy.internal']\n", "proxy.internal"),
         ("[log]\nfilter = 'info=very=much'\n", "info=very=much"),
     ] {
         fs::write(&file, text).unwrap();

@@ -44,13 +44,18 @@ fn no_check_that_begins_after_a_revoke_returned_is_accepted() {
         let _end = AtTheEnd(&is_over);
         for _ in 0..CONNECTIONS {
             scope.spawn(|| {
-                let mut connection = Connection::open(&address);
+                let mut connection = Connection::open(&address).unwrap();
                 while !is_over.load(Ordering::SeqCst) {
                     let Some(tried) = current.read().unwrap().clone() else {
                         continue;
                     };
                     let was_revoked = tried.is_revoked.load(Ordering::SeqCst);
-                    match (connection.check(&tried.key, verifier), was_revoked) {
+                    let Ok(status) = connection.check(&tried.key, verifier) else {
+                        // One that is idle for ten seconds is closed; a slow machine can be so slow.
+                        connection = Connection::open(&address).unwrap();
+                        continue;
+                    };
+                    match (status, was_revoked) {
                         (200, true) => late.fetch_add(1, Ordering::SeqCst),
                         (200, false) => tried.accepted.fetch_add(1, Ordering::SeqCst),
                         (404, true) => tried.refused_after.fetch_add(1, Ordering::SeqCst),
@@ -105,9 +110,9 @@ fn a_limit_of_a_thousand_lets_a_thousand_pass() {
     std::thread::scope(|scope| {
         for _ in 0..CONNECTIONS {
             scope.spawn(|| {
-                let mut connection = Connection::open(&address);
+                let mut connection = Connection::open(&address).unwrap();
                 for _ in 0..4 * LIMIT / CONNECTIONS {
-                    match connection.check(key, verifier) {
+                    match connection.check(key, verifier).unwrap() {
                         200 => accepted.fetch_add(1, Ordering::SeqCst),
                         429 => refused.fetch_add(1, Ordering::SeqCst),
                         status => panic!("a check answered {status}"),

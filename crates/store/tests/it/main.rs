@@ -26,6 +26,7 @@ mod projects;
 mod races;
 mod schema;
 mod secrets;
+mod shared_commits;
 mod usage;
 
 use claviger_domain::event::EventKind;

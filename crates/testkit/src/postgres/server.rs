@@ -1,25 +1,38 @@
 //! The server process: made in a scratch directory, reached over a unix socket only, gone with the
 //! process that started it.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Mutex, PoisonError};
 
 use super::binaries::server_binaries;
 
 /// Runs the server until its standard input ends. The kernel closes that pipe however the tests
-/// end, also by SIGKILL, which no destructor would see.
+/// end, also by SIGKILL, which no destructor would see. Until then it takes orders there.
 ///
 /// Nothing here has to survive a crash, so nothing is synced; autovacuum would open connections to
 /// the template while it is being cloned.
 const UNTIL_THE_PIPE_CLOSES: &str = r#"
 exec 2>&1
-if "$1/initdb" -D "$2/data" -U test -A trust -E UTF8 --locale=C --no-sync; then
+serve() {
     "$1/postgres" -D "$2/data" -k "$2" -c listen_addresses='' -c max_connections=200 \
         -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c autovacuum=off &
-    read -r _
+}
+if "$1/initdb" -D "$2/data" -U test -A trust -E UTF8 --locale=C --no-sync; then
+    serve "$@"
+    while read -r order; do
+        if [ "$order" = kill ]; then
+            kill -KILL $! $(cat /proc/$!/task/*/children)
+            wait $!
+            echo "the server is killed"
+        else
+            serve "$@"
+        fi
+    done
     kill -QUIT $!
     wait $!
 fi
@@ -29,30 +42,42 @@ rm -rf "$2"
 /// The line with which the server says that it takes connections.
 const READY: &str = "database system is ready to accept connections";
 
+/// The line with which the shell says that it has killed the server.
+const KILLED: &str = "the server is killed";
+
+/// What the server says when one that was killed has not let go of everything yet.
+const TOO_EARLY: &str = "pre-existing shared memory block";
+
 /// Why there is no server to test against.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum StartError {
+pub enum StartError {
+    /// It is not installed.
     #[error("no PostgreSQL server binaries: install `postgresql`")]
     NoBinaries,
+    /// The tests run as root, and there is nobody else.
     #[error("no user `postgres` or `nobody` to run PostgreSQL as: it refuses to run as root")]
     NoUser,
+    /// Its directory or its process could not be made.
     #[error("cannot prepare PostgreSQL")]
     Prepare(#[from] std::io::Error),
+    /// It said this and ended.
     #[error("PostgreSQL ended before it was ready:\n{0}")]
     Ended(String),
 }
 
 /// A running server. Dropping it stops it and removes its directory.
 #[derive(Debug)]
-pub(super) struct Server {
+pub struct Server {
     directory: PathBuf,
     shell: Child,
     lifeline: Option<ChildStdin>,
+    /// The lines of its log that tell what became of an order.
+    outcomes: Mutex<Receiver<String>>,
 }
 
 impl Server {
     /// Starts a server and waits until it takes connections: about a second, most of it `initdb`.
-    pub(super) fn start() -> Result<Self, StartError> {
+    pub fn start() -> Result<Self, StartError> {
         let binaries = server_binaries().ok_or(StartError::NoBinaries)?;
         // Not in `$TMPDIR`: a socket's path must stay under 108 bytes, and the server's user must be
         // able to reach it, neither of which is sure there.
@@ -79,17 +104,45 @@ impl Server {
         let mut shell = command.spawn()?;
         let lifeline = shell.stdin.take();
         let log = BufReader::new(shell.stdout.take().expect("standard output is piped"));
-        let server = Self {
+        // Made before the wait, so that it is ended when that fails.
+        let (_, none) = channel();
+        let mut server = Self {
             directory: directory.keep(),
             shell,
             lifeline,
+            outcomes: Mutex::new(none),
         };
-        wait_until_ready(log)?;
+        server.outcomes = Mutex::new(wait_until_ready(log)?);
         Ok(server)
     }
 
+    /// Kills it and all its processes at once, as the kernel does to who takes too much memory.
+    pub fn kill(&mut self) -> std::io::Result<()> {
+        self.order("kill", KILLED)
+    }
+
+    /// Starts it once more after that, on the same data.
+    pub fn start_again(&mut self) -> std::io::Result<()> {
+        self.order("start", READY)
+    }
+
+    /// Gives an order, and again where it came too early, until the log has that text.
+    fn order(&mut self, order: &str, done: &str) -> std::io::Result<()> {
+        let outcomes = self.outcomes.get_mut();
+        let outcomes = outcomes.unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let shell = self.lifeline.as_mut().expect("it is there until the drop");
+            writeln!(shell, "{order}")?;
+            match outcomes.recv() {
+                Ok(line) if line.contains(done) => return Ok(()),
+                Ok(_) => {}
+                Err(_) => return Err(std::io::ErrorKind::BrokenPipe.into()),
+            }
+        }
+    }
+
     /// A connection URL of the database `name`.
-    pub(super) fn url(&self, name: &str) -> String {
+    pub fn url(&self, name: &str) -> String {
         format!(
             "postgres://test@localhost/{name}?host={}",
             self.directory.display()
@@ -106,10 +159,10 @@ impl Drop for Server {
 }
 
 /// Reads the server's log up to its ready line, and goes on reading on a thread of its own, so that
-/// the pipe never fills.
+/// the pipe never fills; gives what tells of orders from there on.
 fn wait_until_ready(
     mut log: BufReader<impl std::io::Read + Send + 'static>,
-) -> Result<(), StartError> {
+) -> Result<Receiver<String>, StartError> {
     let mut said = String::new();
     loop {
         let start = said.len();
@@ -120,8 +173,19 @@ fn wait_until_ready(
             break;
         }
     }
-    std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-    Ok(())
+    let (tell, outcomes) = channel();
+    std::thread::spawn(move || {
+        for line in log.lines().map_while(Result::ok) {
+            if [READY, KILLED, TOO_EARLY]
+                .iter()
+                .any(|text| line.contains(text))
+            {
+                // Where nobody listens, the log is read on all the same.
+                drop(tell.send(line));
+            }
+        }
+    });
+    Ok(outcomes)
 }
 
 /// The user and group ids of `postgres`, else of `nobody`.

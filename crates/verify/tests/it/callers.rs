@@ -10,7 +10,7 @@ use claviger_store::projects::Project;
 use claviger_store::{StoreError, operator_keys};
 use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::{World, everything};
-use claviger_verify::{CallerLimit, Party, Presenter};
+use claviger_verify::{CallerLimit, Presenter};
 use serde_json::Value;
 
 use crate::Gate;
@@ -38,10 +38,7 @@ async fn make(gate: &Gate, key: &AccessKey, plain: &PlainKey) -> bool {
 }
 
 async fn presenter(gate: &Gate, plain: &PlainKey) -> Option<Presenter> {
-    gate.verifier
-        .presenter(plain.expose(), &Party::Operator)
-        .await
-        .unwrap()
+    gate.verifier.presenter(plain.expose(), None).await.unwrap()
 }
 
 async fn edit(gate: &Gate, key: &AccessKey, edit: impl FnOnce(&mut AccessKey) + Send + 'static) {

@@ -2,7 +2,6 @@
 
 use claviger_domain::address::parse_network;
 use claviger_domain::decision::{Presented, Verdict};
-use claviger_domain::event::Actor;
 use claviger_domain::key_string::PlainKey;
 use claviger_domain::limit::{Period, Quota, RateLimit};
 use claviger_domain::origin::DomainPattern;
@@ -158,7 +157,7 @@ async fn each_rule_is_asked_of_the_request(world: World) {
         };
         let checked = gate
             .verifier
-            .check(&Actor::System, &gate.reach(), plain.expose(), &question)
+            .check(None, &gate.reach(), plain.expose(), &question)
             .await;
         assert_eq!(checked.unwrap().verdict, expected, "{question:?}");
     }
@@ -210,7 +209,7 @@ async fn a_key_string_of_two_families_is_the_named_project_s_or_nobody_s(world: 
         };
         let checked = gate
             .verifier
-            .check(&Actor::System, reach, plain.expose(), &question)
+            .check(None, reach, plain.expose(), &question)
             .await;
         let checked = checked.unwrap();
         (
@@ -257,7 +256,7 @@ async fn what_can_never_be_paid_is_told_before_anything_is_counted(world: World)
         };
         let found = gate
             .verifier
-            .look_up(&Actor::System, &gate.reach(), plain.expose(), &question)
+            .look_up(None, &gate.reach(), plain.expose(), &question)
             .await
             .unwrap();
         gate.verifier.affordable(&found, &question)

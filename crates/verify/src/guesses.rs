@@ -1,0 +1,136 @@
+//! Looks into the database that found nothing, counted by who guessed: guessing has a budget.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use claviger_domain::id::{self, Id};
+use claviger_domain::limit::{Allowance, Outcome, RateLimit};
+use claviger_domain::time::Timestamp;
+use quick_cache::sync::Cache;
+
+/// What may be presented from one network in a minute that is no credential.
+const CREDENTIALS: RateLimit = budget(600, 60);
+/// The keys that may be checked in a second that do not exist, of one family and from one network:
+/// enough for one whose own users are scanned, and a small part of what the database answers.
+const KEYS: RateLimit = budget(500, 1);
+/// Whose guesses are remembered, at most.
+const REMEMBERED: usize = 65_536;
+
+const fn budget(guesses: u64, seconds: u32) -> RateLimit {
+    RateLimit::new(guesses, seconds).expect("a budget is within a limit's bounds")
+}
+
+/// Where somebody is, as far as one subscriber of a network goes: an address of version 4, the
+/// first 56 bits of one of version 6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Network(IpAddr);
+
+impl Network {
+    /// The network of an address.
+    pub fn of(address: IpAddr) -> Self {
+        Self(match address.to_canonical() {
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 72 << 72).into(),
+            address @ IpAddr::V4(_) => address,
+        })
+    }
+}
+
+/// Whose guesses are counted together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Guesser {
+    /// Of access keys, from a network.
+    AccessKeys(Network),
+    /// Of operator keys, from a network.
+    OperatorKeys(Network),
+    /// Of the tokens of MCP servers, from a network.
+    Tokens(Network),
+    /// Of the keys of a family, or of any; from a network, or from behind a proxy.
+    Keys(Option<Id<id::Account>>, Option<Network>),
+}
+
+impl Guesser {
+    fn budget(&self) -> RateLimit {
+        match self {
+            Self::AccessKeys(_) | Self::OperatorKeys(_) | Self::Tokens(_) => CREDENTIALS,
+            Self::Keys(..) => KEYS,
+        }
+    }
+}
+
+/// The guesses of each. Only looks into the database count: what is known to be absent costs
+/// nothing, so that a program with an old key uses no budget up.
+#[derive(Debug)]
+pub(crate) struct Guesses(Cache<Guesser, Arc<Mutex<Allowance>>>);
+
+impl Default for Guesses {
+    fn default() -> Self {
+        Self(Cache::new(REMEMBERED))
+    }
+}
+
+impl Guesses {
+    /// Whether there is budget for one more; else when there is again. Looks that are under way are
+    /// not counted yet, so that a budget is passed by no more than may be under way.
+    pub(crate) fn check_budget(&self, who: &Guesser, now: Timestamp) -> Result<(), Timestamp> {
+        let Some(counted) = self.0.get(who) else {
+            return Ok(());
+        };
+        let mut copy = *counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = copy.take(Some(who.budget()), None, 1, now);
+        match (taken.outcome, taken.rate_limit) {
+            (Outcome::OverRateLimit, Some(level)) => Err(level.resets_at),
+            _ => Ok(()),
+        }
+    }
+
+    /// Counts one that was wrong.
+    pub(crate) fn count(&self, who: &Guesser, now: Timestamp) {
+        let made = self
+            .0
+            .get_or_insert_with(who, || Ok::<_, std::convert::Infallible>(Arc::default()));
+        let Ok(counted) = made;
+        counted.lock().unwrap_or_else(PoisonError::into_inner).take(
+            Some(who.budget()),
+            None,
+            1,
+            now,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(text: &str) -> Network {
+        Network::of(text.parse().unwrap())
+    }
+
+    #[test]
+    fn a_budget_is_used_up_by_wrong_guesses_and_comes_back() {
+        let guesses = Guesses::default();
+        let one = Guesser::AccessKeys(network("192.0.2.1"));
+        let others = [
+            Guesser::AccessKeys(network("192.0.2.2")),
+            Guesser::Tokens(network("192.0.2.1")),
+        ];
+        let now = Timestamp::from_micros(0);
+        for _ in 0..CREDENTIALS.limit() {
+            assert_eq!(guesses.check_budget(&one, now), Ok(()));
+            guesses.count(&one, now);
+        }
+        let later = now.plus_seconds(60);
+        assert_eq!(guesses.check_budget(&one, now), Err(later));
+        for other in &others {
+            assert_eq!(guesses.check_budget(other, now), Ok(()));
+        }
+        assert_eq!(guesses.check_budget(&one, later), Ok(()));
+    }
+
+    #[test]
+    fn one_subscriber_of_version_6_is_one_network() {
+        assert_eq!(network("2001:db8::1"), network("2001:db8:0:ff:ffff:1:2:3"));
+        assert_ne!(network("2001:db8::1"), network("2001:db8:0:100::1"));
+        assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
+    }
+}

@@ -1,0 +1,40 @@
+//! `cargo xtask bench`: builds the release and the benchmarks, and runs one of them.
+
+// The benchmarks read the same options: help and mistakes come before the build.
+#[path = "../../bench/src/options.rs"]
+mod options;
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+pub(crate) use options::Benchmark;
+
+use crate::needs;
+use crate::process::{announce, cargo, succeed};
+
+pub(crate) fn run(workspace: &Path, benchmark: &Benchmark) -> Result<()> {
+    if matches!(benchmark, Benchmark::Verify(_)) {
+        announce("Looking for what the benchmark needs");
+        needs::postgresql()?;
+        needs::wrk()?;
+    }
+    announce("Building the release and the benchmarks");
+    // Both at once: their dependencies have the features of `cargo build --release` then, and nothing
+    // is built twice.
+    let packages = ["-p", "claviger-server", "-p", "claviger-bench"];
+    let binaries = ["--bin", "claviger", "--bin", "claviger-bench"];
+    let build = [&["build", "--release"][..], &packages, &binaries].concat();
+    succeed(&mut cargo(workspace, &build))?;
+    announce("Measuring");
+    // Wherever the target directory is: xtask is in its folder of debug builds.
+    let xtask = std::env::current_exe().context("cannot tell where the release was built")?;
+    let target = xtask
+        .ancestors()
+        .nth(2)
+        .context("xtask is in no target directory")?;
+    let arguments = std::env::args_os().skip_while(|argument| argument != "bench");
+    // As they were given: they were read without a mistake.
+    succeed(Command::new(target.join("release/claviger-bench")).args(arguments.skip(1)))
+}
