@@ -234,7 +234,7 @@ fn retry_after(seconds: u64) -> Vec<(HeaderName, HeaderValue)> {
     vec![(header::RETRY_AFTER, HeaderValue::from(seconds))]
 }
 
-/// Leaves the body to [`wrap`](crate::wrap), which knows the request's id and what it accepts.
+/// Leaves the body to [`Surface`](crate::Surface), which knows the request's id and what it accepts.
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = self.code.status().into_response();
