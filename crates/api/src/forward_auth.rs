@@ -138,7 +138,7 @@ async fn caller(
 }
 
 /// Whose key it is. Each header is always there, so that a proxy that copies it overwrites what the
-/// end user sent under its name.
+/// end user sent under its name; one that copies no empty header has to remove that first.
 fn passing(checked: &Checked) -> Vec<(HeaderName, HeaderValue)> {
     let limit = checked.rate_limit;
     let mut headers = limit.map_or_else(Vec::new, |level| rate_limit_headers(level, None));

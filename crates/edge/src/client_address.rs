@@ -46,14 +46,17 @@ impl ClientAddress {
     }
 }
 
-/// The network that a request comes from; `None` where it came through a proxy and none is trusted
-/// to tell from where.
+/// The network that a request comes from. Through a proxy, where none is trusted to tell more, it is
+/// the proxy's.
 pub fn network_of(core: &Core, extensions: &Extensions, headers: &HeaderMap) -> Option<Network> {
-    let told = extensions.get::<ClientAddress>().map(|client| client.0);
-    if told.is_none() && core.trusted_proxies.is_empty() && is_forwarded(headers) {
-        return None;
+    if let Some(ClientAddress(told)) = extensions.get::<ClientAddress>() {
+        return Some(Network::of(*told));
     }
-    told.or_else(|| peer(extensions)).map(Network::of)
+    let peer = peer(extensions)?;
+    if core.trusted_proxies.is_empty() && is_forwarded(headers) {
+        return Some(Network::behind(peer));
+    }
+    Some(Network::of(peer))
 }
 
 /// Whether a proxy says that it passes the request on.

@@ -1,6 +1,7 @@
 //! The layers around all routes: request ids, spans, paths, sizes, the body of errors.
 
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes, HttpBody};
@@ -58,9 +59,7 @@ impl Surface {
         let routes = routes
             .layer(DefaultBodyLimit::max(LARGEST_BODY))
             .layer(CatchPanicLayer::custom(
-                |_: Box<dyn std::any::Any + Send>| {
-                    ApiError::new(ErrorCode::Internal, "Internal server error").into_response()
-                },
+                |_: Box<dyn std::any::Any + Send>| failed(),
             ))
             .layer(middleware::from_fn_with_state(
                 Arc::new(core.clone()),
@@ -105,7 +104,9 @@ impl Surface {
         let core = &self.0.core;
         let began = core.now();
         let (method, uri, headers) = (request.method(), request.uri(), request.headers());
-        let response = (shortcut.answer)(core, method, uri, headers)?;
+        // As around the routes: a panic is this request's, and no more.
+        let answering = AssertUnwindSafe(|| (shortcut.answer)(core, method, uri, headers));
+        let response = catch_unwind(answering).unwrap_or_else(|_| Some(failed()))?;
         let route = core.traffic.route(shortcut.template);
         let duration_us = core.now().micros_since(began);
         route.answered(place_of(method), response.status(), duration_us);
@@ -157,6 +158,10 @@ impl Surface {
         tracing::debug!(parent: &span, duration_us, "answered a request");
         response
     }
+}
+
+fn failed() -> Response {
+    ApiError::new(ErrorCode::Internal, "Internal server error").into_response()
 }
 
 /// Notes the route's template in the span, never the path, which may have a secret in it; and counts

@@ -10,6 +10,8 @@ use quick_cache::sync::Cache;
 
 /// What may be presented from one network in a minute that is no credential.
 const CREDENTIALS: RateLimit = budget(600, 60);
+/// The same through a proxy that is not trusted to tell for whom: all of its clients together.
+const CREDENTIALS_THROUGH_A_PROXY: RateLimit = budget(30_000, 60);
 /// The keys that may be checked in a second that do not exist, of one family and from one network:
 /// enough for one whose own users are scanned, and a small part of what the database answers.
 const KEYS: RateLimit = budget(500, 1);
@@ -23,15 +25,30 @@ const fn budget(guesses: u64, seconds: u32) -> RateLimit {
 /// Where somebody is, as far as one subscriber of a network goes: an address of version 4, the
 /// first 56 bits of one of version 6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Network(IpAddr);
+pub struct Network {
+    address: IpAddr,
+    is_proxy: bool,
+}
 
 impl Network {
     /// The network of an address.
     pub fn of(address: IpAddr) -> Self {
-        Self(match address.to_canonical() {
+        let address = match address.to_canonical() {
             IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 72 << 72).into(),
             address @ IpAddr::V4(_) => address,
-        })
+        };
+        Self {
+            address,
+            is_proxy: false,
+        }
+    }
+
+    /// Whoever is behind the proxy at an address.
+    pub fn behind(address: IpAddr) -> Self {
+        Self {
+            is_proxy: true,
+            ..Self::of(address)
+        }
     }
 }
 
@@ -44,14 +61,20 @@ pub(crate) enum Guesser {
     OperatorKeys(Network),
     /// Of the tokens of MCP servers, from a network.
     Tokens(Network),
-    /// Of the keys of a family, or of any; from a network, or from behind a proxy.
+    /// Of the keys of a family, or of any; from a network, where that is known.
     Keys(Option<Id<id::Account>>, Option<Network>),
 }
 
 impl Guesser {
     fn budget(&self) -> RateLimit {
         match self {
-            Self::AccessKeys(_) | Self::OperatorKeys(_) | Self::Tokens(_) => CREDENTIALS,
+            Self::AccessKeys(from) | Self::OperatorKeys(from) | Self::Tokens(from) => {
+                if from.is_proxy {
+                    CREDENTIALS_THROUGH_A_PROXY
+                } else {
+                    CREDENTIALS
+                }
+            }
             Self::Keys(..) => KEYS,
         }
     }

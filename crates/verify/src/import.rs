@@ -7,7 +7,7 @@ use std::sync::Arc;
 use claviger_domain::event::Actor;
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_hash::KeyHash;
-use claviger_domain::key_string::{KeyDigest, KeyShape, PlainKey};
+use claviger_domain::key_string::{KeyDigest, KeyShape, PlainKey, check_custom_key};
 use claviger_domain::rights::Reach;
 use claviger_store::api_keys::{self, ApiKey, Incoming, Stored};
 use claviger_store::projects::{self, Project};
@@ -128,6 +128,11 @@ impl Verifier {
         digest: &KeyDigest,
         text: &str,
     ) -> Result<Option<ApiKey>, StoreError> {
+        // What could not have been imported as it is, such as no text at all, an id or a reference,
+        // is no key as a hash either.
+        if check_custom_key(text).is_err() {
+            return Ok(None);
+        }
         let of_hash = KeyHash::of(text).digest(&self.pepper);
         let known = api_keys::find_presented(&self.db, root, &of_hash).await?;
         if known.is_none() {
@@ -168,10 +173,6 @@ impl Verifier {
                 for row in &slice {
                     touched.note(Touched::Key((root.clone(), row.digest)));
                 }
-                // Nobody knows which key strings the hashes are of, and so which are not absent.
-                if slice.iter().any(|row| row.digest == row.digest_of_hash) {
-                    touched.note(Touched::Absences);
-                }
                 // Account, project, key: the order in which a deletion locks them.
                 if needs_mark {
                     accounts::note_foreign_keys(tx, root).await?;
@@ -186,6 +187,13 @@ impl Verifier {
                     return Ok(None);
                 }
                 let stored = api_keys::import(tx, &change, &project, &slice).await?;
+                // Nobody knows which key strings the hashes are of, and so which are not absent.
+                let has_new_hash = slice.iter().zip(&stored).any(|(row, stored)| {
+                    row.digest == row.digest_of_hash && matches!(stored, Stored::Created)
+                });
+                if has_new_hash {
+                    touched.note(Touched::AbsencesOf(root.clone()));
+                }
                 Ok(Some((stored, clock.now().micros_since(began))))
             })
         })

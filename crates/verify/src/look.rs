@@ -80,10 +80,30 @@ impl Verifier {
                 retry_after_seconds: micros.div_ceil(1_000_000),
             });
         }
-        let found = find().await?;
-        if let (Some(who), None) = (who, &found) {
-            self.guesses.count(who, self.clock.now());
+        let mut pending = Pending {
+            verifier: self,
+            who,
+        };
+        let found = find().await;
+        // A guess is wrong when nothing is there; what the database did not say is none.
+        if !matches!(found, Ok(None)) {
+            pending.who = None;
         }
-        Ok(found)
+        drop(pending);
+        Ok(found?)
+    }
+}
+
+/// A guess that counts as wrong unless it is told otherwise, also when nobody waits for the answer.
+struct Pending<'a> {
+    verifier: &'a Verifier,
+    who: Option<&'a Guesser>,
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        if let Some(who) = self.who {
+            self.verifier.guesses.count(who, self.verifier.clock.now());
+        }
     }
 }

@@ -19,7 +19,7 @@ pub(crate) enum Touched {
     /// A key, or that there is none.
     Key(PresentedAs),
     /// That keys are absent, whichever.
-    Absences,
+    AbsencesOf(Id<id::Account>),
     /// Keys of a family of accounts, and access keys of it, that were deleted.
     Gone(Gone),
     /// An access key, or that there is none.
@@ -75,7 +75,9 @@ impl Verifier {
                 // Checks go on by the limit that they read.
                 Touched::Limit(..) => {}
                 Touched::Key(presented) => self.keys.forget(presented),
-                Touched::Absences => self.keys.forget_absences(),
+                Touched::AbsencesOf(root) => {
+                    self.keys.forget_absences(|(family, _)| family == root);
+                }
                 Touched::Gone(gone) => self.forget_gone(gone),
                 Touched::Presenter(digest) => self.presenters.forget(digest),
             }

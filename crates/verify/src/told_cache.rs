@@ -96,12 +96,13 @@ impl<K: Hash + Eq + Clone, V: Clone> ToldCache<K, V> {
         self.present.retain(|key, value| !is_gone(key, value));
     }
 
-    /// Drops all that is known to be absent, where nobody can say what is not any more.
-    pub fn forget_absences(&self) {
+    /// Drops what is known to be absent among those that `may_be_there` tells, where nobody can say
+    /// which of them is not any more.
+    pub fn forget_absences(&self, may_be_there: impl Fn(&K) -> bool) {
         for generation in &self.generations {
             *generation.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         }
-        self.absent.clear();
+        self.absent.retain(|key, ()| !may_be_there(key));
     }
 
     /// How much is held.

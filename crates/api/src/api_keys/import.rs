@@ -1,5 +1,7 @@
 //! `POST /api-keys/import`.
 
+use std::fmt::Formatter;
+
 use axum::Json;
 use axum::extract::State;
 use claviger_domain::id::Id;
@@ -12,7 +14,8 @@ use claviger_store::api_keys::{ApiKey, Status};
 use claviger_store::projects::Project;
 use claviger_verify::{Brought, Imported};
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
@@ -38,11 +41,39 @@ pub(crate) struct ImportInput {
     #[serde(default, alias = "projectID", alias = "ProjectId")]
     project_id: Option<String>,
     /// Up to 1000 keys.
+    #[serde(deserialize_with = "not_many_more_than_taken")]
     #[schema(value_type = Vec<ImportRow>)]
     keys: Vec<Box<RawValue>>,
     /// `true` tells what would come of each row, and stores nothing.
     #[serde(default)]
     dry_run: Option<bool>,
+}
+
+/// Reads one row more than is taken, and passes over the rest: millions of them fit into the body.
+fn not_many_more_than_taken<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<Box<RawValue>>, D::Error> {
+    struct Rows;
+    impl<'de> Visitor<'de> for Rows {
+        type Value = Vec<Box<RawValue>>;
+
+        fn expecting(&self, out: &mut Formatter<'_>) -> std::fmt::Result {
+            out.write_str("a sequence")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<Self::Value, A::Error> {
+            let mut taken = Vec::new();
+            while taken.len() <= LARGEST_IMPORT {
+                match rows.next_element()? {
+                    Some(row) => taken.push(row),
+                    None => return Ok(taken),
+                }
+            }
+            while rows.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(taken)
+        }
+    }
+    deserializer.deserialize_seq(Rows)
 }
 
 /// One key, for the OpenAPI document: as on creation, with its key string or a hash of it.
@@ -143,10 +174,7 @@ pub(crate) async fn import_api_keys(
     Body(input): Body<ImportInput, LARGEST_IMPORT_MIB>,
 ) -> Result<(StatusCode, Json<Vec<RowResult>>), ApiError> {
     if input.keys.len() > LARGEST_IMPORT {
-        let message = format!(
-            "has {} members, at most {LARGEST_IMPORT} are taken",
-            input.keys.len()
-        );
+        let message = format!("has more than {LARGEST_IMPORT} members");
         return Err(ApiError::field("keys", message));
     }
     let project = project_for(&core, &caller, input.project_id.as_deref()).await?;

@@ -292,3 +292,34 @@ on_both_engines!(a_body_over_32_mib_is_refused, async |app| {
     let refused = send(&app, &tenant, body).await.expect(413);
     assert_eq!(refused["message"], "The body is larger than 32 MiB");
 });
+
+on_both_engines!(
+    what_is_no_key_string_is_none_as_a_hash_either,
+    async |app| {
+        let tenant = app.tenant("Acme").await;
+        let known = app.api_key(&tenant, json!({})).await;
+        let (id, full) = (
+            known["id"].as_str().unwrap(),
+            known["key"].as_str().unwrap(),
+        );
+        let reference = format!("{}*********", &full[..21]);
+        let texts = ["", "short-key01", id, &reference];
+        let rows: Vec<_> = texts
+            .iter()
+            .map(|text| json!({"name": "n", "keyHash": hash(text)}))
+            .collect();
+        import(&app, &tenant, json!(rows)).await;
+        for text in texts {
+            let request = app.request("POST", "/api-keys/verify").key(tenant.owner());
+            let verified = request.json(json!({"key": text})).send().await.expect(200);
+            assert_eq!(verified["code"], "NOT_FOUND", "{text:?}");
+            let request = app
+                .request("POST", "/auth/authenticate")
+                .key(tenant.owner());
+            let body = json!({"credentials": {"api_key": text}});
+            assert_ne!(request.json(body).send().await.status.as_u16(), 201);
+        }
+        let nothing = app.request("GET", "/api-keys/auth").key(tenant.owner());
+        nothing.send().await.expect(404);
+    }
+);

@@ -233,6 +233,7 @@ fn operations_without_a_tool_are_told_with_the_reason() {
       "POST /access-keys/{id}/rotate: the connector does not name it",
       "GET /api-keys/auth/{key}: the connector does not name it",
       "POST /api-keys/auth/{key}: the connector does not name it",
+      "POST /api-keys/import: the connector does not name it",
       "POST /api-keys/verify: the connector does not name it",
       "POST /api-keys/verify/batch: the connector does not name it"
     ]

@@ -28,6 +28,8 @@ async fn connect(
     token: &str,
     lifecycle: ClientLifecycleMode,
 ) -> Result<RunningService<RoleClient, ()>, String> {
+    // A process has one provider; that another test has chosen it already is no failure.
+    drop(rustls::crypto::ring::default_provider().install_default());
     let transport = StreamableHttpClientTransport::from_uri(format!("{base}/mcp/{token}"));
     let connecting = ().serve_with_lifecycle(transport, lifecycle);
     connecting.await.map_err(|error| error.to_string())

@@ -75,7 +75,12 @@ impl Client {
             .with_context(|| format!("{url} is no URL such as https://keys.example.com"))?;
         // A process has one provider; that it has been chosen already is no failure.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let http = reqwest::Client::builder()
+        let mut http = reqwest::Client::builder();
+        if base.scheme() == "http" {
+            // A proxy would read the credential.
+            http = http.no_proxy();
+        }
+        let http = http
             .connect_timeout(CONNECTING)
             .timeout(ANSWERING)
             // A redirect would take the credential elsewhere.

@@ -74,11 +74,15 @@ impl ServerFlags {
                 .as_ref()
                 .and_then(|bootstrap| bootstrap.text(member))
         };
-        let url = self.url.as_deref().or_else(|| made(Member::Url));
-        let url = url.unwrap_or(DEFAULT_URL);
         if let Some(key) = self.own_key()? {
+            // A key that is given goes where the caller says: not to what a file says that merely
+            // lies in the folder that they are in.
+            let named = self.data_dir.as_ref().and(made(Member::Url));
+            let url = self.url.as_deref().or(named).unwrap_or(DEFAULT_URL);
             return Client::new(url, key);
         }
+        let url = self.url.as_deref().or_else(|| made(Member::Url));
+        let url = url.unwrap_or(DEFAULT_URL);
         // The owner's key is for the server that made it: another one gets none that it was not given.
         let theirs = made(Member::Url).map(|made| made.trim_end_matches('/'));
         let key = made(Member::AccessKey).filter(|_| theirs == Some(url.trim_end_matches('/')));

@@ -96,7 +96,11 @@ impl Queue {
             let Some(waiting) = self.waiting.get_mut(&asker) else {
                 continue;
             };
-            let next = waiting.pop_front();
+            // Those who went away cost their asker no round.
+            let mut next = waiting.pop_front();
+            while next.as_ref().is_some_and(oneshot::Sender::is_closed) {
+                next = waiting.pop_front();
+            }
             if waiting.is_empty() {
                 self.waiting.remove(&asker);
             } else {
