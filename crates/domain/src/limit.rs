@@ -190,7 +190,8 @@ impl Allowance {
     }
 
     /// The same for a key that was rotated, in its grace: what runs ends when its successor's
-    /// window and period do, so that its own cannot start that count anew.
+    /// window and period do, so that its own cannot start that count anew. Where nothing runs, its
+    /// own starts.
     pub fn take_in_grace(
         &mut self,
         rate_limit: Option<RateLimit>,
