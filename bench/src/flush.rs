@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use claviger_domain::decision::{Presented, Verdict};
 use claviger_domain::rights::{AccountRef, Reach};
-use claviger_verify::{Counting, Question, Settings, Verifier};
+use claviger_verify::{Counting, KEY_CACHE_BYTES, Question, Settings, Verifier};
 use serde_json::json;
 
 use crate::clock::MockClock;
@@ -51,6 +51,7 @@ async fn measure(instance: &Instance, keys: &[Key], rounds: u32) -> Result<Vec<f
         pepper,
         clock: clock.clone(),
         random: Arc::new(SeededRandom::new(3)),
+        key_cache_bytes: KEY_CACHE_BYTES,
     })
     .await?;
     let reach = reach(instance);

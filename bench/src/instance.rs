@@ -123,7 +123,8 @@ impl Instance {
                               name_folded = lower(drawn_name), first_used_at = created_at \
                               FROM drawn WHERE drawn.rowid = copies.rowid";
         const KEEP: &str = "INSERT INTO api_keys SELECT * FROM copies";
-        const USE: &str = "INSERT INTO usage.key_activity SELECT id, first_used_at FROM copies";
+        const USE: &str = "INSERT INTO usage.usage_hours SELECT id, first_used_at / 3600000000, \
+                           project_id, 1, 0, 0, first_used_at FROM copies";
         const BATCH: usize = 10_000;
         let (db, pepper) = self.open().await?;
         db.close().await;

@@ -14,7 +14,6 @@ use claviger_edge::{
     ApiError, Caller, ClientAddress, Core, Credential, Identity, Query, network_of,
     rate_limit_headers,
 };
-use claviger_store::api_keys::ApiKey;
 use claviger_verify::{Checked, Counting, Question};
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -142,7 +141,7 @@ async fn caller(
 fn passing(checked: &Checked) -> Vec<(HeaderName, HeaderValue)> {
     let limit = checked.rate_limit;
     let mut headers = limit.map_or_else(Vec::new, |level| rate_limit_headers(level, None));
-    let key: Option<&ApiKey> = checked.known.as_ref().map(|known| &known.key);
+    let key = checked.known.as_ref().map(|known| known.view());
     let text = |text: Option<&str>| {
         let text = utf8_percent_encode(text.unwrap_or_default(), ENCODED).to_string();
         HeaderValue::try_from(text).expect("what a header cannot have is encoded")
@@ -150,14 +149,8 @@ fn passing(checked: &Checked) -> Vec<(HeaderName, HeaderValue)> {
     headers.extend([
         (KEY, text(key.map(|key| key.id.as_str()))),
         (PROJECT, text(key.map(|key| key.project_id.as_str()))),
-        (
-            ACCOUNT,
-            text(key.and_then(|key| key.custom_account_id.as_deref())),
-        ),
-        (
-            USER,
-            text(key.and_then(|key| key.custom_user_id.as_deref())),
-        ),
+        (ACCOUNT, text(key.and_then(|key| key.custom_account_id))),
+        (USER, text(key.and_then(|key| key.custom_user_id))),
     ]);
     headers
 }

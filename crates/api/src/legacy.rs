@@ -75,13 +75,14 @@ async fn authenticate(
     let presentation = Presentation::of(&headers, false);
     let checked = authenticate_key(&core, &caller, &key, presentation).await?;
     let known = checked.known.ok_or_else(ApiError::invalid_client_key)?;
-    let metadata: Value = serde_json::from_str(&known.key.metadata).unwrap_or_default();
+    let key = known.view();
+    let metadata: Value = serde_json::from_str(key.metadata).unwrap_or_default();
     let answer = LegacyAnswer {
         authenticated: true,
         custom_meta_data: metadata.clone(),
         custom_metadata: metadata,
-        custom_account_id: known.key.custom_account_id.clone(),
-        custom_user_id: known.key.custom_user_id.clone(),
+        custom_account_id: key.custom_account_id.map(str::to_owned),
+        custom_user_id: key.custom_user_id.map(str::to_owned),
     };
     Ok((StatusCode::CREATED, Json(answer)))
 }

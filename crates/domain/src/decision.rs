@@ -10,10 +10,10 @@ use crate::origin::{self, DomainPattern};
 use crate::time::Timestamp;
 
 /// What a key's row says about who may pass with it.
-#[derive(Clone, Debug)]
-pub struct KeyRules {
+#[derive(Clone, Copy, Debug)]
+pub struct KeyRules<'a> {
     /// The project that the key is of.
-    pub project: Id<id::Project>,
+    pub project: &'a Id<id::Project>,
     /// Whether it is switched on.
     pub is_active: bool,
     /// When it ends, where it does.
@@ -21,11 +21,11 @@ pub struct KeyRules {
     /// When a rotated key's grace ends.
     pub stops_at: Option<Timestamp>,
     /// Origins that it is locked to; empty: none.
-    pub allowed_domains: Vec<DomainPattern>,
+    pub allowed_domains: &'a [DomainPattern],
     /// Networks that it is locked to; empty: none.
-    pub allowed_ips: Vec<IpNet>,
+    pub allowed_ips: &'a [IpNet],
     /// Scopes that it has.
-    pub scopes: Vec<String>,
+    pub scopes: &'a [String],
 }
 
 /// What is known of the request that presents the key.
@@ -103,7 +103,7 @@ pub struct RuleResult {
     pub verdict: Verdict,
 }
 
-impl KeyRules {
+impl KeyRules<'_> {
     /// Whether the key is switched on and not past the grace of a rotation.
     pub fn is_active_at(&self, now: Timestamp) -> bool {
         self.is_active && self.stops_at.is_none_or(|stop| now < stop)
@@ -175,8 +175,7 @@ impl KeyRules {
     }
 
     fn allows_ip(&self, ip: Option<IpAddr>) -> bool {
-        self.allowed_ips.is_empty()
-            || ip.is_some_and(|ip| address::is_within(&self.allowed_ips, ip))
+        self.allowed_ips.is_empty() || ip.is_some_and(|ip| address::is_within(self.allowed_ips, ip))
     }
 
     fn has_scopes(&self, wanted: &[String]) -> bool {
@@ -188,15 +187,19 @@ impl KeyRules {
 mod tests {
     use super::*;
 
-    fn rules() -> KeyRules {
+    fn project(name: &str) -> Id<id::Project> {
+        Id::from_trusted(name)
+    }
+
+    fn rules(project: &Id<id::Project>) -> KeyRules<'_> {
         KeyRules {
-            project: Id::from_trusted("prj_1"),
+            project,
             is_active: true,
             expires_at: None,
             stops_at: None,
-            allowed_domains: Vec::new(),
-            allowed_ips: Vec::new(),
-            scopes: Vec::new(),
+            allowed_domains: &[],
+            allowed_ips: &[],
+            scopes: &[],
         }
     }
 
@@ -206,9 +209,10 @@ mod tests {
 
     #[test]
     fn a_key_ends_at_its_expiry_and_not_after_it() {
+        let project = project("prj_1");
         let rules = KeyRules {
             expires_at: Some(at(10)),
-            ..rules()
+            ..rules(&project)
         };
         assert_eq!(rules.decide(&Presented::default(), at(9)), Verdict::Valid);
         assert_eq!(
@@ -219,9 +223,10 @@ mod tests {
 
     #[test]
     fn grace_ends_like_a_revocation() {
+        let project = project("prj_1");
         let rules = KeyRules {
             stops_at: Some(at(10)),
-            ..rules()
+            ..rules(&project)
         };
         assert_eq!(rules.decide(&Presented::default(), at(9)), Verdict::Valid);
         assert_eq!(
@@ -232,17 +237,20 @@ mod tests {
 
     #[test]
     fn a_lock_refuses_what_does_not_say_where_it_comes_from() {
+        let project = project("prj_1");
+        let domains = [DomainPattern::parse("*.example.com").unwrap()];
         let locked = KeyRules {
-            allowed_domains: vec![DomainPattern::parse("*.example.com").unwrap()],
-            ..rules()
+            allowed_domains: &domains,
+            ..rules(&project)
         };
         assert_eq!(
             locked.decide(&Presented::default(), at(0)),
             Verdict::OriginNotAllowed
         );
+        let networks = ["192.0.2.0/24".parse().unwrap()];
         let by_address = KeyRules {
-            allowed_ips: vec!["192.0.2.0/24".parse().unwrap()],
-            ..rules()
+            allowed_ips: &networks,
+            ..rules(&project)
         };
         assert_eq!(
             by_address.decide(&Presented::default(), at(0)),
@@ -252,6 +260,7 @@ mod tests {
 
     #[test]
     fn the_explanation_and_the_decision_agree() {
+        let (project, wanted) = (project("prj_1"), project("prj_2"));
         let scopes = ["read".to_owned()];
         let presented = Presented {
             project: Some("prj_2"),
@@ -259,20 +268,20 @@ mod tests {
             ..Presented::default()
         };
         for rules in [
-            rules(),
+            rules(&project),
             KeyRules {
-                project: Id::from_trusted("prj_2"),
-                ..rules()
+                project: &wanted,
+                ..rules(&project)
             },
             KeyRules {
-                project: Id::from_trusted("prj_2"),
-                scopes: scopes.to_vec(),
-                ..rules()
+                project: &wanted,
+                scopes: &scopes,
+                ..rules(&project)
             },
             KeyRules {
                 is_active: false,
                 expires_at: Some(at(0)),
-                ..rules()
+                ..rules(&project)
             },
         ] {
             let first = rules

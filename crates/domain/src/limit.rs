@@ -1,12 +1,15 @@
 //! Limits and quotas: fixed windows, and what a request takes from them.
 
+use std::num::NonZeroU64;
+
 use crate::date;
 use crate::time::Timestamp;
 
 /// So many requests in so many seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
-    limit: u64,
+    // Not zero, so that an `Option` of it takes no more.
+    limit: NonZeroU64,
     window_seconds: u32,
 }
 
@@ -20,9 +23,12 @@ pub const GREATEST_LIMIT: u64 = 9_007_199_254_740_991;
 impl RateLimit {
     /// Checks the bounds: a limit of at least 1, a window of 1 second to 31 days.
     pub const fn new(limit: u64, window_seconds: u32) -> Option<Self> {
-        if limit == 0 || limit > GREATEST_LIMIT {
+        if limit > GREATEST_LIMIT {
             return None;
         }
+        let Some(limit) = NonZeroU64::new(limit) else {
+            return None;
+        };
         if window_seconds == 0 || window_seconds > LONGEST_WINDOW_SECONDS {
             return None;
         }
@@ -34,7 +40,7 @@ impl RateLimit {
 
     /// Requests in a window.
     pub const fn limit(self) -> u64 {
-        self.limit
+        self.limit.get()
     }
 
     /// Seconds in a window.
@@ -224,7 +230,7 @@ impl Allowance {
     ) -> Taken {
         let fits = |used: u64, limit: u64| used.saturating_add(cost) <= limit;
 
-        let outcome = if window.is_some_and(|(limit, window)| !fits(window.used, limit.limit)) {
+        let outcome = if window.is_some_and(|(limit, window)| !fits(window.used, limit.limit())) {
             Outcome::OverRateLimit
         } else if period.is_some_and(|(quota, period)| !fits(period.used, quota.limit)) {
             Outcome::OverQuota
@@ -237,7 +243,7 @@ impl Allowance {
             window.used += taken;
             self.window = (window.used > 0).then_some(window);
             Level {
-                limit: limit.limit,
+                limit: limit.limit(),
                 used: window.used,
                 resets_at: window.ends_at,
             }

@@ -33,9 +33,9 @@ impl Timestamp {
         self.0.div_euclid(MICROS_PER_SECOND)
     }
 
-    /// Minutes since the epoch, rounded down: the finest bucket in which usage is counted.
-    pub const fn as_minute(self) -> i64 {
-        self.0.div_euclid(60 * MICROS_PER_SECOND)
+    /// Hours since the epoch, rounded down: the finest bucket in which usage is counted.
+    pub const fn as_hour(self) -> i64 {
+        self.0.div_euclid(3_600 * MICROS_PER_SECOND)
     }
 
     /// The instant that many seconds later; the last one there is when it would overflow.

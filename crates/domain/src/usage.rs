@@ -11,7 +11,7 @@ pub enum UsageOutcome {
     RateLimited,
 }
 
-/// Checks of one key in one minute, by outcome.
+/// Checks of one key in one hour, by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UsageCounts {
     /// Checks that passed.

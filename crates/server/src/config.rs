@@ -42,6 +42,8 @@ pub struct Config {
     pub public_url: Option<String>,
     /// The networks of proxies that are believed when they tell whom they were asked by.
     pub trusted_proxies: Vec<IpNet>,
+    /// MiB of memory for keys that are checked.
+    pub key_cache: u32,
     /// Where the master key is.
     pub master_key: MasterKeySource,
     /// Where PostgreSQL is; none: SQLite in the folder.
@@ -114,6 +116,7 @@ impl Config {
                 .into_iter()
                 .map(|network| network.0)
                 .collect(),
+            key_cache: settings.key_cache.unwrap_or(512),
             master_key,
             database_url: Secret::of_either(
                 "database.url",

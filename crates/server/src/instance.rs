@@ -81,6 +81,7 @@ impl Instance {
             pepper,
             clock: Arc::clone(&outside.clock),
             random: Arc::clone(&outside.random),
+            key_cache_bytes: config.key_cache as usize * 1_024 * 1_024,
         })
         .await
         .map_err(|error| explain(error, config))?;

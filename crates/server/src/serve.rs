@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use axum::response::Response;
 use claviger_edge::{Core, Surface};
 use claviger_gateway::mcp::hosts::Hosts;
+use claviger_store::usage;
 use futures::future::BoxFuture;
 use http::Request;
 use hyper::body::Incoming;
@@ -36,6 +37,8 @@ pub(crate) use tls::certificates;
 const GRACE: Duration = Duration::from_secs(7);
 /// How long the last writes may take.
 const LAST_WRITES: Duration = Duration::from_secs(2);
+/// How long of that usage is written out of the journal; it is safe there.
+const FOLDING: Duration = Duration::from_secs(1);
 
 /// Starts, serves until a signal, and stops.
 ///
@@ -198,5 +201,7 @@ async fn write_the_last(core: &Core) {
             "the last second of usage was not written"
         );
     }
+    // What is left of it then is written at the next start, before that serves.
+    drop(tokio::time::timeout(FOLDING, usage::fold_all(&core.db)).await);
     core.db.close().await;
 }

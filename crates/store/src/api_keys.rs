@@ -3,11 +3,12 @@
 mod import;
 mod list;
 mod row;
+mod view;
 
 use claviger_domain::decision::KeyRules;
 use claviger_domain::event::{EventKind, NewEvent};
 use claviger_domain::id::{self, Id};
-use claviger_domain::key_string::{self, Environment, KeyDigest, KeyPurpose};
+use claviger_domain::key_string::{Environment, KeyDigest};
 use claviger_domain::limit::{Quota, RateLimit};
 use claviger_domain::origin::DomainPattern;
 use claviger_domain::rights::{AccountRef, Reach};
@@ -18,9 +19,11 @@ use serde_json::Value;
 pub use self::import::{Incoming, Stored, adopt, find_earlier, import};
 pub use self::list::{Filter, count, list};
 use self::row::{Row, columns};
+pub use self::view::KeyView;
 use crate::access_keys::rate_limit_columns;
 use crate::db::on;
 use crate::reach::{ReachBinds, within_reach};
+use crate::usage::last_used_at;
 use crate::{Base, Change, Db, StoreError, Tx};
 
 type ApiKeyId = Id<id::ApiKey>;
@@ -120,15 +123,15 @@ pub struct ApiKey {
 
 impl ApiKey {
     /// The rules that decide who passes with it.
-    pub fn rules(&self) -> KeyRules {
+    pub fn rules(&self) -> KeyRules<'_> {
         KeyRules {
-            project: self.project_id.clone(),
+            project: &self.project_id,
             is_active: self.status == Status::Active,
             expires_at: self.expires_at,
             stops_at: self.stops_at,
-            allowed_domains: self.allowed_domains.clone(),
-            allowed_ips: self.allowed_ips.clone(),
-            scopes: self.scopes.clone(),
+            allowed_domains: &self.allowed_domains,
+            allowed_ips: &self.allowed_ips,
+            scopes: &self.scopes,
         }
     }
 
@@ -140,16 +143,6 @@ impl ApiKey {
     /// Whether it is past its expiry.
     pub fn is_expired_at(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|end| end <= now)
-    }
-
-    /// How it is shown: with a mask in place of its secret.
-    pub fn reference(&self) -> String {
-        if self.is_custom {
-            key_string::custom_reference(&self.id)
-        } else {
-            let public = self.id.as_str().trim_start_matches("key_");
-            KeyPurpose::ApiKey(self.environment).reference(public)
-        }
     }
 }
 
@@ -177,8 +170,9 @@ pub async fn find(db: &Db, reach: &Reach, which: &Selector) -> Result<Option<Api
     const SQL: &str = concat!(
         "SELECT ",
         columns!(),
-        ", last_used_at FROM api_keys LEFT JOIN key_activity ON key_activity.key_id = api_keys.id \
-         WHERE (id = $4 OR digest = $5) AND deleted_at IS NULL AND ",
+        ", ",
+        last_used_at!(),
+        " FROM api_keys WHERE (id = $4 OR digest = $5) AND deleted_at IS NULL AND ",
         within_reach!(),
         " LIMIT 2"
     );
@@ -205,8 +199,9 @@ pub async fn find_presented(
     const SQL: &str = concat!(
         "SELECT ",
         columns!(),
-        ", last_used_at FROM api_keys LEFT JOIN key_activity ON key_activity.key_id = api_keys.id \
-         WHERE root_account_id = $1 AND digest = $2 AND deleted_at IS NULL"
+        ", ",
+        last_used_at!(),
+        " FROM api_keys WHERE root_account_id = $1 AND digest = $2 AND deleted_at IS NULL"
     );
     let row: Option<Row> = on!(read db, |c| sqlx::query_as(SQL)
         .bind(root.as_str())

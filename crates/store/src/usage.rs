@@ -1,124 +1,71 @@
-//! Counters: usage by minute, last uses, running limits. They may lose their last second.
+//! Counters: usage by hour, last uses, running limits. They may lose their last second.
+
+mod journal;
+mod rows;
 
 use claviger_domain::id::{self, Id};
 use claviger_domain::limit::{Allowance, QuotaUse, Window};
 use claviger_domain::time::Timestamp;
 use claviger_domain::usage::UsageCounts;
-use sqlx::QueryBuilder;
 
+pub use self::journal::{SHARDS, fold, fold_all, shard_of};
 use crate::db::on;
 use crate::{Db, StoreError};
 
-/// Checks of one key in one minute.
-#[derive(Clone, Debug)]
-pub struct UsageMinute {
+/// Checks of one key in one hour.
+#[derive(Clone, Copy, Debug)]
+pub struct UsageHour<'a> {
     /// The key.
-    pub key: Id<id::ApiKey>,
+    pub key: &'a Id<id::ApiKey>,
     /// Its project.
-    pub project: Id<id::Project>,
-    /// Minutes since 1970.
-    pub minute: i64,
+    pub project: &'a Id<id::Project>,
+    /// Hours since 1970.
+    pub hour: i64,
     /// The checks.
     pub counts: UsageCounts,
+    /// The last of them that passed.
+    pub last_used_at: Option<Timestamp>,
 }
 
 /// What was counted since the last flush.
 #[derive(Clone, Debug, Default)]
-pub struct Flush {
-    /// Checks by key and minute.
-    pub minutes: Vec<UsageMinute>,
-    /// When each key was used last.
-    pub last_uses: Vec<(Id<id::ApiKey>, Timestamp)>,
-    /// Running limits and quotas by lineage.
-    pub allowances: Vec<(Id<id::ApiKey>, Allowance)>,
+pub struct Flush<'a> {
+    /// Checks by key and hour.
+    pub hours: Vec<UsageHour<'a>>,
+    /// Running limits and quotas by lineage, and when they were so.
+    pub allowances: Vec<(&'a Id<id::ApiKey>, Allowance, Timestamp)>,
 }
 
-impl Flush {
+impl Flush<'_> {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.minutes.is_empty() && self.last_uses.is_empty() && self.allowances.is_empty()
+        self.len() == 0
+    }
+
+    /// How many rows it is.
+    pub fn len(&self) -> usize {
+        self.hours.len() + self.allowances.len()
     }
 }
 
-/// Rows in one statement. As values and not as a JSON list, which takes SQLite three times as long:
-/// ten thousand counters are to be written within a twentieth of a second.
-const ROWS: usize = 500;
+/// How many rows are written where they belong at once. More go to the journal, which costs a
+/// twentieth of that, and from there a part at a time.
+const AT_ONCE: usize = 1_000;
 
 /// Adds what was counted, all of it or nothing.
-///
-/// Rows are written in one order everywhere: two nodes that count the same keys must not wait for
-/// each other.
-pub async fn add(db: &Db, flush: &Flush) -> Result<(), StoreError> {
-    let mut minutes: Vec<_> = flush.minutes.iter().collect();
-    minutes.sort_by_key(|one| (&one.key, one.minute));
-    let mut last_uses: Vec<_> = flush.last_uses.iter().collect();
-    last_uses.sort();
-    let mut allowances: Vec<_> = flush.allowances.iter().collect();
-    allowances.sort_by_key(|(lineage, _)| lineage);
+pub async fn add(db: &Db, flush: &Flush<'_>) -> Result<(), StoreError> {
+    if flush.is_empty() {
+        return Ok(());
+    }
+    if flush.len() > AT_ONCE {
+        return journal::append(db, flush).await;
+    }
     on!(usage db, |pool| {
         let mut tx = pool.begin().await?;
-        for rows in minutes.chunks(ROWS) {
-            let mut query = QueryBuilder::new(
-                "INSERT INTO usage_minutes \
-                 (key_id, minute, project_id, successful, failed, rate_limited) ",
-            );
-            query.push_values(rows, |mut row, one| {
-                row.push_bind(one.key.as_str())
-                    .push_bind(one.minute)
-                    .push_bind(one.project.as_str())
-                    .push_bind(stored(one.counts.successful))
-                    .push_bind(stored(one.counts.failed))
-                    .push_bind(stored(one.counts.rate_limited));
-            });
-            query.push(
-                " ON CONFLICT (key_id, minute) DO UPDATE SET \
-                 successful = usage_minutes.successful + excluded.successful, \
-                 failed = usage_minutes.failed + excluded.failed, \
-                 rate_limited = usage_minutes.rate_limited + excluded.rate_limited",
-            );
-            query.build().execute(&mut *tx).await?;
-        }
-        for rows in last_uses.chunks(ROWS) {
-            let mut query = QueryBuilder::new("INSERT INTO key_activity (key_id, last_used_at) ");
-            query.push_values(rows, |mut row, (key, at)| {
-                row.push_bind(key.as_str()).push_bind(at.as_micros());
-            });
-            query.push(
-                " ON CONFLICT (key_id) DO UPDATE SET last_used_at = excluded.last_used_at \
-                 WHERE key_activity.last_used_at < excluded.last_used_at",
-            );
-            query.build().execute(&mut *tx).await?;
-        }
-        for rows in allowances.chunks(ROWS) {
-            let mut query = QueryBuilder::new(
-                "INSERT INTO allowances (lineage, window_started_at, window_ends_at, window_used, \
-                 quota_ends_at, quota_used) ",
-            );
-            query.push_values(rows, |mut row, (lineage, allowance)| {
-                let (window, quota) = allowance.state();
-                row.push_bind(lineage.as_str())
-                    .push_bind(window.map(|window| window.started_at.as_micros()))
-                    .push_bind(window.map(|window| window.ends_at.as_micros()))
-                    .push_bind(stored(window.map_or(0, |window| window.used)))
-                    .push_bind(quota.map(|quota| quota.ends_at.as_micros()))
-                    .push_bind(stored(quota.map_or(0, |quota| quota.used)));
-            });
-            query.push(
-                " ON CONFLICT (lineage) DO UPDATE SET \
-                 window_started_at = excluded.window_started_at, \
-                 window_ends_at = excluded.window_ends_at, window_used = excluded.window_used, \
-                 quota_ends_at = excluded.quota_ends_at, quota_used = excluded.quota_used",
-            );
-            query.build().execute(&mut *tx).await?;
-        }
+        rows::write!(tx, flush);
         tx.commit().await?;
     });
     Ok(())
-}
-
-/// A count as rows have it; none gets near what does not fit.
-fn stored(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 #[derive(sqlx::FromRow)]
@@ -151,20 +98,30 @@ pub async fn allowance(db: &Db, lineage: &Id<id::ApiKey>) -> Result<Option<Allow
     }))
 }
 
-/// When a key was used last, as flushed.
+/// When a key of `api_keys` was used last, as far as it is in the rows: a column for queries.
+macro_rules! last_used_at {
+    () => {
+        "(SELECT last_used_at FROM usage_hours WHERE key_id = api_keys.id \
+         AND last_used_at IS NOT NULL ORDER BY hour DESC LIMIT 1) AS last_used_at"
+    };
+}
+pub(crate) use last_used_at;
+
+/// When a key was used last, as far as it is in the rows.
 pub async fn last_use(db: &Db, key: &Id<id::ApiKey>) -> Result<Option<Timestamp>, StoreError> {
-    const SQL: &str = "SELECT last_used_at FROM key_activity WHERE key_id = $1";
+    const SQL: &str = "SELECT last_used_at FROM usage_hours WHERE key_id = $1 \
+                       AND last_used_at IS NOT NULL ORDER BY hour DESC LIMIT 1";
     let at: Option<i64> =
         on!(read db, |c| sqlx::query_scalar(SQL).bind(key.as_str()).fetch_optional(c).await)?;
     Ok(at.map(Timestamp::from_micros))
 }
 
-/// Checks of a key in all minutes.
+/// Checks of a key in all hours, as far as they are in the rows.
 pub async fn totals(db: &Db, key: &Id<id::ApiKey>) -> Result<UsageCounts, StoreError> {
     const SQL: &str = "SELECT CAST(COALESCE(SUM(successful), 0) AS BIGINT), \
                        CAST(COALESCE(SUM(failed), 0) AS BIGINT), \
                        CAST(COALESCE(SUM(rate_limited), 0) AS BIGINT) \
-                       FROM usage_minutes WHERE key_id = $1";
+                       FROM usage_hours WHERE key_id = $1";
     let (successful, failed, rate_limited): (i64, i64, i64) =
         on!(read db, |c| sqlx::query_as(SQL).bind(key.as_str()).fetch_one(c).await)?;
     Ok(UsageCounts {

@@ -13,7 +13,7 @@ use claviger_server::assemble::{Assembled, Parts, assemble_over};
 use claviger_server::first_start;
 use claviger_store::sealing::MasterKey;
 use claviger_store::{StoreError, secrets};
-use claviger_verify::{Settings, Verifier};
+use claviger_verify::{KEY_CACHE_BYTES, Settings, Verifier};
 use ipnet::IpNet;
 
 use crate::database::{Engine, HeldTable, TestDatabase};
@@ -73,6 +73,7 @@ impl TestApp {
             pepper,
             clock: clock.clone(),
             random: random.clone(),
+            key_cache_bytes: KEY_CACHE_BYTES,
         })
         .await?;
         let core = Core {

@@ -97,7 +97,7 @@ impl World {
         }
     }
 
-    /// Runs one statement past the store, on the database that has `usage_minutes` and its like
+    /// Runs one statement past the store, on the database that has `usage_hours` and its like
     /// when `counters`, else on the other. Gives the texts in the first column of its rows.
     pub async fn raw(&self, counters: bool, sql: &'static str) -> Vec<String> {
         let texts = match &self.location {

@@ -13,7 +13,6 @@ use claviger_store::access_keys::AccessKey;
 use claviger_store::{StoreError, api_keys};
 
 use crate::guesses::Guesser;
-use crate::keys::bounds;
 use crate::{KnownKey, LookError, Network, Verifier};
 
 /// Whether a check takes from limit and quota, and is counted.
@@ -99,9 +98,7 @@ impl Verifier {
         // An access key reaches into one family.
         let presented = (caller.account.root.clone(), self.pepper.digest(key));
         let known = self.keys.known(&presented)?;
-        Some(Found(known.filter(|known| {
-            reach.reaches_project(&known.key.account, &known.key.project_id)
-        })))
+        Some(Found(known.filter(|known| known.is_within(reach))))
     }
 
     /// Checks a key that was looked up for that question.
@@ -123,11 +120,11 @@ impl Verifier {
             return true;
         };
         // A key that does not pass takes nothing, and its answer is why.
-        if known.rules.decide(&question.presented, self.clock.now()) != Verdict::Valid {
+        if known.rules().decide(&question.presented, self.clock.now()) != Verdict::Valid {
             return true;
         }
-        let limit = known.key.rate_limit.map(RateLimit::limit);
-        let quota = known.key.quota.map(|quota| quota.limit);
+        let limit = known.rate_limit().map(RateLimit::limit);
+        let quota = known.quota().map(|quota| quota.limit);
         let most = limit.into_iter().chain(quota).min();
         most.is_none_or(|most| question.cost <= most)
     }
@@ -191,14 +188,10 @@ impl Verifier {
             }
             let presented = (root.clone(), digest);
             let known = self.known_presented(from, presented, text).await?;
-            found.extend(
-                known.filter(|known| {
-                    reach.reaches_project(&known.key.account, &known.key.project_id)
-                }),
-            );
+            found.extend(known.filter(|known| known.is_within(reach)));
         }
         if found.len() > 1 {
-            found.retain(|known| Some(known.key.project_id.as_str()) == project);
+            found.retain(|known| Some(known.place.project_id.as_str()) == project);
         }
         Ok(found.pop())
     }
@@ -224,13 +217,13 @@ impl Verifier {
     fn decide(&self, known: Arc<KnownKey>, question: &Question<'_>) -> Checked {
         let now = self.clock.now();
         let counts = question.counting == Counting::Counts;
-        let mut verdict = known.rules.decide(&question.presented, now);
+        let mut verdict = known.rules().decide(&question.presented, now);
         let mut rate_limit = None;
         let mut quota = None;
         if verdict == Verdict::Valid
             && let Some(meter) = &known.limit
         {
-            let bounds = bounds(&known.key);
+            let bounds = known.bounds();
             let taken = if counts {
                 self.meters.take(meter, bounds, question.cost, now)
             } else {

@@ -10,8 +10,8 @@ use claviger_store::{Asker, StoreError, Tx};
 use futures::future::BoxFuture;
 
 use crate::Verifier;
-use crate::keys::PresentedAs;
-use crate::meters::LimitMeter;
+use crate::key_cache::PresentedAs;
+use crate::meter::Meter;
 
 /// What the caches must not hold any more.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(crate) enum Touched {
     /// An access key, or that there is none.
     Presenter(KeyDigest),
     /// What a limit and a quota that were changed count.
-    Limit(Arc<LimitMeter>, Option<RateLimit>, Option<Quota>),
+    Limit(Arc<Meter>, Option<RateLimit>, Option<Quota>),
     /// That a family of accounts has no keys of our shape without our checksum.
     ForeignKeysOf(Id<id::Account>),
 }
@@ -93,7 +93,7 @@ impl Verifier {
                     self.keys.forget(&(root.clone(), *digest));
                 }
             }
-            Digests::Many => self.keys.forget_where(|(family, _), _| family == root),
+            Digests::Many => self.keys.forget_where(|key| key.account().root == *root),
         }
         match &gone.access_keys {
             Digests::Of(digests) => {

@@ -7,14 +7,16 @@ use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::{KeyDigest, Pepper};
 use claviger_domain::random::Random;
 use claviger_domain::time::Clock;
-use claviger_store::{Db, StoreError, accounts, api_keys};
+use claviger_store::{Db, StoreError, accounts, api_keys, usage};
 use quick_cache::sync::Cache;
 
 use crate::counters::Counters;
+use crate::flush::Folding;
 use crate::guesses::{Guesser, Guesses};
 use crate::import::Pace;
-use crate::keys::PresentedAs;
+use crate::key_cache::{KeyCache, PresentedAs};
 use crate::meters::Meters;
+use crate::place::Places;
 use crate::presenters::KnownPresenter;
 use crate::{Activity, KnownKey, LookError, Network, ToldCache};
 
@@ -29,7 +31,12 @@ pub struct Settings {
     pub clock: Arc<dyn Clock>,
     /// Randomness, for keys and ids.
     pub random: Arc<dyn Random>,
+    /// How many bytes keys in memory may take, about. Keys beyond it are read when they are checked.
+    pub key_cache_bytes: usize,
 }
+
+/// Bytes for keys in memory where nothing else is wanted: some million keys.
+pub const KEY_CACHE_BYTES: usize = 512 * 1_024 * 1_024;
 
 impl std::fmt::Debug for Settings {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -37,8 +44,7 @@ impl std::fmt::Debug for Settings {
     }
 }
 
-/// Keys that are kept in memory, and keys that are known not to exist.
-const CACHED_KEYS: usize = 1_000_000;
+/// Keys that are known not to exist.
 const KNOWN_ABSENCES: usize = 65_536;
 /// Access keys and operator keys that are kept in memory.
 const CACHED_PRESENTERS: usize = 16_384;
@@ -49,14 +55,16 @@ pub struct Verifier {
     pub(crate) pepper: Pepper,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
-    pub(crate) keys: ToldCache<PresentedAs, Arc<KnownKey>>,
+    pub(crate) keys: KeyCache,
     pub(crate) presenters: ToldCache<KeyDigest, KnownPresenter>,
     pub(crate) meters: Meters,
+    pub(crate) places: Places,
     pub(crate) guesses: Guesses,
     /// The families that tokens lead to, or that they lead nowhere.
     pub(crate) tokens: Cache<KeyDigest, Option<Id<id::Account>>>,
     pub(crate) counters: Counters,
     pub(crate) flushing: tokio::sync::Mutex<()>,
+    pub(crate) folding: tokio::sync::Mutex<Folding>,
     /// Held while a slice of an import is written.
     pub(crate) importing: tokio::sync::Mutex<Pace>,
     /// Roots of families that have keys of our shape without our checksum.
@@ -77,20 +85,25 @@ impl Verifier {
             pepper,
             clock,
             random,
+            key_cache_bytes,
         } = settings;
+        // What was counted last, by a process that was killed.
+        usage::fold_all(&db).await?;
         let foreign = accounts::with_foreign_keys(&db).await?;
         Ok(Arc::new(Self {
             db,
             pepper,
             clock,
             random,
-            keys: ToldCache::new(CACHED_KEYS, KNOWN_ABSENCES),
+            keys: KeyCache::new(key_cache_bytes, KNOWN_ABSENCES),
             presenters: ToldCache::new(CACHED_PRESENTERS, KNOWN_ABSENCES),
             meters: Meters::default(),
+            places: Places::default(),
             guesses: Guesses::default(),
             tokens: Cache::new(KNOWN_ABSENCES),
             counters: Counters::default(),
             flushing: tokio::sync::Mutex::new(()),
+            folding: tokio::sync::Mutex::default(),
             importing: tokio::sync::Mutex::default(),
             foreign: RwLock::new(foreign.into_iter().collect()),
         }))

@@ -102,7 +102,7 @@ pub(crate) fn refusal_of(core: &Core, checked: &Checked) -> Option<ApiError> {
         Verdict::QuotaExceeded => {
             let known = checked.known.as_ref();
             let period = known
-                .and_then(|known| known.key.quota)
+                .and_then(|known| known.quota())
                 .map(|quota| quota.period);
             let message = match period {
                 Some(Period::Day) => "Daily request quota exceeded",
@@ -144,8 +144,7 @@ pub(super) fn answer_of(core: &Core, checked: &Checked) -> Result<Response, ApiE
         .known
         .as_ref()
         .ok_or_else(ApiError::invalid_client_key)?;
-    let (now, activity) = (core.now(), known.activity());
-    let body = api_key_body_of(&known.key, None, now, checked.quota, activity)?;
+    let body = api_key_body_of(&known.view(), None, core.now(), checked.quota)?;
     // Written into one piece: most answers of the program are this one.
     let mut text = Vec::with_capacity(USUAL_ANSWER);
     serde_json::to_writer(&mut text, &body).expect("a key as text is JSON");

@@ -104,7 +104,7 @@ fn names(text: &str, key: &ApiKey) -> bool {
     let is_full = KeyShape::read(text).is_some_and(|shape| {
         shape.checksum_holds && key.id.as_str().strip_prefix("key_") == Some(shape.public)
     });
-    is_full || text == key.reference()
+    is_full || text == key.view().reference()
 }
 
 /// The status that `isActive` and `status` ask for together; of two that differ, the new one.

@@ -278,9 +278,8 @@ fn verification<'a>(
 ) -> Result<Verification<'a>, ApiError> {
     let key = match &checked.known {
         Some(known) if checked.verdict == Verdict::Valid => {
-            let (now, activity) = (core.now(), known.activity());
-            let quota = checked.quota;
-            Some(api_key_body_of(&known.key, None, now, quota, activity)?)
+            let view = known.view();
+            Some(api_key_body_of(&view, None, core.now(), checked.quota)?)
         }
         _ => None,
     };
@@ -303,7 +302,7 @@ pub(super) fn rule_bodies(
     let Some(known) = &checked.known else {
         return Vec::new();
     };
-    let rules = known.rules.results(presented, core.now());
+    let rules = known.rules().results(presented, core.now());
     let mut bodies: Vec<_> = rules
         .iter()
         .map(|one| RuleBody {

@@ -7,8 +7,7 @@ use claviger_domain::origin::DomainPattern;
 use claviger_domain::time::Timestamp;
 use claviger_edge::Core;
 use claviger_store::StoreError;
-use claviger_store::api_keys::{ApiKey, Status};
-use claviger_verify::Activity;
+use claviger_store::api_keys::{ApiKey, KeyView, Status};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -230,31 +229,35 @@ pub(crate) async fn api_key_body<'a>(
 ) -> Result<ApiKeyBody<'a>, StoreError> {
     let quota = core.verifier.quota_level(key).await?;
     let activity = core.verifier.activity(&key.id);
-    api_key_body_of(key, plain, core.now(), quota, activity)
+    let view = KeyView {
+        first_used_at: key.first_used_at.or(activity.first_used_at),
+        last_used_at: key.last_used_at.max(activity.last_used_at),
+        ..key.view()
+    };
+    api_key_body_of(&view, plain, core.now(), quota)
 }
 
-/// The same with what is counted of the key: what is left of its quota, and when it was used.
+/// The same with what is left of its quota; the uses are those of the view.
 pub(crate) fn api_key_body_of<'a>(
-    key: &'a ApiKey,
+    key: &KeyView<'a>,
     plain: Option<&PlainKey>,
     now: Timestamp,
     quota: Option<Level>,
-    activity: Activity,
 ) -> Result<ApiKeyBody<'a>, StoreError> {
     let is_active = key.is_active_at(now);
-    let metadata = serde_json::from_str(&key.metadata).map_err(|_| StoreError::Row {
+    let metadata = serde_json::from_str(key.metadata).map_err(|_| StoreError::Row {
         table: "api_keys",
         what: "metadata",
     })?;
     Ok(ApiKeyBody {
         key: plain.map_or_else(|| key.reference(), |plain| plain.expose().to_owned()),
-        name: &key.name,
+        name: key.name,
         custom_meta_data: metadata,
-        custom_account_id: key.custom_account_id.as_deref(),
-        custom_user_id: key.custom_user_id.as_deref(),
+        custom_account_id: key.custom_account_id,
+        custom_user_id: key.custom_user_id,
         env: key.environment.into(),
-        created_at: key.base.created_at,
-        updated_at: key.base.updated_at,
+        created_at: key.created_at,
+        updated_at: key.updated_at,
         is_active,
         expires_at: key.expires_at,
         rate_limit_configs: key.rate_limit.map(|limit| RateLimitBody {
@@ -262,8 +265,8 @@ pub(crate) fn api_key_body_of<'a>(
             rate_limit_ttl: limit.window_seconds(),
         }),
         creation_context: CreationContext {
-            client_ip: key.client_ip.as_deref(),
-            client_user_agent: key.client_user_agent.as_deref(),
+            client_ip: key.client_ip,
+            client_user_agent: key.client_user_agent,
         },
         id: key.id.as_str(),
         status: match key.status {
@@ -272,7 +275,7 @@ pub(crate) fn api_key_body_of<'a>(
             status => status.into(),
         },
         project_id: key.project_id.as_str(),
-        account_id: key.account.id.as_str(),
+        account_id: key.account_id.as_str(),
         expiry: key.expires_at,
         allowed_domains: key
             .allowed_domains
@@ -280,19 +283,19 @@ pub(crate) fn api_key_body_of<'a>(
             .map(DomainPattern::as_str)
             .collect(),
         allowed_ips: key.allowed_ips.iter().map(ToString::to_string).collect(),
-        scopes: &key.scopes,
+        scopes: key.scopes,
         quota: quota_body(key, quota),
-        first_used_at: key.first_used_at.or(activity.first_used_at),
-        last_used_at: key.last_used_at.max(activity.last_used_at),
+        first_used_at: key.first_used_at,
+        last_used_at: key.last_used_at,
         revoked_at: key.revoked_at,
-        revoked_by: key.revoked_by.as_deref(),
-        reason: key.reason.as_deref(),
-        rotated_from: key.rotated_from.as_ref().map(Id::as_str),
-        rotated_to: key.rotated_to.as_ref().map(Id::as_str),
+        revoked_by: key.revoked_by,
+        reason: key.reason,
+        rotated_from: key.rotated_from.map(Id::as_str),
+        rotated_to: key.rotated_to.map(Id::as_str),
     })
 }
 
-fn quota_body(key: &ApiKey, level: Option<Level>) -> Option<QuotaBody> {
+fn quota_body(key: &KeyView<'_>, level: Option<Level>) -> Option<QuotaBody> {
     let (quota, level) = (key.quota?, level?);
     Some(QuotaBody {
         limit: quota.limit,

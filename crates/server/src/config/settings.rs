@@ -52,6 +52,16 @@ pub struct Settings {
     )]
     pub trusted_proxies: Option<Vec<Network>>,
 
+    /// MiB of memory for keys that are checked, some 2,000 keys each; keys beyond it are read from
+    /// the database when they are checked [default: 512]
+    #[arg(
+        long,
+        env = "CLAVIGER_KEY_CACHE",
+        hide_env_values = true,
+        value_name = "MIB"
+    )]
+    pub key_cache: Option<u32>,
+
     /// File with the master key: 32 bytes, base64 or hexadecimal [default: master.key in the folder]
     #[arg(
         long,
@@ -237,6 +247,7 @@ impl Settings {
             data_dir: self.data_dir.or(lower.data_dir),
             public_url: self.public_url.or(lower.public_url),
             trusted_proxies: self.trusted_proxies.or(lower.trusted_proxies),
+            key_cache: self.key_cache.or(lower.key_cache),
             master_key_file,
             master_key,
             database: DatabaseSettings { url, url_file },

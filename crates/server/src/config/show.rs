@@ -18,6 +18,7 @@ impl Display for Config {
         let networks = self.trusted_proxies.iter().map(|network| text(network));
         let networks = toml::Value::Array(networks.collect());
         writeln!(out, "trusted_proxies = {networks}")?;
+        writeln!(out, "key_cache = {}", self.key_cache)?;
         match &self.master_key {
             MasterKeySource::Given(_) => writeln!(out, "master_key = {MASKED}")?,
             MasterKeySource::File(path) => {

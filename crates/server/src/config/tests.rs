@@ -33,6 +33,7 @@ fn the_default_file_has_every_setting_and_no_other() {
         data_dir,
         public_url,
         trusted_proxies,
+        key_cache,
         master_key_file,
         master_key,
         database: DatabaseSettings { url, url_file },
@@ -44,7 +45,7 @@ fn the_default_file_has_every_setting_and_no_other() {
         log: LogSettings { filter, format },
     } = &settings;
     assert!(listen.is_some() && data_dir.is_some() && public_url.is_some());
-    assert!(trusted_proxies.is_some());
+    assert!(trusted_proxies.is_some() && key_cache.is_some());
     assert!(master_key_file.is_some() && master_key.is_some());
     assert!(url.is_some() && url_file.is_some());
     assert!(cert.is_some() && key.is_some() && metrics_listen.is_some());
@@ -58,6 +59,7 @@ fn the_default_file_says_the_defaults() {
     assert_eq!(written.listen, Some(config.listen));
     let folder = written.data_dir.unwrap();
     assert_eq!(folder.strip_prefix("./").unwrap(), config.data_dir);
+    assert_eq!(written.key_cache, Some(config.key_cache));
     assert_eq!(written.operator.remote, Some(config.operator_remote));
     assert_eq!(written.log.filter, Some(config.log_filter));
     assert_eq!(written.log.format, Some(config.log_format));

@@ -1,4 +1,4 @@
-//! Writes what was counted, each second.
+//! Writes what was counted, each second, and a part of what waits in the journal.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -18,7 +18,11 @@ pub(super) async fn run(verifier: Arc<Verifier>, mut stopped: watch::Receiver<bo
     // for the end of them is all there is to say. What is too much to be kept has its own line.
     let mut failures: u32 = 0;
     while goes_on(&mut ticks, &mut stopped).await {
-        match verifier.flush().await {
+        let written = match verifier.flush().await {
+            Ok(()) => verifier.fold().await,
+            failed => failed,
+        };
+        match written {
             Ok(()) if failures > 0 => {
                 tracing::info!(failures, "usage is written again");
                 failures = 0;

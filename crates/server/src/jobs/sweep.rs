@@ -13,6 +13,6 @@ const PERIOD: Duration = Duration::from_mins(1);
 pub(super) async fn run(verifier: Arc<Verifier>, mut stopped: watch::Receiver<bool>) {
     let mut ticks = each(PERIOD);
     while goes_on(&mut ticks, &mut stopped).await {
-        verifier.sweep();
+        verifier.sweep().await;
     }
 }

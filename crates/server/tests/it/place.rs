@@ -93,7 +93,7 @@ impl Place {
         }
     }
 
-    /// Opens the database that has `usage_minutes` when `counters`, else the other.
+    /// Opens the database that has `usage_hours` when `counters`, else the other.
     pub(crate) async fn rows(&self, counters: bool) -> Rows {
         match &self.url {
             None => {
@@ -128,7 +128,7 @@ impl Place {
 }
 
 async fn count(rows: &mut Rows) -> u64 {
-    const SQL: &str = "SELECT CAST(COALESCE(SUM(successful), 0) AS TEXT) FROM usage_minutes";
+    const SQL: &str = "SELECT CAST(COALESCE(SUM(successful), 0) AS TEXT) FROM usage_hours";
     rows.texts(SQL).await[0].parse().unwrap()
 }
 

@@ -8,6 +8,7 @@ use sqlx::QueryBuilder;
 use super::row::{Row, columns};
 use super::{ApiKey, Selector};
 use crate::db::on;
+use crate::usage::last_used_at;
 use crate::{Db, Page, StoreError};
 
 /// Which keys to list.
@@ -41,9 +42,9 @@ pub async fn list(
         let mut query = QueryBuilder::new(concat!(
             "SELECT ",
             columns!(),
-            ", last_used_at FROM api_keys \
-             LEFT JOIN key_activity ON key_activity.key_id = api_keys.id \
-             WHERE deleted_at IS NULL"
+            ", ",
+            last_used_at!(),
+            " FROM api_keys WHERE deleted_at IS NULL"
         ));
         restrict!(query, reach, filter, now);
         query.push(" AND (created_at, id) > (").push_bind(page.after.0.as_micros());

@@ -7,6 +7,7 @@ use claviger_domain::limit::{GREATEST_LIMIT, Period, Quota, RateLimit};
 use claviger_domain::origin::DomainPattern;
 use claviger_domain::rights::Reach;
 use claviger_domain::time::Timestamp;
+use claviger_domain::usage::UsageCounts;
 use claviger_store::api_keys::{self, ApiKey, Selector, Status};
 use claviger_store::{events, usage};
 use claviger_testkit::in_both_worlds;
@@ -318,9 +319,15 @@ async fn the_last_use_is_what_was_flushed(world: World) {
     let project = world.project(&world.account("mine").await, "project").await;
     let key = made(&world, &project, "key").await;
     let at = world.now();
-    let used = async |at| {
+    let used = async |at: Timestamp| {
         let flush = usage::Flush {
-            last_uses: vec![(key.id.clone(), at)],
+            hours: vec![usage::UsageHour {
+                key: &key.id,
+                project: &key.project_id,
+                hour: at.as_hour(),
+                counts: UsageCounts::default(),
+                last_used_at: Some(at),
+            }],
             ..usage::Flush::default()
         };
         usage::add(&world.db, &flush).await.unwrap();
@@ -332,4 +339,12 @@ async fn the_last_use_is_what_was_flushed(world: World) {
     assert_eq!(used(at.plus_seconds(9)).await, Some(at.plus_seconds(9)));
     // What another node flushes late does not turn it back.
     assert_eq!(used(at.plus_seconds(3)).await, Some(at.plus_seconds(9)));
+    assert_eq!(
+        used(at.plus_seconds(-7_200)).await,
+        Some(at.plus_seconds(9))
+    );
+    assert_eq!(
+        used(at.plus_seconds(7_200)).await,
+        Some(at.plus_seconds(7_200))
+    );
 }

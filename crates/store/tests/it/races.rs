@@ -2,10 +2,11 @@
 //! is PostgreSQL's half that tells.
 
 use claviger_domain::event::EventKind;
+use claviger_domain::id::Id;
 use claviger_domain::key_string::PlainKey;
 use claviger_store::accounts::Deleted;
 use claviger_store::api_keys::{self, Selector};
-use claviger_store::usage::{Flush, UsageMinute};
+use claviger_store::usage::{Flush, UsageHour};
 use claviger_store::{Location, StoreError, accounts, projects, usage};
 use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::{World, everything, whole};
@@ -203,29 +204,31 @@ async fn a_held_account_is_not_deleted_under_its_new_child(world: World) {
 }
 
 async fn flushes_in_opposite_orders_wait_for_each_other(world: World) {
-    let minute = |number: usize| UsageMinute {
-        key: claviger_domain::id::Id::from_suffix(&format!("{number:016}")),
-        project: claviger_domain::id::Id::from_suffix("project"),
-        minute: 1,
+    let keys = (0..300).map(|number| Id::from_suffix(&format!("{number:016}")));
+    let (keys, project): (Vec<_>, _) = (keys.collect(), Id::from_suffix("project"));
+    let forth = keys.iter().map(|key| UsageHour {
+        key,
+        project: &project,
+        hour: 1,
         counts: claviger_domain::usage::UsageCounts {
             successful: 1,
             ..Default::default()
         },
-    };
-    let forth: Vec<_> = (0..300).map(minute).collect();
-    let back: Vec<_> = (0..300).rev().map(minute).collect();
+        last_used_at: None,
+    });
+    let forth: Vec<_> = forth.collect();
     join_all((0..16).map(async |number| {
+        let mut hours = forth.clone();
+        if number % 2 == 1 {
+            hours.reverse();
+        }
         let flush = Flush {
-            minutes: if number % 2 == 0 {
-                forth.clone()
-            } else {
-                back.clone()
-            },
+            hours,
             ..Flush::default()
         };
         usage::add(&world.db, &flush).await.unwrap();
     }))
     .await;
-    let totals = usage::totals(&world.db, &forth[0].key).await.unwrap();
+    let totals = usage::totals(&world.db, &keys[0]).await.unwrap();
     assert_eq!(totals.successful, 16);
 }

@@ -1,9 +1,12 @@
 //! Counters.
 
+use std::sync::LazyLock;
+
 use claviger_domain::id::{self, Id};
 use claviger_domain::limit::{Allowance, GREATEST_LIMIT, Period, Quota, RateLimit};
+use claviger_domain::time::Timestamp;
 use claviger_domain::usage::UsageCounts;
-use claviger_store::usage::{self, Flush, UsageMinute};
+use claviger_store::usage::{self, Flush, UsageHour};
 use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::World;
 
@@ -12,64 +15,69 @@ in_both_worlds![
     a_flush_is_written_whole_or_not_at_all,
     nothing_is_a_flush_too,
     an_allowance_is_resumed_as_it_was_left,
-    a_large_flush_is_one_statement,
+    what_is_counted_of_many_keys_is_folded_once,
+    what_is_folded_late_does_not_replace_a_newer_allowance,
+    a_fold_that_fails_leaves_the_journal,
 ];
 
 fn key(number: usize) -> Id<id::ApiKey> {
     Id::from_suffix(&format!("{number:016}"))
 }
 
-fn minute(key: &Id<id::ApiKey>, minute: i64, successful: u64) -> UsageMinute {
-    UsageMinute {
-        key: key.clone(),
-        project: Id::from_suffix("project"),
-        minute,
+static PROJECT: LazyLock<Id<id::Project>> = LazyLock::new(|| Id::from_suffix("project"));
+
+fn hour(key: &Id<id::ApiKey>, hour: i64, successful: u64) -> UsageHour<'_> {
+    UsageHour {
+        key,
+        project: &PROJECT,
+        hour,
         counts: UsageCounts {
             successful,
             failed: 10 * successful,
             rate_limited: 100 * successful,
         },
+        last_used_at: None,
     }
 }
 
 async fn what_is_added_twice_is_counted_twice(world: World) {
     let (one, two) = (key(1), key(2));
     let first = Flush {
-        minutes: vec![minute(&one, 7, 1), minute(&one, 8, 2), minute(&two, 7, 4)],
+        hours: vec![hour(&one, 7, 1), hour(&one, 8, 2), hour(&two, 7, 4)],
         ..Flush::default()
     };
     let second = Flush {
-        minutes: vec![minute(&one, 7, 8)],
+        hours: vec![hour(&one, 7, 8)],
         ..Flush::default()
     };
     usage::add(&world.db, &first).await.unwrap();
     usage::add(&world.db, &second).await.unwrap();
     for (key, expected) in [(&one, 11), (&two, 4), (&key(3), 0)] {
         let totals = usage::totals(&world.db, key).await.unwrap();
-        assert_eq!(totals, minute(key, 0, expected).counts);
+        assert_eq!(totals, hour(key, 0, expected).counts);
     }
-    let rows = "SELECT CAST(minute AS TEXT) FROM usage_minutes \
-                WHERE key_id = 'key_0000000000000001' ORDER BY minute";
+    let rows = "SELECT CAST(hour AS TEXT) FROM usage_hours \
+                WHERE key_id = 'key_0000000000000001' ORDER BY hour";
     assert_eq!(world.raw(true, rows).await, ["7", "8"]);
 }
 
 async fn a_flush_is_written_whole_or_not_at_all(world: World) {
+    let (key, allowance) = (key(1), Allowance::default());
     let flush = Flush {
-        minutes: vec![minute(&key(1), 7, 1)],
-        last_uses: vec![(key(1), world.now())],
-        ..Flush::default()
+        hours: vec![hour(&key, 7, 1)],
+        allowances: vec![(&key, allowance, world.now())],
     };
     world
-        .raw(true, "ALTER TABLE key_activity RENAME TO away")
+        .raw(true, "ALTER TABLE allowances RENAME TO away")
         .await;
     assert!(usage::add(&world.db, &flush).await.is_err());
-    let totals = usage::totals(&world.db, &key(1)).await.unwrap();
+    let totals = usage::totals(&world.db, &key).await.unwrap();
     assert_eq!(totals, UsageCounts::default());
     world
-        .raw(true, "ALTER TABLE away RENAME TO key_activity")
+        .raw(true, "ALTER TABLE away RENAME TO allowances")
         .await;
     usage::add(&world.db, &flush).await.unwrap();
-    let totals = usage::totals(&world.db, &key(1)).await.unwrap();
+    let totals = usage::totals(&world.db, &key).await.unwrap();
     assert_eq!(totals.successful, 1);
 }
 
@@ -85,7 +93,7 @@ async fn an_allowance_is_resumed_as_it_was_left(world: World) {
         limit: GREATEST_LIMIT,
         period: Period::Month,
     });
-    let mut allowance = Allowance::default();
+    let (one, mut allowance) = (key(1), Allowance::default());
     // Empty, with a window, with both, as it grows: the last one stands.
     for (limit, quota, cost) in [
         (None, None, 0),
@@ -95,7 +103,7 @@ async fn an_allowance_is_resumed_as_it_was_left(world: World) {
     ] {
         allowance.take(limit, quota, cost, world.now());
         let flush = Flush {
-            allowances: vec![(key(1), allowance)],
+            allowances: vec![(&one, allowance, world.now())],
             ..Flush::default()
         };
         usage::add(&world.db, &flush).await.unwrap();
@@ -105,19 +113,108 @@ async fn an_allowance_is_resumed_as_it_was_left(world: World) {
     assert_eq!(usage::allowance(&world.db, &key(2)).await.unwrap(), None);
 }
 
-async fn a_large_flush_is_one_statement(world: World) {
-    let flush = Flush {
-        minutes: (0..5_000)
-            .map(|number| minute(&key(number), 1, 1))
+async fn pieces(world: &World) -> usize {
+    let pieces = "SELECT CAST(COUNT(*) AS TEXT) FROM usage_journal";
+    world.raw(true, pieces).await[0].parse().unwrap()
+}
+
+async fn what_is_counted_of_many_keys_is_folded_once(world: World) {
+    let keys: Vec<_> = (0..1_500).map(key).collect();
+    let early = Timestamp::from_micros(7 * 3_600_000_000);
+    let flush = |hour_of: i64, last_used_at| Flush {
+        hours: keys
+            .iter()
+            .map(|key| UsageHour {
+                last_used_at,
+                ..hour(key, hour_of, 1)
+            })
             .collect(),
-        last_uses: (0..5_000)
-            .map(|number| (key(number), world.now()))
+        ..Flush::default()
+    };
+    usage::add(&world.db, &flush(7, Some(early.plus_seconds(2))))
+        .await
+        .unwrap();
+    usage::add(&world.db, &flush(7, Some(early))).await.unwrap();
+    usage::add(&world.db, &flush(8, None)).await.unwrap();
+    // Counted, and in no row yet.
+    assert_eq!(usage::totals(&world.db, &keys[0]).await.unwrap().total(), 0);
+    assert!(pieces(&world).await > 3);
+
+    // Two nodes that fold at once, each all of it.
+    let fold = async || {
+        let mut rows = 0;
+        for shard in 0..usage::SHARDS {
+            rows += usage::fold(&world.db, shard).await.unwrap();
+        }
+        rows
+    };
+    let (one, other) = tokio::join!(fold(), fold());
+    assert_eq!(one + other, 3_000);
+    assert_eq!(pieces(&world).await, 0);
+    for key in [&keys[0], &keys[1_499]] {
+        let totals = usage::totals(&world.db, key).await.unwrap();
+        assert_eq!(totals, hour(key, 0, 3).counts);
+        let last_use = usage::last_use(&world.db, key).await.unwrap();
+        assert_eq!(last_use, Some(early.plus_seconds(2)));
+    }
+    usage::fold_all(&world.db).await.unwrap();
+    let totals = usage::totals(&world.db, &keys[7]).await.unwrap();
+    assert_eq!(totals.successful, 3);
+}
+
+async fn what_is_folded_late_does_not_replace_a_newer_allowance(world: World) {
+    let keys: Vec<_> = (0..1_500).map(key).collect();
+    let limit = RateLimit::new(GREATEST_LIMIT, 3600);
+    let mut allowance = Allowance::default();
+    allowance.take(limit, None, 1, world.now());
+    let journaled = allowance;
+    let flush = Flush {
+        allowances: keys
+            .iter()
+            .map(|key| (key, journaled, world.now()))
             .collect(),
         ..Flush::default()
     };
     usage::add(&world.db, &flush).await.unwrap();
-    let rows = world
-        .raw(true, "SELECT CAST(COUNT(*) AS TEXT) FROM usage_minutes")
+    allowance.take(limit, None, 1, world.now());
+    let newer = Flush {
+        allowances: vec![(&keys[0], allowance, world.now().plus_seconds(1))],
+        ..Flush::default()
+    };
+    usage::add(&world.db, &newer).await.unwrap();
+    usage::fold_all(&world.db).await.unwrap();
+    for (key, expected) in [(&keys[0], allowance), (&keys[1], journaled)] {
+        let read = usage::allowance(&world.db, key).await.unwrap();
+        assert_eq!(read, Some(expected), "{key}");
+    }
+}
+
+async fn a_fold_that_fails_leaves_the_journal(world: World) {
+    let keys: Vec<_> = (0..1_500).map(key).collect();
+    let flush = Flush {
+        hours: keys.iter().map(|key| hour(key, 7, 1)).collect(),
+        ..Flush::default()
+    };
+    usage::add(&world.db, &flush).await.unwrap();
+    world
+        .raw(true, "ALTER TABLE usage_hours RENAME TO away")
         .await;
-    assert_eq!(rows, ["5000"]);
+    assert!(usage::fold_all(&world.db).await.is_err());
+    world
+        .raw(true, "ALTER TABLE away RENAME TO usage_hours")
+        .await;
+    usage::fold_all(&world.db).await.unwrap();
+    let rows = "SELECT CAST(SUM(successful) AS TEXT) FROM usage_hours";
+    assert_eq!(world.raw(true, rows).await, ["1500"]);
+}
+
+#[test]
+fn keys_are_spread_over_the_shards() {
+    let random = claviger_testkit::SeededRandom::new(1);
+    let mut keys = [0; usage::SHARDS as usize];
+    for _ in 0..6_400 {
+        keys[usize::from(usage::shard_of(&Id::draw(&random)))] += 1;
+    }
+    let fewest = keys.iter().min();
+    assert!(fewest > Some(&50), "{keys:?}");
 }

@@ -45,7 +45,7 @@ async fn a_key_passes_within_the_reach_of_whoever_asks(world: World) {
     for (reach, expected) in cases.iter().chain(&cases) {
         let checked = ask(&gate.verifier, reach, &plain, 1, Counting::Counts).await;
         assert_eq!(checked.verdict, *expected, "{reach:?}");
-        let told = checked.known.map(|known| known.key.id.clone());
+        let told = checked.known.map(|known| known.id().clone());
         assert_eq!(told, (*expected == Verdict::Valid).then(|| key.id.clone()));
     }
 }
@@ -59,7 +59,7 @@ async fn what_is_no_key_is_not_found(world: World) {
     typo.push(last);
     for text in [
         key.id.as_str(),
-        &key.reference(),
+        &key.view().reference(),
         &typo,
         never_made.expose(),
         "",
@@ -214,7 +214,7 @@ async fn a_key_string_of_two_families_is_the_named_project_s_or_nobody_s(world: 
         let checked = checked.unwrap();
         (
             checked.verdict,
-            checked.known.map(|known| known.key.id.clone()),
+            checked.known.map(|known| known.id().clone()),
         )
     };
     let not_found = (Verdict::NotFound, None);

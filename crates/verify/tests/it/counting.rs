@@ -8,7 +8,7 @@ use claviger_store::api_keys::{self, ApiKey, Selector};
 use claviger_store::{events, usage};
 use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::{World, everything};
-use claviger_verify::Counting;
+use claviger_verify::{Brought, Counting};
 use futures::future::join_all;
 
 use crate::{Gate, ask, start};
@@ -19,9 +19,10 @@ in_both_worlds![
     a_flush_that_fails_keeps_what_was_counted,
     a_flush_whose_first_uses_fail_counts_nothing_twice,
     a_flush_that_is_given_up_loses_nothing,
-    minutes_are_kept_apart_also_when_the_clock_goes_back,
+    hours_are_kept_apart_also_when_the_clock_goes_back,
     a_first_use_is_told_once_of_many_at_once_and_after_a_restart,
     two_nodes_tell_a_first_use_once,
+    what_is_counted_of_many_keys_is_safe_at_once_and_becomes_rows,
 ];
 
 async fn totals(gate: &Gate, key: &ApiKey) -> UsageCounts {
@@ -122,10 +123,7 @@ async fn looks_and_unknown_keys_are_not_counted(world: World) {
     gate.verifier.flush().await.unwrap();
     assert_eq!(totals(&gate, &key).await.total(), 0);
     assert_eq!(first_uses(&gate).await, 0);
-    let rows = gate
-        .world
-        .raw(true, "SELECT key_id FROM usage_minutes")
-        .await;
+    let rows = gate.world.raw(true, "SELECT key_id FROM usage_hours").await;
     assert!(rows.is_empty());
 }
 
@@ -140,8 +138,8 @@ async fn a_flush_that_fails_keeps_what_was_counted(world: World) {
         .await;
     for _ in 0..2 {
         assert!(gate.verifier.flush().await.is_err());
-        gate.verifier.sweep();
-        // In the same minute, and in the next one.
+        gate.verifier.sweep().await;
+        // In the same hour, and in the next one: its window is over then.
         gate.check(&plain).await;
         gate.world.clock.advance(60);
         gate.check(&plain).await;
@@ -170,7 +168,7 @@ async fn a_flush_whose_first_uses_fail_counts_nothing_twice(world: World) {
         .raw(false, "ALTER TABLE events RENAME TO away")
         .await;
     assert!(gate.verifier.flush().await.is_err());
-    gate.verifier.sweep();
+    gate.verifier.sweep().await;
     gate.world.clock.advance(5);
     gate.check(&plain).await;
     assert!(gate.verifier.flush().await.is_err());
@@ -204,17 +202,17 @@ async fn a_flush_that_is_given_up_loses_nothing(world: World) {
     assert_eq!(first_uses(&gate).await, 1);
 }
 
-async fn minutes_are_kept_apart_also_when_the_clock_goes_back(world: World) {
+async fn hours_are_kept_apart_also_when_the_clock_goes_back(world: World) {
     let gate = Gate::new(world).await;
     let (key, plain) = gate.key(|_| {}).await;
-    for step in [0, 60, -60, 60, 0] {
+    for step in [0, 3_600, -3_600, 3_600, 0] {
         gate.world.clock.advance(step);
         gate.check(&plain).await;
     }
     gate.verifier.flush().await.unwrap();
     assert_eq!(totals(&gate, &key).await.successful, 5);
-    let minutes = "SELECT CAST(successful AS TEXT) FROM usage_minutes ORDER BY minute";
-    assert_eq!(gate.world.raw(true, minutes).await, ["2", "3"]);
+    let hours = "SELECT CAST(successful AS TEXT) FROM usage_hours ORDER BY hour";
+    assert_eq!(gate.world.raw(true, hours).await, ["2", "3"]);
 }
 
 async fn a_first_use_is_told_once_of_many_at_once_and_after_a_restart(world: World) {
@@ -252,4 +250,50 @@ async fn two_nodes_tell_a_first_use_once(world: World) {
     one.unwrap();
     two.unwrap();
     assert_eq!(first_uses(&gate).await, 20);
+}
+
+async fn what_is_counted_of_many_keys_is_safe_at_once_and_becomes_rows(world: World) {
+    const KEYS: usize = 1_100;
+    let mut gate = Gate::new(world).await;
+    let drawn = (0..KEYS).map(|_| {
+        let (mut key, plain) = gate.world.draw_api_key(&gate.project, "key");
+        key.rate_limit = RateLimit::new(2, 3600);
+        (key, plain)
+    });
+    let keys: Vec<_> = drawn.collect();
+    let brought = keys
+        .iter()
+        .map(|(key, plain)| (key.clone(), Brought::Plain(plain.clone())));
+    let change = gate.world.change();
+    let imported = gate
+        .verifier
+        .import_api_keys(&change, &gate.project, brought.collect())
+        .await;
+    assert_eq!(imported.unwrap().len(), KEYS);
+    for (_, plain) in &keys {
+        assert_eq!(gate.check(plain).await, Verdict::Valid);
+    }
+    gate.verifier.flush().await.unwrap();
+    let counted = "SELECT CAST(COUNT(*) AS TEXT) FROM usage_hours";
+    assert_eq!(gate.world.raw(true, counted).await, ["0"]);
+
+    // A process that was killed leaves the journal to the next one, limits included.
+    gate.restart().await;
+    assert_eq!(gate.world.raw(true, counted).await, [KEYS.to_string()]);
+    for (expected, total) in [(Verdict::Valid, 2), (Verdict::RateLimited, 3)] {
+        for (_, plain) in &keys {
+            assert_eq!(gate.check(plain).await, expected);
+        }
+        gate.verifier.flush().await.unwrap();
+        // A part each second: its rows are paid off before the next part.
+        for _ in 0..5 {
+            gate.world.clock.advance(1);
+            gate.verifier.fold().await.unwrap();
+        }
+        let checks = "SELECT CAST(SUM(successful + rate_limited) AS TEXT) FROM usage_hours";
+        let checks = gate.world.raw(true, checks).await;
+        assert_eq!(checks, [(total * KEYS).to_string()]);
+    }
+    let waiting = "SELECT CAST(COUNT(*) AS TEXT) FROM usage_journal";
+    assert_eq!(gate.world.raw(true, waiting).await, ["0"]);
 }

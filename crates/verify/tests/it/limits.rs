@@ -156,7 +156,7 @@ async fn a_limit_is_not_reset_by_what_is_done_to_the_key(world: World) {
     assert_eq!(gate.check(&plain).await, Verdict::QuotaExceeded);
     gate.edit(&key, |key| key.quota = None).await;
     gate.verifier.flush().await.unwrap();
-    gate.verifier.sweep();
+    gate.verifier.sweep().await;
     gate.edit(&key, move |key| key.quota = quota).await;
     assert_eq!(gate.check(&plain).await, Verdict::QuotaExceeded);
 
@@ -167,7 +167,7 @@ async fn a_limit_is_not_reset_by_what_is_done_to_the_key(world: World) {
         .delete_project(change, gate.reach(), other.id)
         .await
         .unwrap();
-    gate.verifier.sweep();
+    gate.verifier.sweep().await;
     assert_eq!(gate.check(&plain).await, Verdict::QuotaExceeded);
 
     // Made anew, of the same lineage.
@@ -205,7 +205,7 @@ async fn a_limit_that_is_taken_off_and_put_back_goes_on_after_a_restart(world: W
             spend(&gate, plain, 1).await;
         }
         gate.verifier.flush().await.unwrap();
-        gate.verifier.sweep();
+        gate.verifier.sweep().await;
         gate.restart().await;
     }
     gate.edit(&one, move |key| key.quota = quota(2)).await;
@@ -370,7 +370,7 @@ async fn what_a_change_answers_with_is_known_before_it_commits(world: World) {
     gate.world
         .raw(true, "ALTER TABLE allowances RENAME TO away")
         .await;
-    gate.verifier.sweep();
+    gate.verifier.sweep().await;
     for (key, used) in [(&made, 0), (&rotated, 2), (&edited, 0)] {
         let level = gate.verifier.quota_level(key).await.unwrap().unwrap();
         assert_eq!(level.used, used);

@@ -29,7 +29,9 @@ use claviger_store::accounts::Account;
 use claviger_store::api_keys::{ApiKey, Selector, Status};
 use claviger_store::projects::Project;
 use claviger_testkit::world::{World, everything, whole};
-use claviger_verify::{Checked, Counting, Creation, Edit, Question, Settings, Verifier};
+use claviger_verify::{
+    Checked, Counting, Creation, Edit, KEY_CACHE_BYTES, Question, Settings, Verifier,
+};
 use serde_json::Value;
 
 /// A verifier over a world with one account and one project.
@@ -105,6 +107,7 @@ async fn start(world: &World) -> Arc<Verifier> {
         pepper: Pepper::new(&[7; 32]),
         clock: Arc::<claviger_testkit::MockClock>::clone(&world.clock),
         random: Arc::<claviger_testkit::SeededRandom>::clone(&world.random),
+        key_cache_bytes: KEY_CACHE_BYTES,
     };
     Verifier::start(settings).await.unwrap()
 }
