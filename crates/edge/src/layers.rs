@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{BoxError, Router};
 use claviger_domain::id::{self, Id};
 use claviger_store::Asker;
+use futures::future::{BoxFuture, Either, Ready, ready};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -41,6 +42,9 @@ pub struct Shortcut {
     /// Answers as the route would, or leaves the request to it.
     pub answer: fn(&Core, &Method, &Uri, &HeaderMap) -> Option<Response>,
 }
+
+/// An answer that is there, or that comes.
+pub type Answer = Either<Ready<Response>, BoxFuture<'static, Response>>;
 
 /// Routes behind what all surfaces share. Paths are cleaned before they are matched.
 #[derive(Clone, Debug)]
@@ -78,25 +82,23 @@ impl Surface {
     }
 
     /// Answers a request from `peer`; none where the request says itself where it comes from.
-    pub async fn answer<B>(&self, request: http::Request<B>, peer: Option<SocketAddr>) -> Response
+    ///
+    /// What is in memory is answered at once. All else is a future of its own, boxed: it is large,
+    /// and most requests do not come as far as that.
+    pub fn answer<B>(&self, request: http::Request<B>, peer: Option<SocketAddr>) -> Answer
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let core = &self.0.core;
-        let accept = request
-            .headers()
-            .get(header::ACCEPT)
-            .and_then(|value| value.to_str().ok());
-        let wants_problem =
-            accept.is_some_and(|accept| accept.contains("application/problem+json"));
-        let id = Id::<id::Request>::draw(&*core.random);
-        let response = match self.answer_from_memory(&request) {
-            Some(response) => response,
-            // Boxed, so that what is answered from memory does not carry it along.
-            None => Box::pin(self.route(request.map(Body::new), peer, &id)).await,
-        };
-        finish(response, &id, wants_problem)
+        if let Some(response) = self.answer_from_memory(&request) {
+            return Either::Left(ready(response));
+        }
+        let (surface, wants_problem) = (self.clone(), wants_problem(request.headers()));
+        let id = Id::<id::Request>::draw(&*surface.0.core.random);
+        Either::Right(Box::pin(async move {
+            let response = surface.route(request.map(Body::new), peer, &id).await;
+            finish(response, &id, wants_problem)
+        }))
     }
 
     fn answer_from_memory<B>(&self, request: &http::Request<B>) -> Option<Response> {
@@ -107,6 +109,8 @@ impl Surface {
         // As around the routes: a panic is this request's, and no more.
         let answering = AssertUnwindSafe(|| (shortcut.answer)(core, method, uri, headers));
         let response = catch_unwind(answering).unwrap_or_else(|_| Some(failed()))?;
+        let id = Id::<id::Request>::draw(&*core.random);
+        let response = finish(response, &id, wants_problem(headers));
         let route = core.traffic.route(shortcut.template);
         let duration_us = core.now().micros_since(began);
         route.answered(place_of(method), response.status(), duration_us);
@@ -158,6 +162,13 @@ impl Surface {
         tracing::debug!(parent: &span, duration_us, "answered a request");
         response
     }
+}
+
+/// Whether the caller asks for errors as problem details.
+fn wants_problem(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT);
+    let accept = accept.and_then(|value| value.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("application/problem+json"))
 }
 
 fn failed() -> Response {

@@ -26,7 +26,7 @@ pub use credential::Credential;
 pub use error::{ApiError, ErrorCode, FieldError};
 pub use idempotency::{Idempotent, idempotent};
 pub use identity::{Delegated, Identity, identify};
-pub use layers::{RequestId, Shortcut, Surface};
+pub use layers::{Answer, RequestId, Shortcut, Surface};
 pub use path_parameter::PathParameter;
 pub use query::{ListPart, Query, flag};
 pub use redact::mask_secrets;

@@ -37,7 +37,11 @@ pub struct NoStore<T>(pub T);
 impl<T: IntoResponse> IntoResponse for NoStore<T> {
     fn into_response(self) -> Response {
         let no_store = HeaderValue::from_static("no-store");
-        ([(header::CACHE_CONTROL, no_store)], self.0).into_response()
+        let mut response = self.0.into_response();
+        response
+            .headers_mut()
+            .insert(header::CACHE_CONTROL, no_store);
+        response
     }
 }
 

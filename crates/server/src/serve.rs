@@ -8,13 +8,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use axum::response::Response;
-use claviger_edge::{Core, Surface};
+use claviger_edge::Core;
 use claviger_gateway::mcp::hosts::Hosts;
 use claviger_store::usage;
-use futures::future::BoxFuture;
-use http::Request;
-use hyper::body::Incoming;
 use tls::Tls;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -92,7 +88,7 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
     let serving = tokio::spawn(connections::serve(
         listener,
         tls.as_ref().map(Tls::in_force),
-        answering(surface),
+        move |request, peer| surface.answer(request, Some(peer)),
         wait(stopped.clone()),
         GRACE,
     ));
@@ -108,7 +104,7 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
         tokio::spawn(connections::serve(
             listener,
             None,
-            answering(routes),
+            move |request, peer| routes.answer(request, Some(peer)),
             stop,
             Duration::ZERO,
         ));
@@ -134,17 +130,6 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
         );
     }
     announced
-}
-
-/// Answers what comes over connections.
-fn answering(
-    surface: Surface,
-) -> impl Fn(Request<Incoming>, SocketAddr) -> BoxFuture<'static, Response> + Clone + Send + 'static
-{
-    move |request, peer| {
-        let surface = surface.clone();
-        Box::pin(async move { surface.answer(request, Some(peer)).await })
-    }
 }
 
 async fn wait(mut stopped: watch::Receiver<bool>) {
