@@ -313,7 +313,8 @@ pub async fn with_foreign_keys(db: &Db) -> Result<Vec<AccountId>, StoreError> {
 
 /// Notes that a root account has keys of our shape without our checksum.
 pub async fn note_foreign_keys(tx: &mut Tx, root: &AccountId) -> Result<(), StoreError> {
-    const SQL: &str = "UPDATE accounts SET has_foreign_keys = $2 WHERE id = $1";
+    const SQL: &str = "UPDATE accounts SET has_foreign_keys = $2 \
+                       WHERE id = $1 AND has_foreign_keys <> $2";
     on!(tx, |c| sqlx::query(SQL)
         .bind(root.as_str())
         .bind(true)

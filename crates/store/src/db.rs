@@ -1,5 +1,6 @@
 //! The two engines: the only module that knows which one it is.
 
+mod feed;
 mod turns;
 mod writer;
 
@@ -18,6 +19,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, Connection, PgPool, Postgres, SqlitePool, Transaction};
 
+pub use self::feed::{Feed, FeedError, Heard, Told, ToldKey};
 pub use self::turns::TurnsTaken;
 use self::turns::{Crowded, Turn, Turns};
 use self::writer::Writer;
@@ -194,7 +196,7 @@ const READERS: u16 = 8;
 /// done, on PostgreSQL one a connection.
 const CHANGES_IN_FILES: u16 = 128;
 const CHANGES_ON_POSTGRES: u16 = 8;
-/// Connections to PostgreSQL for what takes no turn: counters, and the events of other nodes.
+/// Connections to PostgreSQL for what takes no turn: counters.
 const OTHER_CONNECTIONS: u16 = 4;
 /// How long a caller waits for a connection, or a change for its turn.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -27,5 +27,7 @@ pub mod usage;
 
 pub use asker::Asker;
 pub use base::Base;
-pub use db::{Change, Db, Location, StoreError, TurnsTaken, Tx};
+pub use db::{
+    Change, Db, Feed, FeedError, Heard, Location, StoreError, Told, ToldKey, TurnsTaken, Tx,
+};
 pub use page::{PAGE_SIZE, Page};

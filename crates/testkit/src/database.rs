@@ -71,13 +71,19 @@ impl TestDatabase {
         let Place::Postgres { database } = &self.place else {
             panic!("a table is held on PostgreSQL only");
         };
+        HeldTable::hold(database.url(), table).await
+    }
+}
+
+impl HeldTable {
+    pub(crate) async fn hold(url: &str, table: &str) -> Self {
         let held = async {
-            let mut connection = PgConnection::connect(database.url()).await?;
+            let mut connection = PgConnection::connect(url).await?;
             let lock = format!("BEGIN; LOCK TABLE {table}");
             sqlx::raw_sql(sqlx::AssertSqlSafe(lock))
                 .execute(&mut connection)
                 .await?;
-            Ok::<_, sqlx::Error>(HeldTable {
+            Ok::<_, sqlx::Error>(Self {
                 _connection: connection,
             })
         };

@@ -20,8 +20,8 @@ use sqlx::postgres::PgConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tempfile::TempDir;
 
-use crate::postgres::{self, Database};
-use crate::{MockClock, SeededRandom};
+use crate::postgres::{self, Database, Server};
+use crate::{HeldTable, MockClock, SeededRandom};
 
 /// Makes two tests of each function that takes a [`World`]: `name::on_sqlite` and
 /// `name::on_postgres`.
@@ -65,6 +65,8 @@ pub struct World {
 enum Place {
     Folder(TempDir),
     Database(Database),
+    /// The test's own server, which it holds itself.
+    Server,
 }
 
 impl World {
@@ -85,6 +87,19 @@ impl World {
         .await;
         let location = Location::Postgres(database.url().to_owned());
         Self::open(location, Place::Database(database)).await
+    }
+
+    /// A world on a server that the test may kill. What is committed there outlives that.
+    pub async fn on(server: &Server) -> Self {
+        let url = server.url("postgres");
+        let mut connection = PgConnection::connect(&url)
+            .await
+            .expect("the server takes connections");
+        sqlx::raw_sql("ALTER DATABASE postgres SET synchronous_commit = on")
+            .execute(&mut connection)
+            .await
+            .expect("a superuser may set that");
+        Self::open(Location::Postgres(url), Place::Server).await
     }
 
     async fn open(location: Location, place: Place) -> Self {
@@ -117,6 +132,15 @@ impl World {
             }
         };
         texts.expect("the statement is right")
+    }
+
+    /// Keeps everybody else from reading a table. On PostgreSQL; elsewhere there is no such lock,
+    /// and this panics.
+    pub async fn hold_table(&self, table: &str) -> HeldTable {
+        let Location::Postgres(url) = &self.location else {
+            panic!("a table is held on PostgreSQL only");
+        };
+        HeldTable::hold(url, table).await
     }
 
     /// The present instant.

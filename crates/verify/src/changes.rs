@@ -134,7 +134,9 @@ impl Verifier {
                             Edit::Save(kind, data) => {
                                 api_keys::save(tx, &change, &mut key, kind, data).await?;
                             }
-                            Edit::Rekey(plain, kind, data) => {
+                            Edit::Rekey(plain, kind, mut data) => {
+                                // For other programs, which have it under the old one's digest.
+                                data["keyString"] = json!("replaced");
                                 let digest = inside.digest(plain.expose());
                                 if !api_keys::rekey(tx, &key, &digest).await? {
                                     return Err(duplicate());

@@ -90,9 +90,8 @@ impl Verifier {
             // One slice at a time: whoever else writes waits for one import, not for all of them.
             let mut pace = self.importing.lock().await;
             let (slice, later) = rest.split_at(slice_length(rest, pace.0));
-            let needs_mark =
-                incoming.is_foreign && !self.has_foreign_keys(&project.root_account_id);
-            match self.store_slice(change, project, slice, needs_mark).await? {
+            let is_foreign = incoming.is_foreign;
+            match self.store_slice(change, project, slice, is_foreign).await? {
                 Some((stored, micros)) => {
                     pace.learn(slice.len(), micros);
                     outcomes.extend(stored);
@@ -162,7 +161,7 @@ impl Verifier {
         change: &Change,
         project: &Project,
         slice: &[Incoming],
-        needs_mark: bool,
+        is_foreign: bool,
     ) -> Result<Option<(Vec<Stored>, i64)>, StoreError> {
         let (change, project, slice) = (change.clone(), project.clone(), slice.to_vec());
         let clock = Arc::clone(&self.clock);
@@ -174,7 +173,7 @@ impl Verifier {
                     touched.note(Touched::Key((root.clone(), row.digest)));
                 }
                 // Account, project, key: the order in which a deletion locks them.
-                if needs_mark {
+                if is_foreign {
                     accounts::note_foreign_keys(tx, root).await?;
                     touched.note(Touched::ForeignKeysOf(root.clone()));
                 }

@@ -84,13 +84,14 @@ impl KeyCache {
         self.absent.get(presented).map(|()| None)
     }
 
-    /// The key, read by `load` when it is not known.
+    /// The key, read by `load` when it is not known, or when what is known is not to be believed.
     pub(crate) async fn get_or_load<E>(
         &self,
         presented: PresentedAs,
+        is_believed: bool,
         load: impl AsyncFnOnce(&PresentedAs) -> Result<Option<Arc<KnownKey>>, E>,
     ) -> Result<Option<Arc<KnownKey>>, E> {
-        if let Some(known) = self.known(&presented) {
+        if is_believed && let Some(known) = self.known(&presented) {
             return Ok(known);
         }
         let before = self.shard(&presented.1).generation;
@@ -100,8 +101,14 @@ impl KeyCache {
         let mut shard = self.shard(&presented.1);
         if shard.generation == before {
             match &loaded {
-                Some(key) => shard.insert(&presented, Arc::clone(key), self.shard_bytes),
-                None => self.absent.insert(presented, ()),
+                Some(key) => {
+                    self.absent.remove(&presented);
+                    shard.insert(&presented, Arc::clone(key), self.shard_bytes);
+                }
+                None => {
+                    shard.remove(&presented);
+                    self.absent.insert(presented, ());
+                }
             }
         }
         Ok(loaded)
@@ -315,7 +322,7 @@ mod tests {
         ] {
             cache.forget(&one);
             let during = cache
-                .get_or_load(one.clone(), async |_| {
+                .get_or_load(one.clone(), true, async |_| {
                     // The row changes after it was read and before it is kept.
                     cache.forget(&one);
                     Ok::<_, Infallible>(old.map(|name| key(&one, name)))

@@ -6,6 +6,7 @@
 mod changes;
 mod check;
 mod counters;
+mod feed;
 mod figures;
 mod flush;
 mod guesses;
@@ -26,6 +27,7 @@ mod verifier;
 pub use changes::{Creation, Edit, Rotation, RotationRefused};
 pub use check::{Checked, Counting, Found, Question};
 pub use counters::{CacheSize, Histogram, Looked};
+pub use feed::{Bounds, Following};
 pub use guesses::Network;
 pub use import::{Brought, Imported};
 pub use known_key::KnownKey;

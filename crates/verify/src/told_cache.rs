@@ -47,13 +47,15 @@ impl<K: Hash + Eq + Clone, V: Clone> ToldCache<K, V> {
         self.absent.get(key).map(|()| None)
     }
 
-    /// The value of `key`, read by `load` when it is not known.
+    /// The value of `key`, read by `load` when it is not known, or when what is known is not to be
+    /// believed.
     pub async fn get_or_load<E>(
         &self,
         key: K,
+        is_believed: bool,
         load: impl AsyncFnOnce(&K) -> Result<Option<V>, E>,
     ) -> Result<Option<V>, E> {
-        if let Some(known) = self.known(&key) {
+        if is_believed && let Some(known) = self.known(&key) {
             return Ok(known);
         }
         let before = *self
@@ -69,8 +71,14 @@ impl<K: Hash + Eq + Clone, V: Clone> ToldCache<K, V> {
             .unwrap_or_else(PoisonError::into_inner);
         if *now == before {
             match &loaded {
-                Some(value) => self.present.insert(key, value.clone()),
-                None => self.absent.insert(key, ()),
+                Some(value) => {
+                    self.absent.remove(&key);
+                    self.present.insert(key, value.clone());
+                }
+                None => {
+                    self.present.remove(&key);
+                    self.absent.insert(key, ());
+                }
             }
         }
         Ok(loaded)
@@ -129,7 +137,7 @@ mod tests {
     async fn a_read_in_flight_does_not_put_the_old_row_back() {
         let cache = ToldCache::<u8, &str>::new(10, 10);
         let read = cache
-            .get_or_load(1, async |_| {
+            .get_or_load(1, true, async |_| {
                 // The row changes after it was read and before it is kept.
                 cache.forget(&1);
                 Ok::<_, Infallible>(Some("old"))
@@ -137,7 +145,7 @@ mod tests {
             .await;
         assert_eq!(read, Ok(Some("old")));
         let again = cache
-            .get_or_load(1, async |_| Ok::<_, Infallible>(Some("new")))
+            .get_or_load(1, true, async |_| Ok::<_, Infallible>(Some("new")))
             .await;
         assert_eq!(again, Ok(Some("new")));
     }
@@ -147,18 +155,18 @@ mod tests {
         let cache = ToldCache::<u8, &str>::new(10, 10);
         for key in [1, 2] {
             let _ = cache
-                .get_or_load(key, async |_| Ok::<_, Infallible>(Some("old")))
+                .get_or_load(key, true, async |_| Ok::<_, Infallible>(Some("old")))
                 .await;
         }
         let _ = cache
-            .get_or_load(3, async |_| {
+            .get_or_load(3, true, async |_| {
                 cache.forget_where(|key, _| *key == 1);
                 Ok::<_, Infallible>(Some("old"))
             })
             .await;
         for (key, expected) in [(1, "new"), (2, "old"), (3, "new")] {
             let read = cache
-                .get_or_load(key, async |_| Ok::<_, Infallible>(Some("new")))
+                .get_or_load(key, true, async |_| Ok::<_, Infallible>(Some("new")))
                 .await;
             assert_eq!(read, Ok(Some(expected)), "{key}");
         }
@@ -168,15 +176,15 @@ mod tests {
     async fn a_flood_of_unknown_keys_pushes_no_real_one_out() {
         let cache = ToldCache::<u32, &str>::new(100, 10);
         let _ = cache
-            .get_or_load(0, async |_| Ok::<_, Infallible>(Some("real")))
+            .get_or_load(0, true, async |_| Ok::<_, Infallible>(Some("real")))
             .await;
         for unknown in 1..10_000 {
             let _ = cache
-                .get_or_load(unknown, async |_| Ok::<_, Infallible>(None))
+                .get_or_load(unknown, true, async |_| Ok::<_, Infallible>(None))
                 .await;
         }
         let kept = cache
-            .get_or_load(0, async |_| Err("asked the database"))
+            .get_or_load(0, true, async |_| Err("asked the database"))
             .await;
         assert_eq!(kept, Ok(Some("real")));
     }

@@ -11,6 +11,7 @@ use claviger_store::{Db, StoreError, accounts, api_keys, usage};
 use quick_cache::sync::Cache;
 
 use crate::counters::Counters;
+use crate::feed::Others;
 use crate::flush::Folding;
 use crate::guesses::{Guesser, Guesses};
 use crate::import::Pace;
@@ -67,6 +68,7 @@ pub struct Verifier {
     pub(crate) folding: tokio::sync::Mutex<Folding>,
     /// Held while a slice of an import is written.
     pub(crate) importing: tokio::sync::Mutex<Pace>,
+    pub(crate) others: Others,
     /// Roots of families that have keys of our shape without our checksum.
     foreign: RwLock<HashSet<Id<id::Account>>>,
 }
@@ -105,6 +107,7 @@ impl Verifier {
             flushing: tokio::sync::Mutex::new(()),
             folding: tokio::sync::Mutex::default(),
             importing: tokio::sync::Mutex::default(),
+            others: Others::default(),
             foreign: RwLock::new(foreign.into_iter().collect()),
         }))
     }
@@ -127,11 +130,11 @@ impl Verifier {
         text: &str,
     ) -> Result<Option<Arc<KnownKey>>, LookError> {
         self.keys
-            .get_or_load(presented, async |(root, digest)| {
+            .get_or_load(presented, self.believes(), async |(root, digest)| {
                 let who = Guesser::Keys(Some(root.clone()), from);
                 self.look(Some(who), async || {
                     let mut found = api_keys::find_presented(&self.db, root, digest).await?;
-                    if found.is_none() && self.has_foreign_keys(root) {
+                    if found.is_none() && self.may_have_foreign_keys(root) {
                         found = self.adopt(root, digest, text).await?;
                     }
                     match found {
@@ -149,6 +152,11 @@ impl Verifier {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .contains(root)
+    }
+
+    /// The same while others may have brought some that are not heard of yet.
+    pub(crate) fn may_have_foreign_keys(&self, root: &Id<id::Account>) -> bool {
+        self.has_foreign_keys(root) || !self.believes()
     }
 
     pub(crate) fn note_foreign_keys(&self, root: Id<id::Account>) {

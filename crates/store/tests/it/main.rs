@@ -18,6 +18,7 @@ mod broken_rows;
 mod call_log;
 mod connected_accounts;
 mod events;
+mod feed;
 mod files;
 mod idempotency;
 mod mcp_servers;

@@ -16,6 +16,7 @@ mod checks;
 mod counting;
 mod foreign;
 mod limits;
+mod others;
 mod races;
 
 use std::sync::Arc;

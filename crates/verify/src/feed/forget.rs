@@ -1,0 +1,119 @@
+//! What of memory a change that was heard of concerns. Events name ids; what is kept by digest is
+//! found by the row that came with them, and where that is gone, by looking through all.
+
+use std::collections::HashSet;
+
+use claviger_domain::id::{self, Id};
+use claviger_store::{Told, ToldKey};
+use serde_json::Value;
+
+use crate::Verifier;
+use crate::presenters::KnownPresenter;
+
+/// What can be found only by looking through all that is kept: once for all changes together.
+#[derive(Debug, Default)]
+struct Unnamed<'a> {
+    /// Ids of API keys that are purged, or have another key string now.
+    keys: HashSet<&'a str>,
+    /// Projects that are deleted.
+    projects: HashSet<&'a str>,
+    /// Accounts that are deleted.
+    accounts: HashSet<&'a str>,
+    /// Accounts whose access keys may be for fewer projects now.
+    narrowed: HashSet<&'a str>,
+    operators: bool,
+    /// Families that got keys of which nobody knows the key strings.
+    absences: HashSet<&'a Id<id::Account>>,
+}
+
+impl Verifier {
+    /// Forgets what changes concern, whoever made them.
+    pub(super) fn forget_changed(&self, changes: &[Told]) {
+        let mut unnamed = Unnamed::default();
+        for change in changes {
+            // A newer program may say more of these than this one knows: then it is taken for a
+            // change of what it names.
+            let (subject, verb) = change.kind.split_once('.').unwrap_or_default();
+            let is_gone = !matches!(verb, "created" | "updated");
+            match subject {
+                // No check depends on it.
+                "api-key" if verb == "firstUsed" => {}
+                "api-key" => self.forget_api_key(change, verb, &mut unnamed),
+                // Nobody could present it before, so that it is not known to be absent.
+                "access-key" if verb == "created" => {}
+                "access-key" => match &change.key {
+                    Some(key) => self.presenters.forget(&key.digest),
+                    None => drop(unnamed.narrowed.insert(change.account.as_str())),
+                },
+                "operator-key" => unnamed.operators = true,
+                "project" if is_gone => {
+                    unnamed.projects.insert(&change.target);
+                    unnamed.narrowed.insert(change.account.as_str());
+                }
+                "account" if is_gone => drop(unnamed.accounts.insert(&change.target)),
+                _ => {}
+            }
+        }
+        self.forget_unnamed(&unnamed);
+    }
+
+    fn forget_api_key<'a>(&self, change: &'a Told, verb: &str, unnamed: &mut Unnamed<'a>) {
+        let Some(key) = &change.key else {
+            unnamed.keys.insert(&change.target);
+            return;
+        };
+        let ToldKey {
+            root,
+            digest,
+            is_custom,
+            has_foreign_keys,
+        } = key;
+        // Nobody could present it before, and it may be in memory already, as it is.
+        if verb == "created" && !is_custom {
+            return;
+        }
+        let data: Value = serde_json::from_str(&change.data).unwrap_or_default();
+        if *has_foreign_keys && !self.has_foreign_keys(root) {
+            self.note_foreign_keys(root.clone());
+        }
+        self.keys.forget(&(root.clone(), *digest));
+        if data["keyString"] == "replaced" {
+            unnamed.keys.insert(&change.target);
+        }
+        // It may have been brought as a hash, which marks its family.
+        if data["imported"] == true && *has_foreign_keys {
+            unnamed.absences.insert(root);
+        }
+    }
+
+    fn forget_unnamed(&self, unnamed: &Unnamed<'_>) {
+        let Unnamed {
+            keys,
+            projects,
+            accounts,
+            narrowed,
+            operators,
+            absences,
+        } = unnamed;
+        if !keys.is_empty() || !projects.is_empty() || !accounts.is_empty() {
+            self.keys.forget_where(|known| {
+                keys.contains(known.id().as_str())
+                    || projects.contains(known.place.project_id.as_str())
+                    || accounts.contains(known.account().id.as_str())
+            });
+        }
+        if *operators || !narrowed.is_empty() || !accounts.is_empty() {
+            self.presenters.forget_where(|_, known| match known {
+                KnownPresenter::Operator(_) => *operators,
+                KnownPresenter::AccessKey(known) => {
+                    let account = known.key.account.id.as_str();
+                    narrowed.contains(account) || accounts.contains(account)
+                }
+            });
+        }
+        if !absences.is_empty() {
+            self.keys
+                .forget_absences(|(root, _)| absences.contains(root));
+        }
+    }
+}
