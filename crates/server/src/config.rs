@@ -4,6 +4,7 @@
 //! defaults in words in `default.toml`.
 
 mod network;
+mod period;
 mod secret;
 mod settings;
 mod show;
@@ -13,13 +14,16 @@ use std::env;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use claviger_store::Location;
+use claviger_verify::Bounds;
 use http::Uri;
 use ipnet::IpNet;
 
 pub use network::Network;
+pub use period::Period;
 pub use secret::Secret;
 pub use settings::{
     DatabaseSettings, LogFormat, LogSettings, MetricsSettings, OperatorSettings, Settings,
@@ -28,6 +32,12 @@ pub use settings::{
 
 /// The default configuration with every setting in a comment.
 pub const DEFAULT_FILE: &str = include_str!("default.toml");
+
+/// How long changes of other programs may be unknown, and memory be believed without a database.
+const STALENESS: Duration = Duration::from_secs(1);
+const AWAY: Duration = Duration::from_mins(5);
+/// Below this, a program would not get its answers in time on a busy day.
+const LEAST_STALENESS: Duration = Duration::from_millis(200);
 
 const MASTER_KEY_VARIABLE: &str = "CLAVIGER_MASTER_KEY";
 
@@ -46,6 +56,8 @@ pub struct Config {
     pub key_cache: u32,
     /// Where the master key is.
     pub master_key: MasterKeySource,
+    /// How long memory is believed without word of what other programs changed.
+    pub bounds: Bounds,
     /// Where PostgreSQL is; none: SQLite in the folder.
     pub database_url: Option<Secret>,
     /// Where certificate and key are; none: without TLS.
@@ -98,6 +110,13 @@ impl Config {
 
     fn in_force(settings: Settings) -> Result<Self> {
         let database = settings.database;
+        let staleness = settings
+            .staleness_bound
+            .map_or(STALENESS, |period| period.0);
+        if staleness < LEAST_STALENESS {
+            let least = Period(LEAST_STALENESS);
+            bail!("staleness_bound {} is below {least}", Period(staleness));
+        }
         let master_key = match (settings.master_key, settings.master_key_file) {
             (Some(_), Some(_)) => bail!("master_key and master_key_file are both given, give one"),
             (Some(key), None) => MasterKeySource::Given(key),
@@ -118,6 +137,10 @@ impl Config {
                 .collect(),
             key_cache: settings.key_cache.unwrap_or(512),
             master_key,
+            bounds: Bounds {
+                staleness,
+                away: settings.away_bound.map_or(AWAY, |period| period.0),
+            },
             database_url: Secret::of_either(
                 "database.url",
                 database.url,

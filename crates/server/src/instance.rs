@@ -85,6 +85,10 @@ impl Instance {
         })
         .await
         .map_err(|error| explain(error, config))?;
+        // Before anything is read that another program may change.
+        verifier.follow(config.bounds).await.map_err(|error| {
+            anyhow::Error::new(error).context("the PostgreSQL database cannot be followed")
+        })?;
         let core = Core {
             db,
             verifier,

@@ -1,5 +1,6 @@
 //! What the program does by itself, at intervals, until it stops.
 
+mod feed;
 mod flush;
 mod sweep;
 
@@ -11,9 +12,10 @@ use tokio::time::{Duration, Interval, MissedTickBehavior, interval};
 pub(crate) fn start(core: &Core, stopped: &watch::Receiver<bool>) -> impl Future<Output = ()> {
     let verifier = core.verifier.clone();
     let flush = tokio::spawn(flush::run(verifier.clone(), stopped.clone()));
-    let sweep = tokio::spawn(sweep::run(verifier, stopped.clone()));
+    let sweep = tokio::spawn(sweep::run(verifier.clone(), stopped.clone()));
+    let feed = tokio::spawn(feed::run(verifier, stopped.clone()));
     async {
-        for (name, job) in [("flush", flush), ("sweep", sweep)] {
+        for (name, job) in [("flush", flush), ("sweep", sweep), ("feed", feed)] {
             if let Err(error) = job.await {
                 tracing::error!(job = name, %error, "a job had failed before the program stopped");
             }

@@ -19,7 +19,7 @@ use claviger_domain::time::Timestamp;
 use claviger_edge::{ApiError, Core, Identity, Surface, identify};
 use http::header;
 
-use text::Text;
+use text::{Text, seconds};
 
 /// The version of the format that the text is in.
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -64,6 +64,7 @@ impl Metrics {
         self.write_program(&mut out);
         self.write_requests(&mut out);
         self.write_checks(&mut out);
+        self.write_feed(&mut out);
         self.write_usage(&mut out);
         self.write_tools(&mut out);
         out.finish()
@@ -149,6 +150,26 @@ impl Metrics {
             out.sample(&[("of", of), ("state", "in_use")], turns.in_use);
             out.sample(&[("of", of), ("state", "waiting")], turns.waiting);
         }
+    }
+
+    fn write_feed(&self, out: &mut Text) {
+        let following = self.core.verifier.following();
+        let name = "claviger_feed_age_seconds";
+        let help = "How long ago all changes of other programs over the database were known; 0 \
+                    where there can be none.";
+        out.gauge(name, help);
+        out.sample(&[], seconds(following.age_us));
+        let name = "claviger_feed_changes_total";
+        let help = "Changes that were heard of, those of this program among them.";
+        out.counter(name, help);
+        out.sample(&[], following.changes);
+        let name = "claviger_feed_failures_total";
+        out.counter(name, "Times that nothing could be heard of changes.");
+        out.sample(&[], following.failures);
+        let name = "claviger_feed_resets_total";
+        let help = "Times that all in memory was forgotten, since nobody could tell what changed.";
+        out.counter(name, help);
+        out.sample(&[], following.resets);
     }
 
     fn write_usage(&self, out: &mut Text) {

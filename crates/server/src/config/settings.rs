@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
 use super::network::Network;
+use super::period::Period;
 use super::secret::Secret;
 
 /// What flags, environment or the file say; what they leave open has a default.
@@ -75,6 +76,25 @@ pub struct Settings {
     /// a machine can read command lines.
     #[arg(skip)]
     pub master_key: Option<Secret>,
+
+    /// With PostgreSQL: how long changes of other programs over the same database may be unknown
+    /// here, before each check asks it [default: 1s]
+    #[arg(
+        long,
+        env = "CLAVIGER_STALENESS_BOUND",
+        hide_env_values = true,
+        value_name = "PERIOD"
+    )]
+    pub staleness_bound: Option<Period>,
+
+    /// With PostgreSQL: how long keys in memory are checked on while it is away [default: 5m]
+    #[arg(
+        long,
+        env = "CLAVIGER_AWAY_BOUND",
+        hide_env_values = true,
+        value_name = "PERIOD"
+    )]
+    pub away_bound: Option<Period>,
 
     /// Where the rows are.
     #[command(flatten)]
@@ -250,6 +270,8 @@ impl Settings {
             key_cache: self.key_cache.or(lower.key_cache),
             master_key_file,
             master_key,
+            staleness_bound: self.staleness_bound.or(lower.staleness_bound),
+            away_bound: self.away_bound.or(lower.away_bound),
             database: DatabaseSettings { url, url_file },
             tls: TlsSettings {
                 cert: self.tls.cert.or(lower.tls.cert),

@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Formatter, Result};
 
-use super::{Config, MasterKeySource};
+use super::{Config, MasterKeySource, Period};
 
 const MASKED: &str = "\"***\"";
 
@@ -28,6 +28,10 @@ impl Display for Config {
                 writeln!(out, "# master_key: master.key in the data directory")?;
             }
         }
+        let bounds = self.bounds;
+        let (staleness, away) = (Period(bounds.staleness), Period(bounds.away));
+        writeln!(out, "staleness_bound = {}", text(&staleness))?;
+        writeln!(out, "away_bound = {}", text(&away))?;
         writeln!(out, "\n[database]")?;
         match &self.database_url {
             Some(_) => writeln!(out, "url = {MASKED}")?,

@@ -36,6 +36,8 @@ fn the_default_file_has_every_setting_and_no_other() {
         key_cache,
         master_key_file,
         master_key,
+        staleness_bound,
+        away_bound,
         database: DatabaseSettings { url, url_file },
         tls: TlsSettings { cert, key },
         metrics: MetricsSettings {
@@ -47,6 +49,7 @@ fn the_default_file_has_every_setting_and_no_other() {
     assert!(listen.is_some() && data_dir.is_some() && public_url.is_some());
     assert!(trusted_proxies.is_some() && key_cache.is_some());
     assert!(master_key_file.is_some() && master_key.is_some());
+    assert!(staleness_bound.is_some() && away_bound.is_some());
     assert!(url.is_some() && url_file.is_some());
     assert!(cert.is_some() && key.is_some() && metrics_listen.is_some());
     assert!(remote.is_some() && filter.is_some() && format.is_some());
@@ -60,6 +63,9 @@ fn the_default_file_says_the_defaults() {
     let folder = written.data_dir.unwrap();
     assert_eq!(folder.strip_prefix("./").unwrap(), config.data_dir);
     assert_eq!(written.key_cache, Some(config.key_cache));
+    let periods = [written.staleness_bound, written.away_bound].map(Option::unwrap);
+    let in_force = [config.bounds.staleness, config.bounds.away];
+    assert_eq!(periods.map(|period| period.0), in_force);
     assert_eq!(written.operator.remote, Some(config.operator_remote));
     assert_eq!(written.log.filter, Some(config.log_filter));
     assert_eq!(written.log.format, Some(config.log_format));
@@ -74,7 +80,8 @@ fn left_as_it_is_the_default_file_changes_nothing() {
 #[test]
 fn what_is_in_force_is_a_configuration_file_without_secrets() {
     let config = in_force(
-        "master_key = 'open sesame'\ntrusted_proxies = ['10.1.2.3/8', '::1']\n[database]\nurl = 'postgres://me:sesame@db/keys'\n\
+        "master_key = 'open sesame'\ntrusted_proxies = ['10.1.2.3/8', '::1']\n\
+         staleness_bound = '1m 2s 3ms'\naway_bound = '0s'\n[database]\nurl = 'postgres://me:sesame@db/keys'\n\
          [tls]\ncert = 'c.pem'\nkey = 'k.pem'\n[metrics]\nlisten = '[::1]:1'\n\
          [log]\nformat = 'json'",
     );
@@ -111,6 +118,19 @@ fn a_secret_and_its_file_together_are_refused() {
     ] {
         let error = in_force(text).unwrap_err().to_string();
         assert!(error.contains("both given"), "{error}");
+    }
+}
+
+#[test]
+fn a_period_is_a_number_with_a_unit() {
+    let staleness =
+        |text: &str| in_force(&format!("staleness_bound = '{text}'")).map(|it| it.bounds.staleness);
+    assert_eq!(staleness("1500ms").unwrap(), Duration::from_millis(1_500));
+    assert_eq!(staleness("1m").unwrap(), Duration::from_mins(1));
+    assert!(staleness("0s").unwrap_err().to_string().contains("200ms"));
+    for wrong in ["-1s", "1", "soon", ""] {
+        let read = toml::from_str::<Settings>(&format!("away_bound = '{wrong}'"));
+        assert!(read.is_err(), "{wrong}");
     }
 }
 

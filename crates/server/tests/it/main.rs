@@ -11,6 +11,7 @@ mod commands;
 mod connection;
 mod crash;
 mod first_start;
+mod followers;
 mod logging;
 mod metrics;
 mod nginx;

@@ -1,6 +1,7 @@
 //! Several programs over one PostgreSQL.
 
 use std::path::Path;
+use std::process::Command;
 
 use claviger_store::{Db, Location};
 use claviger_testkit::Program;
@@ -25,9 +26,14 @@ pub(crate) fn database() -> Database {
 
 /// A program over that database. The keys are the same on every node, as they have to be.
 pub(crate) fn node(folder: &Path, url: &str) -> Program {
+    Program::start_as(command(folder, url), folder).unwrap()
+}
+
+/// Its command line.
+pub(crate) fn command(folder: &Path, url: &str) -> Command {
     let mut command = serve(CLAVIGER, folder, &["--database-url", url]);
     command.env("CLAVIGER_MASTER_KEY", "ab".repeat(32));
-    Program::start_as(command, folder).unwrap()
+    command
 }
 
 #[test]

@@ -141,6 +141,7 @@ pub(crate) fn run<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// What a client needs to know of a running program.
+#[derive(Clone)]
 pub(crate) struct Target {
     pub(crate) address: String,
     pub(crate) owner: String,
