@@ -308,7 +308,7 @@ mod tests {
 
     async fn read(cache: &KeyCache, one: &PresentedAs, row: Option<&str>) -> Option<String> {
         let load = async |_: &PresentedAs| Ok::<_, Infallible>(row.map(|name| key(one, name)));
-        name(cache.get_or_load(one.clone(), load).await.unwrap())
+        name(cache.get_or_load(one.clone(), true, load).await.unwrap())
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@
 //! last one passes by what commits later. What is new is told by transactions instead: those above
 //! all that were shown before, and those that were under way then.
 
+use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::time::Duration;
 
@@ -70,7 +71,7 @@ pub struct Told {
 }
 
 /// A key as its row is when the change is told of.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ToldKey {
     /// The root of its family of accounts.
     pub root: Id<id::Account>,
@@ -103,10 +104,6 @@ struct Row {
     account_id: Option<String>,
     target: Option<String>,
     data: Option<String>,
-    root_account_id: Option<String>,
-    digest: Option<Vec<u8>>,
-    is_custom: Option<bool>,
-    has_foreign_keys: Option<bool>,
 }
 
 impl Feed {
@@ -133,7 +130,7 @@ impl Feed {
             return Ok(heard);
         }
         self.connection = None;
-        let connecting = timeout(self.patience, self.options.connect());
+        let connecting = timeout(self.patience, self.connect());
         let connected = connecting.await.unwrap_or_else(|_| Err(too_late()));
         self.connection = Some(connected.map_err(failed_to_connect)?);
         // It may be another server now, which never had all that was shown.
@@ -149,6 +146,14 @@ impl Feed {
             self.connection = None;
         }
         heard.map_err(FeedError::Silent)
+    }
+
+    async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
+        // PostgreSQL compiles what it takes for large: that takes a hundred times as long as to look.
+        const QUICK: &str = "SET jit = off";
+        let mut connection = self.options.connect().await?;
+        sqlx::query(QUICK).execute(&mut connection).await?;
+        Ok(connection)
     }
 
     /// Whether the database has what it showed last, and with that all that came before.
@@ -170,8 +175,9 @@ impl Feed {
         let asking = timeout(self.patience, async {
             if let Some(place) = &mut self.place {
                 let rows = place.look_on(connection).await?;
-                if let Some(changes) = place.go_on(rows) {
-                    return Ok(Heard::Changes(changes));
+                if rows.len() <= MOST_TOLD {
+                    let keys = keys_of(connection, &rows).await?;
+                    return Ok(Heard::Changes(place.go_on(rows, &keys)));
                 }
             }
             self.place = Some(Place::begin(connection).await?);
@@ -209,17 +215,10 @@ impl Place {
         // shown is below the greatest, and what is above is new even if the snapshot has it ended.
         const SQL: &str = "SELECT CAST(now.snapshot AS TEXT), \
             CAST(CAST(new.txid AS TEXT) AS BIGINT) AS txid, new.id, new.kind, new.account_id, \
-            new.target, new.data, COALESCE(api_keys.digest, access_keys.digest) AS digest, \
-            COALESCE(api_keys.root_account_id, access_keys.root_account_id) AS root_account_id, \
-            api_keys.is_custom, accounts.has_foreign_keys \
-            FROM (SELECT pg_current_snapshot() AS snapshot) AS now LEFT JOIN (\
-            (SELECT * FROM events WHERE txid > CAST(CAST($2 AS TEXT) AS XID8) \
-            ORDER BY txid, seq LIMIT $3) \
-            UNION ALL SELECT * FROM events WHERE txid <= CAST(CAST($2 AS TEXT) AS XID8) \
-            AND txid = ANY(ARRAY(SELECT pg_snapshot_xip(CAST($1 AS pg_snapshot))))) AS new ON TRUE \
-            LEFT JOIN api_keys ON api_keys.id = new.target \
-            LEFT JOIN access_keys ON access_keys.id = new.target \
-            LEFT JOIN accounts ON accounts.id = api_keys.root_account_id";
+            new.target, new.data FROM (SELECT pg_current_snapshot() AS snapshot) AS now LEFT JOIN (\
+            (SELECT * FROM events WHERE txid > CAST($2 AS XID8) ORDER BY txid, seq LIMIT $3) \
+            UNION ALL SELECT * FROM events WHERE txid <= CAST($2 AS XID8) \
+            AND txid = ANY(ARRAY(SELECT pg_snapshot_xip(CAST($1 AS pg_snapshot))))) AS new ON TRUE";
         // One more than is told, to see that there are more.
         let most = i64::try_from(MOST_TOLD + 1).unwrap_or(i64::MAX);
         sqlx::query_as(SQL)
@@ -230,11 +229,8 @@ impl Place {
             .await
     }
 
-    /// Goes on to behind those rows; `None` when there are more than are told.
-    fn go_on(&mut self, rows: Vec<Row>) -> Option<Vec<Told>> {
-        if rows.len() > MOST_TOLD {
-            return None;
-        }
+    /// Goes on to behind those rows, and gives what they tell.
+    fn go_on(&mut self, rows: Vec<Row>, keys: &HashMap<String, ToldKey>) -> Vec<Told> {
         let mut changes = Vec::new();
         for row in rows {
             self.snapshot.clone_from(&row.snapshot);
@@ -242,31 +238,56 @@ impl Place {
                 self.greatest = txid;
                 self.last.clone_from(&row.id);
             }
-            changes.extend(Told::read(row));
+            changes.extend(row.tell(keys));
         }
-        Some(changes)
+        changes
     }
 }
 
-impl Told {
-    /// What a row tells, where it has an event.
-    fn read(row: Row) -> Option<Self> {
-        let key = || {
-            Some(ToldKey {
-                root: Id::from_trusted(row.root_account_id?),
-                digest: KeyDigest::from_bytes(&row.digest?)?,
-                is_custom: row.is_custom.unwrap_or(false),
-                has_foreign_keys: row.has_foreign_keys.unwrap_or(false),
-            })
-        };
-        Some(Self {
-            key: key(),
-            kind: row.kind?,
-            account: Id::from_trusted(row.account_id?),
-            target: row.target?,
-            data: row.data?,
+impl Row {
+    /// What it tells, where it has an event.
+    fn tell(self, keys: &HashMap<String, ToldKey>) -> Option<Told> {
+        let target = self.target?;
+        Some(Told {
+            key: keys.get(&target).cloned(),
+            kind: self.kind?,
+            account: Id::from_trusted(self.account_id?),
+            target,
+            data: self.data?,
         })
     }
+}
+
+/// The rows of the keys that events are about. They may be of a moment later, when the next events
+/// tell of that.
+async fn keys_of(
+    connection: &mut PgConnection,
+    rows: &[Row],
+) -> Result<HashMap<String, ToldKey>, sqlx::Error> {
+    const SQL: &str = "SELECT api_keys.id, api_keys.root_account_id, digest, is_custom, \
+        has_foreign_keys FROM api_keys JOIN accounts ON accounts.id = api_keys.root_account_id \
+        WHERE api_keys.id = ANY($1) UNION ALL SELECT id, root_account_id, digest, FALSE, FALSE \
+        FROM access_keys WHERE id = ANY($1)";
+    let targets = rows.iter().filter_map(|row| row.target.as_deref());
+    let targets: Vec<_> = targets.collect();
+    if targets.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let found: Vec<(String, String, Vec<u8>, bool, bool)> = sqlx::query_as(SQL)
+        .bind(targets)
+        .fetch_all(connection)
+        .await?;
+    let keys = found.into_iter().filter_map(|row| {
+        let (id, root, digest, is_custom, has_foreign_keys) = row;
+        let key = ToldKey {
+            root: Id::from_trusted(root),
+            digest: KeyDigest::from_bytes(&digest)?,
+            is_custom,
+            has_foreign_keys,
+        };
+        Some((id, key))
+    });
+    Ok(keys.collect())
 }
 
 fn too_late() -> sqlx::Error {

@@ -28,6 +28,7 @@ mod races;
 mod schema;
 mod secrets;
 mod shared_commits;
+mod upgrade;
 mod usage;
 
 use claviger_domain::event::EventKind;
