@@ -183,7 +183,8 @@ fn explain(error: StoreError, config: &Config) -> anyhow::Error {
             anyhow!("{place} was made with another master key than the one in {origin}")
         }
         StoreError::Newer(migration) => anyhow!(
-            "{place} was written by a newer claviger (migration {migration}), start that one"
+            "{place} was written by a newer claviger (migration {migration}): start that one, or \
+             put back the backup from before it"
         ),
         other => anyhow::Error::new(other).context(format!("{place} cannot be opened")),
     }

@@ -65,6 +65,8 @@ Options:
       --public-url <URL>            URL under which others reach this program, for the links that it hands out [default: http:// and the address] [env: CLAVIGER_PUBLIC_URL]
       --trusted-proxies <NETWORKS>  Networks of proxies in front that are believed when they tell whom they were asked by, with commas between them [default: none] [env: CLAVIGER_TRUSTED_PROXIES]
       --master-key-file <FILE>      File with the master key: 32 bytes, base64 or hexadecimal [default: master.key in the folder] [env: CLAVIGER_MASTER_KEY_FILE]
+      --staleness-bound <PERIOD>    With PostgreSQL: how long changes of other programs over the same database may be unknown here, before each check asks it [default: 1s] [env: CLAVIGER_STALENESS_BOUND]
+      --away-bound <PERIOD>         With PostgreSQL: how long keys in memory are checked on while it is away [default: 5m] [env: CLAVIGER_AWAY_BOUND]
       --database-url <URL>          PostgreSQL to keep the rows in, `postgres://user@host/database` [default: SQLite in the folder] [env: CLAVIGER_DATABASE_URL]
       --database-url-file <FILE>    File with that URL, for one that has a password [env: CLAVIGER_DATABASE_URL_FILE]
       --tls-cert <FILE>             File with the certificate and those between it and the root, PEM, for https without a proxy [env: CLAVIGER_TLS_CERT]
@@ -126,6 +128,8 @@ data_dir = "claviger-data"
 public_url = "https://file.example"
 trusted_proxies = []
 master_key = "***"
+staleness_bound = "1s"
+away_bound = "5m"
 
 [database]
 url = "***"

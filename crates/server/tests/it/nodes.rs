@@ -3,10 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use claviger_store::{Db, Location};
-use claviger_testkit::Program;
-use claviger_testkit::postgres::{self, Database};
+use claviger_testkit::postgres::Database;
 use claviger_testkit::program::{run_to_end, serve};
+use claviger_testkit::{Program, migrated};
 use serde_json::Value;
 use tempfile::tempdir;
 
@@ -18,10 +17,7 @@ pub(crate) fn database() -> Database {
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(postgres::database(async |url| {
-        let location = Location::Postgres(url.to_owned());
-        Db::open(&location).await.unwrap().close().await;
-    }))
+    runtime.block_on(migrated())
 }
 
 /// A program over that database. The keys are the same on every node, as they have to be.

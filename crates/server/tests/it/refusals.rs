@@ -7,12 +7,14 @@ use std::path::Path;
 use std::process::Command;
 
 use claviger_testkit::Program;
-use claviger_testkit::program::{command, run_to_end, serve};
+use claviger_testkit::program::{command, run_to_end, serve_on_sqlite as serve};
+use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use tempfile::{TempDir, tempdir};
 
-use crate::CLAVIGER;
+use crate::place::run;
+use crate::{CLAVIGER, nodes};
 
 /// Runs a command that has to refuse, and gives its sentence. `folder` is the same afterwards.
 #[track_caller]
@@ -45,10 +47,8 @@ fn contents(folder: &Path) -> Option<BTreeMap<String, Vec<u8>>> {
 /// A folder whose first start is over.
 fn used() -> TempDir {
     let folder = tempdir().unwrap();
-    let (code, _) = Program::start(CLAVIGER, folder.path(), &[])
-        .unwrap()
-        .stop()
-        .unwrap();
+    let program = Program::start_as(serve(CLAVIGER, folder.path(), &[]), folder.path());
+    let (code, _) = program.unwrap().stop().unwrap();
     assert_eq!(code, 0);
     folder
 }
@@ -69,7 +69,8 @@ fn a_port_in_use_is_refused() {
 #[test]
 fn a_data_directory_that_another_program_holds_is_refused() {
     let folder = tempdir().unwrap();
-    let holder = Program::start(CLAVIGER, folder.path(), &[]).unwrap();
+    let holder = serve(CLAVIGER, folder.path(), &[]);
+    let holder = Program::start_as(holder, folder.path()).unwrap();
     let output = run_to_end(serve(CLAVIGER, folder.path(), &[]));
     let sentence = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2));
@@ -161,29 +162,44 @@ fn a_bootstrap_file_that_is_none_is_refused() {
     assert!(!sentence.contains("live_"), "{sentence}");
 }
 
+/// What a program of a later version leaves behind.
+const LATER: &str = "INSERT INTO _sqlx_migrations (version, description, success, checksum, \
+                     execution_time) SELECT 9999, 'the future', success, checksum, 0 \
+                     FROM _sqlx_migrations WHERE version = 1";
+
+fn assert_tells_what_to_do(sentence: &str) {
+    for part in ["newer claviger", "9999", "start that one", "backup"] {
+        assert!(sentence.contains(part), "{sentence}");
+    }
+}
+
 #[test]
 fn a_database_of_a_newer_program_is_refused() {
-    let folder = used();
-    let file = folder.path().join("claviger.db");
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let options = SqliteConnectOptions::new().filename(file);
-        let mut connection = options.connect().await.unwrap();
-        sqlx::query(
-            "INSERT INTO _sqlx_migrations (version, description, success, checksum, \
-             execution_time) VALUES (9999, 'the future', TRUE, x'00', 0)",
-        )
-        .execute(&mut connection)
-        .await
-        .unwrap();
-        connection.close().await.unwrap();
+    for name in ["claviger.db", "usage.db"] {
+        let folder = used();
+        run(async {
+            let options = SqliteConnectOptions::new().filename(folder.path().join(name));
+            let mut connection = options.connect().await.unwrap();
+            sqlx::query(LATER).execute(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+        });
+        let sentence = refused(serve(CLAVIGER, folder.path(), &[]), folder.path());
+        assert_tells_what_to_do(&sentence);
+    }
+}
+
+#[test]
+fn a_postgres_of_a_newer_program_is_refused() {
+    let database = nodes::database();
+    run(async {
+        let mut connection = PgConnection::connect(database.url()).await.unwrap();
+        sqlx::query(LATER).execute(&mut connection).await.unwrap();
     });
-    let sentence = refused(serve(CLAVIGER, folder.path(), &[]), folder.path());
-    assert!(sentence.contains("newer"), "{sentence}");
-    assert!(sentence.contains("9999"), "{sentence}");
+    let scratch = tempdir().unwrap();
+    let folder = scratch.path().join("data");
+    let sentence = refused(nodes::command(&folder, database.url()), &folder);
+    assert_tells_what_to_do(&sentence);
+    assert!(sentence.contains("PostgreSQL"), "{sentence}");
 }
 
 #[test]
