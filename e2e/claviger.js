@@ -7,7 +7,11 @@ import { watch } from "node:fs";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+
+/** Whether the program is to keep its rows in PostgreSQL. */
+export const isOnPostgres = process.env.CLAVIGER_TEST_ENGINE === "postgres";
 
 const here = dirname(fileURLToPath(import.meta.url));
 
@@ -16,6 +20,9 @@ export const program = resolve(process.env.CLAVIGER_BIN ?? join(here, "../target
 
 /** The same with a clock that tests move: `POST /__clock`. */
 const testbed = join(dirname(program), "claviger-testbed");
+
+/** Makes databases on a PostgreSQL that ends with the test file. */
+const databases = join(dirname(program), "claviger-test-database");
 
 // The program ends when its standard input does, which the kernel sees to however a test file ends.
 const UNTIL_THE_PIPE_CLOSES = `
@@ -43,11 +50,13 @@ const SECRETS = [
 export class Claviger {
   #process;
   #output = "";
+  #database;
 
   /** Starts a new one and waits until it is ready. With `clock`, its time can be moved. */
   static async start({ clock = false, flags = [] } = {}) {
     const directory = await mkdtemp(join(tmpdir(), "claviger-e2e-"));
     const claviger = new Claviger(directory);
+    if (isOnPostgres) claviger.#database = await makeDatabase();
     const watcher = watch(directory);
     claviger.#spawn(clock ? testbed : program, flags);
     const ended = once(claviger.#process, "exit").then(([code]) => {
@@ -73,7 +82,8 @@ export class Claviger {
 
   #spawn(binary, flags) {
     const serve = ["serve", "--listen", "127.0.0.1:0", "--data-dir", this.directory, ...flags];
-    this.#process = launch([binary, ...serve], (text) => (this.#output += text));
+    const environment = this.#database && { CLAVIGER_DATABASE_URL: this.#database };
+    this.#process = launch([binary, ...serve], (text) => (this.#output += text), environment);
   }
 
   /** The content of `bootstrap.json`, which the program writes when it is ready. */
@@ -155,16 +165,46 @@ export class Claviger {
     assert.deepEqual(leaks, []);
   }
 
+  /** The files of its database; those of PostgreSQL are where its socket is. */
+  async #databaseFiles() {
+    if (!this.#database) {
+      const names = await readdir(this.directory);
+      return names.filter((name) => name.includes(".db")).map((name) => join(this.directory, name));
+    }
+    const data = join(new URL(this.#database).searchParams.get("host"), "data");
+    const found = await readdir(data, { recursive: true, withFileTypes: true });
+    const rows = found.filter((one) => one.isFile() && /\/(base|pg_wal)/.test(one.parentPath));
+    return rows.map((one) => join(one.parentPath, one.name));
+  }
+
   /** Where one of the patterns occurs in the log or a database file: never the text that matched. */
   async places(patterns) {
-    const names = (await readdir(this.directory)).filter((name) => name.includes(".db"));
+    const names = await this.#databaseFiles();
     assert.ok(names.length > 0, "there are no database files to look into");
-    const read = async (name) => [name, await readFile(join(this.directory, name), "latin1")];
+    const read = async (name) => [name, await readFile(name, "latin1")];
     const files = [["the log", this.log], ...(await Promise.all(names.map(read)))];
     return files.flatMap(([name, text]) =>
       patterns.filter((pattern) => pattern.test(text)).map((pattern) => `${pattern} in ${name}`),
     );
   }
+}
+
+let maker;
+
+/** A PostgreSQL database of a program's own: its URL. */
+async function makeDatabase() {
+  if (!maker) {
+    const child = spawn(databases, { stdio: ["pipe", "pipe", "inherit"] });
+    // The test file does not wait for it to end: it does when the pipe closes.
+    child.unref();
+    maker = { child, urls: createInterface({ input: child.stdout })[Symbol.asyncIterator]() };
+  }
+  const { stdin, stdout } = maker.child;
+  for (const pipe of [stdin, stdout]) pipe.ref();
+  stdin.write("\n");
+  const { value: url } = await maker.urls.next();
+  for (const pipe of [stdin, stdout]) pipe.unref();
+  return url;
 }
 
 /** Runs the program until it ends by itself, and gives its exit `code` and output `lines`. */

@@ -21,6 +21,30 @@ pub(crate) enum Half {
     Clients,
 }
 
+/// Tests that are of no engine, and run on SQLite unless they are told otherwise: once more, on
+/// PostgreSQL. What is of one engine, or runs on both by itself, is left out.
+const ON_POSTGRES: [&str; 7] = [
+    "--package=claviger-api",
+    "--package=claviger-gateway",
+    "--package=claviger-server",
+    "--test=it",
+    "--test=gateway",
+    "--no-fail-fast",
+    "--",
+];
+const NOT_ON_POSTGRES: [&str; 8] = [
+    "on_sqlite",
+    "on_postgres",
+    "away::",
+    "crash::",
+    "followers::",
+    "nginx::",
+    "nodes::",
+    "refusals::",
+];
+/// The engine of tests that are of none.
+const ENGINE: (&str, &str) = ("CLAVIGER_TEST_ENGINE", "postgres");
+
 /// Runs the tests and prints the totals last, whatever became of them.
 pub(crate) fn run(workspace: &Path, only: Option<Half>) -> ExitCode {
     let totals = run_halves(workspace, only).unwrap_or_else(|error| did_not_run(&error));
@@ -52,12 +76,25 @@ fn run_halves(workspace: &Path, only: Option<Half>) -> Result<Totals> {
     // The second half runs also after the first has failed: one turn shows all there is to mend.
     let mut totals = Totals::default();
     if let Some(need) = servers {
-        let ran = need.and_then(|()| rust_tests(workspace));
-        totals += ran.unwrap_or_else(|error| did_not_run(&error));
+        match need {
+            Ok(()) => {
+                for ran in [rust_tests(workspace), rust_tests_on_postgres(workspace)] {
+                    totals += ran.unwrap_or_else(|error| did_not_run(&error));
+                }
+            }
+            Err(error) => totals += did_not_run(&error),
+        }
     }
     if let Some(need) = node {
-        let ran = need.and_then(|node| client_tests(workspace, &node));
-        totals += ran.unwrap_or_else(|error| did_not_run(&error));
+        match need {
+            Ok(node) => {
+                for engine in [None, Some(ENGINE)] {
+                    let ran = client_tests(workspace, &node, engine);
+                    totals += ran.unwrap_or_else(|error| did_not_run(&error));
+                }
+            }
+            Err(error) => totals += did_not_run(&error),
+        }
     }
     Ok(totals)
 }
@@ -73,7 +110,21 @@ fn did_not_run(error: &anyhow::Error) -> Totals {
 
 fn rust_tests(workspace: &Path) -> Result<Totals> {
     announce("Running the Rust tests");
-    let mut command = cargo(workspace, &["test", "--workspace", "--no-fail-fast"]);
+    counted(cargo(workspace, &["test", "--workspace", "--no-fail-fast"]))
+}
+
+fn rust_tests_on_postgres(workspace: &Path) -> Result<Totals> {
+    announce("Running those that are of no engine on PostgreSQL too");
+    let mut command = cargo(workspace, &["test"]);
+    command.args(ON_POSTGRES).env(ENGINE.0, ENGINE.1);
+    for name in NOT_ON_POSTGRES {
+        command.args(["--skip", name]);
+    }
+    counted(command)
+}
+
+/// Runs Rust tests, and counts what became of them.
+fn counted(mut command: Command) -> Result<Totals> {
     let mut tests = command
         .stdout(Stdio::piped())
         .spawn()
@@ -88,8 +139,11 @@ fn rust_tests(workspace: &Path) -> Result<Totals> {
     Ok(totals_at_end(totals, &command, status))
 }
 
-fn client_tests(workspace: &Path, node: &Node) -> Result<Totals> {
-    announce("Running the published clients against the program");
+fn client_tests(workspace: &Path, node: &Node, engine: Option<(&str, &str)>) -> Result<Totals> {
+    announce(match engine {
+        None => "Running the published clients against the program",
+        Some(_) => "Running them against it on PostgreSQL",
+    });
     // The program was built beside xtask, wherever the target directory is.
     let xtask = std::env::current_exe().context("cannot tell where the program was built")?;
     let report = xtask.with_file_name("e2e.tap");
@@ -101,6 +155,7 @@ fn client_tests(workspace: &Path, node: &Node) -> Result<Totals> {
     command
         .env("PATH", &node.search_path)
         .env("CLAVIGER_BIN", xtask.with_file_name("claviger"))
+        .envs(engine)
         .current_dir(workspace.join("e2e"))
         .args([
             "--test",

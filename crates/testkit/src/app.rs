@@ -47,9 +47,9 @@ pub struct TestApp {
 }
 
 impl TestApp {
-    /// Starts one on SQLite.
+    /// Starts one on the engine of this run.
     pub async fn start() -> Self {
-        Self::with(Engine::Sqlite).await
+        Self::with(Engine::of_this_run()).await
     }
 
     /// Starts one on that engine; panics where it does not start, since then there is no test.

@@ -15,6 +15,20 @@ pub enum Engine {
     Postgres,
 }
 
+/// Names the engine of tests that are not of one engine: `postgres`, or SQLite without it.
+const VARIABLE: &str = "CLAVIGER_TEST_ENGINE";
+
+impl Engine {
+    /// The engine of a test that is to pass on either. `cargo xtask test` runs such tests on both.
+    pub fn of_this_run() -> Self {
+        match std::env::var(VARIABLE).as_deref() {
+            Err(_) | Ok("sqlite") => Self::Sqlite,
+            Ok("postgres") => Self::Postgres,
+            Ok(other) => panic!("{VARIABLE} is {other:?}, which is neither sqlite nor postgres"),
+        }
+    }
+}
+
 /// A migrated, empty database that goes away with this.
 #[derive(Debug)]
 pub struct TestDatabase {
@@ -40,13 +54,7 @@ impl TestDatabase {
                 (location, Place::Sqlite { _folder: folder })
             }
             Engine::Postgres => {
-                let database = postgres::database(async |url| {
-                    open(&Location::Postgres(url.to_owned()))
-                        .await
-                        .close()
-                        .await;
-                })
-                .await;
+                let database = migrated().await;
                 let location = Location::Postgres(database.url().to_owned());
                 (location, Place::Postgres { database })
             }
@@ -89,6 +97,15 @@ impl HeldTable {
         };
         held.await.expect("the tests' own database has the table")
     }
+}
+
+/// A migrated and empty database on the tests' own server.
+pub async fn migrated() -> postgres::Database {
+    postgres::database(async |url| {
+        let location = Location::Postgres(url.to_owned());
+        open(&location).await.close().await;
+    })
+    .await
 }
 
 async fn open(location: &Location) -> Db {

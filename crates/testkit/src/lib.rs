@@ -16,7 +16,7 @@ pub mod world;
 
 pub use app::{PROXY, PUBLIC_HOST, TestApp, run};
 pub use clock::MockClock;
-pub use database::{Engine, HeldTable, TestDatabase};
+pub use database::{Engine, HeldTable, TestDatabase, migrated};
 pub use http::{TestRequest, TestResponse};
 pub use program::Program;
 pub use random::SeededRandom;

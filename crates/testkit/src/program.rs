@@ -1,14 +1,19 @@
 //! The built program as a process of its own, reached through a socket.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+
+use crate::database::migrated;
+use crate::{Engine, postgres};
 
 /// How many lines of the welcome are there to be pasted.
 const PASTED: usize = 3;
@@ -31,8 +36,40 @@ pub fn command<A: AsRef<OsStr>>(binary: &str, arguments: impl IntoIterator<Item 
     command
 }
 
-/// `serve` on a free port, with its data in `folder`.
+/// `serve` on a free port, with its data in `folder`: on PostgreSQL, where this run is on that, in a
+/// database of the folder's own.
 pub fn serve(binary: &str, folder: &Path, flags: &[&str]) -> Command {
+    let mut command = serve_on_sqlite(binary, folder, flags);
+    if Engine::of_this_run() == Engine::Postgres && !flags.contains(&"--database-url") {
+        command.env("CLAVIGER_DATABASE_URL", database_of(folder));
+    }
+    command
+}
+
+/// The URL of the database of a folder: the same each time, so that what starts there anew finds it.
+fn database_of(folder: &Path) -> String {
+    static DATABASES: Mutex<BTreeMap<PathBuf, postgres::Database>> = Mutex::new(BTreeMap::new());
+
+    let mut databases = DATABASES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(database) = databases.get(folder) {
+        return database.url().to_owned();
+    }
+    // A thread of its own: whoever asks may be in a runtime, which takes no second one.
+    let made = std::thread::spawn(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a test may start a runtime");
+        runtime.block_on(migrated())
+    });
+    let database = made.join().expect("the tests' own server takes databases");
+    let url = database.url().to_owned();
+    databases.insert(folder.to_owned(), database);
+    url
+}
+
+/// `serve` on a free port, with SQLite in `folder` whatever this run is on.
+pub fn serve_on_sqlite(binary: &str, folder: &Path, flags: &[&str]) -> Command {
     let mut command = command(binary, ["serve", "--listen", "127.0.0.1:0", "--data-dir"]);
     command.arg(folder).args(flags);
     command

@@ -20,7 +20,8 @@ use sqlx::postgres::PgConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tempfile::TempDir;
 
-use crate::postgres::{self, Database, Server};
+use crate::database::migrated;
+use crate::postgres::{Database, Server};
 use crate::{HeldTable, MockClock, SeededRandom};
 
 /// Makes two tests of each function that takes a [`World`]: `name::on_sqlite` and
@@ -79,12 +80,7 @@ impl World {
 
     /// A world in a PostgreSQL database.
     pub async fn on_postgres() -> Self {
-        let database = postgres::database(async |url| {
-            let location = Location::Postgres(url.to_owned());
-            let db = Db::open(&location).await.expect("the migrations run");
-            db.close().await;
-        })
-        .await;
+        let database = migrated().await;
         let location = Location::Postgres(database.url().to_owned());
         Self::open(location, Place::Database(database)).await
     }

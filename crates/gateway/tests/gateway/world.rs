@@ -9,7 +9,7 @@ use claviger_domain::id::{self, Id};
 use claviger_domain::role::Role;
 use claviger_store::accounts::Account;
 use claviger_store::projects::Project;
-use claviger_testkit::{Engine, MadeAccessKey, PUBLIC_HOST, TestApp, TestResponse};
+use claviger_testkit::{MadeAccessKey, PUBLIC_HOST, TestApp, TestResponse};
 use http::{HeaderValue, Method, header};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -25,9 +25,9 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A world on SQLite.
+    /// A world on the engine of this run.
     pub(crate) async fn new() -> Self {
-        Self::of(TestApp::with(Engine::Sqlite).await).await
+        Self::of(TestApp::start().await).await
     }
 
     pub(crate) async fn of(app: TestApp) -> Self {

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::mpsc::channel;
 
 use claviger_testkit::Program;
-use claviger_testkit::program::{command, serve};
+use claviger_testkit::program::{command, serve_on_sqlite};
 
 use crate::CLAVIGER;
 use crate::place::{Place, Target, run};
@@ -51,7 +51,7 @@ fn a_full_disk_refuses_changes_and_keeps_what_is_counted() {
     let mut shell = command("/bin/sh", script);
     shell
         .arg(CLAVIGER)
-        .args(serve(CLAVIGER, place.folder.path(), &[]).get_args());
+        .args(serve_on_sqlite(CLAVIGER, place.folder.path(), &[]).get_args());
     let mut program = Program::start_as(shell, place.folder.path()).unwrap();
     let target = Target::of(&program);
     let key = target.make_key();

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use claviger_testkit::Program;
+use claviger_testkit::program::serve_on_sqlite;
 use serde_json::Value;
 use tempfile::tempdir;
 
@@ -15,6 +16,11 @@ const CREDENTIALS: [&str; 3] = ["accessKey", "verifierKey", "operatorKey"];
 
 fn start(folder: &Path) -> Program {
     Program::start(CLAVIGER, folder, &[]).unwrap()
+}
+
+/// The same where the database is files, which the test looks at.
+fn start_on_sqlite(folder: &Path) -> Program {
+    Program::start_as(serve_on_sqlite(CLAVIGER, folder, &[]), folder).unwrap()
 }
 
 fn stop(program: Program) -> String {
@@ -68,7 +74,7 @@ fn what_the_first_start_makes_is_handed_over() {
 fn every_file_is_for_its_owner_only() {
     let scratch = tempdir().unwrap();
     let folder = scratch.path().join("made/by/the/start");
-    let program = start(&folder);
+    let program = start_on_sqlite(&folder);
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&folder), 0o700);
     let mut names = Vec::new();
@@ -188,7 +194,7 @@ fn a_start_that_was_cut_short_before_it_handed_over_is_made_good() {
 #[test]
 fn a_start_that_was_cut_short_before_its_commit_is_made_anew() {
     let scratch = tempdir().unwrap();
-    let first = start(scratch.path());
+    let first = start_on_sqlite(scratch.path());
     let before = first.bootstrap().unwrap();
     first.kill().unwrap();
     // As it is between the credentials on the disk and the commit.
@@ -199,7 +205,7 @@ fn a_start_that_was_cut_short_before_its_commit_is_made_anew() {
     }
     fs::write(file("claviger.db"), "").unwrap();
 
-    let second = start(scratch.path());
+    let second = start_on_sqlite(scratch.path());
     assert_ne!(
         second.bootstrap().unwrap()["accessKey"],
         before["accessKey"]

@@ -2,6 +2,7 @@
 
 use claviger_testkit::Program;
 use claviger_testkit::postgres::{Database, Server};
+use claviger_testkit::program::serve_on_sqlite;
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -88,7 +89,10 @@ impl Place {
 
     pub(crate) fn start(&self) -> Program {
         match &self.url {
-            None => Program::start(CLAVIGER, self.folder.path(), &[]).unwrap(),
+            None => {
+                let command = serve_on_sqlite(CLAVIGER, self.folder.path(), &[]);
+                Program::start_as(command, self.folder.path()).unwrap()
+            }
             Some(url) => nodes::node(self.folder.path(), url),
         }
     }
