@@ -213,6 +213,15 @@ impl Db {
                 let pool = PgPoolOptions::new()
                     .max_connections((READERS + CHANGES_ON_POSTGRES + OTHER_CONNECTIONS).into())
                     .acquire_timeout(PATIENCE)
+                    .after_connect(|connection, _| {
+                        Box::pin(async move {
+                            // Notices, such as that a table is there already, are no lines of a log.
+                            sqlx::raw_sql("SET client_min_messages = warning")
+                                .execute(connection)
+                                .await?;
+                            Ok(())
+                        })
+                    })
                     .connect_with(options)
                     .await?;
                 migrations::run_postgres(&pool).await?;
