@@ -100,15 +100,12 @@ impl KeyCache {
         // Held while inserting: a change between the look and the insert would go unnoticed.
         let mut shard = self.shard(&presented.1);
         if shard.generation == before {
-            match &loaded {
-                Some(key) => {
-                    self.absent.remove(&presented);
-                    shard.insert(&presented, Arc::clone(key), self.shard_bytes);
-                }
-                None => {
-                    shard.remove(&presented);
-                    self.absent.insert(presented, ());
-                }
+            if let Some(key) = &loaded {
+                self.absent.remove(&presented);
+                shard.insert(&presented, Arc::clone(key), self.shard_bytes);
+            } else {
+                shard.remove(&presented);
+                self.absent.insert(presented, ());
             }
         }
         Ok(loaded)

@@ -70,15 +70,12 @@ impl<K: Hash + Eq + Clone, V: Clone> ToldCache<K, V> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         if *now == before {
-            match &loaded {
-                Some(value) => {
-                    self.absent.remove(&key);
-                    self.present.insert(key, value.clone());
-                }
-                None => {
-                    self.present.remove(&key);
-                    self.absent.insert(key, ());
-                }
+            if let Some(value) = &loaded {
+                self.absent.remove(&key);
+                self.present.insert(key, value.clone());
+            } else {
+                self.present.remove(&key);
+                self.absent.insert(key, ());
             }
         }
         Ok(loaded)

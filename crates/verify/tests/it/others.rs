@@ -25,7 +25,7 @@ use crate::{Gate, ask, edit, start};
 /// Bounds in seconds of a clock that stands still.
 const BOUNDS: Bounds = Bounds {
     staleness: Duration::from_secs(10),
-    away: Duration::from_secs(60),
+    away: Duration::from_mins(1),
 };
 
 /// One program, and another over the same database that follows it.
