@@ -140,7 +140,10 @@ async fn caller(
 /// end user sent under its name; one that copies no empty header has to remove that first.
 fn passing(checked: &Checked) -> Vec<(HeaderName, HeaderValue)> {
     let limit = checked.rate_limit;
-    let mut headers = limit.map_or_else(Vec::new, |level| rate_limit_headers(level, None));
+    let limit = limit.into_iter();
+    let mut headers: Vec<_> = limit
+        .flat_map(|level| rate_limit_headers(level, None))
+        .collect();
     let key = checked.known.as_ref().map(|known| known.view());
     let text = |text: Option<&str>| {
         let text = utf8_percent_encode(text.unwrap_or_default(), ENCODED).to_string();

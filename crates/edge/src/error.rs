@@ -187,7 +187,10 @@ impl ApiError {
 
     /// Adds headers.
     #[must_use]
-    pub fn with_headers(mut self, headers: Vec<(HeaderName, HeaderValue)>) -> Self {
+    pub fn with_headers(
+        mut self,
+        headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
+    ) -> Self {
         self.headers.extend(headers);
         self
     }

@@ -1,7 +1,10 @@
 //! Parts of answers that several surfaces share.
 
+use std::fmt::{Display, Write};
+
 use axum::Json;
 use axum::response::{IntoResponse, Response};
+use bytes::BytesMut;
 use claviger_domain::limit::Level;
 use claviger_domain::time::Timestamp;
 use http::{HeaderName, HeaderValue, Method, header};
@@ -49,27 +52,32 @@ impl<T: IntoResponse> IntoResponse for NoStore<T> {
 pub fn rate_limit_headers(
     level: Level,
     refused_at: Option<Timestamp>,
-) -> Vec<(HeaderName, HeaderValue)> {
-    let text = |text: String| HeaderValue::try_from(text).expect("digits and dates fit a header");
-    let mut headers = vec![
-        (LIMIT, HeaderValue::from(level.limit)),
-        (REMAINING, HeaderValue::from(level.remaining())),
-        (CONSUMED, HeaderValue::from(level.used)),
-        (RESET, text(level.resets_at.to_string())),
-    ];
-    if let Some(now) = refused_at {
+) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    // Each is a part of one text: most answers have them.
+    let mut texts = BytesMut::with_capacity(128);
+    let mut write = |name, value: &dyn Display| {
+        write!(texts, "{value}").expect("it grows as it has to");
+        let text = texts.split().freeze();
+        let value = HeaderValue::from_maybe_shared(text).expect("digits and dates fit a header");
+        Some((name, value))
+    };
+    let millis = refused_at.map(|now| {
         let micros = level.resets_at.micros_since(now).max(0).unsigned_abs();
-        let millis = micros.div_ceil(1_000);
-        headers.push((
-            RETRY_AFTER_SECONDS,
-            text(format!("{}.{:03}", millis / 1_000, millis % 1_000)),
-        ));
-        headers.push((
-            header::RETRY_AFTER,
-            HeaderValue::from(micros.div_ceil(1_000_000)),
-        ));
-    }
-    headers
+        micros.div_ceil(1_000)
+    });
+    [
+        write(LIMIT, &level.limit),
+        write(REMAINING, &level.remaining()),
+        write(CONSUMED, &level.used),
+        write(RESET, &level.resets_at),
+        millis.and_then(|millis| {
+            let seconds = format_args!("{}.{:03}", millis / 1_000, millis % 1_000).to_string();
+            write(RETRY_AFTER_SECONDS, &seconds)
+        }),
+        millis.and_then(|millis| write(header::RETRY_AFTER, &millis.div_ceil(1_000))),
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// What browsers may do on The Auth API: any origin, no cookies. Which credentials are taken from
@@ -123,7 +131,7 @@ mod tests {
             used: 3,
             resets_at: at(2_000_500),
         };
-        let headers = rate_limit_headers(level, Some(at(1_000_000)));
+        let headers: Vec<_> = rate_limit_headers(level, Some(at(1_000_000))).collect();
         let of = |name: &str| {
             let found = headers.iter().find(|(one, _)| one == name);
             found.map(|(_, value)| value.to_str().unwrap().to_owned())

@@ -92,7 +92,8 @@ pub(crate) fn refusal_of(core: &Core, checked: &Checked) -> Option<ApiError> {
             checked.rate_limit
         };
         let headers = level.map(|level| rate_limit_headers(level, Some(core.now())));
-        ApiError::new(code, message).with_headers(headers.unwrap_or_default())
+        let headers = headers.into_iter().flatten();
+        ApiError::new(code, message).with_headers(headers)
     };
     Some(match checked.verdict {
         Verdict::Valid => return None,
