@@ -41,8 +41,9 @@ const NOT_ON_POSTGRES: [&str; 9] = [
     "nginx::",
     "nodes::",
     "refusals::",
-    // They press a program as hard as they can: beside a database on the same cores that takes long.
-    "under_",
+    // A thousand revocations beside 64 connections take ten minutes where PostgreSQL has to share the
+    // cores; `followers` has two hundred.
+    "under_load::no_check",
 ];
 /// The engine of tests that are of none.
 const ENGINE: (&str, &str) = ("CLAVIGER_TEST_ENGINE", "postgres");
