@@ -33,6 +33,9 @@ pub enum EventKind {
     McpServerCreated,
     McpServerDeleted,
     OperatorKeyCreated,
+    OperatorKeyRotated,
+    OperatorKeyRevoked,
+    InstanceRestored,
 }
 
 impl EventKind {
@@ -61,6 +64,9 @@ impl EventKind {
             Self::McpServerCreated => "mcp-server.created",
             Self::McpServerDeleted => "mcp-server.deleted",
             Self::OperatorKeyCreated => "operator-key.created",
+            Self::OperatorKeyRotated => "operator-key.rotated",
+            Self::OperatorKeyRevoked => "operator-key.revoked",
+            Self::InstanceRestored => "instance.restored",
         }
     }
 }

@@ -8,6 +8,7 @@ use clap_complete::Shell;
 
 use crate::commands::{AccessKeys, Accounts, Import, Keys, Mcp, Projects};
 use crate::config::Settings;
+use crate::upkeep::{BackupFlags, RestoreFlags};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -48,6 +49,8 @@ pub(crate) enum Command {
     Accounts(Accounts),
     Mcp(Mcp),
     Import(Import),
+    Backup(BackupFlags),
+    Restore(RestoreFlags),
     /// Print a script that completes these commands in a shell
     #[command(after_help = COMPLETIONS_HELP)]
     Completions {

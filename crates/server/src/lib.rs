@@ -21,6 +21,7 @@ mod output;
 mod run;
 mod serve;
 mod system;
+mod upkeep;
 mod welcome;
 
 pub use run::run;

@@ -95,6 +95,8 @@ fn carry_out(command: Command, outside: Outside) -> Result<ExitCode> {
         Command::Accounts(accounts) => return commands::run(|| accounts.run()),
         Command::Mcp(mcp) => return commands::run(|| mcp.run()),
         Command::Import(import) => return commands::run(|| import.run()),
+        Command::Backup(flags) => return commands::run(|| flags.run(outside)),
+        Command::Restore(flags) => return commands::run(|| flags.run(outside)),
         Command::Completions { shell } => print(&CommandLine::completions(shell)),
     }
     Ok(ExitCode::SUCCESS)

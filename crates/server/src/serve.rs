@@ -24,6 +24,7 @@ use crate::jobs;
 use crate::metrics::Metrics;
 use crate::output::print;
 use crate::system::Outside;
+use crate::upkeep::finish_restore;
 use crate::welcome::welcome;
 
 pub(crate) use tls::certificates;
@@ -60,6 +61,12 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
     };
     let stop = signals::stop().context("cannot wait for signals")?;
     let mut directory = DataDirectory::open(&config.data_dir)?;
+    if let Some(aside) = finish_restore(directory.path())? {
+        tracing::warn!(
+            "A restore that was cut short is finished now. What was there before is in {}.",
+            aside.display()
+        );
+    }
     let instance = match Instance::open(config, &outside, &mut directory).await {
         Ok(instance) => instance,
         Err(error) => {

@@ -181,7 +181,7 @@ pub(crate) use on;
 
 /// Makes a file, unless there is one, that only its owner reads. SQLite's files beside it get the
 /// same mode from it.
-async fn make_private_file(path: &Path) -> Result<(), StoreError> {
+pub(crate) async fn make_private_file(path: &Path) -> Result<(), StoreError> {
     let mut options = tokio::fs::OpenOptions::new();
     options.append(true).create(true);
     #[cfg(unix)]

@@ -59,3 +59,20 @@ pub async fn pepper(
         .map_err(|_| StoreError::Unsealing(PEPPER))?;
     Ok(Pepper::new(bytes))
 }
+
+/// Whether the master key opens all that is sealed in a database, which is left as it is.
+pub async fn check(db: &Db, master: &MasterKey) -> Result<(), StoreError> {
+    const SECRETS: &str = "SELECT name, sealed FROM sealed_secrets";
+    const CREDENTIALS: &str = "SELECT id, credentials FROM connected_accounts";
+    let secrets: Vec<(String, Vec<u8>)> =
+        on!(read db, |c| sqlx::query_as(SECRETS).fetch_all(c).await)?;
+    for (name, sealed) in secrets {
+        master.open(Purpose::Pepper, &name, &sealed)?;
+    }
+    let credentials: Vec<(String, Vec<u8>)> =
+        on!(read db, |c| sqlx::query_as(CREDENTIALS).fetch_all(c).await)?;
+    for (id, sealed) in credentials {
+        master.open(Purpose::Credentials, &id, &sealed)?;
+    }
+    Ok(())
+}

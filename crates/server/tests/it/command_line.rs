@@ -36,6 +36,8 @@ Commands:
   accounts      Accounts: yours and those below it
   mcp           URLs that give an AI agent this server's API as tools
   import        Move projects and keys here from another server
+  backup        Copy the databases of this machine's server into a new folder, while it runs
+  restore       Put a backup in the place of the databases of this machine's server, which must not run
   completions   Print a script that completes these commands in a shell
   connector     Look at connectors, which turn REST APIs into tools
   help          Print this message or the help of the given subcommand(s)

@@ -6,6 +6,7 @@
 )]
 
 mod away;
+mod backups;
 mod command_line;
 mod commands;
 mod connection;

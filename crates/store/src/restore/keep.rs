@@ -1,0 +1,172 @@
+//! The last change to a copy before it takes its place: what was ended later stays ended, and the
+//! trail says what was done.
+
+use std::path::Path;
+
+use claviger_domain::event::{EventKind, NewEvent};
+use claviger_domain::id::Id;
+use serde_json::{Value, json};
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection, Row};
+
+use super::{Undone, attached};
+use crate::{Change, StoreError, Tx, copies, events, instance};
+
+/// What is to stay ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept<'a> {
+    /// The database in which it is.
+    pub present: &'a Path,
+    /// All of it.
+    pub ended: &'a [Undone],
+}
+
+/// A table whose rows can be ended once more, as they are in the present file.
+struct Ending {
+    what: &'static str,
+    kind: EventKind,
+    /// Ends the rows of a list of ids, `$1`, now (`$2`) where the present file does not say when;
+    /// gives their ids, accounts and projects.
+    sql: &'static str,
+}
+
+const ENDINGS: [Ending; 6] = [
+    Ending {
+        what: "api-key",
+        kind: EventKind::ApiKeyDeleted,
+        sql: "UPDATE main.api_keys AS b SET (status, reason, revoked_at, revoked_by, stops_at, \
+              deleted_at, updated_at) = (SELECT COALESCE(MAX(p.status), 'inactive'), \
+              COALESCE(MAX(p.reason), 'other'), COALESCE(MAX(p.revoked_at), $2), \
+              MAX(p.revoked_by), MAX(p.stops_at), MAX(p.deleted_at), $2 \
+              FROM present.api_keys p WHERE p.id = b.id) \
+              WHERE id IN (SELECT value ->> 0 FROM json_each($1)) \
+              RETURNING id, account_id, project_id",
+    },
+    Ending {
+        what: "access-key",
+        kind: EventKind::AccessKeyDeleted,
+        sql: "UPDATE main.access_keys AS b SET (is_active, stops_at, deleted_at, updated_at) = \
+              (SELECT COALESCE(MAX(p.is_active), 0), MAX(p.stops_at), MAX(p.deleted_at), $2 \
+              FROM present.access_keys p WHERE p.id = b.id) \
+              WHERE id IN (SELECT value ->> 0 FROM json_each($1)) \
+              RETURNING id, account_id, NULL AS project_id",
+    },
+    Ending {
+        what: "mcp-server",
+        kind: EventKind::McpServerDeleted,
+        sql: "UPDATE main.mcp_servers AS b SET updated_at = $2, deleted_at = COALESCE( \
+              (SELECT p.deleted_at FROM present.mcp_servers p WHERE p.id = b.id), $2) \
+              WHERE id IN (SELECT value ->> 0 FROM json_each($1)) \
+              RETURNING id, account_id, project_id",
+    },
+    Ending {
+        what: "project",
+        kind: EventKind::ProjectDeleted,
+        sql: "UPDATE main.projects AS b SET updated_at = $2, deleted_at = COALESCE( \
+              (SELECT p.deleted_at FROM present.projects p WHERE p.id = b.id), $2) \
+              WHERE id IN (SELECT value ->> 0 FROM json_each($1)) \
+              RETURNING id, account_id, id AS project_id",
+    },
+    Ending {
+        what: "account",
+        kind: EventKind::AccountDeleted,
+        sql: "UPDATE main.accounts AS b SET updated_at = $2, deleted_at = COALESCE( \
+              (SELECT p.deleted_at FROM present.accounts p WHERE p.id = b.id), $2) \
+              WHERE id IN (SELECT value ->> 0 FROM json_each($1)) \
+              RETURNING id, id AS account_id, NULL AS project_id",
+    },
+    Ending {
+        what: "operator-key",
+        kind: EventKind::OperatorKeyRevoked,
+        sql: "UPDATE main.operator_keys SET stops_at = $2 \
+              WHERE id IN (SELECT value ->> 0 FROM json_each($1)) \
+              RETURNING id, NULL AS account_id, NULL AS project_id",
+    },
+];
+
+impl Undone {
+    /// Whether it can be ended in the copy, too.
+    pub fn can_be_kept(&self) -> bool {
+        ENDINGS.iter().any(|ending| ending.what == self.what)
+    }
+}
+
+/// Ends in a copy what is to stay ended, and notes in its trail that it was put in place, with
+/// `data`. All of it happens, or nothing.
+pub async fn settle(
+    copy: &Path,
+    kept: Option<Kept<'_>>,
+    change: &Change,
+    data: Value,
+) -> Result<(), StoreError> {
+    let mut connection = match kept {
+        Some(Kept { present, .. }) => attached(copy, present, "present").await?,
+        None => copies::open(copy).await?,
+    };
+    execute(&mut connection, "BEGIN IMMEDIATE").await?;
+    let mut tx = Tx::Sqlite(Box::new(connection));
+    let ended = kept.map_or(&[][..], |kept| kept.ended);
+    let settled = settle_in(&mut tx, ended, change, data).await;
+    let Tx::Sqlite(mut connection) = tx else {
+        unreachable!("it was made of a connection to SQLite");
+    };
+    let end = if settled.is_ok() {
+        "COMMIT"
+    } else {
+        "ROLLBACK"
+    };
+    let closed = execute(&mut connection, end).await;
+    connection.close().await?;
+    settled.and(closed)
+}
+
+async fn settle_in(
+    tx: &mut Tx,
+    ended: &[Undone],
+    change: &Change,
+    data: Value,
+) -> Result<(), StoreError> {
+    for Ending { what, kind, sql } in ENDINGS {
+        let ids: Vec<_> = ended
+            .iter()
+            .filter(|one| one.what == what)
+            .map(|one| [&one.id])
+            .collect();
+        if ids.is_empty() {
+            continue;
+        }
+        let Tx::Sqlite(connection) = &mut *tx else {
+            unreachable!("copies are files of SQLite");
+        };
+        let rows = sqlx::query(sql)
+            .bind(json!(ids).to_string())
+            .bind(change.now.as_micros())
+            .fetch_all(&mut **connection)
+            .await?;
+        for row in rows {
+            let (id, account, project): (String, Option<String>, Option<String>) =
+                (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            let data = json!({"kept": true});
+            match account {
+                Some(account) => {
+                    let event = NewEvent {
+                        kind,
+                        account: Id::from_trusted(account),
+                        project: project.map(Id::from_trusted),
+                        target: id,
+                        data,
+                    };
+                    events::append(tx, change, event).await?;
+                }
+                None => instance::note(tx, change, kind, &id, data).await?,
+            }
+        }
+    }
+    let kind = EventKind::InstanceRestored;
+    instance::note(tx, change, kind, "instance", data).await
+}
+
+async fn execute(connection: &mut SqliteConnection, sql: &'static str) -> Result<(), StoreError> {
+    sqlx::query(sql).execute(connection).await?;
+    Ok(())
+}
