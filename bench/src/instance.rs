@@ -106,8 +106,8 @@ impl Instance {
         let db = Db::open(&Location::Folder(self.folder.clone())).await?;
         let now = MockClock::default().now();
         let random = SeededRandom::new(2);
-        let pepper = secrets::pepper(&db, &MasterKey::new(master), &random, now).await?;
-        Ok((db, pepper))
+        let opened = secrets::open(&db, &MasterKey::new(master), &random, now).await?;
+        Ok((db, opened.pepper))
     }
 
     /// Fills it with keys that have been used before: copies of the template's row, with ids and

@@ -36,6 +36,7 @@ pub enum EventKind {
     OperatorKeyRotated,
     OperatorKeyRevoked,
     InstanceRestored,
+    MasterKeyRotated,
 }
 
 impl EventKind {
@@ -67,6 +68,7 @@ impl EventKind {
             Self::OperatorKeyRotated => "operator-key.rotated",
             Self::OperatorKeyRevoked => "operator-key.revoked",
             Self::InstanceRestored => "instance.restored",
+            Self::MasterKeyRotated => "master-key.rotated",
         }
     }
 }

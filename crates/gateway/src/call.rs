@@ -169,7 +169,7 @@ impl Gateway {
         let Some(sealed) = sealed else {
             return Ok(None);
         };
-        let key = stored_access_key(&self.master, &connected.id, &sealed)?;
+        let key = stored_access_key(&self.sealing, &connected.id, &sealed)?;
         Ok(self.core.verifier.presenter(key.expose(), None).await?)
     }
 }

@@ -3,17 +3,17 @@
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::PlainKey;
 use claviger_store::StoreError;
-use claviger_store::sealing::{MasterKey, Purpose};
+use claviger_store::sealing::{Purpose, SealingKey};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
 /// The stored access key of a connected account with the format `api_key`.
 pub(crate) fn stored_access_key(
-    master: &MasterKey,
+    sealing: &SealingKey,
     connected: &Id<id::ConnectedAccount>,
     sealed: &[u8],
 ) -> Result<PlainKey, StoreError> {
-    let opened = master.open(Purpose::Credentials, connected.as_str(), sealed)?;
+    let opened = sealing.open(Purpose::Credentials, connected.as_str(), sealed)?;
     let read: Option<Value> = serde_json::from_slice(opened.expose_secret()).ok();
     let key = read
         .as_ref()
@@ -41,16 +41,16 @@ mod tests {
 
     #[test]
     fn a_stored_key_opens_for_its_own_connected_account_only() {
-        let master = MasterKey::new([1; 32]);
+        let sealing = SealingKey::new([1; 32]);
         let own = Id::from_trusted("cac_own");
         let plain = br#"{"api_key": "live_access_x"}"#;
-        let sealed = master.seal(Purpose::Credentials, own.as_str(), plain, &Zeros);
+        let sealed = sealing.seal(Purpose::Credentials, own.as_str(), plain, &Zeros);
         assert_eq!(
-            stored_access_key(&master, &own, &sealed).unwrap().expose(),
+            stored_access_key(&sealing, &own, &sealed).unwrap().expose(),
             "live_access_x"
         );
-        assert!(stored_access_key(&master, &Id::from_trusted("cac_other"), &sealed).is_err());
-        let other = master.seal(Purpose::Credentials, own.as_str(), b"{}", &Zeros);
-        assert!(stored_access_key(&master, &own, &other).is_err());
+        assert!(stored_access_key(&sealing, &Id::from_trusted("cac_other"), &sealed).is_err());
+        let other = sealing.seal(Purpose::Credentials, own.as_str(), b"{}", &Zeros);
+        assert!(stored_access_key(&sealing, &own, &other).is_err());
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use claviger_edge::{ApiError, Core, ErrorCode};
 use claviger_store::connected_accounts::ConnectedAccount;
-use claviger_store::sealing::{MasterKey, Purpose};
+use claviger_store::sealing::{Purpose, SealingKey};
 
 use crate::call_log::CallLog;
 use crate::catalogue::Catalogue;
@@ -24,7 +24,7 @@ pub struct Settings {
     /// The database, the verifier, the time, randomness.
     pub core: Core,
     /// What credentials are sealed under.
-    pub master: Arc<MasterKey>,
+    pub sealing: Arc<SealingKey>,
     /// The Auth API with its layers, and nothing else: what `base_url: local` reaches.
     pub auth_api: Router,
     /// The OpenAPI document that The Auth API serves.
@@ -56,7 +56,7 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Gateway {
     pub(crate) core: Core,
-    pub(crate) master: Arc<MasterKey>,
+    pub(crate) sealing: Arc<SealingKey>,
     pub(crate) auth_api: Router,
     pub(crate) hosts: Hosts,
     pub(crate) public_url: String,
@@ -70,12 +70,12 @@ impl Gateway {
     /// Compiles the built-in connector and takes up the rest.
     pub fn start(settings: Settings) -> Result<Arc<Self>, StartError> {
         let catalogue = built_in(&settings.document)?;
-        let keys = Keys::derive(&settings.master.derive(Purpose::Gateway));
+        let keys = Keys::derive(&settings.sealing.derive(Purpose::Gateway));
         let catalogues = HashMap::from([(catalogue.slug().to_owned(), Arc::new(catalogue))]);
         Ok(Arc::new(Self {
             log: CallLog::new(settings.core.db.clone()),
             core: settings.core,
-            master: settings.master,
+            sealing: settings.sealing,
             auth_api: settings.auth_api,
             hosts: settings.hosts,
             public_url: settings.public_url,

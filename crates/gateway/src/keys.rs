@@ -1,4 +1,4 @@
-//! The gateway's own keys, derived from the one that the master key gives for this purpose.
+//! The gateway's own keys, derived from the one that the sealing key gives for this purpose.
 
 use std::fmt;
 

@@ -7,7 +7,7 @@ use claviger_edge::{Core, Surface};
 use claviger_gateway::gateway::StartError;
 use claviger_gateway::mcp::hosts::Hosts;
 use claviger_gateway::{Gateway, Settings};
-use claviger_store::sealing::MasterKey;
+use claviger_store::sealing::SealingKey;
 
 use crate::metrics::Metrics;
 
@@ -17,7 +17,7 @@ pub struct Parts {
     /// The database, the verifier, the time, randomness.
     pub core: Core,
     /// What secrets are sealed under.
-    pub master: Arc<MasterKey>,
+    pub sealing: Arc<SealingKey>,
     /// The names under which the program is reached.
     pub hosts: Hosts,
     /// What links begin with, without a slash at the end.
@@ -52,7 +52,7 @@ pub fn assemble_over(
     let auth_api = claviger_api::router(&core);
     let gateway = Gateway::start(Settings {
         core: core.clone(),
-        master: parts.master,
+        sealing: parts.sealing,
         // With its layers, which make the body of an error, and with nothing else beside it.
         auth_api: upstream(Surface::new(&core, auth_api.clone(), None).into_router()),
         document: claviger_api::document().to_string().into_bytes(),

@@ -8,7 +8,7 @@ use clap_complete::Shell;
 
 use crate::commands::{AccessKeys, Accounts, Import, Keys, Mcp, Projects};
 use crate::config::Settings;
-use crate::upkeep::{BackupFlags, RestoreFlags};
+use crate::upkeep::{BackupFlags, RestoreFlags, SecretsCommand};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -51,6 +51,7 @@ pub(crate) enum Command {
     Import(Import),
     Backup(BackupFlags),
     Restore(RestoreFlags),
+    Secrets(SecretsCommand),
     /// Print a script that completes these commands in a shell
     #[command(after_help = COMPLETIONS_HELP)]
     Completions {

@@ -40,6 +40,8 @@ const AWAY: Duration = Duration::from_mins(5);
 const LEAST_STALENESS: Duration = Duration::from_millis(200);
 
 const MASTER_KEY_VARIABLE: &str = "CLAVIGER_MASTER_KEY";
+const NEW_MASTER_KEY_VARIABLE: &str = "CLAVIGER_NEW_MASTER_KEY";
+const NEW_MASTER_KEY_FILE_VARIABLE: &str = "CLAVIGER_NEW_MASTER_KEY_FILE";
 
 /// What is in force.
 #[derive(Clone, Debug)]
@@ -58,6 +60,8 @@ pub struct Config {
     pub master_key: MasterKeySource,
     /// How long memory is believed without word of what other programs changed.
     pub bounds: Bounds,
+    /// The one that is to take its place, while the two are exchanged.
+    pub new_master_key: Option<MasterKeySource>,
     /// Where PostgreSQL is; none: SQLite in the folder.
     pub database_url: Option<Secret>,
     /// Where certificate and key are; none: without TLS.
@@ -96,16 +100,24 @@ impl Config {
     /// Puts flags and environment over the file, and fills the rest with defaults.
     pub fn read(flags: Settings, file: Option<&Path>) -> Result<Self> {
         let mut upper = flags;
-        upper.master_key = match env::var(MASTER_KEY_VARIABLE) {
-            Ok(text) => Some(Secret::from(text)),
-            Err(env::VarError::NotPresent) => None,
-            Err(env::VarError::NotUnicode(_)) => bail!("{MASTER_KEY_VARIABLE} is not text"),
-        };
+        upper.master_key = variable(MASTER_KEY_VARIABLE)?;
         let lower = match file {
             Some(path) => read_file(path)?,
             None => Settings::default(),
         };
-        Self::in_force(upper.over(lower))
+        let mut config = Self::in_force(upper.over(lower))?;
+        // There for an exchange only, so that it is no setting of the file.
+        let file = env::var_os(NEW_MASTER_KEY_FILE_VARIABLE).map(PathBuf::from);
+        config.new_master_key = match (variable(NEW_MASTER_KEY_VARIABLE)?, file) {
+            (Some(_), Some(_)) => {
+                bail!(
+                    "{NEW_MASTER_KEY_VARIABLE} and {NEW_MASTER_KEY_FILE_VARIABLE} are both given, give one"
+                )
+            }
+            (Some(key), None) => Some(MasterKeySource::Given(key)),
+            (None, file) => file.map(MasterKeySource::File),
+        };
+        Ok(config)
     }
 
     fn in_force(settings: Settings) -> Result<Self> {
@@ -141,6 +153,7 @@ impl Config {
                 staleness,
                 away: settings.away_bound.map_or(AWAY, |period| period.0),
             },
+            new_master_key: None,
             database_url: Secret::of_either(
                 "database.url",
                 database.url,
@@ -170,6 +183,15 @@ impl Config {
             Some(url) => Location::Postgres(url.expose().to_owned()),
             None => Location::Folder(self.data_dir.clone()),
         }
+    }
+}
+
+/// A secret that stands in a variable.
+fn variable(name: &str) -> Result<Option<Secret>> {
+    match env::var(name) {
+        Ok(text) => Ok(Some(Secret::from(text))),
+        Err(env::VarError::NotPresent) => Ok(None),
+        Err(env::VarError::NotUnicode(_)) => bail!("{name} is not text"),
     }
 }
 

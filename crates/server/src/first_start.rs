@@ -10,7 +10,7 @@ use claviger_store::access_keys::{self, AccessKey};
 use claviger_store::accounts::{self, Account};
 use claviger_store::connected_accounts::{self, ConnectedAccount};
 use claviger_store::projects::{self, Project};
-use claviger_store::sealing::{MasterKey, Purpose};
+use claviger_store::sealing::{Purpose, SealingKey};
 use claviger_store::{Base, Change, StoreError, Tx, events, operator_keys};
 use claviger_verify::Verifier;
 use serde_json::json;
@@ -56,7 +56,7 @@ pub async fn make(
     tx: &mut Tx,
     change: &Change,
     verifier: &Verifier,
-    master: &MasterKey,
+    sealing: &SealingKey,
 ) -> Result<FirstStart, StoreError> {
     let account = accounts::create(tx, change, "My account", None).await?;
     let project = projects::create(tx, change, &account, "My project", Environment::Live).await?;
@@ -70,7 +70,7 @@ pub async fn make(
         projects: Some([project.id.clone()].into()),
     };
     let verifier_key = checker.make(tx, change, verifier, &account).await?;
-    let connected_account = connect_itself(tx, change, verifier, master, &account).await?;
+    let connected_account = connect_itself(tx, change, verifier, sealing, &account).await?;
     Ok(FirstStart {
         account,
         project,
@@ -87,7 +87,7 @@ pub async fn connect_itself(
     tx: &mut Tx,
     change: &Change,
     verifier: &Verifier,
-    master: &MasterKey,
+    sealing: &SealingKey,
     account: &Account,
 ) -> Result<Id<id::ConnectedAccount>, StoreError> {
     let credential = NewAccessKey::of_account("Built-in connector", Role::Owner);
@@ -103,7 +103,7 @@ pub async fn connect_itself(
         base: Base::made_by(change),
     };
     let content = json!({"api_key": key.expose()}).to_string();
-    let sealed = master.seal(
+    let sealed = sealing.seal(
         Purpose::Credentials,
         connected.id.as_str(),
         content.as_bytes(),

@@ -1,16 +1,18 @@
 //! From a configuration to a program that could serve: database, secrets, what the first start makes.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 use claviger_domain::event::Actor;
 use claviger_edge::Core;
-use claviger_store::sealing::MasterKey;
-use claviger_store::{Db, StoreError, instance, operator_keys, secrets};
+use claviger_store::sealing::{MasterKey, SealingKey};
+use claviger_store::secrets::{self, Secrets};
+use claviger_store::{Db, StoreError, instance, operator_keys};
 use claviger_verify::{Settings, Verifier};
 
 use crate::bootstrap::{Bootstrap, Handover, Member};
-use crate::config::{Config, MasterKeySource};
+use crate::config::Config;
 use crate::data_directory::DataDirectory;
 use crate::system::Outside;
 use crate::{first_start, master_key};
@@ -24,7 +26,7 @@ pub(crate) struct Instance {
     /// What every handler needs.
     pub(crate) core: Core,
     /// What secrets are sealed under.
-    pub(crate) master: Arc<MasterKey>,
+    pub(crate) sealing: Arc<SealingKey>,
     /// The credentials of the first start.
     pub(crate) handover: Handover,
 }
@@ -46,6 +48,7 @@ impl Instance {
             has_database,
             &*outside.random,
         )?;
+        let next = master_key::next(config, directory.path())?;
         if is_sqlite {
             for name in DATABASES {
                 directory.expect(name);
@@ -54,8 +57,15 @@ impl Instance {
         let db = Db::open(&config.location())
             .await
             .map_err(|error| explain(error, config))?;
-        let opened =
-            Self::set_up(db.clone(), master, config, outside, directory, handed_over).await;
+        let opened = Self::set_up(
+            db.clone(),
+            (master, next),
+            config,
+            outside,
+            directory,
+            handed_over,
+        )
+        .await;
         if opened.is_err() {
             db.close().await;
         }
@@ -64,18 +74,25 @@ impl Instance {
 
     async fn set_up(
         db: Db,
-        master: MasterKey,
+        masters: (MasterKey, Option<MasterKey>),
         config: &Config,
         outside: &Outside,
         directory: &mut DataDirectory,
         handed_over: Option<Bootstrap>,
     ) -> Result<Self> {
-        let pepper = secrets::pepper(&db, &master, &*outside.random, outside.clock.now()).await;
-        if !matches!(pepper, Err(StoreError::Unsealing(_))) {
+        let opened = open_secrets(&db, config, directory.path(), masters, outside).await;
+        let is_foreign =
+            |error: &anyhow::Error| matches!(error.downcast_ref(), Some(StoreError::Unsealing(_)));
+        if !opened.as_ref().is_err_and(is_foreign) {
             // From here on something may be sealed under this master key.
             directory.keep();
         }
-        let pepper = pepper.map_err(|error| explain(error, config))?;
+        let Secrets { pepper, sealing } = match opened.map_err(anyhow::Error::downcast) {
+            Ok(secrets) => secrets,
+            Err(Ok(error)) => return Err(explain(error, config)),
+            Err(Err(error)) => return Err(error),
+        };
+        let sealing = Arc::new(sealing);
         let verifier = Verifier::start(Settings {
             db: db.clone(),
             pepper,
@@ -98,20 +115,44 @@ impl Instance {
             trusted_proxies: config.trusted_proxies.as_slice().into(),
             traffic: Arc::default(),
         };
-        let master = Arc::new(master);
         let handover = if let Some(left) = left_by_an_earlier_start(&core, directory).await? {
             Handover::New(left)
-        } else if let Some(made) = make_first(&core, Arc::clone(&master), directory).await? {
+        } else if let Some(made) = make_first(&core, Arc::clone(&sealing), directory).await? {
             Handover::New(made)
         } else {
             handed_over.map_or(Handover::TakenAway, Handover::Done)
         };
         Ok(Self {
             core,
-            master,
+            sealing,
             handover,
         })
     }
+}
+
+/// Opens the secrets with the master key in force, or with the one that takes its place, where an
+/// exchange of the two was cut short or is about to be finished by whoever runs the program.
+pub(crate) async fn open_secrets(
+    db: &Db,
+    config: &Config,
+    data: &Path,
+    (master, next): (MasterKey, Option<MasterKey>),
+    outside: &Outside,
+) -> Result<Secrets> {
+    let (random, now) = (&*outside.random, outside.clock.now());
+    let opened = secrets::open(db, &master, random, now).await;
+    let (Err(StoreError::Unsealing(_)), Some(next)) = (&opened, next) else {
+        return Ok(opened?);
+    };
+    let by_next = secrets::open(db, &next, random, now).await;
+    if matches!(by_next, Err(StoreError::Unsealing(_))) {
+        return Ok(opened?);
+    }
+    let by_next = by_next?;
+    if config.new_master_key.is_none() {
+        master_key::replace(data, &master)?;
+    }
+    Ok(by_next)
 }
 
 /// What a start kept that was cut short: worth something only where its transaction was committed.
@@ -144,7 +185,7 @@ async fn left_by_an_earlier_start(
 /// instance that nobody can enter.
 async fn make_first(
     core: &Core,
-    master: Arc<MasterKey>,
+    sealing: Arc<SealingKey>,
     directory: &DataDirectory,
 ) -> Result<Option<Bootstrap>> {
     let change = core.change(&Actor::System);
@@ -156,7 +197,7 @@ async fn make_first(
                 if !instance::is_new(tx).await? {
                     return Ok(None);
                 }
-                let made = first_start::make(tx, &change, &verifier, &master).await?;
+                let made = first_start::make(tx, &change, &verifier, &sealing).await?;
                 let bootstrap = made.bootstrap();
                 bootstrap.keep_new(&place)?;
                 Ok(Some(bootstrap))
@@ -166,20 +207,14 @@ async fn make_first(
 }
 
 /// The sentence for whoever starts the program.
-fn explain(error: StoreError, config: &Config) -> anyhow::Error {
+pub(crate) fn explain(error: StoreError, config: &Config) -> anyhow::Error {
     let place = match &config.database_url {
         Some(_) => "the PostgreSQL database".to_owned(),
         None => format!("the database in {}", config.data_dir.display()),
     };
     match error {
         StoreError::Unsealing(_) => {
-            let origin = match &config.master_key {
-                MasterKeySource::Given(_) => "CLAVIGER_MASTER_KEY".to_owned(),
-                MasterKeySource::File(path) => path.display().to_string(),
-                MasterKeySource::DataDirectory => {
-                    config.data_dir.join(master_key::FILE).display().to_string()
-                }
-            };
+            let origin = master_key::origin(config);
             anyhow!("{place} was made with another master key than the one in {origin}")
         }
         StoreError::Newer(migration) => anyhow!(

@@ -79,7 +79,7 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
     let url = local_url(address, tls.is_some());
     let assembled = assemble(Parts {
         core: core.clone(),
-        master: instance.master,
+        sealing: instance.sealing,
         hosts: Hosts::new(config.public_host(), address),
         public_url: config.public_url.clone().unwrap_or_else(|| url.clone()),
         extra: outside.routes,

@@ -6,8 +6,34 @@ mod manifest;
 mod place;
 mod progress;
 mod restore;
+mod secrets;
 mod swap;
+
+use anyhow::{Result, bail};
+use claviger_store::Db;
 
 pub(crate) use self::backup::BackupFlags;
 pub(crate) use self::restore::RestoreFlags;
+pub(crate) use self::secrets::SecretsCommand;
 pub(crate) use self::swap::finish as finish_restore;
+use crate::config::Config;
+use crate::instance::explain;
+
+/// Opens the database of a server that may be running.
+async fn open_beside(config: &Config) -> Result<Db> {
+    let data = &config.data_dir;
+    if config.database_url.is_none() && !data.join("claviger.db").exists() {
+        bail!(
+            "{} has no claviger.db: name the server's data directory with --data-dir",
+            data.display()
+        );
+    }
+    if swap::is_under_way(data) {
+        bail!(
+            "a restore in {} was cut short: start claviger, which finishes it",
+            data.display()
+        );
+    }
+    let db = Db::open_beside(&config.location()).await;
+    db.map_err(|error| explain(error, config))
+}

@@ -226,3 +226,22 @@ pub async fn create(
     };
     crate::events::append(tx, change, event).await
 }
+
+/// The ids of all connected accounts with their sealed credentials, deleted ones too.
+pub(crate) async fn all_sealed(db: &Db) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+    const SQL: &str = "SELECT id, credentials FROM connected_accounts ORDER BY id";
+    Ok(on!(read db, |c| sqlx::query_as(SQL).fetch_all(c).await)?)
+}
+
+/// Puts the same credentials in another seal. It is no change to the connected account, and leaves
+/// no event.
+pub(crate) async fn reseal(tx: &mut Tx, id: &str, sealed: &[u8]) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE connected_accounts SET credentials = $2 WHERE id = $1";
+    on!(tx, |c| sqlx::query(SQL)
+        .bind(id)
+        .bind(sealed)
+        .execute(c)
+        .await
+        .map(drop))?;
+    Ok(())
+}

@@ -23,7 +23,8 @@ pub use self::feed::{Feed, FeedError, Heard, Told, ToldKey};
 pub use self::turns::TurnsTaken;
 use self::turns::{Crowded, Turn, Turns};
 use self::writer::Writer;
-use crate::{Asker, migrations};
+use crate::Asker;
+use crate::migrations::{self, Versions};
 
 /// Where the rows are.
 #[derive(Clone, Debug)]
@@ -55,6 +56,9 @@ pub enum StoreError {
     /// The tables were made by a newer program.
     #[error("the database was written by a newer program (migration {0}), start that one instead")]
     Newer(i64),
+    /// The tables were made by an older program, and another may be serving them.
+    #[error("the database is of an older version (migration {0}), start this program on it first")]
+    Older(i64),
     /// A row is not as this program writes it.
     #[error("a row of {table} cannot be read: {what}")]
     Row {
@@ -204,8 +208,18 @@ const PATIENCE: Duration = Duration::from_secs(5);
 impl Db {
     /// Opens the database and brings its tables to this program's version.
     pub async fn open(location: &Location) -> Result<Self, StoreError> {
+        Self::open_as(location, Versions::Upgrade).await
+    }
+
+    /// Opens a database that another program may be serving: only where its tables are of this
+    /// program's version.
+    pub async fn open_beside(location: &Location) -> Result<Self, StoreError> {
+        Self::open_as(location, Versions::Expect).await
+    }
+
+    async fn open_as(location: &Location, versions: Versions) -> Result<Self, StoreError> {
         let (engine, changes) = match location {
-            Location::Folder(folder) => (open_files(folder).await?, CHANGES_IN_FILES),
+            Location::Folder(folder) => (open_files(folder, versions).await?, CHANGES_IN_FILES),
             Location::Postgres(url) => {
                 let options = PgConnectOptions::from_str(url)?.disable_statement_logging();
                 // The pool would go on trying for half a minute, and then not say why.
@@ -224,7 +238,7 @@ impl Db {
                     })
                     .connect_with(options)
                     .await?;
-                migrations::run_postgres(&pool).await?;
+                migrations::run_postgres(&pool, versions).await?;
                 (Engine::Postgres(pool), CHANGES_ON_POSTGRES)
             }
         };
@@ -315,7 +329,7 @@ async fn turn_of(turns: &Turns) -> Result<Turn, StoreError> {
 
 /// Opens the two files. What was opened before an error is closed: SQLite tidies up the files beside
 /// a database then, not when a connection is dropped.
-async fn open_files(folder: &Path) -> Result<Engine, StoreError> {
+async fn open_files(folder: &Path, versions: Versions) -> Result<Engine, StoreError> {
     for name in ["claviger.db", "usage.db"] {
         make_private_file(&folder.join(name)).await?;
     }
@@ -343,7 +357,7 @@ async fn open_files(folder: &Path) -> Result<Engine, StoreError> {
             return Err(error.into());
         }
     };
-    if let Err(error) = migrations::run_sqlite(&mut connection, &usage).await {
+    if let Err(error) = migrations::run_sqlite(&mut connection, &usage, versions).await {
         drop(connection.close().await);
         usage.close().await;
         return Err(error);

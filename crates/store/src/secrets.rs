@@ -1,78 +1,140 @@
-//! The instance's own secrets, sealed under the master key.
+//! The instance's own secrets, wrapped by the master key: the pepper of digests, and the key under
+//! which all else is sealed.
+
+mod rewrap;
 
 use claviger_domain::key_string::Pepper;
 use claviger_domain::random::Random;
 use claviger_domain::time::Timestamp;
 use secrecy::ExposeSecret;
 
+pub use self::rewrap::{Rewrapped, rewrap};
 use crate::db::on;
-use crate::sealing::{MasterKey, Purpose};
-use crate::{Db, StoreError};
+use crate::sealing::{MasterKey, Purpose, SealingKey, is_unnamed};
+use crate::{Db, StoreError, Tx, connected_accounts};
 
 const PEPPER: &str = "pepper";
+const SEALING: &str = "sealing";
 
-/// Opens the pepper, or draws it when there is none yet.
+/// The secrets, opened.
+#[derive(Debug)]
+pub struct Secrets {
+    /// Under which keys are digested.
+    pub pepper: Pepper,
+    /// Under which all else is sealed.
+    pub sealing: SealingKey,
+}
+
+/// Opens the secrets, and draws those that are not there yet.
 ///
-/// Fails with [`StoreError::Unsealing`] when the database belongs to another master key.
-pub async fn pepper(
+/// Fails with [`StoreError::Unsealing`] when the database belongs to another master key; nothing is
+/// changed then.
+pub async fn open(
     db: &Db,
     master: &MasterKey,
     random: &dyn Random,
     now: Timestamp,
-) -> Result<Pepper, StoreError> {
-    const FIND: &str = "SELECT sealed FROM sealed_secrets WHERE name = $1";
-    // Two nodes may start at once: the first one's stays.
-    const KEEP: &str = "INSERT INTO sealed_secrets (name, sealed, created_at) VALUES ($1, $2, $3) \
-                        ON CONFLICT (name) DO NOTHING";
-    let found = |db: Db| async move {
-        let sealed = on!(read db, |c| sqlx::query_scalar::<_, Vec<u8>>(FIND)
-            .bind(PEPPER)
-            .fetch_optional(c)
-            .await)?;
-        Ok::<_, StoreError>(sealed)
-    };
-    let mut stored = found(db.clone()).await?;
-    if stored.is_none() {
-        let mut bytes = [0u8; 32];
-        random.fill(&mut bytes);
-        let sealed = master.seal(Purpose::Pepper, PEPPER, &bytes, random);
-        db.write::<_, StoreError, _>(move |tx| {
-            Box::pin(async move {
-                on!(tx, |c| sqlx::query(KEEP)
-                    .bind(PEPPER)
-                    .bind(sealed)
-                    .bind(now.as_micros())
-                    .execute(c)
-                    .await
-                    .map(drop))?;
-                Ok(())
-            })
-        })
-        .await?;
-        stored = found(db.clone()).await?;
+) -> Result<Secrets, StoreError> {
+    if find(db, PEPPER).await?.is_none() || find(db, SEALING).await?.is_none() {
+        draw(db, master, random, now).await?;
     }
-    let sealed = stored.ok_or(StoreError::Unsealing(PEPPER))?;
-    let opened = master.open(Purpose::Pepper, PEPPER, &sealed)?;
-    let bytes = opened
-        .expose_secret()
-        .try_into()
-        .map_err(|_| StoreError::Unsealing(PEPPER))?;
-    Ok(Pepper::new(bytes))
+    let pepper = find(db, PEPPER).await?;
+    let sealing = find(db, SEALING).await?;
+    Ok(Secrets {
+        pepper: Pepper::new(&opened(master, PEPPER, pepper)?),
+        sealing: SealingKey::new(opened(master, SEALING, sealing)?),
+    })
 }
 
 /// Whether the master key opens all that is sealed in a database, which is left as it is.
 pub async fn check(db: &Db, master: &MasterKey) -> Result<(), StoreError> {
-    const SECRETS: &str = "SELECT name, sealed FROM sealed_secrets";
-    const CREDENTIALS: &str = "SELECT id, credentials FROM connected_accounts";
-    let secrets: Vec<(String, Vec<u8>)> =
-        on!(read db, |c| sqlx::query_as(SECRETS).fetch_all(c).await)?;
-    for (name, sealed) in secrets {
-        master.open(Purpose::Pepper, &name, &sealed)?;
+    if let Some(pepper) = find(db, PEPPER).await? {
+        opened(master, PEPPER, Some(pepper))?;
     }
-    let credentials: Vec<(String, Vec<u8>)> =
-        on!(read db, |c| sqlx::query_as(CREDENTIALS).fetch_all(c).await)?;
-    for (id, sealed) in credentials {
-        master.open(Purpose::Credentials, &id, &sealed)?;
+    let sealing = match find(db, SEALING).await? {
+        Some(sealing) => Some(SealingKey::new(opened(master, SEALING, Some(sealing))?)),
+        None => None,
+    };
+    for (id, sealed) in connected_accounts::all_sealed(db).await? {
+        match &sealing {
+            Some(key) => key.open(Purpose::Credentials, &id, &sealed)?,
+            None => master.open_early(&id, &sealed)?,
+        };
     }
     Ok(())
+}
+
+/// Draws the secrets that are not there. Credentials that lie under the master key itself, as the
+/// first version had them, go under the new sealing key.
+async fn draw(
+    db: &Db,
+    master: &MasterKey,
+    random: &dyn Random,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    if let Some(pepper) = find(db, PEPPER).await? {
+        opened(master, PEPPER, Some(pepper))?;
+    }
+    let [pepper, key] = [(); 2].map(|()| {
+        let mut bytes = [0u8; 32];
+        random.fill(&mut bytes);
+        bytes
+    });
+    let wrapped_pepper = master.wrap(PEPPER, &pepper, random);
+    let wrapped_key = master.wrap(SEALING, &key, random);
+    let key = SealingKey::new(key);
+    let mut resealed = Vec::new();
+    for (id, sealed) in connected_accounts::all_sealed(db).await? {
+        if is_unnamed(&sealed) {
+            let plain = master.open_early(&id, &sealed)?;
+            let sealed = key.seal(Purpose::Credentials, &id, plain.expose_secret(), random);
+            resealed.push((id, sealed));
+        }
+    }
+    db.write(move |tx| {
+        Box::pin(async move {
+            // Two nodes may start at once: what the first one stores stays.
+            keep(tx, PEPPER, &wrapped_pepper, now).await?;
+            if keep(tx, SEALING, &wrapped_key, now).await? {
+                for (id, sealed) in resealed {
+                    connected_accounts::reseal(tx, &id, &sealed).await?;
+                }
+            }
+            Ok(())
+        })
+    })
+    .await
+}
+
+async fn find(db: &Db, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    const SQL: &str = "SELECT sealed FROM sealed_secrets WHERE name = $1";
+    Ok(on!(read db, |c| sqlx::query_scalar(SQL)
+        .bind(name)
+        .fetch_optional(c)
+        .await)?)
+}
+
+/// Stores a secret; `false` when there is one of that name.
+async fn keep(tx: &mut Tx, name: &str, sealed: &[u8], now: Timestamp) -> Result<bool, StoreError> {
+    const SQL: &str = "INSERT INTO sealed_secrets (name, sealed, created_at) VALUES ($1, $2, $3) \
+                       ON CONFLICT (name) DO NOTHING";
+    let rows = on!(tx, |c| sqlx::query(SQL)
+        .bind(name)
+        .bind(sealed)
+        .bind(now.as_micros())
+        .execute(c)
+        .await
+        .map(|done| done.rows_affected()))?;
+    Ok(rows == 1)
+}
+
+fn opened(master: &MasterKey, name: &str, sealed: Option<Vec<u8>>) -> Result<[u8; 32], StoreError> {
+    let broken = |what| StoreError::Row {
+        table: "sealed_secrets",
+        what,
+    };
+    let sealed = sealed.ok_or(broken("name"))?;
+    let opened = master.unwrap(name, &sealed)?;
+    let bytes = opened.expose_secret().try_into();
+    bytes.map_err(|_| broken("sealed"))
 }

@@ -11,8 +11,9 @@ use claviger_gateway::Gateway;
 use claviger_gateway::mcp::hosts::Hosts;
 use claviger_server::assemble::{Assembled, Parts, assemble_over};
 use claviger_server::first_start;
-use claviger_store::sealing::MasterKey;
-use claviger_store::{StoreError, secrets};
+use claviger_store::StoreError;
+use claviger_store::sealing::{MasterKey, SealingKey};
+use claviger_store::secrets::{self, Secrets};
 use claviger_verify::{KEY_CACHE_BYTES, Settings, Verifier};
 use ipnet::IpNet;
 
@@ -35,7 +36,7 @@ pub struct TestApp {
     /// Its time.
     pub clock: Arc<MockClock>,
     /// What its secrets are sealed under.
-    pub master: Arc<MasterKey>,
+    pub sealing: Arc<SealingKey>,
     /// The key of whoever runs it.
     pub operator_key: PlainKey,
     /// The gateway, whose log a test may wait for.
@@ -65,9 +66,10 @@ impl TestApp {
         let db = database.db.clone();
         let clock = Arc::new(MockClock::default());
         let random = Arc::new(SeededRandom::new(0));
-        let master = Arc::new(MasterKey::new([7; 32]));
+        let master = MasterKey::new([7; 32]);
         let now = claviger_domain::time::Clock::now(&*clock);
-        let pepper = secrets::pepper(&db, &master, &*random, now).await?;
+        let Secrets { pepper, sealing } = secrets::open(&db, &master, &*random, now).await?;
+        let sealing = Arc::new(sealing);
         let verifier = Verifier::start(Settings {
             db: db.clone(),
             pepper,
@@ -85,19 +87,19 @@ impl TestApp {
             trusted_proxies: [IpNet::from(PROXY)].into(),
             traffic: Arc::default(),
         };
-        let (inside, sealing) = (core.clone(), master.clone());
+        let (inside, inside_sealing) = (core.clone(), sealing.clone());
         let first = core
             .db
             .write::<_, StoreError, _>(move |tx| {
                 Box::pin(async move {
                     let change = inside.change(&Actor::System);
-                    first_start::make(tx, &change, &inside.verifier, &sealing).await
+                    first_start::make(tx, &change, &inside.verifier, &inside_sealing).await
                 })
             })
             .await?;
         let parts = Parts {
             core: core.clone(),
-            master: master.clone(),
+            sealing: sealing.clone(),
             hosts: Hosts::new(
                 Some(PUBLIC_HOST),
                 SocketAddr::from((Ipv4Addr::LOCALHOST, 8420)),
@@ -114,7 +116,7 @@ impl TestApp {
             upstream,
             core,
             clock,
-            master,
+            sealing,
             operator_key: first.operator_key,
             database,
         })

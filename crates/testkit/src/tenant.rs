@@ -131,7 +131,7 @@ impl TestApp {
         };
         let id = connected.id.clone();
         let content = json!({ "api_key": stored }).to_string();
-        let sealed = self.master.seal(
+        let sealed = self.sealing.seal(
             Purpose::Credentials,
             id.as_str(),
             content.as_bytes(),
@@ -176,7 +176,7 @@ impl TestApp {
     async fn make_tenant(&self, name: &str, parent: Option<Id<id::Account>>) -> Tenant {
         let change = self.core.change(&Actor::System);
         let core = self.core.clone();
-        let master = self.master.clone();
+        let sealing = self.sealing.clone();
         let name = name.to_owned();
         let made: Result<_, StoreError> = self
             .core
@@ -200,7 +200,7 @@ impl TestApp {
                         .collect();
                     let on_project = keys.make(&roles, Some(&project)).await?;
                     let connected_account =
-                        first_start::connect_itself(tx, &change, verifier, &master, &account)
+                        first_start::connect_itself(tx, &change, verifier, &sealing, &account)
                             .await?;
                     Ok(Tenant {
                         account,

@@ -13,6 +13,13 @@ impl Config {
                  can open it. Keep it elsewhere with CLAVIGER_MASTER_KEY_FILE."
             ));
         }
+        if self.new_master_key.is_some() {
+            warnings.push(
+                "A new master key is given: run `claviger secrets rotate-master-key`, give the new key \
+                 in the place of the old one, and take CLAVIGER_NEW_MASTER_KEY away."
+                    .to_owned(),
+            );
+        }
         if self.operator_remote {
             warnings.push(
                 "The operator key is taken from other machines (operator.remote): it opens every \

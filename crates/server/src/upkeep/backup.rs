@@ -16,7 +16,7 @@ use super::place::PlaceFlags;
 use super::progress::shown;
 use super::swap;
 use crate::commands::Ending;
-use crate::config::{Config, MasterKeySource};
+use crate::config::Config;
 use crate::data_directory::write_private;
 use crate::master_key;
 use crate::output::{print, tell};
@@ -61,21 +61,10 @@ impl BackupFlags {
         tell(&format!(
             "Backed up {bytes} bytes, up to event {events}. The master key is not in it: keep a copy of {} \
              where backups are not.",
-            origin(&config)
+            master_key::origin(&config)
         ));
         print(&format!("{}\n", self.to.display()));
         Ok(Ending::Done)
-    }
-}
-
-/// Where the master key is, for people.
-pub(super) fn origin(config: &Config) -> String {
-    match &config.master_key {
-        MasterKeySource::Given(_) => "CLAVIGER_MASTER_KEY".to_owned(),
-        MasterKeySource::File(path) => path.display().to_string(),
-        MasterKeySource::DataDirectory => {
-            config.data_dir.join(master_key::FILE).display().to_string()
-        }
     }
 }
 

@@ -15,7 +15,7 @@ use claviger_store::{Change, Db, Location, StoreError, copies, secrets};
 use serde_json::json;
 
 use self::question::Question;
-use super::backup::{describe_all, origin};
+use super::backup::describe_all;
 use super::manifest::{Manifest, digest};
 use super::place::PlaceFlags;
 use super::progress::shown;
@@ -204,7 +204,7 @@ async fn bring_up_to_date(
     directory: &mut DataDirectory,
     staged: &Path,
 ) -> Result<()> {
-    let place = origin(config);
+    let place = master_key::origin(config);
     let master = master_key::load(&config.master_key, directory, true, &*outside.random)
         .context("a backup has no master key in it, and the one that it was made with is needed")?;
     let db = Db::open(&Location::Folder(staged.to_owned())).await;

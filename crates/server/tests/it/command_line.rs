@@ -38,6 +38,7 @@ Commands:
   import        Move projects and keys here from another server
   backup        Copy the databases of this machine's server into a new folder, while it runs
   restore       Put a backup in the place of the databases of this machine's server, which must not run
+  secrets       The secrets that the server keeps to itself
   completions   Print a script that completes these commands in a shell
   connector     Look at connectors, which turn REST APIs into tools
   help          Print this message or the help of the given subcommand(s)

@@ -14,6 +14,7 @@ mod crash;
 mod first_start;
 mod followers;
 mod logging;
+mod master_key;
 mod metrics;
 mod nginx;
 mod nodes;

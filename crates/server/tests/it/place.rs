@@ -87,6 +87,11 @@ impl Place {
         place
     }
 
+    /// Where the rows are, unless they are in the folder.
+    pub(crate) fn url(&self) -> Option<&str> {
+        self.url.as_deref()
+    }
+
     pub(crate) fn start(&self) -> Program {
         match &self.url {
             None => {
