@@ -37,6 +37,7 @@ pub enum EventKind {
     OperatorKeyRevoked,
     InstanceRestored,
     MasterKeyRotated,
+    PepperRotated,
 }
 
 impl EventKind {
@@ -69,6 +70,7 @@ impl EventKind {
             Self::OperatorKeyRevoked => "operator-key.revoked",
             Self::InstanceRestored => "instance.restored",
             Self::MasterKeyRotated => "master-key.rotated",
+            Self::PepperRotated => "pepper.rotated",
         }
     }
 }

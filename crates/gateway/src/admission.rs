@@ -174,13 +174,13 @@ impl Gateway {
                 }))
             }
             Maker::Operator(id) => {
-                let is_known = operator_keys::is_known(&self.core.db, id).await?;
+                let is_live = operator_keys::is_live(&self.core.db, id, self.core.now()).await?;
                 let held = || Held {
                     rights: Rights::operator(),
                     ends_at: None,
                     key: None,
                 };
-                Ok(is_known.then(held))
+                Ok(is_live.then(held))
             }
         }
     }

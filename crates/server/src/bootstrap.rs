@@ -102,9 +102,9 @@ impl Bootstrap {
         self.text(member).map(PlainKey::new)
     }
 
-    fn set_url(&mut self, url: &str) {
-        self.0
-            .insert(Member::Url.as_str().to_owned(), Value::from(url));
+    /// Sets a member.
+    pub(crate) fn set(&mut self, member: Member, text: &str) {
+        self.0.insert(member.as_str().to_owned(), Value::from(text));
     }
 
     fn render(&self) -> Vec<u8> {
@@ -119,6 +119,13 @@ impl Bootstrap {
     /// Reads what was handed over in a folder, without opening it as a server does.
     pub(crate) fn of_folder(folder: &Path) -> Result<Option<Self>> {
         read_file(&folder.join(FILE))
+    }
+
+    /// Writes it into a folder, without holding that as a server does; gives the file.
+    pub(crate) fn write_to(&self, folder: &Path) -> Result<PathBuf> {
+        let place = folder.join(FILE);
+        data_directory::write_private(&place, &self.render())?;
+        Ok(place)
     }
 
     /// Reads what an earlier start kept and did not come to hand over.
@@ -145,7 +152,7 @@ impl Bootstrap {
     /// Hands it over: called when the program listens, so that the file's appearance says that it
     /// is ready. The files with header lines are there by then.
     pub(crate) fn hand_over(&mut self, directory: &mut DataDirectory, url: &str) -> Result<()> {
-        self.set_url(url);
+        self.set(Member::Url, url);
         for (name, member) in [
             (OWNER_HEADER, Member::AccessKey),
             (VERIFIER_HEADER, Member::VerifierKey),
@@ -177,7 +184,7 @@ impl Bootstrap {
         if self.text(Member::Url) == Some(url) {
             return Ok(());
         }
-        self.set_url(url);
+        self.set(Member::Url, url);
         directory.write_private(FILE, &self.render())
     }
 }

@@ -8,7 +8,7 @@ use clap_complete::Shell;
 
 use crate::commands::{AccessKeys, Accounts, Import, Keys, Mcp, Projects};
 use crate::config::Settings;
-use crate::upkeep::{BackupFlags, RestoreFlags, SecretsCommand};
+use crate::upkeep::{BackupFlags, OperatorKeyCommand, RestoreFlags, SecretsCommand};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -52,6 +52,7 @@ pub(crate) enum Command {
     Backup(BackupFlags),
     Restore(RestoreFlags),
     Secrets(SecretsCommand),
+    OperatorKey(OperatorKeyCommand),
     /// Print a script that completes these commands in a shell
     #[command(after_help = COMPLETIONS_HELP)]
     Completions {

@@ -25,6 +25,7 @@ use anyhow::{Context, Result};
 
 pub(crate) use self::access_keys::AccessKeys;
 pub(crate) use self::accounts::Accounts;
+pub(crate) use self::call::confirm;
 pub(crate) use self::keys::Keys;
 pub(crate) use self::mcp::Mcp;
 pub(crate) use self::projects::Projects;

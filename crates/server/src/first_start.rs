@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use claviger_domain::event::{EventKind, NewEvent};
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::{DrawnKey, Environment, KeyPurpose, PlainKey};
 use claviger_domain::role::Role;
@@ -11,7 +10,7 @@ use claviger_store::accounts::{self, Account};
 use claviger_store::connected_accounts::{self, ConnectedAccount};
 use claviger_store::projects::{self, Project};
 use claviger_store::sealing::{Purpose, SealingKey};
-use claviger_store::{Base, Change, StoreError, Tx, events, operator_keys};
+use claviger_store::{Base, Change, StoreError, Tx, operator_keys};
 use claviger_verify::Verifier;
 use serde_json::json;
 
@@ -60,7 +59,7 @@ pub async fn make(
 ) -> Result<FirstStart, StoreError> {
     let account = accounts::create(tx, change, "My account", None).await?;
     let project = projects::create(tx, change, &account, "My project", Environment::Live).await?;
-    let operator_key = make_operator_key(tx, change, verifier, &account).await?;
+    let operator_key = make_operator_key(tx, change, verifier).await?;
 
     let owner = NewAccessKey::of_account("Owner", Role::Owner);
     let owner_key = owner.make(tx, change, verifier, &account).await?;
@@ -117,20 +116,10 @@ async fn make_operator_key(
     tx: &mut Tx,
     change: &Change,
     verifier: &Verifier,
-    account: &Account,
 ) -> Result<PlainKey, StoreError> {
     let DrawnKey { plain, public } = KeyPurpose::Operator.draw(&*change.random);
     let id = Id::<id::OperatorKey>::from_suffix(&public);
     operator_keys::create(tx, change, &id, &verifier.digest(plain.expose())).await?;
-    let event = NewEvent {
-        kind: EventKind::OperatorKeyCreated,
-        // Operators are of no account; the trail that it begins is this one's.
-        account: account.id.clone(),
-        project: None,
-        target: id.to_string(),
-        data: json!({}),
-    };
-    events::append(tx, change, event).await?;
     Ok(plain)
 }
 

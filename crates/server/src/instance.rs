@@ -166,7 +166,7 @@ async fn left_by_an_earlier_start(
     let key = left.key(Member::OperatorKey);
     let digest = key.map(|key| core.verifier.digest(key.expose()));
     let is_committed = match digest {
-        Some(digest) => operator_keys::find_by_digest(&core.db, &digest)
+        Some(digest) => operator_keys::find_by_digest(&core.db, &digest, core.now())
             .await?
             .is_some(),
         None => false,

@@ -98,6 +98,7 @@ fn carry_out(command: Command, outside: Outside) -> Result<ExitCode> {
         Command::Backup(flags) => return commands::run(|| flags.run(outside)),
         Command::Restore(flags) => return commands::run(|| flags.run(outside)),
         Command::Secrets(command) => return commands::run(|| command.run(outside)),
+        Command::OperatorKey(command) => return commands::run(|| command.run(outside)),
         Command::Completions { shell } => print(&CommandLine::completions(shell)),
     }
     Ok(ExitCode::SUCCESS)

@@ -3,6 +3,7 @@
 
 mod backup;
 mod manifest;
+mod operator_key;
 mod place;
 mod progress;
 mod restore;
@@ -13,6 +14,7 @@ use anyhow::{Result, bail};
 use claviger_store::Db;
 
 pub(crate) use self::backup::BackupFlags;
+pub(crate) use self::operator_key::OperatorKeyCommand;
 pub(crate) use self::restore::RestoreFlags;
 pub(crate) use self::secrets::SecretsCommand;
 pub(crate) use self::swap::finish as finish_restore;
@@ -21,6 +23,13 @@ use crate::instance::explain;
 
 /// Opens the database of a server that may be running.
 async fn open_beside(config: &Config) -> Result<Db> {
+    expect_data(config)?;
+    let db = Db::open_beside(&config.location()).await;
+    db.map_err(|error| explain(error, config))
+}
+
+/// Looks whether there is something in the data directory, and nothing half-done.
+fn expect_data(config: &Config) -> Result<()> {
     let data = &config.data_dir;
     if config.database_url.is_none() && !data.join("claviger.db").exists() {
         bail!(
@@ -34,6 +43,5 @@ async fn open_beside(config: &Config) -> Result<Db> {
             data.display()
         );
     }
-    let db = Db::open_beside(&config.location()).await;
-    db.map_err(|error| explain(error, config))
+    Ok(())
 }

@@ -95,22 +95,6 @@ pub enum CallerLimit {
     Over(Level),
 }
 
-#[derive(Clone, Debug)]
-pub(crate) enum KnownPresenter {
-    Operator(Id<id::OperatorKey>),
-    AccessKey(Arc<KnownAccessKey>),
-}
-
-impl KnownPresenter {
-    /// The family of accounts that it is of; `None` for the operator.
-    pub(crate) fn root(&self) -> Option<&Id<id::Account>> {
-        match self {
-            Self::Operator(_) => None,
-            Self::AccessKey(known) => Some(&known.key.account.root),
-        }
-    }
-}
-
 impl Verifier {
     /// Finds who presents `credential`, unless it is unknown, switched off or past its end. `from`
     /// is where it comes from, for the budget of those who guess; none where that is not known.
@@ -126,28 +110,46 @@ impl Verifier {
             return Ok(None);
         }
         let digest = self.pepper.digest(credential);
+        if shape.purpose == KeyPurpose::Operator {
+            let found = self.operator(digest, from).await?;
+            return Ok(found.map(Presenter::Operator));
+        }
         let known = self
             .presenters
             .get_or_load(digest, self.believes(), async |digest| {
-                if shape.purpose == KeyPurpose::Operator {
-                    let who = from.map(Guesser::OperatorKeys);
-                    self.look(who, async || self.load_operator(digest).await)
-                        .await
-                } else {
-                    let who = from.map(Guesser::AccessKeys);
-                    self.look(who, async || self.load_access_key(digest).await)
-                        .await
-                }
+                let who = from.map(Guesser::AccessKeys);
+                self.look(who, async || self.load_access_key(digest).await)
+                    .await
             })
             .await?;
         let now = self.clock.now();
-        Ok(match known {
-            Some(KnownPresenter::Operator(id)) => Some(Presenter::Operator(id)),
-            Some(KnownPresenter::AccessKey(known)) if known.key.is_live_at(now) => {
-                Some(Presenter::AccessKey(known))
-            }
-            _ => None,
-        })
+        let live = known.filter(|known| known.key.is_live_at(now));
+        Ok(live.map(Presenter::AccessKey))
+    }
+
+    /// The operator key with that digest. Those are changed by commands on the machine too, past this
+    /// program, so that only what is absent is remembered: keys are drawn at random, and one that is
+    /// not there, or not any more, never will be.
+    async fn operator(
+        &self,
+        digest: KeyDigest,
+        from: Option<Network>,
+    ) -> Result<Option<Id<id::OperatorKey>>, LookError> {
+        if matches!(self.presenters.known(&digest), Some(None)) {
+            return Ok(None);
+        }
+        let who = from.map(Guesser::OperatorKeys);
+        let now = self.clock.now();
+        let found = self
+            .look(who, async || {
+                operator_keys::find_by_digest(&self.db, &digest, now).await
+            })
+            .await?;
+        if found.is_none() {
+            let absent = async |_: &_| Ok::<_, LookError>(None);
+            self.presenters.get_or_load(digest, true, absent).await?;
+        }
+        Ok(found)
     }
 
     /// The access key that presents `credential`, as far as that is known without the database.
@@ -156,12 +158,8 @@ impl Verifier {
         if !matches!(shape.purpose, KeyPurpose::AccessKey(_)) || !self.believes() {
             return None;
         }
-        match self.presenters.known(&self.pepper.digest(credential))? {
-            Some(KnownPresenter::AccessKey(known)) if known.key.is_live_at(self.clock.now()) => {
-                Some(known)
-            }
-            _ => None,
-        }
+        let known = self.presenters.known(&self.pepper.digest(credential))??;
+        known.key.is_live_at(self.clock.now()).then_some(known)
     }
 
     /// Counts one call against the caller's own limit.
@@ -204,18 +202,10 @@ impl Verifier {
         }
     }
 
-    async fn load_operator(
-        &self,
-        digest: &KeyDigest,
-    ) -> Result<Option<KnownPresenter>, StoreError> {
-        let found = operator_keys::find_by_digest(&self.db, digest).await?;
-        Ok(found.map(KnownPresenter::Operator))
-    }
-
     async fn load_access_key(
         &self,
         digest: &KeyDigest,
-    ) -> Result<Option<KnownPresenter>, StoreError> {
+    ) -> Result<Option<Arc<KnownAccessKey>>, StoreError> {
         let Some(key) = access_keys::find_by_digest(&self.db, digest).await? else {
             return Ok(None);
         };
@@ -226,12 +216,12 @@ impl Verifier {
         let rights = key.rights();
         let checking = rights.reach(Permission::KeysCheck);
         let rights = Arc::new(rights);
-        Ok(Some(KnownPresenter::AccessKey(Arc::new(KnownAccessKey {
+        Ok(Some(Arc::new(KnownAccessKey {
             key,
             rights,
             checking,
             limit,
-        }))))
+        })))
     }
 
     /// The meter that an access key's own limit is counted by, also while it has none.

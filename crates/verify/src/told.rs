@@ -103,7 +103,7 @@ impl Verifier {
             }
             Digests::Many => self
                 .presenters
-                .forget_where(|_, known| known.root() == Some(root)),
+                .forget_where(|_, known| known.key.account.root == *root),
         }
     }
 }

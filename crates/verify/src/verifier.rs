@@ -18,7 +18,7 @@ use crate::import::Pace;
 use crate::key_cache::{KeyCache, PresentedAs};
 use crate::meters::Meters;
 use crate::place::Places;
-use crate::presenters::KnownPresenter;
+use crate::presenters::KnownAccessKey;
 use crate::{Activity, KnownKey, LookError, Network, ToldCache};
 
 /// What the verifier is made of.
@@ -57,7 +57,7 @@ pub struct Verifier {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) keys: KeyCache,
-    pub(crate) presenters: ToldCache<KeyDigest, KnownPresenter>,
+    pub(crate) presenters: ToldCache<KeyDigest, Arc<KnownAccessKey>>,
     pub(crate) meters: Meters,
     pub(crate) places: Places,
     pub(crate) guesses: Guesses,

@@ -89,7 +89,7 @@ fn listed(body: &Value) -> &[Value] {
 }
 
 /// Asks on a terminal, and goes on only after a yes; without a terminal, `--yes` has to be given.
-pub(super) fn confirm(question: &str) -> Result<()> {
+pub(crate) fn confirm(question: &str) -> Result<()> {
     let input = io::stdin();
     if !input.is_terminal() {
         bail!(

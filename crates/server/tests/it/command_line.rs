@@ -39,6 +39,7 @@ Commands:
   backup        Copy the databases of this machine's server into a new folder, while it runs
   restore       Put a backup in the place of the databases of this machine's server, which must not run
   secrets       The secrets that the server keeps to itself
+  operator-key  The keys of whoever runs the server, changed on its machine
   completions   Print a script that completes these commands in a shell
   connector     Look at connectors, which turn REST APIs into tools
   help          Print this message or the help of the given subcommand(s)

@@ -531,6 +531,7 @@ fn the_documented_commands_are_those_of_the_help() {
         "mcp",
         "import",
         "secrets",
+        "operator-key",
     ] {
         let output = run_to_end(command(CLAVIGER, [group, "--help"]));
         let help = String::from_utf8(output.stdout).unwrap();

@@ -18,6 +18,7 @@ mod master_key;
 mod metrics;
 mod nginx;
 mod nodes;
+mod operator_key;
 mod place;
 mod refusals;
 mod stopping;

@@ -150,6 +150,15 @@ async fn an_operator_key_holds_everything(world: World) {
         Some(everything())
     );
     assert_eq!(gate.verifier.take_call(&presenter), CallerLimit::Within);
+
+    // Ended past the verifier, as a command on the machine does it.
+    let now = gate.world.now();
+    gate.world
+        .write(move |tx, change| {
+            Box::pin(async move { operator_keys::end(tx, &change, &id, now).await })
+        })
+        .await;
+    assert!(self::presenter(&gate, &drawn.plain).await.is_none());
 }
 
 async fn what_is_no_credential_is_nobody(world: World) {
