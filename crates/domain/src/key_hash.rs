@@ -59,9 +59,9 @@ impl KeyHash {
     }
 
     /// The id of the key when it is imported into that project: the same each time, so that a row
-    /// that is sent again is known, also once the key has got another digest.
+    /// that is sent again is known, also once the key has got another digest or the pepper a layer.
     pub fn id_in(&self, pepper: &Pepper, project: &Id<id::Project>) -> Id<id::ApiKey> {
-        let drawn = pepper.digest_parts(&[OF_ID, project.as_str().as_bytes(), &self.0]);
+        let drawn = pepper.first_digest_parts(&[OF_ID, project.as_str().as_bytes(), &self.0]);
         Id::from_suffix(&base62::random_text(&Repeating(drawn), PUBLIC_LENGTH))
     }
 }

@@ -97,14 +97,36 @@ impl fmt::Debug for KeyDigest {
     }
 }
 
-/// The secret under which keys are digested.
+/// The secret under which keys are digested: usually one layer of 32 bytes. A later layer digests
+/// what those before it gave, so that stored digests can be brought under it without the keys.
 #[derive(Clone)]
-pub struct Pepper(Hmac<Sha256>);
+pub struct Pepper {
+    first: Hmac<Sha256>,
+    later: Vec<Hmac<Sha256>>,
+}
 
 impl Pepper {
     /// Takes 32 random bytes.
     pub fn new(bytes: &[u8; 32]) -> Self {
-        Self(Hmac::new_from_slice(bytes).expect("HMAC takes a key of any length"))
+        Self {
+            first: layer(bytes),
+            later: Vec::new(),
+        }
+    }
+
+    /// Adds a layer of 32 random bytes.
+    #[must_use]
+    pub fn under(mut self, bytes: &[u8; 32]) -> Self {
+        self.later.push(layer(bytes));
+        self
+    }
+
+    /// What a digest of before the last layer was added is now.
+    pub fn lift(&self, digest: KeyDigest) -> KeyDigest {
+        match self.later.last() {
+            Some(last) => mac(last, &[&digest.0]),
+            None => digest,
+        }
     }
 
     /// Digests a key as it was presented.
@@ -114,12 +136,27 @@ impl Pepper {
 
     /// Digests bytes that are one after another.
     pub(crate) fn digest_parts(&self, parts: &[&[u8]]) -> KeyDigest {
-        let mut mac = self.0.clone();
-        for part in parts {
-            mac.update(part);
-        }
-        KeyDigest(mac.finalize().into_bytes().into())
+        let first = self.first_digest_parts(parts);
+        let layers = self.later.iter();
+        layers.fold(first, |digest, layer| mac(layer, &[&digest.0]))
     }
+
+    /// The same by the first layer alone: for what must not change when another is added.
+    pub(crate) fn first_digest_parts(&self, parts: &[&[u8]]) -> KeyDigest {
+        mac(&self.first, parts)
+    }
+}
+
+fn layer(bytes: &[u8; 32]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(bytes).expect("HMAC takes a key of any length")
+}
+
+fn mac(layer: &Hmac<Sha256>, parts: &[&[u8]]) -> KeyDigest {
+    let mut mac = layer.clone();
+    for part in parts {
+        mac.update(part);
+    }
+    KeyDigest(mac.finalize().into_bytes().into())
 }
 
 impl fmt::Debug for Pepper {
@@ -359,6 +396,17 @@ mod tests {
             format!("{:?}", pepper.digest(key.plain.expose())),
             "[digest]"
         );
+    }
+
+    #[test]
+    fn a_digest_is_brought_under_a_later_layer_without_its_key() {
+        let one = Pepper::new(&[1; 32]);
+        let two = one.clone().under(&[2; 32]);
+        let three = two.clone().under(&[3; 32]);
+        let digest = one.digest("a key");
+        assert!(two.lift(digest) == two.digest("a key"));
+        assert!(three.lift(two.lift(digest)) == three.digest("a key"));
+        assert!(two.digest("a key") != digest && three.digest("a key") != two.digest("a key"));
     }
 
     #[test]

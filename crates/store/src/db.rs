@@ -202,6 +202,9 @@ const CHANGES_IN_FILES: u16 = 128;
 const CHANGES_ON_POSTGRES: u16 = 8;
 /// Connections to PostgreSQL for what takes no turn: counters.
 const OTHER_CONNECTIONS: u16 = 4;
+/// What connections are called on PostgreSQL, of a program that serves and of commands beside it.
+const SERVING: &str = "claviger";
+const BESIDE: &str = "claviger-upkeep";
 /// How long a caller waits for a connection, or a change for its turn.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -221,7 +224,13 @@ impl Db {
         let (engine, changes) = match location {
             Location::Folder(folder) => (open_files(folder, versions).await?, CHANGES_IN_FILES),
             Location::Postgres(url) => {
-                let options = PgConnectOptions::from_str(url)?.disable_statement_logging();
+                let name = match versions {
+                    Versions::Upgrade => SERVING,
+                    Versions::Expect => BESIDE,
+                };
+                let options = PgConnectOptions::from_str(url)?
+                    .application_name(name)
+                    .disable_statement_logging();
                 // The pool would go on trying for half a minute, and then not say why.
                 options.connect().await?.close().await?;
                 let pool = PgPoolOptions::new()
@@ -247,6 +256,21 @@ impl Db {
             reads: Turns::new(READERS.into()),
             changes: Turns::new(changes.into()),
         })
+    }
+
+    /// Whether a program serves this database, as far as PostgreSQL tells by its connections. On
+    /// SQLite the folder's lock says so, and this does not.
+    pub async fn is_served(&self) -> Result<bool, StoreError> {
+        const SQL: &str = "SELECT COUNT(*) FROM pg_stat_activity \
+                           WHERE datname = current_database() AND application_name = $1";
+        match &self.engine {
+            Engine::Sqlite { .. } => Ok(false),
+            Engine::Postgres(pool) => {
+                let query = sqlx::query_scalar(SQL).bind(SERVING);
+                let connections: i64 = query.fetch_one(pool).await?;
+                Ok(connections > 0)
+            }
+        }
     }
 
     /// Turns of queries.

@@ -1,16 +1,20 @@
 //! The instance's own secrets, wrapped by the master key: the pepper of digests, and the key under
 //! which all else is sealed.
 
+mod pepper;
 mod rewrap;
+
+use std::collections::BTreeMap;
 
 use claviger_domain::key_string::Pepper;
 use claviger_domain::random::Random;
 use claviger_domain::time::Timestamp;
 use secrecy::ExposeSecret;
 
+pub use self::pepper::{Lifted, add_layer};
 pub use self::rewrap::{Rewrapped, rewrap};
 use crate::db::on;
-use crate::sealing::{MasterKey, Purpose, SealingKey, is_unnamed};
+use crate::sealing::{KeyId, MasterKey, Purpose, SealingKey, is_unnamed, named_key};
 use crate::{Db, StoreError, Tx, connected_accounts};
 
 const PEPPER: &str = "pepper";
@@ -35,26 +39,22 @@ pub async fn open(
     random: &dyn Random,
     now: Timestamp,
 ) -> Result<Secrets, StoreError> {
-    if find(db, PEPPER).await?.is_none() || find(db, SEALING).await?.is_none() {
-        draw(db, master, random, now).await?;
+    let mut wrapped = Wrapped::read(db).await?;
+    if wrapped.pepper.is_none() || wrapped.sealing.is_none() {
+        draw(db, &wrapped, master, random, now).await?;
+        wrapped = Wrapped::read(db).await?;
     }
-    let pepper = find(db, PEPPER).await?;
-    let sealing = find(db, SEALING).await?;
     Ok(Secrets {
-        pepper: Pepper::new(&opened(master, PEPPER, pepper)?),
-        sealing: SealingKey::new(opened(master, SEALING, sealing)?),
+        pepper: wrapped.open_pepper(master)?.ok_or(missing())?,
+        sealing: wrapped.open_sealing(master)?.ok_or(missing())?,
     })
 }
 
 /// Whether the master key opens all that is sealed in a database, which is left as it is.
 pub async fn check(db: &Db, master: &MasterKey) -> Result<(), StoreError> {
-    if let Some(pepper) = find(db, PEPPER).await? {
-        opened(master, PEPPER, Some(pepper))?;
-    }
-    let sealing = match find(db, SEALING).await? {
-        Some(sealing) => Some(SealingKey::new(opened(master, SEALING, Some(sealing))?)),
-        None => None,
-    };
+    let wrapped = Wrapped::read(db).await?;
+    wrapped.open_pepper(master)?;
+    let sealing = wrapped.open_sealing(master)?;
     for (id, sealed) in connected_accounts::all_sealed(db).await? {
         match &sealing {
             Some(key) => key.open(Purpose::Credentials, &id, &sealed)?,
@@ -64,17 +64,102 @@ pub async fn check(db: &Db, master: &MasterKey) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// A secret, as far as anybody may see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// What it is: `pepper`, `pepper-2` and so on, `sealing`.
+    pub name: String,
+    /// When it was drawn.
+    pub created_at: Timestamp,
+    /// The master key that wraps it; none where it was wrapped before that was noted.
+    pub wrapped_by: Option<KeyId>,
+}
+
+/// The secrets that there are.
+pub async fn list(db: &Db) -> Result<Vec<Listed>, StoreError> {
+    const SQL: &str =
+        "SELECT name, sealed, created_at FROM sealed_secrets ORDER BY created_at, name";
+    let rows: Vec<(String, Vec<u8>, i64)> =
+        on!(read db, |c| sqlx::query_as(SQL).fetch_all(c).await)?;
+    let listed = rows.into_iter().map(|(name, sealed, created_at)| Listed {
+        name,
+        created_at: Timestamp::from_micros(created_at),
+        wrapped_by: named_key(&sealed),
+    });
+    Ok(listed.collect())
+}
+
+/// The secrets as their rows have them.
+#[derive(Default)]
+struct Wrapped {
+    pepper: Option<Vec<u8>>,
+    /// By the number of the layer, from 2.
+    layers: BTreeMap<u32, Vec<u8>>,
+    sealing: Option<Vec<u8>>,
+}
+
+impl Wrapped {
+    async fn read(db: &Db) -> Result<Self, StoreError> {
+        const SQL: &str = "SELECT name, sealed FROM sealed_secrets";
+        let rows: Vec<(String, Vec<u8>)> =
+            on!(read db, |c| sqlx::query_as(SQL).fetch_all(c).await)?;
+        let mut wrapped = Self::default();
+        for (name, sealed) in rows {
+            if name == PEPPER {
+                wrapped.pepper = Some(sealed);
+            } else if name == SEALING {
+                wrapped.sealing = Some(sealed);
+            } else if let Some(number) = layer_number(&name) {
+                wrapped.layers.insert(number, sealed);
+            } else {
+                return Err(missing());
+            }
+        }
+        Ok(wrapped)
+    }
+
+    fn open_pepper(&self, master: &MasterKey) -> Result<Option<Pepper>, StoreError> {
+        let Some(first) = &self.pepper else {
+            return Ok(None);
+        };
+        let mut pepper = Pepper::new(&opened(master, PEPPER, first)?);
+        for (number, sealed) in &self.layers {
+            pepper = pepper.under(&opened(master, &layer_name(*number), sealed)?);
+        }
+        Ok(Some(pepper))
+    }
+
+    fn open_sealing(&self, master: &MasterKey) -> Result<Option<SealingKey>, StoreError> {
+        let sealed = self.sealing.as_ref();
+        let opened = sealed.map(|sealed| opened(master, SEALING, sealed));
+        Ok(opened.transpose()?.map(SealingKey::new))
+    }
+
+    /// The layers that the pepper has.
+    fn pepper_layers(&self) -> u32 {
+        let last = self.layers.last_key_value();
+        last.map_or(1, |(number, _)| *number)
+    }
+}
+
+fn layer_name(number: u32) -> String {
+    format!("{PEPPER}-{number}")
+}
+
+fn layer_number(name: &str) -> Option<u32> {
+    name.strip_prefix(PEPPER)?.strip_prefix('-')?.parse().ok()
+}
+
 /// Draws the secrets that are not there. Credentials that lie under the master key itself, as the
 /// first version had them, go under the new sealing key.
 async fn draw(
     db: &Db,
+    there: &Wrapped,
     master: &MasterKey,
     random: &dyn Random,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    if let Some(pepper) = find(db, PEPPER).await? {
-        opened(master, PEPPER, Some(pepper))?;
-    }
+    there.open_pepper(master)?;
     let [pepper, key] = [(); 2].map(|()| {
         let mut bytes = [0u8; 32];
         random.fill(&mut bytes);
@@ -106,14 +191,6 @@ async fn draw(
     .await
 }
 
-async fn find(db: &Db, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-    const SQL: &str = "SELECT sealed FROM sealed_secrets WHERE name = $1";
-    Ok(on!(read db, |c| sqlx::query_scalar(SQL)
-        .bind(name)
-        .fetch_optional(c)
-        .await)?)
-}
-
 /// Stores a secret; `false` when there is one of that name.
 async fn keep(tx: &mut Tx, name: &str, sealed: &[u8], now: Timestamp) -> Result<bool, StoreError> {
     const SQL: &str = "INSERT INTO sealed_secrets (name, sealed, created_at) VALUES ($1, $2, $3) \
@@ -128,13 +205,18 @@ async fn keep(tx: &mut Tx, name: &str, sealed: &[u8], now: Timestamp) -> Result<
     Ok(rows == 1)
 }
 
-fn opened(master: &MasterKey, name: &str, sealed: Option<Vec<u8>>) -> Result<[u8; 32], StoreError> {
-    let broken = |what| StoreError::Row {
-        table: "sealed_secrets",
-        what,
-    };
-    let sealed = sealed.ok_or(broken("name"))?;
-    let opened = master.unwrap(name, &sealed)?;
+fn opened(master: &MasterKey, name: &str, sealed: &[u8]) -> Result<[u8; 32], StoreError> {
+    let opened = master.unwrap(name, sealed)?;
     let bytes = opened.expose_secret().try_into();
-    bytes.map_err(|_| broken("sealed"))
+    bytes.map_err(|_| StoreError::Row {
+        table: "sealed_secrets",
+        what: "sealed",
+    })
+}
+
+fn missing() -> StoreError {
+    StoreError::Row {
+        table: "sealed_secrets",
+        what: "name",
+    }
 }

@@ -3,16 +3,21 @@
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use claviger_domain::event::Actor;
+use claviger_store::sealing::MasterKey;
 use claviger_store::secrets::{self, Rewrapped};
-use claviger_store::{Change, StoreError};
+use claviger_store::{Change, Db, StoreError};
 
 use super::place::PlaceFlags;
 use crate::commands::Ending;
 use crate::config::{Config, MasterKeySource};
+use crate::data_directory::DataDirectory;
 use crate::instance::explain;
 use crate::master_key;
 use crate::output::{print, tell};
 use crate::system::Outside;
+
+/// Digests between two lines of progress.
+const LINE_EVERY: u64 = 100_000;
 
 const HELP: &str = "\
 Examples:
@@ -31,6 +36,16 @@ after that, give the server the new one in the place of the old one before it st
 
 Cut short, it is run again.";
 
+const PEPPER_HELP: &str = "\
+Keys, access keys, operator keys and tokens are stored as digests under a pepper. A new one is put over it:
+every stored digest is digested once more, and so is what is presented from then on. All keys go on
+working, none has to be presented first, and the digests of an older copy together with an older pepper
+say nothing about the new ones. Each layer costs a check a fraction of a microsecond more.
+
+No server may run meanwhile, on any machine: over PostgreSQL, stop all of them. All of it is one
+transaction: cut short, nothing has happened. On SQLite it needs room on the disk for about the size of
+the database once more.";
+
 /// The secrets that the server keeps to itself
 #[derive(Args, Debug)]
 #[command(after_help = HELP)]
@@ -46,6 +61,11 @@ enum Verb {
     /// Exchange the master key, under which the other secrets lie
     #[command(after_help = MASTER_KEY_HELP)]
     RotateMasterKey,
+    /// Put another pepper over the one that keys are digested under, while no server runs
+    #[command(after_help = PEPPER_HELP)]
+    RotatePepper,
+    /// List them, with the master key that wraps each, by its id
+    List,
 }
 
 impl SecretsCommand {
@@ -54,6 +74,8 @@ impl SecretsCommand {
         let config = self.place.config()?;
         match self.command {
             Verb::RotateMasterKey => rotate_master_key(&config, &outside).await,
+            Verb::RotatePepper => rotate_pepper(&config, &outside).await,
+            Verb::List => list(&config).await,
         }
     }
 }
@@ -115,4 +137,76 @@ fn refusal(error: StoreError, config: &Config) -> anyhow::Error {
         StoreError::Unsealing(_) => explain(error, config),
         other => other.into(),
     }
+}
+
+async fn rotate_pepper(config: &Config, outside: &Outside) -> Result<Ending> {
+    // As a server would hold it, so that none runs; it is there, and is not made.
+    super::expect_data(config)?;
+    let mut directory = DataDirectory::open(&config.data_dir)?;
+    let masters = (
+        master_key::load(&config.master_key, &mut directory, true, &*outside.random)?,
+        master_key::next(config, directory.path())?,
+    );
+    let db = super::open_beside(config).await?;
+    let rotated = async {
+        if db.is_served().await? {
+            bail!("a claviger serves this database: stop all of them first");
+        }
+        let opening = opening(&db, masters).await;
+        let master = opening.map_err(|error| refusal(error, config))?;
+        let change = Change {
+            actor: Actor::System,
+            now: outside.clock.now(),
+            random: outside.random.clone(),
+        };
+        let told = |digests| {
+            if digests % LINE_EVERY == 0 {
+                tell(&format!("{digests} digests"));
+            }
+        };
+        let lifted = secrets::add_layer(&db, &master, &change, told).await?;
+        if db.is_served().await? {
+            tell("A claviger was started meanwhile: stop it, and start it again.");
+        }
+        Ok(lifted)
+    }
+    .await;
+    db.close().await;
+    // What it made to hold the folder by, where there was none: rows in PostgreSQL need no folder.
+    directory.undo();
+    let lifted = rotated.context("the pepper is as it was")?;
+    print(&format!(
+        "Rotated: {} digests are under {} layers of pepper.\n",
+        lifted.digests, lifted.layers
+    ));
+    Ok(Ending::Done)
+}
+
+/// The one of two master keys that opens the secrets.
+async fn opening(
+    db: &Db,
+    (master, next): (MasterKey, Option<MasterKey>),
+) -> Result<MasterKey, StoreError> {
+    match (secrets::check(db, &master).await, next) {
+        (Err(StoreError::Unsealing(_)), Some(next)) => {
+            secrets::check(db, &next).await?;
+            Ok(next)
+        }
+        (checked, _) => checked.map(|()| master),
+    }
+}
+
+async fn list(config: &Config) -> Result<Ending> {
+    let db = super::open_beside(config).await?;
+    let listed = secrets::list(&db).await;
+    db.close().await;
+    for secret in listed? {
+        let key = secret.wrapped_by.map(|id| id.to_string());
+        let key = key.unwrap_or_else(|| "a master key that is not named".to_owned());
+        print(&format!(
+            "{:<10}  made {}  wrapped by {key}\n",
+            secret.name, secret.created_at
+        ));
+    }
+    Ok(Ending::Done)
 }

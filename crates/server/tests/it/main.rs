@@ -19,6 +19,7 @@ mod metrics;
 mod nginx;
 mod nodes;
 mod operator_key;
+mod pepper;
 mod place;
 mod refusals;
 mod stopping;

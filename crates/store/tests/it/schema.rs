@@ -50,6 +50,29 @@ async fn both_engines_have_the_same_columns() {
     assert!(in_files.len() > 100, "the tables were read");
 }
 
+/// Bytes are digests under the pepper, which `secrets::add_layer` brings under another, texts that
+/// are sealed, which `secrets::check` opens, or neither. Who adds a column says which.
+#[tokio::test]
+async fn every_column_of_bytes_is_known_to_those_who_exchange_secrets() {
+    const BLOBS: &str = "SELECT t.name || '.' || c.name FROM sqlite_schema t, \
+                         pragma_table_info(t.name) c WHERE t.type = 'table' AND c.type = 'BLOB'";
+    let under_pepper = [
+        "access_keys.digest",
+        "api_keys.digest",
+        "idempotency.body_digest",
+        "idempotency.id",
+        "mcp_servers.token_digest",
+        "operator_keys.digest",
+    ];
+    let sealed = ["connected_accounts.credentials", "sealed_secrets.sealed"];
+    let neither = ["call_log.arguments_digest"];
+    let world = World::on_sqlite().await;
+    let mut found = columns(world.raw(false, BLOBS).await);
+    found.extend(columns(world.raw(true, BLOBS).await));
+    let known = under_pepper.into_iter().chain(sealed).chain(neither);
+    assert_eq!(found, known.map(str::to_owned).collect());
+}
+
 #[tokio::test]
 async fn both_engines_have_the_same_indexes() {
     const SQLITE: &str = "SELECT name FROM sqlite_schema WHERE type = 'index'";
