@@ -31,7 +31,7 @@ pub(crate) struct PlaceFlags {
     )]
     data_dir: Option<PathBuf>,
 
-    /// File with its master key; the key itself can stand in CLAVIGER_MASTER_KEY
+    /// File with its master key; the key itself can stand in a variable
     /// [default: master.key in the folder]
     #[arg(
         long,

@@ -281,6 +281,98 @@ fn restore_after_revocation_asks_first() {
 }
 
 #[test]
+fn whatever_was_ended_since_is_told_and_can_be_kept_ended() {
+    let site = Site::new();
+    let program = site.start();
+    let target = Target::of(&program);
+    let bootstrap = program.bootstrap().unwrap();
+    let made = |line: &str, body: Value| {
+        let answer = target.connect().ask(line, &target.owner, &body).unwrap();
+        assert_eq!(answer.status, 201, "{line}: {}", answer.body);
+        answer.body
+    };
+    let project = made("POST /projects", json!({"name": "Old"}))["id"].clone();
+    let in_project = made(
+        "POST /api-keys",
+        json!({"name": "Ada", "projectId": project}),
+    );
+    let access = made("POST /access-keys", json!({"name": "CI", "role": "viewer"}));
+    let connected = bootstrap["integratedAccountId"].as_str().unwrap();
+    let servers = format!("/integrated-account/{connected}/mcp");
+    let server = made(
+        &format!("POST {servers}"),
+        json!({"name": "Agent", "config": {}}),
+    );
+    let (_, mcp) = server["url"].as_str().unwrap().split_once("/mcp/").unwrap();
+    site.said(&["backup", "taken"]);
+    let id = |made: &Value| made["id"].as_str().unwrap().to_owned();
+    for line in [
+        format!("DELETE /projects/{}", project.as_str().unwrap()),
+        format!("DELETE /access-keys/{}", id(&access)),
+        format!("DELETE {servers}/{}", id(&server)),
+    ] {
+        ask(&target, &line, &Value::Null);
+    }
+    site.said(&["operator-key", "rotate"]);
+    stop(program);
+
+    let asked = site.refused(&["restore", "taken", "--undo-revocations", "0"]);
+    for (what, id) in [
+        ("project", project.as_str().unwrap().to_owned()),
+        ("api-key", id(&in_project)),
+        ("access-key", id(&access)),
+        ("mcp-server", id(&server)),
+        ("operator-key", "opr_".to_owned()),
+    ] {
+        let is_told = |line: &str| line.contains(what) && line.contains(&id);
+        assert!(asked.lines().any(is_told), "{what}: {asked}");
+    }
+    assert!(asked.contains("there are 5"), "{asked}");
+    site.said(&[
+        "restore",
+        "taken",
+        "--keep-revocations",
+        "--undo-revocations",
+        "0",
+    ]);
+    let program = site.start();
+    let key = in_project["key"].as_str().unwrap();
+    assert!(!passes(&program, key));
+    let access = access["key"].as_str().unwrap();
+    let operator = bootstrap["operatorKey"].as_str().unwrap();
+    for credential in [access, operator] {
+        assert_eq!(
+            program
+                .call("GET /projects", credential, &Value::Null)
+                .unwrap()
+                .0,
+            401
+        );
+    }
+    let list = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"});
+    assert_eq!(
+        program
+            .call(&format!("POST /mcp/{mcp}"), "", &list)
+            .unwrap()
+            .0,
+        401
+    );
+    let kinds = crate::place::run(async {
+        let sql = "SELECT kind FROM events WHERE data LIKE '%kept%' ORDER BY kind";
+        site.place.rows(false).await.texts(sql).await
+    });
+    let expected = [
+        "access-key.deleted",
+        "api-key.deleted",
+        "instance.restored",
+        "mcp-server.deleted",
+        "operator-key.revoked",
+        "project.deleted",
+    ];
+    assert_eq!(kinds, expected);
+}
+
+#[test]
 fn a_restore_that_cannot_be_is_refused_and_changes_nothing() {
     let site = Site::new();
     let program = site.start();

@@ -101,9 +101,9 @@ fn a_master_key_in_the_data_directory_is_exchanged_while_the_program_runs() {
     let old = fs::read_to_string(data.join("master.key")).unwrap();
     let scratch = tempdir().unwrap();
     let backup = scratch.path().join("before");
-    let mut back_up = command(CLAVIGER, ["backup", "--data-dir"]);
-    back_up.arg(data).arg(&backup);
-    succeeds(back_up);
+    let mut copying = command(CLAVIGER, ["backup", "--data-dir"]);
+    copying.arg(data).arg(&backup);
+    succeeds(copying);
 
     succeeds(rotate(data));
     made.assert_good(&program);
