@@ -262,7 +262,8 @@ impl Db {
     /// SQLite the folder's lock says so, and this does not.
     pub async fn is_served(&self) -> Result<bool, StoreError> {
         const SQL: &str = "SELECT COUNT(*) FROM pg_stat_activity \
-                           WHERE datname = current_database() AND application_name = $1";
+                           WHERE datname = current_database() \
+                           AND (application_name = $1 OR application_name = $1 || ' feed')";
         match &self.engine {
             Engine::Sqlite { .. } => Ok(false),
             Engine::Postgres(pool) => {

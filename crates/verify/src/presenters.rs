@@ -138,14 +138,18 @@ impl Verifier {
         if matches!(self.presenters.known(&digest), Some(None)) {
             return Ok(None);
         }
-        let who = from.map(Guesser::OperatorKeys);
+        let is_guess = self.operators.get(&digest).is_none();
+        let who = from.filter(|_| is_guess).map(Guesser::OperatorKeys);
         let now = self.clock.now();
         let found = self
             .look(who, async || {
                 operator_keys::find_by_digest(&self.db, &digest, now).await
             })
             .await?;
-        if found.is_none() {
+        if found.is_some() {
+            self.operators.insert(digest, ());
+        } else {
+            self.operators.remove(&digest);
             let absent = async |_: &_| Ok::<_, LookError>(None);
             self.presenters.get_or_load(digest, true, absent).await?;
         }

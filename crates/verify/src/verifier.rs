@@ -49,6 +49,7 @@ impl std::fmt::Debug for Settings {
 const KNOWN_ABSENCES: usize = 65_536;
 /// Access keys and operator keys that are kept in memory.
 const CACHED_PRESENTERS: usize = 16_384;
+const CACHED_OPERATORS: usize = 256;
 
 /// Checks keys, and carries out every change to one.
 pub struct Verifier {
@@ -61,6 +62,9 @@ pub struct Verifier {
     pub(crate) meters: Meters,
     pub(crate) places: Places,
     pub(crate) guesses: Guesses,
+    /// Operator keys that were there when they were presented last: no guesses, whoever guesses
+    /// beside them.
+    pub(crate) operators: Cache<KeyDigest, ()>,
     /// The families that tokens lead to, or that they lead nowhere.
     pub(crate) tokens: Cache<KeyDigest, Option<Id<id::Account>>>,
     pub(crate) counters: Counters,
@@ -102,6 +106,7 @@ impl Verifier {
             meters: Meters::default(),
             places: Places::default(),
             guesses: Guesses::default(),
+            operators: Cache::new(CACHED_OPERATORS),
             tokens: Cache::new(KNOWN_ABSENCES),
             counters: Counters::default(),
             flushing: tokio::sync::Mutex::new(()),

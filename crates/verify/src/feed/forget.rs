@@ -8,7 +8,6 @@ use claviger_store::{Told, ToldKey};
 use serde_json::Value;
 
 use crate::Verifier;
-use crate::presenters::KnownPresenter;
 
 /// What can be found only by looking through all that is kept: once for all changes together.
 #[derive(Debug, Default)]
@@ -21,7 +20,6 @@ struct Unnamed<'a> {
     accounts: HashSet<&'a str>,
     /// Accounts whose access keys may be for fewer projects now.
     narrowed: HashSet<&'a str>,
-    operators: bool,
     /// Families that got keys of which nobody knows the key strings.
     absences: HashSet<&'a Id<id::Account>>,
 }
@@ -45,12 +43,12 @@ impl Verifier {
                     Some(key) => self.presenters.forget(&key.digest),
                     None => drop(unnamed.narrowed.insert(change.account.as_str())),
                 },
-                "operator-key" => unnamed.operators = true,
                 "project" if is_gone => {
                     unnamed.projects.insert(&change.target);
                     unnamed.narrowed.insert(change.account.as_str());
                 }
                 "account" if is_gone => drop(unnamed.accounts.insert(&change.target)),
+                // Operator keys are among the rest: those are looked up each time.
                 _ => {}
             }
         }
@@ -92,7 +90,6 @@ impl Verifier {
             projects,
             accounts,
             narrowed,
-            operators,
             absences,
         } = unnamed;
         if !keys.is_empty() || !projects.is_empty() || !accounts.is_empty() {
@@ -102,13 +99,10 @@ impl Verifier {
                     || accounts.contains(known.account().id.as_str())
             });
         }
-        if *operators || !narrowed.is_empty() || !accounts.is_empty() {
-            self.presenters.forget_where(|_, known| match known {
-                KnownPresenter::Operator(_) => *operators,
-                KnownPresenter::AccessKey(known) => {
-                    let account = known.key.account.id.as_str();
-                    narrowed.contains(account) || accounts.contains(account)
-                }
+        if !narrowed.is_empty() || !accounts.is_empty() {
+            self.presenters.forget_where(|_, known| {
+                let account = known.key.account.id.as_str();
+                narrowed.contains(account) || accounts.contains(account)
             });
         }
         if !absences.is_empty() {
