@@ -7,6 +7,7 @@ use std::time::Duration;
 use claviger_domain::id::Id;
 use claviger_domain::key_string::KeyDigest;
 use claviger_domain::limit::{Period, Quota, RateLimit};
+use claviger_domain::time::Timestamp;
 use claviger_store::api_keys::Status;
 use claviger_store::{
     Db, Feed, Heard, Location, access_keys, api_keys, call_log, events, mcp_servers, operator_keys,
@@ -187,7 +188,8 @@ async fn assert_program_reads_them(db: &Db) {
         .await
         .unwrap();
     assert_eq!(owner.unwrap().rate_limit, RateLimit::new(100, 60));
-    let operator = operator_keys::find_by_digest(db, &digest(0xb1)).await;
+    let now = Timestamp::from_micros(0);
+    let operator = operator_keys::find_by_digest(db, &digest(0xb1), now).await;
     assert_eq!(operator.unwrap(), Some(Id::from_trusted("opk_1")));
     let server = mcp_servers::find_by_token(db, &digest(0xe1)).await.unwrap();
     assert_eq!(server.unwrap().name, "Agent");
