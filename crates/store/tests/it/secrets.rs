@@ -1,5 +1,7 @@
 //! The pepper: drawn once, sealed under the master key.
 
+use std::fmt::Write as _;
+
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use claviger_domain::id::Id;
@@ -100,7 +102,7 @@ async fn credentials_of_the_first_version_go_under_the_sealing_key(world: World)
     let pepper = sealed_early([1; 32], "pepper", "pepper", &[5; 32]);
     let mut hexadecimal = String::new();
     for byte in pepper {
-        hexadecimal += &format!("{byte:02x}");
+        write!(hexadecimal, "{byte:02x}").unwrap();
     }
     let literal = match world.location {
         Location::Folder(_) => format!("x'{hexadecimal}'"),
