@@ -100,7 +100,7 @@ impl Verifier {
         }
         // An access key reaches into one family.
         let presented = (caller.account.root.clone(), self.pepper.digest(key));
-        let known = self.keys.known(&presented)?;
+        let known = self.keys.known(&presented)?.key();
         Some(Found(known.filter(|known| known.is_within(reach))))
     }
 

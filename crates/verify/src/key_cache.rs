@@ -49,6 +49,23 @@ struct Slot {
     key: Arc<KnownKey>,
 }
 
+/// What is known of a key.
+#[derive(Debug)]
+pub(crate) enum Known {
+    Present(Arc<KnownKey>),
+    Absent,
+}
+
+impl Known {
+    /// The key, if there is one.
+    pub(crate) fn key(self) -> Option<Arc<KnownKey>> {
+        match self {
+            Self::Present(key) => Some(key),
+            Self::Absent => None,
+        }
+    }
+}
+
 /// A digest as slots have it.
 fn half(digest: &KeyDigest) -> [u64; 2] {
     let word = |from: usize| {
@@ -74,14 +91,14 @@ impl KeyCache {
         }
     }
 
-    /// What is known of a key: that it is there, or that it is not; `None` when neither is.
-    pub(crate) fn known(&self, presented: &PresentedAs) -> Option<Option<Arc<KnownKey>>> {
+    /// What is known of a key; `None` when it has to be looked up.
+    pub(crate) fn known(&self, presented: &PresentedAs) -> Option<Known> {
         let found = self.shard(&presented.1).find(presented);
         if let Some(key) = found {
             key.touch();
-            return Some(Some(key));
+            return Some(Known::Present(key));
         }
-        self.absent.get(presented).map(|()| None)
+        self.absent.get(presented).map(|()| Known::Absent)
     }
 
     /// The key, read by `load` when it is not known, or when what is known is not to be believed.
@@ -92,7 +109,7 @@ impl KeyCache {
         load: impl AsyncFnOnce(&PresentedAs) -> Result<Option<Arc<KnownKey>>, E>,
     ) -> Result<Option<Arc<KnownKey>>, E> {
         if is_believed && let Some(known) = self.known(&presented) {
-            return Ok(known);
+            return Ok(known.key());
         }
         let before = self.shard(&presented.1).generation;
         // Boxed: what asks the database is large, and most callers do not come as far as this.

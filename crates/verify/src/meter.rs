@@ -39,6 +39,11 @@ pub(crate) struct Meter {
 
 /// As small as it goes: there is one for each key in memory.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    clippy::box_collection,
+    reason = "each is told apart from the others, and what few meters have is apart"
+)]
 struct State {
     first_used_at: Moment,
     last_used_at: Moment,
