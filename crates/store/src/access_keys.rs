@@ -388,7 +388,7 @@ pub async fn lock(
     which: &Selector,
 ) -> Result<Option<(AccessKey, KeyDigest)>, StoreError> {
     const SQL: &str = concat!(
-        "UPDATE access_keys SET id = id WHERE (id = $4 OR digest = $5) AND ",
+        "UPDATE access_keys SET env = env WHERE (id = $4 OR digest = $5) AND ",
         within!(),
         " RETURNING digest, ",
         columns!()

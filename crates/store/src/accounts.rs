@@ -206,7 +206,11 @@ pub async fn rename(
 ///
 /// What is made in an account calls this first, so that nothing is made in one that goes away.
 pub async fn hold(tx: &mut Tx, reach: &Reach, id: &AccountId) -> Result<bool, StoreError> {
-    const SQL: &str = concat!("UPDATE accounts SET id = id WHERE id = $4 AND ", within!());
+    // Not the id, as for a project: SQLite would visit every row that refers to it.
+    const SQL: &str = concat!(
+        "UPDATE accounts SET name = name WHERE id = $4 AND ",
+        within!()
+    );
     let (everything, accounts, bare) = binds(reach);
     let held = on!(tx, |c| sqlx::query(SQL)
         .bind(everything)

@@ -234,7 +234,9 @@ pub async fn create(
     token: &KeyDigest,
 ) -> Result<bool, StoreError> {
     // Held, so that no server outlives a connected account that is deleted meanwhile.
-    const HOLD: &str = "UPDATE connected_accounts SET id = id WHERE id = $1 AND deleted_at IS NULL";
+    // Not by its id: SQLite would visit every server of it.
+    const HOLD: &str = "UPDATE connected_accounts SET status = status \
+                        WHERE id = $1 AND deleted_at IS NULL";
     const SQL: &str = "INSERT INTO mcp_servers (id, connected_account_id, account_id, \
         root_account_id, project_id, name, config, token_digest, expires_at, maker_kind, maker_id, \
         maker_rights, created_by, created_by_type, created_in, last_changed_by, \

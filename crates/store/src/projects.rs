@@ -283,6 +283,15 @@ pub async fn delete(
     Ok(Some((project, gone)))
 }
 
+// A column that no foreign key refers to and no index has: SQLite would visit every key of a project
+// whose id is set.
+pub(crate) const HOLD: &str = concat!(
+    "UPDATE projects SET env = env WHERE id = $4 AND ",
+    within!(),
+    " RETURNING ",
+    columns!()
+);
+
 /// Keeps a project from being deleted until the transaction ends, and tells what it is.
 ///
 /// What is made in a project calls this first, so that nothing is made in one that goes away.
@@ -291,14 +300,8 @@ pub async fn hold(
     reach: &Reach,
     id: &ProjectId,
 ) -> Result<Option<Project>, StoreError> {
-    const SQL: &str = concat!(
-        "UPDATE projects SET id = id WHERE id = $4 AND ",
-        within!(),
-        " RETURNING ",
-        columns!()
-    );
     let binds = ReachBinds::of(reach);
-    Ok(on!(tx, |c| sqlx::query_as(SQL)
+    Ok(on!(tx, |c| sqlx::query_as(HOLD)
         .bind(binds.everything)
         .bind(&binds.accounts)
         .bind(&binds.projects)
