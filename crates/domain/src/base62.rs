@@ -33,6 +33,18 @@ pub fn six_characters(number: u32) -> [u8; 6] {
     text
 }
 
+/// Writes `number` in nine characters, zeros in front, which sort as the numbers do; enough for any
+/// 53-bit number.
+pub fn nine_characters(number: u64) -> String {
+    let mut text = [b'0'; 9];
+    let mut rest = number;
+    for place in text.iter_mut().rev() {
+        *place = ALPHABET[usize::try_from(rest % 62).unwrap_or(0)];
+        rest /= 62;
+    }
+    text.into_iter().map(char::from).collect()
+}
+
 /// Whether every character is one of the 62.
 pub fn is_base62(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric())
