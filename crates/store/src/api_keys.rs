@@ -2,7 +2,11 @@
 
 mod import;
 mod list;
+mod new;
+#[cfg(test)]
+mod plans;
 mod row;
+mod together;
 mod view;
 
 use claviger_domain::decision::KeyRules;
@@ -16,9 +20,11 @@ use claviger_domain::time::Timestamp;
 use ipnet::IpNet;
 use serde_json::Value;
 
-pub use self::import::{Incoming, Stored, adopt, find_earlier, import};
+pub use self::import::{adopt, find_earlier};
 pub use self::list::{Filter, count, list};
+pub use self::new::{Incoming, Stored, create, store_new};
 use self::row::{Row, columns};
+pub use self::together::NewKeys;
 pub use self::view::KeyView;
 use crate::access_keys::rate_limit_columns;
 use crate::db::on;
@@ -164,21 +170,32 @@ impl Selector {
     }
 }
 
+/// The key that is selected by `$4` or `$5`. SQLite takes the index of digests, which has no deleted
+/// keys, only where that is said of the digest itself.
+macro_rules! selected {
+    () => {
+        "(id = $4 OR digest = $5 AND deleted_at IS NULL) AND deleted_at IS NULL"
+    };
+}
+
+const FIND: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", ",
+    last_used_at!(),
+    " FROM api_keys WHERE ",
+    selected!(),
+    " AND ",
+    within_reach!(),
+    " LIMIT 2"
+);
+
 /// Finds a key within the reach; none when families of accounts that it reaches into have the same
 /// custom key, since nothing tells which one is meant.
 pub async fn find(db: &Db, reach: &Reach, which: &Selector) -> Result<Option<ApiKey>, StoreError> {
-    const SQL: &str = concat!(
-        "SELECT ",
-        columns!(),
-        ", ",
-        last_used_at!(),
-        " FROM api_keys WHERE (id = $4 OR digest = $5) AND deleted_at IS NULL AND ",
-        within_reach!(),
-        " LIMIT 2"
-    );
     let binds = ReachBinds::of(reach);
     let (id, digest) = which.binds();
-    let mut rows: Vec<Row> = on!(read db, |c| sqlx::query_as(SQL)
+    let mut rows: Vec<Row> = on!(read db, |c| sqlx::query_as(FIND)
         .bind(binds.everything)
         .bind(&binds.accounts)
         .bind(&binds.projects)
@@ -190,20 +207,21 @@ pub async fn find(db: &Db, reach: &Reach, which: &Selector) -> Result<Option<Api
     only.map(ApiKey::try_from).transpose()
 }
 
+const FIND_PRESENTED: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", ",
+    last_used_at!(),
+    " FROM api_keys WHERE root_account_id = $1 AND digest = $2 AND deleted_at IS NULL"
+);
+
 /// Finds the key that was presented to a family of accounts, whatever its state.
 pub async fn find_presented(
     db: &Db,
     root: &Id<id::Account>,
     digest: &KeyDigest,
 ) -> Result<Option<ApiKey>, StoreError> {
-    const SQL: &str = concat!(
-        "SELECT ",
-        columns!(),
-        ", ",
-        last_used_at!(),
-        " FROM api_keys WHERE root_account_id = $1 AND digest = $2 AND deleted_at IS NULL"
-    );
-    let row: Option<Row> = on!(read db, |c| sqlx::query_as(SQL)
+    let row: Option<Row> = on!(read db, |c| sqlx::query_as(FIND_PRESENTED)
         .bind(root.as_str())
         .bind(&digest.as_bytes()[..])
         .fetch_optional(c)
@@ -211,68 +229,17 @@ pub async fn find_presented(
     row.map(ApiKey::try_from).transpose()
 }
 
-/// Stores a key; `false` when its family of accounts has one with that digest.
-pub async fn create(
-    tx: &mut Tx,
-    change: &Change,
-    key: &ApiKey,
-    digest: &KeyDigest,
-    data: Value,
-) -> Result<bool, StoreError> {
-    const SQL: &str = "INSERT INTO api_keys (id, project_id, account_id, root_account_id, env, name, \
-        name_folded, digest, is_custom, metadata, custom_account_id, custom_user_id, rate_limit, \
-        rate_limit_ttl, expires_at, client_ip, client_user_agent, allowed_domains, allowed_ips, \
-        scopes, quota_limit, quota_period, status, rotated_from, lineage, created_by, \
-        created_by_type, created_in, last_changed_by, last_changed_by_type, created_at, updated_at) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
-        $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32) \
-        ON CONFLICT (root_account_id, digest) WHERE deleted_at IS NULL DO NOTHING";
-    let (limit, ttl) = rate_limit_columns(key.rate_limit);
-    let (quota, period) = quota_columns(key.quota);
-    let rows = on!(&mut *tx, |c| sqlx::query(SQL)
-        .bind(key.id.as_str())
-        .bind(key.project_id.as_str())
-        .bind(key.account.id.as_str())
-        .bind(key.account.root.as_str())
-        .bind(key.environment.as_str())
-        .bind(&key.name)
-        .bind(key.name.to_lowercase())
-        .bind(&digest.as_bytes()[..])
-        .bind(key.is_custom)
-        .bind(&key.metadata)
-        .bind(&key.custom_account_id)
-        .bind(&key.custom_user_id)
-        .bind(limit)
-        .bind(ttl)
-        .bind(key.expires_at.map(Timestamp::as_micros))
-        .bind(&key.client_ip)
-        .bind(&key.client_user_agent)
-        .bind(row::list_of(
-            key.allowed_domains.iter().map(DomainPattern::as_str)
-        ))
-        .bind(row::list_of(key.allowed_ips.iter()))
-        .bind(row::list_of(key.scopes.iter()))
-        .bind(quota)
-        .bind(period)
-        .bind(key.status.as_str())
-        .bind(key.rotated_from.as_ref().map(Id::as_str))
-        .bind(key.lineage.as_str())
-        .bind(&key.base.created_by)
-        .bind(&key.base.created_by_type)
-        .bind(&key.base.created_in)
-        .bind(&key.base.last_changed_by)
-        .bind(&key.base.last_changed_by_type)
-        .bind(key.base.created_at.as_micros())
-        .bind(key.base.updated_at.as_micros())
-        .execute(c)
-        .await
-        .map(|done| done.rows_affected()))?;
-    if rows == 0 {
-        return Ok(false);
-    }
-    append(tx, change, EventKind::ApiKeyCreated, key, data).await?;
-    Ok(true)
-}
+// The one that `find` gives; the outer conditions are looked at again once the row is locked.
+const LOCK: &str = concat!(
+    "UPDATE api_keys SET env = env WHERE id = (SELECT MIN(id) FROM api_keys WHERE ",
+    selected!(),
+    " AND ",
+    within_reach!(),
+    " HAVING COUNT(*) = 1) AND ",
+    selected!(),
+    " RETURNING digest, CAST(NULL AS BIGINT) AS last_used_at, ",
+    columns!()
+);
 
 /// Reads a key within the reach and keeps others from changing it until the transaction ends.
 /// The digest comes with it, so that caches can drop the key.
@@ -281,15 +248,6 @@ pub async fn lock(
     reach: &Reach,
     which: &Selector,
 ) -> Result<Option<(ApiKey, KeyDigest)>, StoreError> {
-    // The one that `find` gives; the outer conditions are looked at again once the row is locked.
-    const SQL: &str = concat!(
-        "UPDATE api_keys SET id = id WHERE id = (SELECT MIN(id) FROM api_keys \
-         WHERE (id = $4 OR digest = $5) AND deleted_at IS NULL AND ",
-        within_reach!(),
-        " HAVING COUNT(*) = 1) AND (id = $4 OR digest = $5) AND deleted_at IS NULL \
-         RETURNING digest, CAST(NULL AS BIGINT) AS last_used_at, ",
-        columns!()
-    );
     #[derive(sqlx::FromRow)]
     struct Locked {
         digest: Vec<u8>,
@@ -298,7 +256,7 @@ pub async fn lock(
     }
     let binds = ReachBinds::of(reach);
     let (id, digest) = which.binds();
-    let locked: Option<Locked> = on!(tx, |c| sqlx::query_as(SQL)
+    let locked: Option<Locked> = on!(tx, |c| sqlx::query_as(LOCK)
         .bind(binds.everything)
         .bind(&binds.accounts)
         .bind(&binds.projects)

@@ -20,8 +20,8 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection, PgPool, Postgres, SqlitePool, Transaction};
 
 pub use self::feed::{Feed, FeedError, Heard, Told, ToldKey};
-pub use self::turns::TurnsTaken;
-use self::turns::{Crowded, Turn, Turns};
+use self::turns::{Crowded, Turns};
+pub use self::turns::{Turn, TurnsTaken};
 use self::writer::Writer;
 use crate::Asker;
 use crate::migrations::{self, Versions};
@@ -50,6 +50,9 @@ pub enum StoreError {
     /// Too much of the same asker's waits already; what was asked has not begun.
     #[error("too much of the same asker's waits")]
     Crowded,
+    /// What happened to a change that was written together with others.
+    #[error(transparent)]
+    Shared(Arc<StoreError>),
     /// The tables are not as this program needs them, and could not be made so.
     #[error("the database could not be brought to this program's version")]
     Migration(#[source] sqlx::migrate::MigrateError),
@@ -79,6 +82,7 @@ impl StoreError {
             Self::Database(error) => error,
             // Whatever it was, the change itself had succeeded.
             Self::Uncommitted(_) | Self::Busy | Self::Crowded => return true,
+            Self::Shared(error) => return error.is_unavailable(),
             _ => return false,
         };
         match error {
@@ -108,6 +112,8 @@ pub struct Db {
     pub(crate) engine: Engine,
     reads: Turns,
     changes: Turns,
+    creations: Turns,
+    imports: Turns,
 }
 
 #[derive(Clone, Debug)]
@@ -200,6 +206,8 @@ const READERS: u16 = 8;
 /// done, on PostgreSQL one a connection.
 const CHANGES_IN_FILES: u16 = 128;
 const CHANGES_ON_POSTGRES: u16 = 8;
+/// New keys at once, which share a statement.
+const CREATIONS: u16 = 128;
 /// Connections to PostgreSQL for what takes no turn: counters.
 const OTHER_CONNECTIONS: u16 = 4;
 /// What connections are called on PostgreSQL, of a program that serves and of commands beside it.
@@ -255,6 +263,8 @@ impl Db {
             engine,
             reads: Turns::new(READERS.into()),
             changes: Turns::new(changes.into()),
+            creations: Turns::new(CREATIONS.into()),
+            imports: Turns::new(1),
         })
     }
 
@@ -279,13 +289,29 @@ impl Db {
         self.reads.taken()
     }
 
-    /// Turns of changes.
+    /// Turns of changes, those of new keys included.
     pub fn changes(&self) -> TurnsTaken {
-        self.changes.taken()
+        let (changes, creations) = (self.changes.taken(), self.creations.taken());
+        TurnsTaken {
+            in_use: changes.in_use + creations.in_use,
+            waiting: changes.waiting + creations.waiting,
+        }
     }
 
     pub(crate) async fn turn_to_read(&self) -> Result<Turn, StoreError> {
         turn_of(&self.reads).await
+    }
+
+    /// A turn for a new key, which is written together with others.
+    pub(crate) async fn turn_to_create(&self) -> Result<Turn, StoreError> {
+        turn_of(&self.creations).await
+    }
+
+    /// The turn of one slice of an import: askers take them one after another, and whoever writes
+    /// something else waits for one slice. It is waited for as long as it takes.
+    pub async fn turn_to_import(&self) -> Result<Turn, StoreError> {
+        let turn = self.imports.take(&Asker::current()).await;
+        turn.map_err(|Crowded| StoreError::Crowded)
     }
 
     /// The one entry for changes: runs `change` in a transaction and commits when it succeeds.
@@ -369,7 +395,11 @@ async fn open_files(folder: &Path, versions: Versions) -> Result<Engine, StoreEr
     let keys = file("claviger.db", SqliteSynchronous::Full);
     // Key strings are random, and so are the pages of their indexes: with the 2 MiB that are the
     // default, an import reads them over and over.
-    let writing = keys.clone().pragma("cache_size", "-65536");
+    // What undoes a statement of many rows would be a file else, and cost as much as the rows.
+    let writing = keys
+        .clone()
+        .pragma("cache_size", "-65536")
+        .pragma("temp_store", "MEMORY");
     let mut connection = writing.connect().await?;
     let one = SqlitePoolOptions::new()
         .max_connections(1)

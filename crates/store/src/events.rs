@@ -1,9 +1,8 @@
 //! The append-only trail of changes: written here, with each change, and nowhere else.
 
-use claviger_domain::event::{EventKind, NewEvent};
+use claviger_domain::event::NewEvent;
 use claviger_domain::id::{self, Id};
 use claviger_domain::time::Timestamp;
-use serde_json::{Value, json};
 
 use crate::db::on;
 use crate::{Change, Db, StoreError, Tx};
@@ -32,53 +31,43 @@ pub struct Event {
 
 /// Writes an event into the transaction of the change that it tells of.
 pub async fn append(tx: &mut Tx, change: &Change, event: NewEvent) -> Result<(), StoreError> {
-    const SQL: &str = "INSERT INTO events (id, at, account_id, project_id, actor, kind, target, data) \
-                       VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-    let id = Id::<id::Event>::draw(&*change.random);
-    let data = event.data.to_string();
-    on!(tx, |c| sqlx::query(SQL)
-        .bind(id.as_str())
-        .bind(change.now.as_micros())
-        .bind(event.account.as_str())
-        .bind(event.project.as_ref().map(Id::as_str))
-        .bind(change.actor.describe())
-        .bind(event.kind.as_str())
-        .bind(&event.target)
-        .bind(&data)
-        .execute(c)
-        .await
-        .map(drop))?;
-    Ok(())
+    append_all(tx, std::iter::once((change, event))).await
 }
 
-/// Writes events of one kind in one place, each of its own target with its own data.
+/// Writes events, each with the change that it tells of.
 pub async fn append_all(
     tx: &mut Tx,
-    change: &Change,
-    kind: EventKind,
-    (account, project): (&Id<id::Account>, Option<&Id<id::Project>>),
-    targets: &[(String, Value)],
+    events: impl Iterator<Item = (&Change, NewEvent)>,
 ) -> Result<(), StoreError> {
-    const SQL: &str = "INSERT INTO events (id, target, data, at, account_id, project_id, actor, kind) \
-                       SELECT value ->> 0, value ->> 1, value ->> 2, $2, $3, $4, $5, $6 \
-                       FROM json_each($1)";
-    if targets.is_empty() {
-        return Ok(());
-    }
-    let rows: Vec<_> = targets
-        .iter()
-        .map(|(target, data)| {
-            let id = Id::<id::Event>::draw(&*change.random);
-            json!([id, target, data.to_string()])
+    const SQL: &str = "WITH rows AS MATERIALIZED (SELECT value AS cells FROM json_each($1)) \
+                       INSERT INTO events (id, at, account_id, project_id, actor, kind, target, data) \
+                       SELECT cells ->> 0, CAST(cells ->> 1 AS BIGINT), cells ->> 2, cells ->> 3, \
+                       cells ->> 4, cells ->> 5, cells ->> 6, cells ->> 7 FROM rows";
+    let rows: Vec<_> = events
+        .map(|(change, event)| {
+            // In the order of time: the index of ids grows at its end, and not all over.
+            let id = Id::<id::Event>::draw_at(change.now, &*change.random);
+            let actor = change.actor.describe();
+            let (kind, data) = (event.kind.as_str(), event.data.to_string());
+            let at = change.now.as_micros();
+            (
+                id,
+                at,
+                event.account,
+                event.project,
+                actor,
+                kind,
+                event.target,
+                data,
+            )
         })
         .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let list = serde_json::to_string(&rows).expect("texts and numbers are JSON");
     on!(tx, |c| sqlx::query(SQL)
-        .bind(json!(rows).to_string())
-        .bind(change.now.as_micros())
-        .bind(account.as_str())
-        .bind(project.map(Id::as_str))
-        .bind(change.actor.describe())
-        .bind(kind.as_str())
+        .bind(list)
         .execute(c)
         .await
         .map(drop))?;

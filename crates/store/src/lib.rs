@@ -30,6 +30,6 @@ pub mod usage;
 pub use asker::Asker;
 pub use base::Base;
 pub use db::{
-    Change, Db, Feed, FeedError, Heard, Location, StoreError, Told, ToldKey, TurnsTaken, Tx,
+    Change, Db, Feed, FeedError, Heard, Location, StoreError, Told, ToldKey, Turn, TurnsTaken, Tx,
 };
 pub use page::{PAGE_SIZE, Page};

@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use claviger_domain::event::EventKind;
 use claviger_domain::id::{self, Id};
+use claviger_domain::key_hash::KeyHash;
 use claviger_domain::key_string::{KeyPurpose, KeyShape, PlainKey};
 use claviger_domain::rights::Reach;
 use claviger_domain::time::Timestamp;
 use claviger_store::access_keys::{self, AccessKey};
-use claviger_store::api_keys::{self, ApiKey, Status};
+use claviger_store::api_keys::{self, ApiKey, Incoming, Status, Stored};
 use claviger_store::{Base, Change, StoreError, accounts, projects, usage};
 use serde_json::{Value, json};
 
 use crate::Verifier;
-use crate::told::{Touched, to_the_end};
+use crate::told::{Notes, Touched, to_the_end};
 
 /// What an edit of a key comes to.
 #[derive(Debug)]
@@ -66,31 +67,50 @@ impl Verifier {
         plain: &PlainKey,
         data: Value,
     ) -> Result<Creation, StoreError> {
+        let root = key.account.root.clone();
         let digest = self.digest(plain.expose());
-        let is_foreign = is_foreign(plain);
-        let meter = self.meter_of_new(&key);
+        // Somebody may have brought the hash of a key string that was not drawn here.
+        let digest_of_hash = key
+            .is_custom
+            .then(|| KeyHash::of(plain.expose()).digest(&self.pepper));
+        if is_foreign(plain) {
+            self.mark_foreign(root.clone()).await?;
+        }
+        let verifier = Arc::clone(self);
+        to_the_end(async move {
+            let notes = Notes::default();
+            notes.note(Touched::Key((root, digest)));
+            if let Some(meter) = verifier.meter_of_new(&key) {
+                notes.note(Touched::Limit(meter, key.rate_limit, key.quota));
+            }
+            let incoming = Incoming {
+                key,
+                digest,
+                digest_of_hash,
+                data,
+            };
+            let stored = verifier.new_keys.store(change, incoming).await;
+            verifier.tell(&notes, stored.is_ok());
+            Ok(match stored? {
+                Stored::Created => Creation::Done,
+                Stored::Exists(_) | Stored::Taken => Creation::Duplicate,
+                Stored::NoProject => Creation::NoProject,
+            })
+        })
+        .await
+    }
+
+    /// Notes that a family is about to have a key of our shape without our checksum. Before that key,
+    /// since an account is locked before its projects; that it gets none after all does no harm.
+    pub(crate) async fn mark_foreign(
+        self: &Arc<Self>,
+        root: Id<id::Account>,
+    ) -> Result<(), StoreError> {
         self.change(move |tx, touched| {
             Box::pin(async move {
-                let root = &key.account.root;
-                touched.note(Touched::Key((root.clone(), digest)));
-                if let Some(meter) = meter {
-                    touched.note(Touched::Limit(meter, key.rate_limit, key.quota));
-                }
-                // Account, project, key: the order in which a deletion locks them.
-                if is_foreign {
-                    accounts::note_foreign_keys(tx, root).await?;
-                    touched.note(Touched::ForeignKeysOf(root.clone()));
-                }
-                let project = projects::hold(tx, &everything(), &key.project_id).await?;
-                if project.is_none() {
-                    return Ok(Creation::NoProject);
-                }
-                let is_new = api_keys::create(tx, &change, &key, &digest, data).await?;
-                Ok(if is_new {
-                    Creation::Done
-                } else {
-                    Creation::Duplicate
-                })
+                accounts::note_foreign_keys(tx, &root).await?;
+                touched.note(Touched::ForeignKeysOf(root));
+                Ok(())
             })
         })
         .await

@@ -2,16 +2,18 @@
 //! known by a hash alone until somebody presents them.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use claviger_domain::event::Actor;
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_hash::KeyHash;
 use claviger_domain::key_string::{KeyDigest, KeyShape, PlainKey, check_custom_key};
-use claviger_domain::rights::Reach;
 use claviger_store::api_keys::{self, ApiKey, Incoming, Stored};
-use claviger_store::projects::{self, Project};
-use claviger_store::{Change, StoreError, accounts};
+use claviger_store::projects::Project;
+use claviger_store::{Change, StoreError};
+use serde_json::json;
 
 use crate::Verifier;
 use crate::told::Touched;
@@ -28,24 +30,31 @@ const SLICE_BYTES: usize = 256 * 1_024;
 
 /// How many rows a slice has, by how long the last one took.
 #[derive(Debug)]
-pub(crate) struct Pace(usize);
+pub(crate) struct Pace(AtomicUsize);
 
 impl Default for Pace {
     fn default() -> Self {
-        Self(FIRST_ROWS)
+        Self(AtomicUsize::new(FIRST_ROWS))
     }
 }
 
 impl Pace {
+    fn rows(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
     /// Learns from a slice of so many rows.
-    fn learn(&mut self, rows: usize, micros: i64) {
+    fn learn(&self, rows: usize, micros: i64) {
+        let now = self.rows();
         let micros = usize::try_from(micros).unwrap_or(0).max(1);
         let target = usize::try_from(SLICE_MICROS).unwrap_or(usize::MAX);
         // Not more than twice as many: one that was quick says little.
-        let wanted = (rows * target / micros).min(self.0 * 2);
+        let wanted = (rows * target / micros).min(now * 2);
         // A short slice that was quick, such as the last of a request, says nothing.
-        if rows >= self.0 || wanted < self.0 {
-            self.0 = wanted.clamp(FEWEST_ROWS, MOST_ROWS);
+        if rows >= now || wanted < now {
+            let next = wanted.clamp(FEWEST_ROWS, MOST_ROWS);
+            // Slices come one after another.
+            self.0.store(next, Ordering::Relaxed);
         }
     }
 }
@@ -84,21 +93,21 @@ impl Verifier {
         keys: Vec<(ApiKey, Brought)>,
     ) -> Result<Vec<Imported>, StoreError> {
         let incoming = self.prepare(project, keys);
-        let mut outcomes = Vec::with_capacity(incoming.rows.len());
-        let mut rest = &incoming.rows[..];
-        while !rest.is_empty() {
+        let root = &project.root_account_id;
+        if incoming.is_foreign {
+            self.mark_foreign(root.clone()).await?;
+        }
+        let rows = &incoming.rows;
+        let mut outcomes = Vec::with_capacity(rows.len());
+        while outcomes.len() < rows.len() {
             // One slice at a time: whoever else writes waits for one import, not for all of them.
-            let mut pace = self.importing.lock().await;
-            let (slice, later) = rest.split_at(slice_length(rest, pace.0));
-            let is_foreign = incoming.is_foreign;
-            match self.store_slice(change, project, slice, is_foreign).await? {
-                Some((stored, micros)) => {
-                    pace.learn(slice.len(), micros);
-                    outcomes.extend(stored);
-                }
-                None => break,
-            }
-            rest = later;
+            let turn = self.db.turn_to_import().await?;
+            let length = slice_length(&rows[outcomes.len()..], self.import_pace.rows());
+            let slice = outcomes.len()..outcomes.len() + length;
+            let (stored, micros) = self.store_slice(change, root, rows, slice).await?;
+            self.import_pace.learn(length, micros);
+            drop(turn);
+            outcomes.extend(stored);
         }
         Ok(incoming.tell(outcomes))
     }
@@ -110,7 +119,7 @@ impl Verifier {
         keys: Vec<(ApiKey, Brought)>,
     ) -> Result<Vec<Imported>, StoreError> {
         let incoming = self.prepare(project, keys);
-        let mut earlier = api_keys::find_earlier(&self.db, project, &incoming.rows).await?;
+        let mut earlier = api_keys::find_earlier(&self.db, &incoming.rows).await?;
         let rows = incoming.rows.iter();
         let outcomes = rows.map(|row| earlier.remove(row.key.id.as_str()));
         let outcomes: Vec<_> = outcomes
@@ -159,41 +168,29 @@ impl Verifier {
     async fn store_slice(
         self: &Arc<Self>,
         change: &Change,
-        project: &Project,
-        slice: &[Incoming],
-        is_foreign: bool,
-    ) -> Result<Option<(Vec<Stored>, i64)>, StoreError> {
-        let (change, project, slice) = (change.clone(), project.clone(), slice.to_vec());
+        root: &Id<id::Account>,
+        rows: &Arc<Vec<Incoming>>,
+        slice: Range<usize>,
+    ) -> Result<(Vec<Stored>, i64), StoreError> {
+        let (change, root, rows) = (change.clone(), root.clone(), Arc::clone(rows));
         let clock = Arc::clone(&self.clock);
         self.change(move |tx, touched| {
             Box::pin(async move {
                 let began = clock.now();
-                let root = &project.root_account_id;
-                for row in &slice {
+                let slice = &rows[slice];
+                for row in slice {
                     touched.note(Touched::Key((root.clone(), row.digest)));
                 }
-                // Account, project, key: the order in which a deletion locks them.
-                if is_foreign {
-                    accounts::note_foreign_keys(tx, root).await?;
-                    touched.note(Touched::ForeignKeysOf(root.clone()));
-                }
-                let everything = Reach {
-                    everything: true,
-                    ..Reach::default()
-                };
-                let held = projects::hold(tx, &everything, &project.id).await?;
-                if held.is_none() {
-                    return Ok(None);
-                }
-                let stored = api_keys::import(tx, &change, &project, &slice).await?;
+                let keys: Vec<_> = slice.iter().map(|row| (&change, row)).collect();
+                let stored = api_keys::store_new(tx, &keys).await?;
                 // Nobody knows which key strings the hashes are of, and so which are not absent.
                 let has_new_hash = slice.iter().zip(&stored).any(|(row, stored)| {
-                    row.digest == row.digest_of_hash && matches!(stored, Stored::Created)
+                    Some(row.digest) == row.digest_of_hash && matches!(stored, Stored::Created)
                 });
                 if has_new_hash {
-                    touched.note(Touched::AbsencesOf(root.clone()));
+                    touched.note(Touched::AbsencesOf(root));
                 }
-                Ok(Some((stored, clock.now().micros_since(began))))
+                Ok((stored, clock.now().micros_since(began)))
             })
         })
         .await
@@ -201,8 +198,9 @@ impl Verifier {
 
     /// Gives each key its id and its digests, and finds those that come twice.
     fn prepare(&self, project: &Project, keys: Vec<(ApiKey, Brought)>) -> Prepared {
+        let mut rows = Vec::with_capacity(keys.len());
         let mut prepared = Prepared {
-            rows: Vec::with_capacity(keys.len()),
+            rows: Arc::default(),
             places: Vec::with_capacity(keys.len()),
             is_foreign: false,
         };
@@ -224,20 +222,25 @@ impl Verifier {
             let digest_of_hash = hash.digest(&self.pepper);
             key.lineage = id.clone();
             key.id = id;
-            prepared.places.push(Some(prepared.rows.len()));
-            prepared.rows.push(Incoming {
+            prepared.places.push(Some(rows.len()));
+            let data = json!({
+                "name": key.name, "customAccountId": key.custom_account_id, "imported": true,
+            });
+            rows.push(Incoming {
                 key,
                 digest: plain.map_or(digest_of_hash, |plain| self.pepper.digest(plain)),
-                digest_of_hash,
+                digest_of_hash: Some(digest_of_hash),
+                data,
             });
         }
+        prepared.rows = Arc::new(rows);
         prepared
     }
 }
 
 /// Keys that are ready to be stored.
 struct Prepared {
-    rows: Vec<Incoming>,
+    rows: Arc<Vec<Incoming>>,
     /// For each key that was given, which row it is; none where an earlier one is the same.
     places: Vec<Option<usize>>,
     /// Whether one may have our shape without our checksum; of a hash nobody can tell.
@@ -245,19 +248,15 @@ struct Prepared {
 }
 
 impl Prepared {
-    /// What came of each key that was given. Rows without an outcome found no project.
+    /// What came of each key that was given.
     fn tell(self, outcomes: Vec<Stored>) -> Vec<Imported> {
-        let outcomes = outcomes
-            .into_iter()
-            .map(Some)
-            .chain(std::iter::repeat(None));
-        let told = self.rows.into_iter().zip(outcomes);
+        let told = self.rows.iter().zip(outcomes);
         let mut told: Vec<_> = told
             .map(|(row, stored)| match stored {
-                Some(Stored::Created) => Imported::Created(row.key.id),
-                Some(Stored::Exists(id)) => Imported::Exists(id),
-                Some(Stored::Taken) => Imported::Taken,
-                None => Imported::NoProject,
+                Stored::Created => Imported::Created(row.key.id.clone()),
+                Stored::Exists(id) => Imported::Exists(id),
+                Stored::Taken => Imported::Taken,
+                Stored::NoProject => Imported::NoProject,
             })
             .map(Some)
             .collect();
@@ -285,19 +284,19 @@ mod tests {
 
     #[test]
     fn slices_get_shorter_where_they_take_long_and_longer_again() {
-        let mut pace = Pace::default();
+        let pace = Pace::default();
         pace.learn(100, 200_000);
-        assert_eq!(pace.0, 10);
+        assert_eq!(pace.rows(), 10);
         pace.learn(10, 5_000);
-        assert_eq!(pace.0, 20);
+        assert_eq!(pace.rows(), 20);
         // The rest of a request says nothing by being quick.
         pace.learn(1, 1);
-        assert_eq!(pace.0, 20);
+        assert_eq!(pace.rows(), 20);
         for _ in 0..9 {
-            pace.learn(pace.0, 0);
+            pace.learn(pace.rows(), 0);
         }
-        assert_eq!(pace.0, MOST_ROWS);
+        assert_eq!(pace.rows(), MOST_ROWS);
         pace.learn(MOST_ROWS, 40_000);
-        assert_eq!(pace.0, MOST_ROWS / 2);
+        assert_eq!(pace.rows(), MOST_ROWS / 2);
     }
 }

@@ -65,7 +65,8 @@ impl Verifier {
         .await
     }
 
-    fn tell(&self, notes: &Notes, is_certain: bool) {
+    /// Tells the caches what was touched; whether it is certain that it was changed.
+    pub(crate) fn tell(&self, notes: &Notes, is_certain: bool) {
         for touched in &*notes.0.lock().unwrap_or_else(PoisonError::into_inner) {
             match touched {
                 Touched::ForeignKeysOf(root) => self.note_foreign_keys(root.clone()),

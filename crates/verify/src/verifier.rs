@@ -7,7 +7,8 @@ use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::{KeyDigest, Pepper};
 use claviger_domain::random::Random;
 use claviger_domain::time::Clock;
-use claviger_store::{Db, StoreError, accounts, api_keys, usage};
+use claviger_store::api_keys::{self, NewKeys};
+use claviger_store::{Db, StoreError, accounts, usage};
 use quick_cache::sync::Cache;
 
 use crate::counters::Counters;
@@ -54,6 +55,7 @@ const CACHED_OPERATORS: usize = 256;
 /// Checks keys, and carries out every change to one.
 pub struct Verifier {
     pub(crate) db: Db,
+    pub(crate) new_keys: NewKeys,
     pub(crate) pepper: Pepper,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
@@ -70,8 +72,7 @@ pub struct Verifier {
     pub(crate) counters: Counters,
     pub(crate) flushing: tokio::sync::Mutex<()>,
     pub(crate) folding: tokio::sync::Mutex<Folding>,
-    /// Held while a slice of an import is written.
-    pub(crate) importing: tokio::sync::Mutex<Pace>,
+    pub(crate) import_pace: Pace,
     pub(crate) others: Others,
     /// Roots of families that have keys of our shape without our checksum.
     foreign: RwLock<HashSet<Id<id::Account>>>,
@@ -97,6 +98,7 @@ impl Verifier {
         usage::fold_all(&db).await?;
         let foreign = accounts::with_foreign_keys(&db).await?;
         Ok(Arc::new(Self {
+            new_keys: NewKeys::of(&db),
             db,
             pepper,
             clock,
@@ -111,7 +113,7 @@ impl Verifier {
             counters: Counters::default(),
             flushing: tokio::sync::Mutex::new(()),
             folding: tokio::sync::Mutex::default(),
-            importing: tokio::sync::Mutex::default(),
+            import_pace: Pace::default(),
             others: Others::default(),
             foreign: RwLock::new(foreign.into_iter().collect()),
         }))

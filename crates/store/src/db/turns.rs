@@ -25,7 +25,7 @@ pub(crate) struct Crowded;
 
 /// A turn, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Turn(Option<Arc<Mutex<Queue>>>);
+pub struct Turn(Option<Arc<Mutex<Queue>>>);
 
 /// Gives out turns: while there are more askers than turns, to each in its round.
 #[derive(Clone, Debug)]

@@ -22,6 +22,7 @@ mod feed;
 mod files;
 mod idempotency;
 mod mcp_servers;
+mod new_keys;
 mod operator_keys;
 mod projects;
 mod races;
@@ -33,8 +34,9 @@ mod usage;
 
 use claviger_domain::event::EventKind;
 use claviger_domain::id::{self, Id};
+use claviger_domain::key_hash::KeyHash;
 use claviger_domain::key_string::{KeyDigest, Pepper, PlainKey};
-use claviger_store::api_keys::{ApiKey, Selector};
+use claviger_store::api_keys::{ApiKey, Incoming, Selector};
 use claviger_store::projects::Project;
 use claviger_store::{access_keys as stored_access_keys, api_keys as stored_api_keys};
 use claviger_testkit::world::{World, everything};
@@ -43,6 +45,18 @@ use serde_json::Value;
 /// The digest under which a key is stored.
 fn digest(plain: &PlainKey) -> KeyDigest {
     Pepper::new(&[7; 32]).digest(plain.expose())
+}
+
+/// A key on its way in, as creating it brings it.
+fn incoming(key: ApiKey, plain: &PlainKey) -> Incoming {
+    Incoming {
+        digest: digest(plain),
+        digest_of_hash: key
+            .is_custom
+            .then(|| KeyHash::of(plain.expose()).digest(&Pepper::new(&[7; 32]))),
+        key,
+        data: Value::Null,
+    }
 }
 
 /// Stores a key; `false` when its family has one with that key string.

@@ -5,7 +5,7 @@ use claviger_domain::event::EventKind;
 use claviger_domain::id::Id;
 use claviger_domain::key_string::PlainKey;
 use claviger_store::accounts::Deleted;
-use claviger_store::api_keys::{self, Selector};
+use claviger_store::api_keys::{self, NewKeys, Selector, Stored};
 use claviger_store::usage::{Flush, UsageHour};
 use claviger_store::{Location, StoreError, accounts, projects, usage};
 use claviger_testkit::in_both_worlds;
@@ -15,14 +15,15 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::{digest, found, made, store};
+use crate::{digest, found, incoming, made, store};
 
 in_both_worlds![
     no_update_is_lost_under_the_lock,
     one_key_string_goes_to_one_of_many,
     one_of_many_gives_a_key_its_string,
     a_first_use_is_noted_by_one_of_many,
-    a_held_project_is_deleted_with_what_was_made_in_it,
+    a_project_is_deleted_with_what_is_being_made_in_it,
+    a_key_is_not_made_in_a_project_that_is_being_deleted,
     a_held_account_is_not_deleted_under_its_new_child,
     flushes_in_opposite_orders_wait_for_each_other,
 ];
@@ -131,19 +132,18 @@ async fn beside<T: Send + 'static>(
     during.await.unwrap()
 }
 
-async fn a_held_project_is_deleted_with_what_was_made_in_it(world: World) {
+async fn a_project_is_deleted_with_what_is_being_made_in_it(world: World) {
     let mine = world.account("mine").await;
     let project = world.project(&mine, "project").await;
     let (key, plain) = world.draw_api_key(&project, "key");
     let (held, is_held) = oneshot::channel();
     let (go_on, may_go_on) = oneshot::channel();
     let open = {
-        let (row, digest, id) = (key.clone(), digest(&plain), project.id.clone());
+        let (row, digest) = (key.clone(), digest(&plain));
         let (db, change) = (world.db.clone(), world.change());
         tokio::spawn(async move {
             db.write::<_, StoreError, _>(move |tx| {
                 Box::pin(async move {
-                    assert!(projects::hold(tx, &everything(), &id).await?.is_some());
                     assert!(api_keys::create(tx, &change, &row, &digest, Value::Null).await?);
                     held.send(()).unwrap();
                     may_go_on.await.unwrap();
@@ -166,6 +166,39 @@ async fn a_held_project_is_deleted_with_what_was_made_in_it(world: World) {
         .await
     };
     assert!(deleted.is_some());
+    assert_eq!(found(&world, &key.id).await, None);
+}
+
+async fn a_key_is_not_made_in_a_project_that_is_being_deleted(world: World) {
+    let mine = world.account("mine").await;
+    let project = world.project(&mine, "project").await;
+    let (key, plain) = world.draw_api_key(&project, "key");
+    let (held, is_held) = oneshot::channel();
+    let (go_on, may_go_on) = oneshot::channel();
+    let open = {
+        let (db, change, reach) = (world.db.clone(), world.change(), whole(&mine));
+        tokio::spawn(async move {
+            db.write::<_, StoreError, _>(move |tx| {
+                Box::pin(async move {
+                    projects::delete(tx, &change, &reach, &project.id).await?;
+                    held.send(()).unwrap();
+                    may_go_on.await.unwrap();
+                    Ok(())
+                })
+            })
+            .await
+            .unwrap();
+        })
+    };
+    let stored = {
+        let (new_keys, change) = (NewKeys::of(&world.db), world.change());
+        let incoming = incoming(key.clone(), &plain);
+        beside(&world, open, is_held, go_on, async move {
+            new_keys.store(change, incoming).await.unwrap()
+        })
+        .await
+    };
+    assert_eq!(stored, Stored::NoProject);
     assert_eq!(found(&world, &key.id).await, None);
 }
 

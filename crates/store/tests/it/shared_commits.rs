@@ -303,6 +303,8 @@ async fn a_full_disk_refuses_and_leaves_nothing_half_written() {
     }
     assert!(done < keys.len());
     assert_eq!(keys_and_events(&world).await, both(1 + done));
+    let room = Held::by(&world.db, execute("PRAGMA max_page_count = 1073741823")).await;
+    room.before([async {}]).await.0.unwrap();
     made(&world, &project, "after").await;
 }
 

@@ -1,0 +1,246 @@
+//! The one way in which new API keys are written: one by one, those that wait together, and those
+//! that are moved here by the thousand.
+
+use std::collections::{HashMap, HashSet};
+
+use claviger_domain::event::{EventKind, NewEvent};
+use claviger_domain::key_string::KeyDigest;
+use claviger_domain::origin::DomainPattern;
+use claviger_domain::time::Timestamp;
+use serde::ser::{Serialize, SerializeSeq, Serializer};
+use serde_json::Value;
+
+use super::import::{self, hexadecimal};
+use super::row::list_of;
+use super::{ApiKey, ApiKeyId, quota_columns};
+use crate::access_keys::rate_limit_columns;
+use crate::db::on;
+use crate::{Change, StoreError, Tx};
+
+/// A key on its way in, with what its event tells.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// The key.
+    pub key: ApiKey,
+    /// Its digest.
+    pub digest: KeyDigest,
+    /// What its digest would be had its hash been brought alone; none of a key string that was drawn
+    /// here, which nobody can have brought.
+    pub digest_of_hash: Option<KeyDigest>,
+    /// More about it, for the event.
+    pub data: Value,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// It is stored.
+    Created,
+    /// The project has a key with that key string, or had it when that was imported.
+    Exists(ApiKeyId),
+    /// Its family of accounts has one elsewhere.
+    Taken,
+    /// Its project is gone.
+    NoProject,
+}
+
+/// Stores a key; `false` when its family of accounts has one with that digest, or its project is
+/// gone.
+pub async fn create(
+    tx: &mut Tx,
+    change: &Change,
+    key: &ApiKey,
+    digest: &KeyDigest,
+    data: Value,
+) -> Result<bool, StoreError> {
+    let incoming = Incoming {
+        key: key.clone(),
+        digest: *digest,
+        digest_of_hash: None,
+        data,
+    };
+    let stored = store_new(tx, &[(change, &incoming)]).await?;
+    Ok(stored == [Stored::Created])
+}
+
+/// Stores keys, with an event each, whoever they are of; the outcomes are in their order. No two of
+/// them have the same id. One that cannot be stored keeps no other from it.
+pub async fn store_new(
+    tx: &mut Tx,
+    keys: &[(&Change, &Incoming)],
+) -> Result<Vec<Stored>, StoreError> {
+    let hidden = hidden_hashes(tx, keys).await?;
+    // In one order everywhere: two that store the same keys must not wait for each other.
+    let mut sorted: Vec<_> = keys
+        .iter()
+        .filter(|(_, incoming)| !hidden.contains(incoming.key.id.as_str()))
+        .map(|(_, incoming)| Cells(incoming))
+        .collect();
+    sorted.sort_by_key(|cells| &cells.0.key.id);
+    let rows = write(&sorted);
+    // On PostgreSQL the project is kept from being deleted until the transaction ends; SQLite has one
+    // writer, and no word for it.
+    let sql = match tx {
+        Tx::Sqlite(_) => insert!(""),
+        Tx::Postgres(_) => insert!(" FOR SHARE OF projects"),
+    };
+    let created: Vec<String> = on!(&mut *tx, |c| sqlx::query_scalar(sql)
+        .bind(&rows)
+        .fetch_all(c)
+        .await)?;
+    let created: HashSet<_> = created.iter().map(String::as_str).collect();
+    let (new, refused): (Vec<_>, Vec<_>) = keys
+        .iter()
+        .partition(|(_, incoming)| created.contains(incoming.key.id.as_str()));
+    crate::events::append_all(tx, new.into_iter().map(event)).await?;
+    let earlier = if refused.is_empty() {
+        HashMap::new()
+    } else {
+        let refused: Vec<_> = refused.into_iter().map(|(_, incoming)| *incoming).collect();
+        import::what_is_in_the_way(tx, &refused).await?
+    };
+    let outcome = |incoming: &Incoming| {
+        let id = incoming.key.id.as_str();
+        if created.contains(id) {
+            return Stored::Created;
+        }
+        // What stood in the way may be gone again; it was there.
+        earlier.get(id).cloned().unwrap_or(Stored::Taken)
+    };
+    Ok(keys.iter().map(|(_, incoming)| outcome(incoming)).collect())
+}
+
+/// The statement; all that a project tells of its keys is its row's. Materialized, or SQLite would
+/// write each row out anew for each of its cells.
+macro_rules! insert {
+    ($locking:literal) => {
+        concat!(
+            "WITH rows AS MATERIALIZED (SELECT value AS cells FROM json_each($1)) \
+             INSERT INTO api_keys (id, name, name_folded, digest, is_custom, metadata, \
+             custom_account_id, custom_user_id, rate_limit, rate_limit_ttl, expires_at, client_ip, \
+             client_user_agent, allowed_domains, allowed_ips, scopes, quota_limit, quota_period, \
+             status, reason, revoked_at, revoked_by, rotated_from, lineage, created_by, \
+             created_by_type, created_in, last_changed_by, last_changed_by_type, created_at, \
+             updated_at, project_id, account_id, root_account_id, env) \
+             SELECT cells ->> 1, cells ->> 2, cells ->> 3, unhex(cells ->> 4), \
+             CAST(cells ->> 5 AS BOOLEAN), cells ->> 6, cells ->> 7, cells ->> 8, \
+             CAST(cells ->> 9 AS BIGINT), CAST(cells ->> 10 AS BIGINT), \
+             CAST(cells ->> 11 AS BIGINT), cells ->> 12, cells ->> 13, cells ->> 14, \
+             cells ->> 15, cells ->> 16, CAST(cells ->> 17 AS BIGINT), cells ->> 18, \
+             cells ->> 19, cells ->> 20, CAST(cells ->> 21 AS BIGINT), cells ->> 22, \
+             cells ->> 23, cells ->> 24, cells ->> 25, cells ->> 26, cells ->> 27, cells ->> 28, \
+             cells ->> 29, CAST(cells ->> 30 AS BIGINT), CAST(cells ->> 31 AS BIGINT), \
+             projects.id, projects.account_id, projects.root_account_id, projects.env \
+             FROM rows CROSS JOIN projects WHERE projects.id = cells ->> 0 \
+             AND projects.deleted_at IS NULL",
+            $locking,
+            " ON CONFLICT DO NOTHING RETURNING id"
+        )
+    };
+}
+use insert;
+
+/// One row, in the order of the statement.
+struct Cells<'a>(&'a Incoming);
+
+impl Serialize for Cells<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Incoming { key, digest, .. } = self.0;
+        let base = &key.base;
+        let (limit, ttl) = rate_limit_columns(key.rate_limit);
+        let (quota, period) = quota_columns(key.quota);
+        let domains = key.allowed_domains.iter().map(DomainPattern::as_str);
+        let mut cells = serializer.serialize_seq(Some(32))?;
+        cells.serialize_element(&key.project_id)?;
+        cells.serialize_element(&key.id)?;
+        cells.serialize_element(&key.name)?;
+        cells.serialize_element(&key.name.to_lowercase())?;
+        cells.serialize_element(&hexadecimal(digest))?;
+        cells.serialize_element(&key.is_custom)?;
+        cells.serialize_element(&key.metadata)?;
+        cells.serialize_element(&key.custom_account_id)?;
+        cells.serialize_element(&key.custom_user_id)?;
+        cells.serialize_element(&limit)?;
+        cells.serialize_element(&ttl)?;
+        cells.serialize_element(&key.expires_at.map(Timestamp::as_micros))?;
+        cells.serialize_element(&key.client_ip)?;
+        cells.serialize_element(&key.client_user_agent)?;
+        cells.serialize_element(&list_of(domains))?;
+        cells.serialize_element(&list_of(key.allowed_ips.iter()))?;
+        cells.serialize_element(&list_of(key.scopes.iter()))?;
+        cells.serialize_element(&quota)?;
+        cells.serialize_element(&period)?;
+        cells.serialize_element(key.status.as_str())?;
+        cells.serialize_element(&key.reason)?;
+        cells.serialize_element(&key.revoked_at.map(Timestamp::as_micros))?;
+        cells.serialize_element(&key.revoked_by)?;
+        cells.serialize_element(&key.rotated_from)?;
+        cells.serialize_element(&key.lineage)?;
+        cells.serialize_element(&base.created_by)?;
+        cells.serialize_element(&base.created_by_type)?;
+        cells.serialize_element(&base.created_in)?;
+        cells.serialize_element(&base.last_changed_by)?;
+        cells.serialize_element(&base.last_changed_by_type)?;
+        cells.serialize_element(&base.created_at.as_micros())?;
+        cells.serialize_element(&base.updated_at.as_micros())?;
+        cells.end()
+    }
+}
+
+fn event<'a>((change, incoming): &(&'a Change, &'a Incoming)) -> (&'a Change, NewEvent) {
+    let key = &incoming.key;
+    let event = NewEvent {
+        kind: EventKind::ApiKeyCreated,
+        account: key.account.id.clone(),
+        project: Some(key.project_id.clone()),
+        target: key.id.to_string(),
+        data: incoming.data.clone(),
+    };
+    (change, event)
+}
+
+/// Most families have no hashes: nothing is looked up in those. In any other order SQLite would read
+/// all keys against the list.
+pub(super) const FIND_HIDDEN: &str = "WITH rows AS MATERIALIZED \
+    (SELECT value AS cells FROM json_each($1)) \
+    SELECT cells ->> 0 FROM rows CROSS JOIN accounts CROSS JOIN api_keys \
+    WHERE accounts.id = cells ->> 1 AND accounts.has_foreign_keys \
+    AND api_keys.digest = unhex(cells ->> 2) AND api_keys.root_account_id = accounts.id \
+    AND api_keys.deleted_at IS NULL";
+
+/// Those whose key string another row brought as a hash, and nobody has presented yet: that is
+/// stored under another digest, so that the index does not see it.
+async fn hidden_hashes(
+    tx: &mut Tx,
+    keys: &[(&Change, &Incoming)],
+) -> Result<HashSet<String>, StoreError> {
+    let brought: Vec<_> = keys
+        .iter()
+        .filter_map(
+            |(
+                _,
+                Incoming {
+                    key,
+                    digest_of_hash,
+                    ..
+                },
+            )| {
+                let digest = hexadecimal(digest_of_hash.as_ref()?);
+                Some((&key.id, &key.account.root, digest))
+            },
+        )
+        .collect();
+    if brought.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let found: Vec<String> = on!(tx, |c| sqlx::query_scalar(FIND_HIDDEN)
+        .bind(write(&brought))
+        .fetch_all(c)
+        .await)?;
+    Ok(found.into_iter().collect())
+}
+
+/// A list as the one bind that `json_each` unpacks.
+fn write(rows: &impl Serialize) -> String {
+    serde_json::to_string(rows).expect("texts, numbers and lists of them are JSON")
+}

@@ -1,0 +1,153 @@
+//! New keys that wait at the same time are written by one statement, in one transaction.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::oneshot;
+
+use super::{Incoming, Stored, store_new};
+use crate::{Change, Db, StoreError, Tx};
+
+/// The way in for new keys that come one by one.
+///
+/// The first that comes goes to the database for all that come until its transaction begins. Each
+/// is told its own outcome, once it is committed.
+#[derive(Clone, Debug)]
+pub struct NewKeys {
+    db: Db,
+    waiting: Arc<Mutex<Waiting>>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    keys: Vec<Arrival>,
+    /// Whether somebody is on the way to the database for them.
+    is_led: bool,
+}
+
+#[derive(Debug)]
+struct Arrival {
+    change: Change,
+    incoming: Incoming,
+    answer: oneshot::Sender<Result<Stored, StoreError>>,
+}
+
+impl NewKeys {
+    /// The way into that database. Keys that come by different ways are not written together.
+    pub fn of(db: &Db) -> Self {
+        Self {
+            db: db.clone(),
+            waiting: Arc::default(),
+        }
+    }
+
+    /// Stores a key with its event, in its asker's turn.
+    ///
+    /// One whose caller goes away is stored all the same, once it is on its way to the database.
+    pub async fn store(&self, change: Change, incoming: Incoming) -> Result<Stored, StoreError> {
+        let _turn = self.db.turn_to_create().await?;
+        let (answer, answered) = oneshot::channel();
+        let arrival = Arrival {
+            change,
+            incoming,
+            answer,
+        };
+        if self.join(arrival) {
+            // A task of its own, for none of them: it must not end with the one who happened to be
+            // the first.
+            tokio::spawn(self.clone().lead());
+        }
+        answered.await.map_err(|_| StoreError::Busy)?
+    }
+
+    /// Adds one; whether nobody leads them yet.
+    fn join(&self, arrival: Arrival) -> bool {
+        let mut waiting = lock(&self.waiting);
+        waiting.keys.push(arrival);
+        !std::mem::replace(&mut waiting.is_led, true)
+    }
+
+    /// All that wait; who comes from here on waits for the next.
+    fn take(&self) -> Vec<Arrival> {
+        let mut waiting = lock(&self.waiting);
+        waiting.is_led = false;
+        let mut keys = std::mem::take(&mut waiting.keys);
+        keys.retain(|arrival| !arrival.answer.is_closed());
+        keys
+    }
+
+    async fn lead(self) {
+        let taken = Arc::new(Mutex::new(Vec::new()));
+        let (inside, here) = (Arc::clone(&taken), self.clone());
+        let outcome = self
+            .db
+            .write(move |tx| Box::pin(async move { store_all(tx, &inside, here.take()).await }))
+            .await;
+        // When the transaction did not begin, they wait still.
+        let arrivals = match std::mem::take(&mut *lock(&taken)) {
+            none if none.is_empty() && outcome.is_err() => self.take(),
+            arrivals => arrivals,
+        };
+        match outcome {
+            Ok(stored) => {
+                for (arrival, stored) in arrivals.into_iter().zip(stored) {
+                    // Who went away does not want it.
+                    drop(arrival.answer.send(Ok(stored)));
+                }
+            }
+            Err(error) if arrivals.len() > 1 && was_refused(&error) => {
+                for arrival in arrivals {
+                    self.store_alone(arrival).await;
+                }
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                for arrival in arrivals {
+                    let error = StoreError::Shared(Arc::clone(&error));
+                    drop(arrival.answer.send(Err(error)));
+                }
+            }
+        }
+    }
+
+    /// Stores one after the database refused several, so that it is told what is its own fault only.
+    async fn store_alone(&self, arrival: Arrival) {
+        let Arrival {
+            change,
+            incoming,
+            answer,
+        } = arrival;
+        let stored = self
+            .db
+            .write(move |tx| Box::pin(async move { store_new(tx, &[(&change, &incoming)]).await }));
+        let stored = stored.await.map(|mut stored| stored.remove(0));
+        drop(answer.send(stored));
+    }
+}
+
+/// Stores keys, and leaves them where they are found whatever comes of it.
+async fn store_all(
+    tx: &mut Tx,
+    place: &Mutex<Vec<Arrival>>,
+    arrivals: Vec<Arrival>,
+) -> Result<Vec<Stored>, StoreError> {
+    let keys: Vec<_> = arrivals
+        .iter()
+        .map(|arrival| (&arrival.change, &arrival.incoming))
+        .collect();
+    let stored = if keys.is_empty() {
+        Ok(Vec::new())
+    } else {
+        store_new(tx, &keys).await
+    };
+    *lock(place) = arrivals;
+    stored
+}
+
+/// Whether the database itself said that nothing was stored: one of many may have been the reason.
+fn was_refused(error: &StoreError) -> bool {
+    matches!(error, StoreError::Database(sqlx::Error::Database(_))) && !error.is_unavailable()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
