@@ -91,9 +91,20 @@ pub async fn list(
     db: &Db,
     reach: &Reach,
     account: &Id<id::Account>,
-    page: &Page,
+    wanted: &Page,
 ) -> Result<(Vec<Project>, i64), StoreError> {
-    const ROWS: &str = concat!(
+    let rows = page(db, reach, account, wanted).await?;
+    Ok((rows, count(db, reach, account).await?))
+}
+
+/// One page of the projects of an account within the reach.
+pub async fn page(
+    db: &Db,
+    reach: &Reach,
+    account: &Id<id::Account>,
+    page: &Page,
+) -> Result<Vec<Project>, StoreError> {
+    const SQL: &str = concat!(
         "SELECT ",
         columns!(),
         " FROM projects WHERE ",
@@ -101,13 +112,8 @@ pub async fn list(
         " AND account_id = $4 AND (created_at, id) > ($5, $6) \
          ORDER BY created_at, id LIMIT $7 OFFSET $8"
     );
-    const TOTAL: &str = concat!(
-        "SELECT COUNT(*) FROM projects WHERE ",
-        within!(),
-        " AND account_id = $4"
-    );
     let binds = ReachBinds::of(reach);
-    let rows = on!(read db, |c| sqlx::query_as(ROWS)
+    Ok(on!(read db, |c| sqlx::query_as(SQL)
         .bind(binds.everything)
         .bind(&binds.accounts)
         .bind(&binds.projects)
@@ -117,15 +123,24 @@ pub async fn list(
         .bind(page.limit)
         .bind(page.offset)
         .fetch_all(c)
-        .await)?;
-    let total = on!(read db, |c| sqlx::query_scalar(TOTAL)
+        .await)?)
+}
+
+/// Counts the projects of an account within the reach.
+pub async fn count(db: &Db, reach: &Reach, account: &Id<id::Account>) -> Result<i64, StoreError> {
+    const SQL: &str = concat!(
+        "SELECT COUNT(*) FROM projects WHERE ",
+        within!(),
+        " AND account_id = $4"
+    );
+    let binds = ReachBinds::of(reach);
+    Ok(on!(read db, |c| sqlx::query_scalar(SQL)
         .bind(binds.everything)
         .bind(&binds.accounts)
         .bind(&binds.projects)
         .bind(account.as_str())
         .fetch_one(c)
-        .await)?;
-    Ok((rows, total))
+        .await)?)
 }
 
 /// Makes a project in `account`.

@@ -21,7 +21,7 @@ use crate::told::Touched;
 /// Rows of a slice, at first, at least and at most.
 const FIRST_ROWS: usize = 100;
 const FEWEST_ROWS: usize = 10;
-const MOST_ROWS: usize = 300;
+const MOST_ROWS: usize = 1_000;
 /// How long a slice should work at the one writer that SQLite has. Its commit comes on top, and all
 /// of it is to be below 50 ms.
 const SLICE_MICROS: i64 = 20_000;

@@ -86,10 +86,11 @@ pub(super) async fn project_for(
     }
     let account = caller.own_account()?;
     let page = Page::first(2, 0);
-    let (mut found, total) = projects::list(&core.db, &caller.reach, &account.id, &page).await?;
-    if let (Some(only), 1) = (found.pop(), total) {
+    let mut found = projects::page(&core.db, &caller.reach, &account.id, &page).await?;
+    if let (Some(only), true) = (found.pop(), found.is_empty()) {
         return Ok(only);
     }
+    let total = projects::count(&core.db, &caller.reach, &account.id).await?;
     let message = format!("projectId is required: this credential reaches {total} projects");
     Err(ApiError::new(ErrorCode::ProjectNeeded, message))
 }
