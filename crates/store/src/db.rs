@@ -107,8 +107,13 @@ impl StoreError {
 }
 
 /// A database, whichever engine serves it.
+///
+/// Each request clones it some times, so that it is one thing to clone.
 #[derive(Clone, Debug)]
-pub struct Db {
+pub struct Db(pub(crate) Arc<Parts>);
+
+#[derive(Debug)]
+pub(crate) struct Parts {
     pub(crate) engine: Engine,
     reads: Turns,
     changes: Turns,
@@ -161,7 +166,7 @@ impl std::fmt::Debug for Change {
 macro_rules! on {
     (read $db:expr, |$c:ident| $body:expr) => {{
         let turn = $db.turn_to_read().await?;
-        let outcome = match &$db.engine {
+        let outcome = match &$db.0.engine {
             $crate::db::Engine::Sqlite { read: $c, .. } => $body,
             $crate::db::Engine::Postgres($c) => $body,
         };
@@ -169,7 +174,7 @@ macro_rules! on {
         outcome
     }};
     (usage $db:expr, |$c:ident| $body:expr) => {
-        match &$db.engine {
+        match &$db.0.engine {
             $crate::db::Engine::Sqlite { usage: $c, .. } => $body,
             $crate::db::Engine::Postgres($c) => $body,
         }
@@ -259,13 +264,13 @@ impl Db {
                 (Engine::Postgres(pool), CHANGES_ON_POSTGRES)
             }
         };
-        Ok(Self {
+        Ok(Self(Arc::new(Parts {
             engine,
             reads: Turns::new(READERS.into()),
             changes: Turns::new(changes.into()),
             creations: Turns::new(CREATIONS.into()),
             imports: Turns::new(1),
-        })
+        })))
     }
 
     /// Whether a program serves this database, as far as PostgreSQL tells by its connections. On
@@ -286,12 +291,12 @@ impl Db {
 
     /// Turns of queries.
     pub fn queries(&self) -> TurnsTaken {
-        self.reads.taken()
+        self.0.reads.taken()
     }
 
     /// Turns of changes, those of new keys included.
     pub fn changes(&self) -> TurnsTaken {
-        let (changes, creations) = (self.changes.taken(), self.creations.taken());
+        let (changes, creations) = (self.0.changes.taken(), self.0.creations.taken());
         TurnsTaken {
             in_use: changes.in_use + creations.in_use,
             waiting: changes.waiting + creations.waiting,
@@ -299,18 +304,18 @@ impl Db {
     }
 
     pub(crate) async fn turn_to_read(&self) -> Result<Turn, StoreError> {
-        turn_of(&self.reads).await
+        turn_of(&self.0.reads).await
     }
 
     /// A turn for a new key, which is written together with others.
     pub(crate) async fn turn_to_create(&self) -> Result<Turn, StoreError> {
-        turn_of(&self.creations).await
+        turn_of(&self.0.creations).await
     }
 
     /// The turn of one slice of an import: askers take them one after another, and whoever writes
     /// something else waits for one slice. It is waited for as long as it takes.
     pub async fn turn_to_import(&self) -> Result<Turn, StoreError> {
-        let turn = self.imports.take(&Asker::current()).await;
+        let turn = self.0.imports.take(&Asker::current()).await;
         turn.map_err(|Crowded| StoreError::Crowded)
     }
 
@@ -330,8 +335,8 @@ impl Db {
         E: From<StoreError> + Send + 'static,
         F: for<'c> FnOnce(&'c mut Tx) -> BoxFuture<'c, Result<T, E>> + Send + 'static,
     {
-        let _turn = turn_of(&self.changes).await?;
-        match &self.engine {
+        let _turn = turn_of(&self.0.changes).await?;
+        match &self.0.engine {
             Engine::Sqlite { writer, .. } => writer.write(change).await,
             // A transaction each: its commits share a flush by themselves.
             Engine::Postgres(pool) => {
@@ -355,7 +360,7 @@ impl Db {
     /// Waits for what is under way, changes that wait for their turn included, and closes all
     /// connections.
     pub async fn close(&self) {
-        match &self.engine {
+        match &self.0.engine {
             Engine::Sqlite {
                 read,
                 writer,
