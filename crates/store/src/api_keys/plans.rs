@@ -5,10 +5,11 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Row};
 
 use super::{FIND, FIND_PRESENTED, LOCK, import, new};
 
-const TABLES: [&str; 3] = [
+const TABLES: [&str; 4] = [
     include_str!("../../migrations/sqlite/0001_keys.sql"),
     include_str!("../../migrations/sqlite/0004_digests.sql"),
     include_str!("../../migrations/sqlite_usage/0001_usage.sql"),
+    include_str!("../../migrations/sqlite_usage/0005_usage_hours.sql"),
 ];
 
 async fn tables() -> SqliteConnection {

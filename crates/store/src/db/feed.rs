@@ -109,7 +109,7 @@ struct Row {
 impl Feed {
     /// The feed of a database; none where no other program can change it.
     pub fn of(db: &Db, patience: Duration) -> Option<Self> {
-        let Engine::Postgres(pool) = &db.engine else {
+        let Engine::Postgres(pool) = &db.0.engine else {
             return None;
         };
         let options = pool.connect_options().as_ref().clone();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use claviger_domain::event::EventKind;
+use claviger_domain::event::{EventKind, NewEvent};
 use claviger_store::accounts::{self, Account};
 use claviger_store::{Feed, Heard, StoreError, Told, events};
 use claviger_testkit::world::World;
@@ -146,10 +146,14 @@ async fn more_than_is_worth_telling_is_not_told_one_by_one() {
     world
         .write(move |tx, change| {
             Box::pin(async move {
-                let targets: Vec<_> = (0..10_001).map(|n| (n.to_string(), json!({}))).collect();
-                let place = (&account, None);
-                let kind = EventKind::ApiKeyUpdated;
-                events::append_all(tx, &change, kind, place, &targets).await
+                let many = (0..10_001).map(|number| NewEvent {
+                    kind: EventKind::ApiKeyUpdated,
+                    account: account.clone(),
+                    project: None,
+                    target: number.to_string(),
+                    data: json!({}),
+                });
+                events::append_all(tx, many.map(|event| (&change, event))).await
             })
         })
         .await;
