@@ -279,7 +279,7 @@ impl Db {
         const SQL: &str = "SELECT COUNT(*) FROM pg_stat_activity \
                            WHERE datname = current_database() \
                            AND (application_name = $1 OR application_name = $1 || ' feed')";
-        match &self.engine {
+        match &self.0.engine {
             Engine::Sqlite { .. } => Ok(false),
             Engine::Postgres(pool) => {
                 let query = sqlx::query_scalar(SQL).bind(SERVING);
