@@ -7,19 +7,22 @@ const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn
 /// Draws `length` characters, each of the 62 equally likely.
 pub fn random_text(random: &dyn Random, length: usize) -> String {
     let mut text = String::with_capacity(length);
+    draw(random, length, |character| text.push(character));
+    text
+}
+
+/// Gives `length` characters one by one, each of the 62 equally likely.
+pub fn draw(random: &dyn Random, length: usize, mut take: impl FnMut(char)) {
+    let mut left = length;
     let mut bytes = [0u8; 64];
-    while text.len() < length {
+    while left > 0 {
         random.fill(&mut bytes);
         // 248 is the greatest multiple of 62 that fits: the rest would favour the first letters.
-        for byte in bytes
-            .iter()
-            .filter(|byte| **byte < 248)
-            .take(length - text.len())
-        {
-            text.push(char::from(ALPHABET[usize::from(byte % 62)]));
+        for byte in bytes.iter().filter(|byte| **byte < 248).take(left) {
+            take(char::from(ALPHABET[usize::from(byte % 62)]));
+            left -= 1;
         }
     }
-    text
 }
 
 /// Writes `number` in six characters, zeros in front; enough for any 32-bit number.

@@ -31,7 +31,11 @@ const SHORTEST: usize = 16;
 impl<K: Kind> Id<K> {
     /// Draws a new id.
     pub fn draw(random: &dyn Random) -> Self {
-        Self::from_suffix(&base62::random_text(random, LENGTH))
+        // Drawn for each request, and short enough to need no allocation.
+        let mut text = CompactString::const_new(K::PREFIX);
+        text.push('_');
+        base62::draw(random, LENGTH, |character| text.push(character));
+        Self::from_trusted(text)
     }
 
     /// Draws a new id that sorts after those that were drawn at earlier instants: 53 bits of time in
