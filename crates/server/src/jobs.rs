@@ -2,6 +2,7 @@
 
 mod feed;
 mod flush;
+mod fold;
 mod sweep;
 
 use claviger_edge::Core;
@@ -12,10 +13,16 @@ use tokio::time::{Duration, Interval, MissedTickBehavior, interval};
 pub(crate) fn start(core: &Core, stopped: &watch::Receiver<bool>) -> impl Future<Output = ()> {
     let verifier = core.verifier.clone();
     let flush = tokio::spawn(flush::run(verifier.clone(), stopped.clone()));
+    let fold = tokio::spawn(fold::run(verifier.clone(), stopped.clone()));
     let sweep = tokio::spawn(sweep::run(verifier.clone(), stopped.clone()));
     let feed = tokio::spawn(feed::run(verifier, stopped.clone()));
     async {
-        for (name, job) in [("flush", flush), ("sweep", sweep), ("feed", feed)] {
+        for (name, job) in [
+            ("flush", flush),
+            ("fold", fold),
+            ("sweep", sweep),
+            ("feed", feed),
+        ] {
             if let Err(error) = job.await {
                 tracing::error!(job = name, %error, "a job had failed before the program stopped");
             }

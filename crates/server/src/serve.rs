@@ -187,13 +187,20 @@ pub(crate) fn reachable(mut address: SocketAddr) -> SocketAddr {
 }
 
 async fn write_the_last(core: &Core) {
-    if let Err(error) = core.verifier.flush().await {
-        tracing::error!(
-            error = &error as &dyn std::error::Error,
-            "the last second of usage was not written"
-        );
+    // One flush leaves what is too much for it to the next.
+    loop {
+        match core.verifier.flush().await {
+            Ok(()) if core.verifier.unwritten() > 0 => {}
+            Ok(()) => break,
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "the last second of usage was not written");
+                break;
+            }
+        }
     }
     // What is left of it then is written at the next start, before that serves.
-    drop(tokio::time::timeout(FOLDING, usage::fold_all(&core.db)).await);
+    let folding = usage::fold_all(&core.db, core.now());
+    drop(tokio::time::timeout(FOLDING, folding).await);
     core.db.close().await;
 }

@@ -378,13 +378,15 @@ pub async fn note_first_uses(
             .fetch_optional(c)
             .await)?;
         if let Some(row) = row {
-            let key = ApiKey::try_from(row)?;
-            let data = serde_json::json!({"firstUsedAt": at});
-            append(tx, change, EventKind::ApiKeyFirstUsed, &key, data).await?;
-            noted.push(key.id);
+            noted.push((ApiKey::try_from(row)?, *at));
         }
     }
-    Ok(noted)
+    let events = noted.iter().map(|(key, at)| {
+        let data = serde_json::json!({"firstUsedAt": at});
+        (change, event(EventKind::ApiKeyFirstUsed, key, data))
+    });
+    crate::events::append_all(tx, events).await?;
+    Ok(noted.into_iter().map(|(key, _)| key.id).collect())
 }
 
 fn quota_columns(quota: Option<Quota>) -> (Option<i64>, Option<&'static str>) {
@@ -400,12 +402,15 @@ async fn append(
     key: &ApiKey,
     data: Value,
 ) -> Result<(), StoreError> {
-    let event = NewEvent {
+    crate::events::append(tx, change, event(kind, key, data)).await
+}
+
+fn event(kind: EventKind, key: &ApiKey, data: Value) -> NewEvent {
+    NewEvent {
         kind,
         account: key.account.id.clone(),
         project: Some(key.project_id.clone()),
         target: key.id.to_string(),
         data,
-    };
-    crate::events::append(tx, change, event).await
+    }
 }

@@ -91,10 +91,11 @@ impl StoreError {
             | sqlx::Error::Io(_)
             | sqlx::Error::WorkerCrashed => true,
             // SQLite: busy, locked, I/O, full, cannot open; PostgreSQL: failures of the connection,
-            // deadlocks, out of resources, shutting down or not accepting connections.
+            // deadlocks, out of resources, locked for too long, shutting down or not accepting
+            // connections.
             sqlx::Error::Database(error) => error.code().is_some_and(|code| {
                 if code.len() == 5 {
-                    ["08", "40", "53", "57"].contains(&&code[..2])
+                    ["08", "40", "53", "55", "57"].contains(&&code[..2])
                 } else {
                     // The low byte is the kind, what is above it the detail.
                     let kind = code.parse::<u32>().map(|code| code & 0xff);
@@ -218,6 +219,11 @@ const OTHER_CONNECTIONS: u16 = 4;
 /// What connections are called on PostgreSQL, of a program that serves and of commands beside it.
 const SERVING: &str = "claviger";
 const BESIDE: &str = "claviger-upkeep";
+/// What each connection to PostgreSQL begins with. Notices, such as that a table is there already,
+/// are no lines of a log. A program that was frozen in a transaction must not hold others up for
+/// longer than this.
+const SESSION: &str = "SET client_min_messages = warning; \
+                       SET idle_in_transaction_session_timeout = '30s'; SET lock_timeout = '10s'";
 /// How long a caller waits for a connection, or a change for its turn.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -251,10 +257,7 @@ impl Db {
                     .acquire_timeout(PATIENCE)
                     .after_connect(|connection, _| {
                         Box::pin(async move {
-                            // Notices, such as that a table is there already, are no lines of a log.
-                            sqlx::raw_sql("SET client_min_messages = warning")
-                                .execute(connection)
-                                .await?;
+                            sqlx::raw_sql(SESSION).execute(connection).await?;
                             Ok(())
                         })
                     })

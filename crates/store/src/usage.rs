@@ -8,7 +8,7 @@ use claviger_domain::limit::{Allowance, QuotaUse, Window};
 use claviger_domain::time::Timestamp;
 use claviger_domain::usage::UsageCounts;
 
-pub use self::journal::{SHARDS, fold, fold_all, shard_of};
+pub use self::journal::{SHARDS, fold, fold_all, shard_of, waiting};
 use crate::db::on;
 use crate::{Db, StoreError};
 
@@ -28,8 +28,10 @@ pub struct UsageHour<'a> {
 }
 
 /// What was counted since the last flush.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Flush<'a> {
+    /// When it is written.
+    pub now: Timestamp,
     /// Checks by key and hour.
     pub hours: Vec<UsageHour<'a>>,
     /// Running limits and quotas by lineage, and when they were so.
@@ -37,6 +39,15 @@ pub struct Flush<'a> {
 }
 
 impl Flush<'_> {
+    /// Nothing, written at that instant.
+    pub fn at(now: Timestamp) -> Self {
+        Self {
+            now,
+            hours: Vec::new(),
+            allowances: Vec::new(),
+        }
+    }
+
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

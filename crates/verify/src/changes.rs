@@ -90,7 +90,7 @@ impl Verifier {
                 data,
             };
             let stored = verifier.new_keys.store(change, incoming).await;
-            verifier.tell(&notes, stored.is_ok());
+            verifier.tell(&notes, stored.is_ok()).await;
             Ok(match stored? {
                 Stored::Created => Creation::Done,
                 Stored::Exists(_) | Stored::Taken => Creation::Duplicate,

@@ -157,7 +157,7 @@ impl Verifier {
             for root in foreign.map_err(FeedError::Silent)? {
                 self.note_foreign_keys(root);
             }
-            self.keys.forget_where(|_| true);
+            self.keys.forget_where(|_| true).await;
             self.keys.forget_absences(|_| true);
             self.presenters.forget_where(|_, _| true);
             self.presenters.forget_absences(|_| true);
@@ -166,14 +166,19 @@ impl Verifier {
         }
         let count = u64::try_from(changes.len()).unwrap_or(u64::MAX);
         self.others.changes.fetch_add(count, Ordering::Relaxed);
-        self.forget_changed(&changes);
+        self.forget_changed(&changes).await;
         Ok(())
     }
 
     /// Whether what is in memory may be believed now.
     pub(crate) fn believes(&self) -> bool {
         let until = self.others.believed_until.load(Ordering::Acquire);
-        until == ALWAYS || self.clock.now().as_micros() <= until
+        if until == ALWAYS {
+            return true;
+        }
+        let now = self.clock.now().as_micros();
+        // Before the confirmation: the clock was put back, and says nothing of how long ago that is.
+        (self.others.confirmed_at.load(Ordering::Relaxed)..=until).contains(&now)
     }
 
     /// How following others goes.

@@ -7,7 +7,8 @@ use claviger_domain::time::Timestamp;
 use claviger_store::{Change, StoreError, api_keys, usage};
 
 use crate::Verifier;
-use crate::meters::Dropped;
+use crate::meter::Meter;
+use crate::meters::{Dropped, TakenOut};
 use crate::told::to_the_end;
 
 /// Hours of keys that wait to be written, at most; about 50 bytes each.
@@ -16,11 +17,18 @@ const MOST_WAITING: usize = 1_000_000;
 /// Rows a second that are written out of the journal, about: a fiftieth of a core.
 const FOLDED_A_SECOND: i64 = 2_000;
 
+/// First uses in one change, and in one flush, at most.
+const FIRST_USES_AT_ONCE: usize = 250;
+const MOST_FIRST_USES: usize = 2_000;
+
+/// Microseconds for which a part of the journal is paid off, at most.
+const LONGEST_REST: i64 = 60_000_000;
+
 /// Which part of the journal is written next, and when: a part that was many rows is paid off in
 /// time, so that checks have the processor and rows collect more before they are written.
 #[derive(Debug)]
 pub(crate) struct Folding {
-    shard: u8,
+    shard: u16,
     not_before: Timestamp,
 }
 
@@ -68,51 +76,72 @@ impl Verifier {
             self.meters.put_back(&taken);
             return Err(error);
         }
-        let uses = taken.first_uses();
-        if uses.is_empty() {
-            return Ok(count);
+        self.note_first_uses(&taken).await?;
+        Ok(count)
+    }
+
+    /// Notes first uses, some in one change, so that others get their turns in between. What is too
+    /// much for one flush is left to the next ones: keys that were never used before come in crowds.
+    async fn note_first_uses(&self, taken: &TakenOut) -> Result<(), StoreError> {
+        let mut uses = &taken.first_uses[..];
+        let (mut left, mut outcome) = (MOST_FIRST_USES, Ok(()));
+        while left > 0 && !uses.is_empty() && outcome.is_ok() {
+            let (some, rest) = uses.split_at(uses.len().min(FIRST_USES_AT_ONCE));
+            outcome = self.note_some_first_uses(some).await;
+            if outcome.is_ok() {
+                uses = rest;
+                left -= some.len();
+            }
         }
+        self.meters.put_back_first_uses(uses);
+        outcome
+    }
+
+    async fn note_some_first_uses(
+        &self,
+        uses: &[(Arc<Meter>, Timestamp)],
+    ) -> Result<(), StoreError> {
+        let uses = uses.iter().map(|(meter, at)| (meter.id().clone(), *at));
+        let uses: Vec<_> = uses.collect();
         let change = Change {
             actor: Actor::System,
             now: self.clock.now(),
             random: Arc::clone(&self.random),
         };
-        let written = self
-            .db
+        self.db
             .write::<_, StoreError, _>(move |tx| {
                 Box::pin(async move { api_keys::note_first_uses(tx, &change, &uses).await })
             })
-            .await;
-        if let Err(error) = written {
-            self.meters.put_back_first_uses(&taken);
-            return Err(error);
-        }
-        Ok(count)
+            .await
+            .map(drop)
     }
 
-    /// Writes a part of the journal where it belongs; called each second, after the flush.
-    pub async fn fold(self: &Arc<Self>) -> Result<(), StoreError> {
-        let verifier = Arc::clone(self);
-        to_the_end(async move {
-            let _one_at_a_time = verifier.flushing.lock().await;
-            let mut folding = verifier.folding.lock().await;
-            let now = verifier.clock.now();
-            let mut left = FOLDED_A_SECOND;
-            // Most parts have nothing, or little: once around at most.
-            for _ in 0..usage::SHARDS {
-                if left <= 0 || now < folding.not_before {
-                    break;
-                }
-                let rows = usage::fold(&verifier.db, folding.shard).await?;
-                folding.shard = (folding.shard + 1) % usage::SHARDS;
-                left -= i64::try_from(rows).unwrap_or(i64::MAX);
+    /// Writes parts of the journal where they belong; called each second. When its caller does not
+    /// wait for it any more, what it has not finished stays in the journal.
+    pub async fn fold(&self) -> Result<(), StoreError> {
+        let mut folding = self.folding.lock().await;
+        let now = self.clock.now();
+        // One that is far ahead was worked out by a clock that has been put back since.
+        let wait = folding.not_before.micros_since(now);
+        if (1..LONGEST_REST).contains(&wait) {
+            return Ok(());
+        }
+        let waiting = usage::waiting(&self.db).await?;
+        let next = waiting.partition_point(|shard| *shard < folding.shard);
+        let (mut left, mut outcome) = (FOLDED_A_SECOND, Ok(()));
+        for shard in waiting[next..].iter().chain(&waiting[..next]) {
+            if left <= 0 {
+                break;
             }
-            if left < 0 {
-                folding.not_before = now.plus_seconds(-left / FOLDED_A_SECOND);
+            // One that cannot be read does not keep the others.
+            folding.shard = shard + 1;
+            match usage::fold(&self.db, *shard, now).await {
+                Ok(rows) => left -= i64::try_from(rows).unwrap_or(i64::MAX),
+                Err(error) => outcome = Err(error),
             }
-            Ok(())
-        })
-        .await
+        }
+        folding.not_before = now.plus_seconds((-left).max(0) / FOLDED_A_SECOND);
+        outcome
     }
 
     /// Lets go of counters that nothing needs any more; called each minute.

@@ -136,29 +136,27 @@ impl KeyCache {
         self.absent.remove(presented);
     }
 
-    /// Drops the keys that `is_gone` tells, for more than are worth naming. It looks at all of them.
-    /// What is known to be absent stays: it is not there now either.
-    pub(crate) fn forget_where(&self, is_gone: impl Fn(&KnownKey) -> bool) {
+    /// Drops the keys that `is_gone` tells, for more than are worth naming. It looks at all of them, a
+    /// shard at a time: others run in between. What is known to be absent stays: it is not there now
+    /// either.
+    pub(crate) async fn forget_where(&self, is_gone: impl Fn(&KnownKey) -> bool) {
         for shard in &self.shards {
-            let mut shard = lock(shard);
-            shard.generation += 1;
-            let mut place = 0;
-            while let Some(slot) = shard.slots.get(place) {
-                if is_gone(&slot.key) {
-                    shard.remove_at(place);
-                } else {
-                    place += 1;
-                }
-            }
+            lock(shard).forget_where(&is_gone);
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Sees to it that no load under way is kept.
+    pub(crate) fn forget_loads(&self) {
+        for shard in &self.shards {
+            lock(shard).generation += 1;
         }
     }
 
     /// Drops what is known to be absent among those that `may_be_there` tells, where nobody can say
     /// which of them is not any more.
     pub(crate) fn forget_absences(&self, may_be_there: impl Fn(&PresentedAs) -> bool) {
-        for shard in &self.shards {
-            lock(shard).generation += 1;
-        }
+        self.forget_loads();
         self.absent.retain(|presented, ()| !may_be_there(presented));
     }
 
@@ -210,6 +208,18 @@ impl Shard {
             self.remove_at(self.hand);
             if newest == moved {
                 newest = self.hand;
+            }
+        }
+    }
+
+    fn forget_where(&mut self, is_gone: impl Fn(&KnownKey) -> bool) {
+        self.generation += 1;
+        let mut place = 0;
+        while let Some(slot) = self.slots.get(place) {
+            if is_gone(&slot.key) {
+                self.remove_at(place);
+            } else {
+                place += 1;
             }
         }
     }
@@ -356,7 +366,8 @@ mod tests {
         for family in ["mine", "theirs"] {
             read(&cache, &presented(family, 1), Some(family)).await;
         }
-        cache.forget_where(|key| key.account().root == Id::from_suffix("mine"));
+        let mine = Id::from_suffix("mine");
+        cache.forget_where(|key| key.account().root == mine).await;
         for (family, expected) in [("mine", "read anew"), ("theirs", "theirs")] {
             let found = read(&cache, &presented(family, 1), Some("read anew")).await;
             assert_eq!(found.as_deref(), Some(expected));
@@ -411,7 +422,7 @@ mod tests {
                         }
                         1 => {
                             let id = Id::from_suffix(&row);
-                            cache.forget_where(|key| *key.id() == id);
+                            cache.forget_where(|key| *key.id() == id).await;
                         }
                         _ => {
                             let found = read(&cache, &one, Some(&row)).await;

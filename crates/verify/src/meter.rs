@@ -172,8 +172,10 @@ impl Meter {
     /// Learns what a row says of the key's use.
     pub(crate) fn learn(&self, first: Option<Timestamp>, last: Option<Timestamp>) {
         let mut state = self.lock();
-        if state.first_used_at.get().is_none() {
+        if first.is_some() {
+            // Another program may have noted one before it was used here.
             state.first_used_at = first.into();
+            state.is_first_use_unwritten = false;
         }
         state.last_used_at = state.last_used_at.get().max(last).into();
     }

@@ -36,7 +36,8 @@ struct Shard {
 pub(crate) struct TakenOut {
     hours: Vec<(Arc<Meter>, CountedHour)>,
     allowances: Vec<(Arc<Meter>, Allowance)>,
-    first_uses: Vec<(Arc<Meter>, Timestamp)>,
+    /// Keys that were used for the first time, and when.
+    pub(crate) first_uses: Vec<(Arc<Meter>, Timestamp)>,
 }
 
 /// Usage that was given up.
@@ -62,17 +63,12 @@ impl TakenOut {
         });
         let allowances = self.allowances.iter();
         Flush {
+            now,
             hours: hours.collect(),
             allowances: allowances
                 .map(|(meter, allowance)| (meter.id(), *allowance, now))
                 .collect(),
         }
-    }
-
-    /// First uses that are to be noted.
-    pub(crate) fn first_uses(&self) -> Vec<(ApiKeyId, Timestamp)> {
-        let uses = self.first_uses.iter();
-        uses.map(|(meter, at)| (meter.id().clone(), *at)).collect()
     }
 
     /// Drops the oldest hours when there are more than `most`, and a tenth of the rest with them, so
@@ -190,12 +186,12 @@ impl Meters {
                 self.list(meter);
             }
         }
-        self.put_back_first_uses(taken);
+        self.put_back_first_uses(&taken.first_uses);
     }
 
     /// Puts back first uses that could not be written.
-    pub(crate) fn put_back_first_uses(&self, taken: &TakenOut) {
-        for (meter, _) in &taken.first_uses {
+    pub(crate) fn put_back_first_uses(&self, uses: &[(Arc<Meter>, Timestamp)]) {
+        for (meter, _) in uses {
             if meter.put_back_first_use() {
                 self.list(meter);
             }

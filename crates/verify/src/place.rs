@@ -39,6 +39,12 @@ impl Places {
         place
     }
 
+    /// Whether keys in memory may be in one that `is_it` tells.
+    pub(crate) fn is_any(&self, is_it: impl Fn(&Place) -> bool) -> bool {
+        let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        places.values().any(|place| is_it(place))
+    }
+
     /// Lets go of places where no key is in memory.
     pub(crate) fn sweep(&self) {
         let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -9,9 +9,9 @@ use claviger_store::gone::{Digests, Gone};
 use claviger_store::{Asker, StoreError, Tx};
 use futures::future::BoxFuture;
 
-use crate::Verifier;
 use crate::key_cache::PresentedAs;
 use crate::meter::Meter;
+use crate::{KnownKey, Verifier};
 
 /// What the caches must not hold any more.
 #[derive(Debug)]
@@ -59,15 +59,16 @@ impl Verifier {
             let notes = Notes::default();
             let inside = notes.clone();
             let outcome = verifier.db.write(move |tx| change(tx, inside)).await;
-            verifier.tell(&notes, outcome.is_ok());
+            verifier.tell(&notes, outcome.is_ok()).await;
             outcome
         })
         .await
     }
 
     /// Tells the caches what was touched; whether it is certain that it was changed.
-    pub(crate) fn tell(&self, notes: &Notes, is_certain: bool) {
-        for touched in &*notes.0.lock().unwrap_or_else(PoisonError::into_inner) {
+    pub(crate) async fn tell(&self, notes: &Notes, is_certain: bool) {
+        let notes = std::mem::take(&mut *notes.0.lock().unwrap_or_else(PoisonError::into_inner));
+        for touched in &notes {
             match touched {
                 Touched::ForeignKeysOf(root) => self.note_foreign_keys(root.clone()),
                 Touched::Limit(meter, limit, quota) if is_certain => {
@@ -79,14 +80,14 @@ impl Verifier {
                 Touched::AbsencesOf(root) => {
                     self.keys.forget_absences(|(family, _)| family == root);
                 }
-                Touched::Gone(gone) => self.forget_gone(gone),
+                Touched::Gone(gone) => self.forget_gone(gone).await,
                 Touched::Presenter(digest) => self.presenters.forget(digest),
             }
         }
     }
 
     /// Forgets what was deleted; where that is too much to be named, what its family has.
-    fn forget_gone(&self, gone: &Gone) {
+    async fn forget_gone(&self, gone: &Gone) {
         let root = &gone.root;
         match &gone.api_keys {
             Digests::Of(digests) => {
@@ -94,7 +95,10 @@ impl Verifier {
                     self.keys.forget(&(root.clone(), *digest));
                 }
             }
-            Digests::Many => self.keys.forget_where(|key| key.account().root == *root),
+            Digests::Many => {
+                let is_gone = |key: &KnownKey| key.account().root == *root;
+                self.keys.forget_where(is_gone).await;
+            }
         }
         match &gone.access_keys {
             Digests::Of(digests) => {

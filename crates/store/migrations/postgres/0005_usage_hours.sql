@@ -1,5 +1,8 @@
 -- Usage by hour, with the last use in the same row, and a journal of what is not in it yet.
 
+-- What a program that still runs would add meanwhile must not be lost.
+LOCK TABLE usage_minutes, key_activity IN ACCESS EXCLUSIVE MODE;
+
 CREATE TABLE usage_hours (
     key_id TEXT COLLATE "C" NOT NULL,
     -- Hours since 1970, UTC.

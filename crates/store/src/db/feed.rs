@@ -7,12 +7,14 @@
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
+use std::path::Path;
 use std::time::Duration;
 
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::KeyDigest;
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::Engine;
@@ -130,9 +132,13 @@ impl Feed {
             return Ok(heard);
         }
         self.connection = None;
-        let connecting = timeout(self.patience, self.connect());
-        let connected = connecting.await.unwrap_or_else(|_| Err(too_late()));
-        self.connection = Some(connected.map_err(failed_to_connect)?);
+        self.connection = Some(match timeout(self.patience, self.connect()).await {
+            Ok(connected) => connected.map_err(failed_to_connect)?,
+            Err(_) if self.is_reachable().await => {
+                return Err(FeedError::Silent(too_late().into()));
+            }
+            Err(_) => return Err(FeedError::Away(too_late())),
+        });
         // It may be another server now, which never had all that was shown.
         let heard = match self.is_where_it_was().await {
             Ok(true) => self.ask().await,
@@ -146,6 +152,23 @@ impl Feed {
             self.connection = None;
         }
         heard.map_err(FeedError::Silent)
+    }
+
+    /// Whether something takes connections where the database should be: then it is slow, not away.
+    async fn is_reachable(&self) -> bool {
+        let (host, port) = (self.options.get_host(), self.options.get_port());
+        let folder = self.options.get_socket().map(|path| path.as_path());
+        let folder = folder.or_else(|| host.starts_with('/').then(|| Path::new(host)));
+        let reaching = async {
+            match folder {
+                Some(folder) => {
+                    let socket = folder.join(format!(".s.PGSQL.{port}"));
+                    UnixStream::connect(socket).await.map(drop)
+                }
+                None => TcpStream::connect((host, port)).await.map(drop),
+            }
+        };
+        matches!(timeout(self.patience, reaching).await, Ok(Ok(())))
     }
 
     async fn connect(&self) -> Result<PgConnection, sqlx::Error> {

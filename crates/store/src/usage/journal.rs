@@ -16,27 +16,29 @@ use claviger_domain::usage::UsageCounts;
 use serde::{Deserialize, Serialize};
 
 use super::rows;
-use super::{Flush, UsageHour};
-use crate::db::on;
+use super::{AT_ONCE, Flush, UsageHour};
+use crate::db::{Engine, on};
 use crate::{Db, StoreError};
 
 type ApiKeyId = Id<id::ApiKey>;
 
-/// Into how many parts keys are divided.
-pub const SHARDS: u8 = 64;
+/// Into how many parts keys are divided: what is folded in one transaction is one of them.
+pub const SHARDS: u16 = 256;
 
 /// The shard of a key. Ids end in characters that were drawn at random.
-pub fn shard_of(key: &ApiKeyId) -> u8 {
-    let mixed = key
-        .as_str()
-        .bytes()
-        .rev()
-        .take(3)
-        .fold(0u8, |mixed, byte| mixed.wrapping_mul(31).wrapping_add(byte));
+pub fn shard_of(key: &ApiKeyId) -> u16 {
+    let last = key.as_str().bytes().rev().take(3);
+    let mixed = last.fold(0u16, |mixed, byte| {
+        mixed.wrapping_mul(31).wrapping_add(byte.into())
+    });
     mixed % SHARDS
 }
 
-/// What was counted of one shard, as `body` has it (postcard, in this order of members).
+/// What a body begins with: another form of it would have another number.
+const FORM: u8 = 1;
+
+/// What was counted of one shard, as `body` has it behind [`FORM`] (postcard, in this order of
+/// members).
 #[derive(Serialize, Deserialize)]
 struct Piece<'a> {
     #[serde(borrow)]
@@ -74,9 +76,12 @@ const PIECES: usize = SHARDS as usize;
 
 /// Writes what was counted as one piece a shard, all of them or none.
 pub(super) async fn append(db: &Db, flush: &Flush<'_>) -> Result<(), StoreError> {
-    let mut shards: Vec<Flush<'_>> = vec![Flush::default(); PIECES];
-    for hour in &flush.hours {
-        shards[usize::from(shard_of(hour.key))].hours.push(*hour);
+    let mut shards: Vec<Flush<'_>> = vec![Flush::at(flush.now); PIECES];
+    for hours in flush.hours.chunks(AT_ONCE) {
+        for hour in hours {
+            shards[usize::from(shard_of(hour.key))].hours.push(*hour);
+        }
+        tokio::task::yield_now().await;
     }
     for running in &flush.allowances {
         let shard = &mut shards[usize::from(shard_of(running.0))];
@@ -102,37 +107,58 @@ pub(super) async fn append(db: &Db, flush: &Flush<'_>) -> Result<(), StoreError>
 
 /// Takes the pieces of a shard and adds them to the rows, all of it or nothing. Gives how many rows
 /// that were.
-pub async fn fold(db: &Db, shard: u8) -> Result<usize, StoreError> {
-    const TAKE: &str = "DELETE FROM usage_journal WHERE shard = $1 RETURNING body";
+///
+/// When nobody waits for it any more, nothing has happened.
+pub async fn fold(db: &Db, shard: u16, now: Timestamp) -> Result<usize, StoreError> {
+    // What another node is folding, which may have been frozen at it, is left to that. SQLite has one
+    // writer, and no word for it.
+    let take = match &db.0.engine {
+        Engine::Sqlite { .. } => "DELETE FROM usage_journal WHERE shard = $1 RETURNING body",
+        Engine::Postgres(_) => {
+            "DELETE FROM usage_journal WHERE seq IN (SELECT seq FROM usage_journal \
+             WHERE shard = $1 FOR UPDATE SKIP LOCKED) RETURNING body"
+        }
+    };
     on!(usage db, |pool| {
         let mut tx = pool.begin().await?;
-        let bodies: Vec<Vec<u8>> = sqlx::query_scalar(TAKE)
+        let bodies: Vec<Vec<u8>> = sqlx::query_scalar(take)
             .bind(i64::from(shard))
             .fetch_all(&mut *tx)
             .await?;
         if bodies.is_empty() {
             return Ok(0);
         }
-        let merging = tokio::task::spawn_blocking(move || merge(&bodies));
+        let merging = tokio::task::spawn_blocking(move || merge(&bodies, now));
         let merged = merging.await.unwrap_or_else(|error| {
             std::panic::resume_unwind(error.into_panic());
         })?;
-        let flush = merged.as_flush();
+        let flush = merged.as_flush(now);
         rows::write!(tx, &flush);
         tx.commit().await?;
         Ok(flush.len())
     })
 }
 
+/// The shards that have something in the journal.
+pub async fn waiting(db: &Db) -> Result<Vec<u16>, StoreError> {
+    const SQL: &str = "SELECT DISTINCT shard FROM usage_journal ORDER BY shard";
+    let shards: Vec<i64> = on!(usage db, |c| sqlx::query_scalar(SQL).fetch_all(c).await)?;
+    let shards = shards.into_iter();
+    shards
+        .map(|shard| u16::try_from(shard).map_err(|_| BROKEN))
+        .collect()
+}
+
 /// Folds what is in the journal, before anything is read that has to be true: limits that were
 /// counted by a process that was killed.
-pub async fn fold_all(db: &Db) -> Result<(), StoreError> {
-    const SHARDS_OF: &str = "SELECT DISTINCT shard FROM usage_journal ORDER BY shard";
-    let shards: Vec<i64> = on!(usage db, |c| sqlx::query_scalar(SHARDS_OF).fetch_all(c).await)?;
-    for shard in shards {
-        fold(db, u8::try_from(shard).map_err(|_| BROKEN)?).await?;
+pub async fn fold_all(db: &Db, now: Timestamp) -> Result<(), StoreError> {
+    let mut outcome = Ok(());
+    for shard in waiting(db).await? {
+        // One that cannot be read does not keep the others.
+        let folded = fold(db, shard, now).await;
+        outcome = outcome.and(folded.map(drop));
     }
-    Ok(())
+    outcome
 }
 
 fn encode(counted: &Flush<'_>) -> Vec<u8> {
@@ -178,7 +204,7 @@ fn encode(counted: &Flush<'_>) -> Vec<u8> {
             .map(|project| Cow::Borrowed(project.as_str()))
             .collect(),
     };
-    postcard::to_stdvec(&piece).expect("numbers and text are written")
+    postcard::to_extend(&piece, vec![FORM]).expect("numbers and text are written")
 }
 
 /// Pieces added up.
@@ -197,7 +223,7 @@ struct MergedHour {
 }
 
 impl Merged {
-    fn as_flush(&self) -> Flush<'_> {
+    fn as_flush(&self, now: Timestamp) -> Flush<'_> {
         let hours = self.hours.iter().map(|((key, hour), one)| UsageHour {
             key,
             project: &self.projects[one.project],
@@ -207,6 +233,7 @@ impl Merged {
         });
         let allowances = self.allowances.iter();
         Flush {
+            now,
             hours: hours.collect(),
             allowances: allowances
                 .map(|(lineage, (at, allowance))| (lineage, *allowance, *at))
@@ -214,7 +241,7 @@ impl Merged {
         }
     }
 
-    fn add(&mut self, piece: &Piece<'_>) -> Result<(), StoreError> {
+    fn add(&mut self, piece: &Piece<'_>, now: Timestamp) -> Result<(), StoreError> {
         let places: Vec<usize> = piece
             .projects
             .iter()
@@ -249,7 +276,8 @@ impl Merged {
                 ends_at: Timestamp::from_micros(end),
                 used,
             });
-            let at = Timestamp::from_micros(running.at);
+            // A clock that was ahead then must not make it newer than what comes.
+            let at = Timestamp::from_micros(running.at).min(now);
             let newest = (at, Allowance::resume(window, quota));
             let lineage = Id::from_trusted(running.lineage);
             let one = self.allowances.entry(lineage).or_insert(newest);
@@ -266,11 +294,17 @@ const BROKEN: StoreError = StoreError::Row {
     what: "body",
 };
 
-fn merge(bodies: &[Vec<u8>]) -> Result<Merged, StoreError> {
+fn merge(bodies: &[Vec<u8>], now: Timestamp) -> Result<Merged, StoreError> {
     let mut merged = Merged::default();
     for body in bodies {
-        let piece: Piece<'_> = postcard::from_bytes(body).map_err(|_| BROKEN)?;
-        merged.add(&piece)?;
+        let Some((&FORM, body)) = body.split_first() else {
+            return Err(BROKEN);
+        };
+        let (piece, rest): (Piece<'_>, _) = postcard::take_from_bytes(body).map_err(|_| BROKEN)?;
+        if !rest.is_empty() {
+            return Err(BROKEN);
+        }
+        merged.add(&piece, now)?;
     }
     Ok(merged)
 }

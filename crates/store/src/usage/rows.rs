@@ -24,12 +24,13 @@ pub(super) const ADD_HOURS: &str = " ON CONFLICT (key_id, hour) DO UPDATE SET \
 pub(super) const ALLOWANCES: &str = "INSERT INTO allowances (lineage, window_started_at, \
     window_ends_at, window_used, quota_ends_at, quota_used, at) ";
 
-/// What is folded late must not take the place of what was written since.
+/// What is folded late must not take the place of what was written since, but for what a clock that
+/// was ahead wrote: after it comes the present instant.
 pub(super) const REPLACE_ALLOWANCES: &str = " ON CONFLICT (lineage) DO UPDATE SET \
     window_started_at = excluded.window_started_at, \
     window_ends_at = excluded.window_ends_at, window_used = excluded.window_used, \
     quota_ends_at = excluded.quota_ends_at, quota_used = excluded.quota_used, at = excluded.at \
-    WHERE allowances.at <= excluded.at";
+    WHERE allowances.at <= excluded.at OR allowances.at > ";
 
 /// A count as rows have it; none gets near what does not fit.
 pub(super) fn stored(count: u64) -> i64 {
@@ -84,6 +85,7 @@ macro_rules! write {
                     .push_bind(at.as_micros());
             });
             query.push($crate::usage::rows::REPLACE_ALLOWANCES);
+            query.push_bind($flush.now.as_micros());
             query.build().execute(&mut *$tx).await?;
         }
     }};

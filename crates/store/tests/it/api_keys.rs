@@ -328,7 +328,7 @@ async fn the_last_use_is_what_was_flushed(world: World) {
                 counts: UsageCounts::default(),
                 last_used_at: Some(at),
             }],
-            ..usage::Flush::default()
+            ..usage::Flush::at(at)
         };
         usage::add(&world.db, &flush).await.unwrap();
         let shown = found(&world, &key.id).await.unwrap().last_used_at;

@@ -257,7 +257,7 @@ async fn flushes_in_opposite_orders_wait_for_each_other(world: World) {
         }
         let flush = Flush {
             hours,
-            ..Flush::default()
+            ..Flush::at(world.now())
         };
         usage::add(&world.db, &flush).await.unwrap();
     }))

@@ -44,11 +44,11 @@ async fn what_is_added_twice_is_counted_twice(world: World) {
     let (one, two) = (key(1), key(2));
     let first = Flush {
         hours: vec![hour(&one, 7, 1), hour(&one, 8, 2), hour(&two, 7, 4)],
-        ..Flush::default()
+        ..Flush::at(world.now())
     };
     let second = Flush {
         hours: vec![hour(&one, 7, 8)],
-        ..Flush::default()
+        ..Flush::at(world.now())
     };
     usage::add(&world.db, &first).await.unwrap();
     usage::add(&world.db, &second).await.unwrap();
@@ -64,6 +64,7 @@ async fn what_is_added_twice_is_counted_twice(world: World) {
 async fn a_flush_is_written_whole_or_not_at_all(world: World) {
     let (key, allowance) = (key(1), Allowance::default());
     let flush = Flush {
+        now: world.now(),
         hours: vec![hour(&key, 7, 1)],
         allowances: vec![(&key, allowance, world.now())],
     };
@@ -82,8 +83,10 @@ async fn a_flush_is_written_whole_or_not_at_all(world: World) {
 }
 
 async fn nothing_is_a_flush_too(world: World) {
-    assert!(Flush::default().is_empty());
-    usage::add(&world.db, &Flush::default()).await.unwrap();
+    assert!(Flush::at(world.now()).is_empty());
+    usage::add(&world.db, &Flush::at(world.now()))
+        .await
+        .unwrap();
 }
 
 async fn an_allowance_is_resumed_as_it_was_left(world: World) {
@@ -104,7 +107,7 @@ async fn an_allowance_is_resumed_as_it_was_left(world: World) {
         allowance.take(limit, quota, cost, world.now());
         let flush = Flush {
             allowances: vec![(&one, allowance, world.now())],
-            ..Flush::default()
+            ..Flush::at(world.now())
         };
         usage::add(&world.db, &flush).await.unwrap();
         let read = usage::allowance(&world.db, &key(1)).await.unwrap();
@@ -129,7 +132,7 @@ async fn what_is_counted_of_many_keys_is_folded_once(world: World) {
                 ..hour(key, hour_of, 1)
             })
             .collect(),
-        ..Flush::default()
+        ..Flush::at(world.now())
     };
     usage::add(&world.db, &flush(7, Some(early.plus_seconds(2))))
         .await
@@ -144,7 +147,7 @@ async fn what_is_counted_of_many_keys_is_folded_once(world: World) {
     let fold = async || {
         let mut rows = 0;
         for shard in 0..usage::SHARDS {
-            rows += usage::fold(&world.db, shard).await.unwrap();
+            rows += usage::fold(&world.db, shard, world.now()).await.unwrap();
         }
         rows
     };
@@ -157,7 +160,7 @@ async fn what_is_counted_of_many_keys_is_folded_once(world: World) {
         let last_use = usage::last_use(&world.db, key).await.unwrap();
         assert_eq!(last_use, Some(early.plus_seconds(2)));
     }
-    usage::fold_all(&world.db).await.unwrap();
+    usage::fold_all(&world.db, world.now()).await.unwrap();
     let totals = usage::totals(&world.db, &keys[7]).await.unwrap();
     assert_eq!(totals.successful, 3);
 }
@@ -173,16 +176,16 @@ async fn what_is_folded_late_does_not_replace_a_newer_allowance(world: World) {
             .iter()
             .map(|key| (key, journaled, world.now()))
             .collect(),
-        ..Flush::default()
+        ..Flush::at(world.now())
     };
     usage::add(&world.db, &flush).await.unwrap();
     allowance.take(limit, None, 1, world.now());
     let newer = Flush {
         allowances: vec![(&keys[0], allowance, world.now().plus_seconds(1))],
-        ..Flush::default()
+        ..Flush::at(world.now())
     };
     usage::add(&world.db, &newer).await.unwrap();
-    usage::fold_all(&world.db).await.unwrap();
+    usage::fold_all(&world.db, world.now()).await.unwrap();
     for (key, expected) in [(&keys[0], allowance), (&keys[1], journaled)] {
         let read = usage::allowance(&world.db, key).await.unwrap();
         assert_eq!(read, Some(expected), "{key}");
@@ -193,17 +196,17 @@ async fn a_fold_that_fails_leaves_the_journal(world: World) {
     let keys: Vec<_> = (0..1_500).map(key).collect();
     let flush = Flush {
         hours: keys.iter().map(|key| hour(key, 7, 1)).collect(),
-        ..Flush::default()
+        ..Flush::at(world.now())
     };
     usage::add(&world.db, &flush).await.unwrap();
     world
         .raw(true, "ALTER TABLE usage_hours RENAME TO away")
         .await;
-    assert!(usage::fold_all(&world.db).await.is_err());
+    assert!(usage::fold_all(&world.db, world.now()).await.is_err());
     world
         .raw(true, "ALTER TABLE away RENAME TO usage_hours")
         .await;
-    usage::fold_all(&world.db).await.unwrap();
+    usage::fold_all(&world.db, world.now()).await.unwrap();
     let rows = "SELECT CAST(SUM(successful) AS TEXT) FROM usage_hours";
     assert_eq!(world.raw(true, rows).await, ["1500"]);
 }

@@ -7,7 +7,7 @@ use claviger_domain::id::{self, Id};
 use claviger_store::{Told, ToldKey};
 use serde_json::Value;
 
-use crate::Verifier;
+use crate::{KnownKey, Verifier};
 
 /// What can be found only by looking through all that is kept: once for all changes together.
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ struct Unnamed<'a> {
 
 impl Verifier {
     /// Forgets what changes concern, whoever made them.
-    pub(super) fn forget_changed(&self, changes: &[Told]) {
+    pub(super) async fn forget_changed(&self, changes: &[Told]) {
         let mut unnamed = Unnamed::default();
         for change in changes {
             // A newer program may say more of these than this one knows: then it is taken for a
@@ -52,7 +52,7 @@ impl Verifier {
                 _ => {}
             }
         }
-        self.forget_unnamed(&unnamed);
+        self.forget_unnamed(&unnamed).await;
     }
 
     fn forget_api_key<'a>(&self, change: &'a Told, verb: &str, unnamed: &mut Unnamed<'a>) {
@@ -84,7 +84,7 @@ impl Verifier {
         }
     }
 
-    fn forget_unnamed(&self, unnamed: &Unnamed<'_>) {
+    async fn forget_unnamed(&self, unnamed: &Unnamed<'_>) {
         let Unnamed {
             keys,
             projects,
@@ -93,11 +93,23 @@ impl Verifier {
             absences,
         } = unnamed;
         if !keys.is_empty() || !projects.is_empty() || !accounts.is_empty() {
-            self.keys.forget_where(|known| {
-                keys.contains(known.id().as_str())
-                    || projects.contains(known.place.project_id.as_str())
-                    || accounts.contains(known.account().id.as_str())
+            // A key in memory has a meter and a place: where none of them has, no key has to be
+            // looked at.
+            let is_metered = |key: &&str| self.meters.known(&Id::from_trusted(*key)).is_some();
+            let is_placed = self.places.is_any(|place| {
+                projects.contains(place.project_id.as_str())
+                    || accounts.contains(place.account.id.as_str())
             });
+            if is_placed || keys.iter().any(is_metered) {
+                let is_gone = |known: &KnownKey| {
+                    keys.contains(known.id().as_str())
+                        || projects.contains(known.place.project_id.as_str())
+                        || accounts.contains(known.account().id.as_str())
+                };
+                self.keys.forget_where(is_gone).await;
+            } else {
+                self.keys.forget_loads();
+            }
         }
         if !narrowed.is_empty() || !accounts.is_empty() {
             self.presenters.forget_where(|_, known| {
