@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use claviger_domain::id::{self, Id};
@@ -157,7 +157,7 @@ impl Feed {
     /// Whether something takes connections where the database should be: then it is slow, not away.
     async fn is_reachable(&self) -> bool {
         let (host, port) = (self.options.get_host(), self.options.get_port());
-        let folder = self.options.get_socket().map(|path| path.as_path());
+        let folder = self.options.get_socket().map(PathBuf::as_path);
         let folder = folder.or_else(|| host.starts_with('/').then(|| Path::new(host)));
         let reaching = async {
             match folder {
