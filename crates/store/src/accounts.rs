@@ -249,6 +249,8 @@ pub async fn delete(
     );
     const CHILDREN: &str = "SELECT COUNT(*) FROM accounts \
                             WHERE root_account_id = $1 AND id <> $1 AND deleted_at IS NULL";
+    const PROJECTS: &str = "UPDATE projects SET deleted_at = $2 \
+                            WHERE account_id = $1 AND deleted_at IS NULL";
     const API_KEYS: &str = "UPDATE api_keys SET deleted_at = $2 \
                             WHERE account_id = $1 AND deleted_at IS NULL RETURNING digest";
     const ACCESS_KEYS: &str = "UPDATE access_keys SET deleted_at = $2 \
@@ -277,6 +279,13 @@ pub async fn delete(
     let Some(account) = deleted else {
         return Ok((Deleted::Absent, None));
     };
+    // Before the keys: one that is being made in a project is waited for, and is there then.
+    on!(&mut *tx, |c| sqlx::query(PROJECTS)
+        .bind(id.as_str())
+        .bind(change.now.as_micros())
+        .execute(c)
+        .await
+        .map(drop))?;
     let mut gone = Gone::none_of(account.root_account_id.clone());
     for (sql, digests) in [
         (API_KEYS, &mut gone.api_keys),
@@ -293,7 +302,6 @@ pub async fn delete(
         });
     }
     for sql in [
-        "UPDATE projects SET deleted_at = $2 WHERE account_id = $1 AND deleted_at IS NULL",
         "UPDATE connected_accounts SET deleted_at = $2 WHERE account_id = $1 AND deleted_at IS NULL",
         "UPDATE mcp_servers SET deleted_at = $2 WHERE account_id = $1 AND deleted_at IS NULL",
     ] {

@@ -5,7 +5,7 @@ use claviger_domain::event::EventKind;
 use claviger_domain::id::Id;
 use claviger_domain::key_string::PlainKey;
 use claviger_store::accounts::Deleted;
-use claviger_store::api_keys::{self, NewKeys, Selector, Stored};
+use claviger_store::api_keys::{self, ApiKey, NewKeys, Selector, Stored};
 use claviger_store::usage::{Flush, UsageHour};
 use claviger_store::{Location, StoreError, accounts, projects, usage};
 use claviger_testkit::in_both_worlds;
@@ -23,6 +23,7 @@ in_both_worlds![
     one_of_many_gives_a_key_its_string,
     a_first_use_is_noted_by_one_of_many,
     a_project_is_deleted_with_what_is_being_made_in_it,
+    an_account_is_deleted_with_what_is_being_made_in_it,
     a_key_is_not_made_in_a_project_that_is_being_deleted,
     a_held_account_is_not_deleted_under_its_new_child,
     flushes_in_opposite_orders_wait_for_each_other,
@@ -132,28 +133,37 @@ async fn beside<T: Send + 'static>(
     during.await.unwrap()
 }
 
+/// A creation that is under way until it may go on.
+fn being_made(
+    world: &World,
+    key: &ApiKey,
+    plain: &PlainKey,
+    held: oneshot::Sender<()>,
+    may_go_on: oneshot::Receiver<()>,
+) -> JoinHandle<()> {
+    let (row, digest) = (key.clone(), digest(plain));
+    let (db, change) = (world.db.clone(), world.change());
+    tokio::spawn(async move {
+        db.write::<_, StoreError, _>(move |tx| {
+            Box::pin(async move {
+                assert!(api_keys::create(tx, &change, &row, &digest, Value::Null).await?);
+                held.send(()).unwrap();
+                may_go_on.await.unwrap();
+                Ok(())
+            })
+        })
+        .await
+        .unwrap();
+    })
+}
+
 async fn a_project_is_deleted_with_what_is_being_made_in_it(world: World) {
     let mine = world.account("mine").await;
     let project = world.project(&mine, "project").await;
     let (key, plain) = world.draw_api_key(&project, "key");
     let (held, is_held) = oneshot::channel();
     let (go_on, may_go_on) = oneshot::channel();
-    let open = {
-        let (row, digest) = (key.clone(), digest(&plain));
-        let (db, change) = (world.db.clone(), world.change());
-        tokio::spawn(async move {
-            db.write::<_, StoreError, _>(move |tx| {
-                Box::pin(async move {
-                    assert!(api_keys::create(tx, &change, &row, &digest, Value::Null).await?);
-                    held.send(()).unwrap();
-                    may_go_on.await.unwrap();
-                    Ok(())
-                })
-            })
-            .await
-            .unwrap();
-        })
-    };
+    let open = being_made(&world, &key, &plain, held, may_go_on);
     let deleted = {
         let (db, change, reach) = (world.db.clone(), world.change(), whole(&mine));
         beside(&world, open, is_held, go_on, async move {
@@ -166,6 +176,28 @@ async fn a_project_is_deleted_with_what_is_being_made_in_it(world: World) {
         .await
     };
     assert!(deleted.is_some());
+    assert_eq!(found(&world, &key.id).await, None);
+}
+
+async fn an_account_is_deleted_with_what_is_being_made_in_it(world: World) {
+    let mine = world.account("mine").await;
+    let project = world.project(&mine, "project").await;
+    let (key, plain) = world.draw_api_key(&project, "key");
+    let (held, is_held) = oneshot::channel();
+    let (go_on, may_go_on) = oneshot::channel();
+    let open = being_made(&world, &key, &plain, held, may_go_on);
+    let deleted = {
+        let (db, change, reach) = (world.db.clone(), world.change(), whole(&mine));
+        beside(&world, open, is_held, go_on, async move {
+            db.write::<_, StoreError, _>(move |tx| {
+                Box::pin(async move { accounts::delete(tx, &change, &reach, &mine.id).await })
+            })
+            .await
+            .unwrap()
+        })
+        .await
+    };
+    assert_eq!(deleted.0, Deleted::Done);
     assert_eq!(found(&world, &key.id).await, None);
 }
 
