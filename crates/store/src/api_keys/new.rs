@@ -70,13 +70,17 @@ pub async fn store_new(
     keys: &[(&Change, &Incoming)],
 ) -> Result<Vec<Stored>, StoreError> {
     let hidden = hidden_hashes(tx, keys).await?;
-    // In one order everywhere: two that store the same keys must not wait for each other.
+    // In one order everywhere, that of what indexes refuse: two that store the same key strings must
+    // not wait for each other. Of a key that is brought, also as a hash alone, its hash tells.
     let mut sorted: Vec<_> = keys
         .iter()
         .filter(|(_, incoming)| !hidden.contains(incoming.key.id.as_str()))
         .map(|(_, incoming)| Cells(incoming))
         .collect();
-    sorted.sort_by_key(|cells| &cells.0.key.id);
+    sorted.sort_by_key(|Cells(Incoming { key, digest, digest_of_hash, .. })| {
+        let of_string = digest_of_hash.as_ref().unwrap_or(digest);
+        (&key.account.root, of_string.as_bytes(), &key.id)
+    });
     let rows = write(&sorted);
     // On PostgreSQL the project is kept from being deleted until the transaction ends; SQLite has one
     // writer, and no word for it.

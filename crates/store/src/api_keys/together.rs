@@ -143,9 +143,15 @@ async fn store_all(
     stored
 }
 
-/// Whether the database itself said that nothing was stored: one of many may have been the reason.
+/// Whether the database itself said that nothing was stored: one of many may have been the reason,
+/// also by what it waited for.
 fn was_refused(error: &StoreError) -> bool {
-    matches!(error, StoreError::Database(sqlx::Error::Database(_))) && !error.is_unavailable()
+    const IN_ANOTHERS_WAY: [&str; 2] = ["40001", "40P01"];
+    let StoreError::Database(sqlx::Error::Database(told)) = error else {
+        return false;
+    };
+    let code = told.code();
+    !error.is_unavailable() || code.is_some_and(|code| IN_ANOTHERS_WAY.contains(&&*code))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -5,7 +5,7 @@ use claviger_domain::event::EventKind;
 use claviger_domain::id::Id;
 use claviger_domain::key_string::PlainKey;
 use claviger_store::accounts::Deleted;
-use claviger_store::api_keys::{self, ApiKey, NewKeys, Selector, Stored};
+use claviger_store::api_keys::{self, ApiKey, NewKeys, Selector, Stored, store_new};
 use claviger_store::usage::{Flush, UsageHour};
 use claviger_store::{Location, StoreError, accounts, projects, usage};
 use claviger_testkit::in_both_worlds;
@@ -20,6 +20,7 @@ use crate::{digest, found, incoming, made, store};
 in_both_worlds![
     no_update_is_lost_under_the_lock,
     one_key_string_goes_to_one_of_many,
+    lists_of_the_same_key_strings_wait_for_each_other,
     one_of_many_gives_a_key_its_string,
     a_first_use_is_noted_by_one_of_many,
     a_project_is_deleted_with_what_is_being_made_in_it,
@@ -54,6 +55,27 @@ async fn one_key_string_goes_to_one_of_many(world: World) {
     }))
     .await;
     assert_eq!(made.into_iter().filter(|made| *made).count(), 1);
+}
+
+async fn lists_of_the_same_key_strings_wait_for_each_other(world: World) {
+    const STRINGS: usize = 100;
+    let project = world.project(&world.account("mine").await, "project").await;
+    // Their ids are drawn, and so are in another order in each list.
+    let stored = join_all((0..8).map(|_| {
+        let strings = (0..STRINGS).map(|number| format!("custom-key-of-all-{number}"));
+        let keys = strings.map(|text| world.custom_api_key(&project, &text));
+        let keys: Vec<_> = keys.map(|(key, plain)| incoming(key, &plain)).collect();
+        world.write(move |tx, change| {
+            Box::pin(async move {
+                let keys: Vec<_> = keys.iter().map(|key| (&change, key)).collect();
+                store_new(tx, &keys).await
+            })
+        })
+    }))
+    .await;
+    let stored = stored.into_iter().flatten();
+    let created = stored.filter(|one| *one == Stored::Created);
+    assert_eq!(created.count(), STRINGS);
 }
 
 async fn one_of_many_gives_a_key_its_string(world: World) {
