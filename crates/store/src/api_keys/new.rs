@@ -77,16 +77,21 @@ pub async fn store_new(
         .filter(|(_, incoming)| !hidden.contains(incoming.key.id.as_str()))
         .map(|(_, incoming)| Cells(incoming))
         .collect();
-    sorted.sort_by_key(|Cells(Incoming { key, digest, digest_of_hash, .. })| {
-        let of_string = digest_of_hash.as_ref().unwrap_or(digest);
-        (&key.account.root, of_string.as_bytes(), &key.id)
-    });
+    sorted.sort_by_key(
+        |Cells(Incoming {
+             key,
+             digest,
+             digest_of_hash,
+             ..
+         })| {
+            let of_string = digest_of_hash.as_ref().unwrap_or(digest);
+            (&key.account.root, of_string.as_bytes(), &key.id)
+        },
+    );
     let rows = write(&sorted);
-    // On PostgreSQL the project is kept from being deleted until the transaction ends; SQLite has one
-    // writer, and no word for it.
     let sql = match tx {
-        Tx::Sqlite(_) => insert!(""),
-        Tx::Postgres(_) => insert!(" FOR SHARE OF projects"),
+        Tx::Sqlite(_) => INSERT,
+        Tx::Postgres(_) => INSERT_ON_POSTGRES,
     };
     let created: Vec<String> = on!(&mut *tx, |c| sqlx::query_scalar(sql)
         .bind(&rows)
@@ -117,7 +122,7 @@ pub async fn store_new(
 /// The statement; all that a project tells of its keys is its row's. Materialized, or SQLite would
 /// write each row out anew for each of its cells.
 macro_rules! insert {
-    ($locking:literal) => {
+    ($projects:literal) => {
         concat!(
             "WITH rows AS MATERIALIZED (SELECT value AS cells FROM json_each($1)) \
              INSERT INTO api_keys (id, name, name_folded, digest, is_custom, metadata, \
@@ -135,14 +140,24 @@ macro_rules! insert {
              cells ->> 23, cells ->> 24, cells ->> 25, cells ->> 26, cells ->> 27, cells ->> 28, \
              cells ->> 29, CAST(cells ->> 30 AS BIGINT), CAST(cells ->> 31 AS BIGINT), \
              projects.id, projects.account_id, projects.root_account_id, projects.env \
-             FROM rows CROSS JOIN projects WHERE projects.id = cells ->> 0 \
-             AND projects.deleted_at IS NULL",
-            $locking,
+             FROM rows CROSS JOIN ",
+            $projects,
             " ON CONFLICT DO NOTHING RETURNING id"
         )
     };
 }
-use insert;
+
+/// On SQLite, which has one writer: its projects stay until that is done.
+const INSERT: &str =
+    insert!("projects WHERE projects.id = cells ->> 0 AND projects.deleted_at IS NULL");
+
+/// On PostgreSQL, where each project is kept from being deleted until the transaction ends. LATERAL, so
+/// that each is looked up, in the order of the list: a list that is unpacked is taken for a hundred rows
+/// there, and joined to so many all projects would be read.
+pub(super) const INSERT_ON_POSTGRES: &str = insert!(
+    "LATERAL (SELECT id, account_id, root_account_id, env FROM projects \
+     WHERE id = cells ->> 0 AND deleted_at IS NULL FOR SHARE) AS projects"
+);
 
 /// One row, in the order of the statement.
 struct Cells<'a>(&'a Incoming);

@@ -1,7 +1,8 @@
-//! Which indexes SQLite takes: each of these questions is asked of a few rows among millions.
+//! Which indexes are taken: each of these questions is asked of a few rows among millions.
 
+use sqlx::postgres::PgConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions, Row};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
 
 use super::{FIND, FIND_PRESENTED, LOCK, import, new};
 
@@ -72,4 +73,32 @@ async fn to_hold_a_project_visits_no_key() {
         .count();
     // Its own index and row are opened to be written; what refers to it would be opened to be read.
     assert_eq!(opened, 0);
+}
+
+#[tokio::test]
+async fn a_new_key_on_postgres_looks_its_project_up() {
+    const ROWS: &str = "\
+        INSERT INTO accounts (id, root_account_id, name, name_folded, has_foreign_keys, created_in, \
+        created_at, updated_at) VALUES ('a', 'a', 'a', 'a', FALSE, 'a', 0, 0); \
+        INSERT INTO projects (id, account_id, root_account_id, name, env, key_storage, \
+        created_in, created_at, updated_at) \
+        SELECT 'project-' || number, 'a', 'a', 'p', 'live', 'hashed', 'a', 0, 0 \
+        FROM generate_series(1, 5000) AS number; ANALYZE projects; \
+        SET plan_cache_mode = force_generic_plan";
+    let database = claviger_testkit::migrated().await;
+    let mut connection = PgConnection::connect(database.url()).await.unwrap();
+    sqlx::raw_sql(ROWS).execute(&mut connection).await.unwrap();
+    let sql = format!("PREPARE creation (TEXT) AS {}", new::INSERT_ON_POSTGRES);
+    let prepare = sqlx::raw_sql(AssertSqlSafe(sql));
+    prepare.execute(&mut connection).await.unwrap();
+    let plan: Vec<String> = sqlx::query_scalar("EXPLAIN (COSTS OFF) EXECUTE creation ('[]')")
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+    let scans = |way: &str| plan.iter().any(|line| line.contains(way));
+    assert!(scans("Index Scan using projects_pkey"), "{plan:?}");
+    assert!(
+        !scans("Seq Scan") && !scans("Sort") && !scans("Hash"),
+        "{plan:?}"
+    );
 }
