@@ -22,7 +22,7 @@ use serde_json::Value;
 
 pub use self::import::{adopt, find_earlier};
 pub use self::list::{Filter, count, list};
-pub use self::new::{Incoming, Stored, create, store_new};
+pub use self::new::{Incoming, Stored, create, fitting, store_new};
 use self::row::{Row, columns};
 pub use self::together::NewKeys;
 pub use self::view::KeyView;

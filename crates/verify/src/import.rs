@@ -25,8 +25,6 @@ const MOST_ROWS: usize = 1_000;
 /// How long a slice should work at the one writer that SQLite has. Its commit comes on top, and all
 /// of it is to be below 50 ms.
 const SLICE_MICROS: i64 = 20_000;
-/// Bytes of metadata in a slice, at most; a row may have 16 KiB.
-const SLICE_BYTES: usize = 256 * 1_024;
 
 /// How many rows a slice has, by how long the last one took.
 #[derive(Debug)]
@@ -102,7 +100,8 @@ impl Verifier {
         while outcomes.len() < rows.len() {
             // One slice at a time: whoever else writes waits for one import, not for all of them.
             let turn = self.db.turn_to_import().await?;
-            let length = slice_length(&rows[outcomes.len()..], self.import_pace.rows());
+            let most = rows[outcomes.len()..].iter().take(self.import_pace.rows());
+            let length = api_keys::fitting(most);
             let slice = outcomes.len()..outcomes.len() + length;
             let (stored, micros) = self.store_slice(change, root, rows, slice).await?;
             self.import_pace.learn(length, micros);
@@ -266,16 +265,6 @@ impl Prepared {
             .map(|outcome| outcome.unwrap_or(Imported::Repeated))
             .collect()
     }
-}
-
-/// How many rows the next slice has.
-fn slice_length(rows: &[Incoming], most: usize) -> usize {
-    let mut bytes = 0;
-    let fitting = rows.iter().take(most).take_while(|row| {
-        bytes += row.key.metadata.len();
-        bytes <= SLICE_BYTES
-    });
-    fitting.count().max(1)
 }
 
 #[cfg(test)]

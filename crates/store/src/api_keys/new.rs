@@ -31,6 +31,44 @@ pub struct Incoming {
     pub data: Value,
 }
 
+/// Texts in one list, in bytes, at most; a row's metadata alone may have 16 KiB.
+const LIST_BYTES: usize = 256 * 1_024;
+
+/// How many keys, from the first on, make a list that is not too long for one statement.
+pub fn fitting<'a>(keys: impl Iterator<Item = &'a Incoming>) -> usize {
+    let mut bytes = 0;
+    let fitting = keys.enumerate().take_while(|(place, incoming)| {
+        bytes += incoming.bytes();
+        // One fits, however long it is.
+        *place == 0 || bytes <= LIST_BYTES
+    });
+    fitting.count()
+}
+
+impl Incoming {
+    /// What its texts take, about: those that have no bound worth the name.
+    fn bytes(&self) -> usize {
+        /// An IPv6 network, written out.
+        const NETWORK: usize = 43;
+        let key = &self.key;
+        let domains = key.allowed_domains.iter();
+        let texts = [
+            &key.custom_account_id,
+            &key.custom_user_id,
+            &key.client_ip,
+            &key.client_user_agent,
+            &key.reason,
+        ];
+        // The name is also folded, and in the event.
+        3 * key.name.len()
+            + key.metadata.len()
+            + texts.into_iter().flatten().map(String::len).sum::<usize>()
+            + domains.map(|one| one.as_str().len()).sum::<usize>()
+            + key.allowed_ips.len() * NETWORK
+            + key.scopes.iter().map(String::len).sum::<usize>()
+    }
+}
+
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stored {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
-use super::{Incoming, Stored, store_new};
+use super::{Incoming, Stored, fitting, store_new};
 use crate::{Change, Db, StoreError, Tx};
 
 /// The way in for new keys that come one by one.
@@ -52,9 +52,7 @@ impl NewKeys {
             answer,
         };
         if self.join(arrival) {
-            // A task of its own, for none of them: it must not end with the one who happened to be
-            // the first.
-            tokio::spawn(self.clone().lead());
+            self.send_leader();
         }
         answered.await.map_err(|_| StoreError::Busy)?
     }
@@ -66,13 +64,30 @@ impl NewKeys {
         !std::mem::replace(&mut waiting.is_led, true)
     }
 
-    /// All that wait; who comes from here on waits for the next.
+    /// Has somebody go to the database for those that wait: a task of its own, for none of them, since
+    /// it must not end with the one who happened to be the first.
+    fn send_leader(&self) {
+        tokio::spawn(self.clone().lead());
+    }
+
+    /// Those that wait, as many as one statement takes; the rest, and who comes from here on, wait for
+    /// the next.
     fn take(&self) -> Vec<Arrival> {
         let mut waiting = lock(&self.waiting);
-        waiting.is_led = false;
-        let mut keys = std::mem::take(&mut waiting.keys);
-        keys.retain(|arrival| !arrival.answer.is_closed());
-        keys
+        waiting.keys.retain(|arrival| !arrival.answer.is_closed());
+        let fitting = fitting(waiting.keys.iter().map(|arrival| &arrival.incoming));
+        self.part(&mut waiting, fitting)
+    }
+
+    /// The first so many. There is a new leader for the others.
+    fn part(&self, waiting: &mut Waiting, count: usize) -> Vec<Arrival> {
+        let others = waiting.keys.split_off(count);
+        let first = std::mem::replace(&mut waiting.keys, others);
+        waiting.is_led = !waiting.keys.is_empty();
+        if waiting.is_led {
+            self.send_leader();
+        }
+        first
     }
 
     async fn lead(self) {

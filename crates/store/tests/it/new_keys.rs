@@ -3,7 +3,7 @@
 use claviger_domain::id::Id;
 use claviger_domain::key_hash::KeyHash;
 use claviger_domain::key_string::Pepper;
-use claviger_store::api_keys::{NewKeys, Stored, store_new};
+use claviger_store::api_keys::{NewKeys, Stored, fitting, store_new};
 use claviger_store::projects::Project;
 use claviger_store::{Location, accounts, events, projects};
 use claviger_testkit::in_both_worlds;
@@ -18,6 +18,7 @@ in_both_worlds![
     one_that_the_database_refuses_takes_no_other_with_it,
     a_key_string_that_was_brought_as_a_hash_is_taken,
     rows_come_back_as_they_were_brought,
+    what_is_too_long_for_one_list_is_written_in_several,
 ];
 
 /// Stores a drawn key of each project, all at once.
@@ -167,4 +168,21 @@ async fn rows_come_back_as_they_were_brought(world: World) {
     assert_eq!(stored.await.unwrap(), Stored::Created);
     assert_eq!(found(&world, &full.id).await, Some(full));
     assert_eq!(found(&world, &plain.id).await, Some(plain));
+}
+
+async fn what_is_too_long_for_one_list_is_written_in_several(world: World) {
+    let project = world.project(&world.account("mine").await, "project").await;
+    let keys = (0..9).map(|_| {
+        let (mut key, plain) = world.draw_api_key(&project, "key");
+        key.scopes = vec!["a".repeat(60 * 1_024), "b".repeat(60 * 1_024)];
+        incoming(key, &plain)
+    });
+    let keys: Vec<_> = keys.collect();
+    assert_eq!(fitting(keys.iter()), 2);
+    let new_keys = NewKeys::of(&world.db);
+    let stored = keys.into_iter();
+    let stored = stored.map(|incoming| new_keys.store(world.change(), incoming));
+    for stored in join_all(stored).await {
+        assert_eq!(stored.unwrap(), Stored::Created);
+    }
 }
