@@ -91,17 +91,19 @@ impl NewKeys {
     }
 
     async fn lead(self) {
-        let taken = Arc::new(Mutex::new(Vec::new()));
+        let here_first = lock(&self.waiting).keys.len();
+        let taken = Arc::new(Mutex::new(None));
         let (inside, here) = (Arc::clone(&taken), self.clone());
         let outcome = self
             .db
             .write(move |tx| Box::pin(async move { store_all(tx, &inside, here.take()).await }))
             .await;
-        // When the transaction did not begin, they wait still.
-        let arrivals = match std::mem::take(&mut *lock(&taken)) {
-            none if none.is_empty() && outcome.is_err() => self.take(),
-            arrivals => arrivals,
-        };
+        let arrivals = lock(&taken).take();
+        let arrivals = arrivals.unwrap_or_else(|| {
+            // The transaction did not begin, and they wait still. Who came meanwhile has not waited
+            // for as long.
+            self.part(&mut lock(&self.waiting), here_first)
+        });
         match outcome {
             Ok(stored) => {
                 for (arrival, stored) in arrivals.into_iter().zip(stored) {
@@ -110,9 +112,7 @@ impl NewKeys {
                 }
             }
             Err(error) if arrivals.len() > 1 && was_refused(&error) => {
-                for arrival in arrivals {
-                    self.store_alone(arrival).await;
-                }
+                self.store_apart(arrivals).await;
             }
             Err(error) => {
                 let error = Arc::new(error);
@@ -124,25 +124,28 @@ impl NewKeys {
         }
     }
 
-    /// Stores one after the database refused several, so that it is told what is its own fault only.
-    async fn store_alone(&self, arrival: Arrival) {
-        let Arrival {
-            change,
-            incoming,
-            answer,
-        } = arrival;
-        let stored = self
-            .db
-            .write(move |tx| Box::pin(async move { store_new(tx, &[(&change, &incoming)]).await }));
-        let stored = stored.await.map(|mut stored| stored.remove(0));
-        drop(answer.send(stored));
+    /// Stores one after another what the database refused together, so that each is told what is its
+    /// own fault only.
+    async fn store_apart(&self, arrivals: Vec<Arrival>) {
+        for arrival in arrivals {
+            let Arrival {
+                change,
+                incoming,
+                answer,
+            } = arrival;
+            let stored = self.db.write(move |tx| {
+                Box::pin(async move { store_new(tx, &[(&change, &incoming)]).await })
+            });
+            let stored = stored.await.map(|mut stored| stored.remove(0));
+            drop(answer.send(stored));
+        }
     }
 }
 
 /// Stores keys, and leaves them where they are found whatever comes of it.
 async fn store_all(
     tx: &mut Tx,
-    place: &Mutex<Vec<Arrival>>,
+    place: &Mutex<Option<Vec<Arrival>>>,
     arrivals: Vec<Arrival>,
 ) -> Result<Vec<Stored>, StoreError> {
     let keys: Vec<_> = arrivals
@@ -154,7 +157,7 @@ async fn store_all(
     } else {
         store_new(tx, &keys).await
     };
-    *lock(place) = arrivals;
+    *lock(place) = Some(arrivals);
     stored
 }
 
