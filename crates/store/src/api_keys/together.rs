@@ -1,5 +1,7 @@
 //! New keys that wait at the same time are written by one statement, in one transaction.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
@@ -127,19 +129,52 @@ impl NewKeys {
     /// Stores one after another what the database refused together, so that each is told what is its
     /// own fault only.
     async fn store_apart(&self, arrivals: Vec<Arrival>) {
+        // Whoever holds a project holds up its other keys too, and those do not wait for it again.
+        let mut held = HashMap::<_, Arc<StoreError>>::new();
         for arrival in arrivals {
             let Arrival {
                 change,
                 incoming,
                 answer,
             } = arrival;
+            let project = incoming.key.project_id.clone();
+            if let Some(error) = held.get(&project) {
+                drop(answer.send(Err(StoreError::Shared(Arc::clone(error)))));
+                continue;
+            }
             let stored = self.db.write(move |tx| {
-                Box::pin(async move { store_new(tx, &[(&change, &incoming)]).await })
+                Box::pin(async move {
+                    wait_for_rows(tx, SHARING).await?;
+                    store_new(tx, &[(&change, &incoming)]).await
+                })
             });
             let stored = stored.await.map(|mut stored| stored.remove(0));
+            let stored = stored.map_err(|error: StoreError| {
+                let waited = code_of(&error).is_some_and(|code| code == TOO_LONG);
+                let error = Arc::new(error);
+                if waited {
+                    held.insert(project, Arc::clone(&error));
+                }
+                StoreError::Shared(error)
+            });
             drop(answer.send(stored));
         }
     }
+}
+
+/// How long what others have locked is waited for on PostgreSQL, by new keys that hold each other up,
+/// and by one that is alone.
+const SHARING: &str = "SET LOCAL lock_timeout = '200ms'";
+const ALONE: &str = "SET LOCAL lock_timeout = '1s'";
+/// What PostgreSQL says once that is over.
+const TOO_LONG: &str = "55P03";
+
+/// On SQLite no row is locked.
+async fn wait_for_rows(tx: &mut Tx, how_long: &'static str) -> Result<(), StoreError> {
+    if let Tx::Postgres(open) = tx {
+        sqlx::raw_sql(how_long).execute(&mut **open).await?;
+    }
+    Ok(())
 }
 
 /// Stores keys, and leaves them where they are found whatever comes of it.
@@ -155,21 +190,33 @@ async fn store_all(
     let stored = if keys.is_empty() {
         Ok(Vec::new())
     } else {
-        store_new(tx, &keys).await
+        store_within(tx, &keys).await
     };
     *lock(place) = Some(arrivals);
     stored
 }
 
+async fn store_within(
+    tx: &mut Tx,
+    keys: &[(&Change, &Incoming)],
+) -> Result<Vec<Stored>, StoreError> {
+    wait_for_rows(tx, if keys.len() > 1 { SHARING } else { ALONE }).await?;
+    store_new(tx, keys).await
+}
+
 /// Whether the database itself said that nothing was stored: one of many may have been the reason,
 /// also by what it waited for.
 fn was_refused(error: &StoreError) -> bool {
-    const IN_ANOTHERS_WAY: [&str; 2] = ["40001", "40P01"];
-    let StoreError::Database(sqlx::Error::Database(told)) = error else {
-        return false;
-    };
-    let code = told.code();
-    !error.is_unavailable() || code.is_some_and(|code| IN_ANOTHERS_WAY.contains(&&*code))
+    const IN_ANOTHERS_WAY: [&str; 3] = ["40001", "40P01", TOO_LONG];
+    code_of(error).is_some_and(|code| !error.is_unavailable() || IN_ANOTHERS_WAY.contains(&&*code))
+}
+
+/// What the database said.
+fn code_of(error: &StoreError) -> Option<Cow<'_, str>> {
+    match error {
+        StoreError::Database(sqlx::Error::Database(told)) => told.code(),
+        _ => None,
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -26,6 +26,7 @@ in_both_worlds![
     a_project_is_deleted_with_what_is_being_made_in_it,
     an_account_is_deleted_with_what_is_being_made_in_it,
     a_key_is_not_made_in_a_project_that_is_being_deleted,
+    new_keys_do_not_wait_for_another_project,
     a_held_account_is_not_deleted_under_its_new_child,
     flushes_in_opposite_orders_wait_for_each_other,
 ];
@@ -254,6 +255,55 @@ async fn a_key_is_not_made_in_a_project_that_is_being_deleted(world: World) {
     };
     assert_eq!(stored, Stored::NoProject);
     assert_eq!(found(&world, &key.id).await, None);
+}
+
+async fn new_keys_do_not_wait_for_another_project(world: World) {
+    let (mine, theirs) = (world.account("mine").await, world.account("theirs").await);
+    let locked = world.project(&mine, "locked").await;
+    let free = world.project(&theirs, "free").await;
+    let (held, is_held) = oneshot::channel();
+    let (go_on, may_go_on) = oneshot::channel::<()>();
+    let open = {
+        let (db, change, reach) = (world.db.clone(), world.change(), everything());
+        let id = locked.id.clone();
+        tokio::spawn(async move {
+            db.write::<_, StoreError, _>(move |tx| {
+                Box::pin(async move {
+                    projects::rename(tx, &change, &reach, &id, "renamed").await?;
+                    held.send(()).unwrap();
+                    may_go_on.await.unwrap();
+                    Ok(())
+                })
+            })
+            .await
+            .unwrap();
+        })
+    };
+    is_held.await.unwrap();
+    let mut go_on = Some(go_on);
+    if matches!(world.location, Location::Folder(_)) {
+        // There is one writer, and whoever else writes waits for it.
+        go_on.take().unwrap().send(()).unwrap();
+    }
+    let new_keys = NewKeys::of(&world.db);
+    let stored = [&locked, &free, &locked, &free].map(|project| {
+        let (key, plain) = world.draw_api_key(project, "key");
+        new_keys.store(world.change(), incoming(key, &plain))
+    });
+    let stored = join_all(stored).await;
+    // On PostgreSQL the project is locked still.
+    for (place, stored) in stored.into_iter().enumerate() {
+        match stored {
+            Err(error) if place % 2 == 0 && go_on.is_some() => {
+                assert!(error.is_unavailable(), "{error:?}");
+            }
+            other => assert_eq!(other.unwrap(), Stored::Created),
+        }
+    }
+    if let Some(go_on) = go_on {
+        go_on.send(()).unwrap();
+    }
+    open.await.unwrap();
 }
 
 async fn a_held_account_is_not_deleted_under_its_new_child(world: World) {
