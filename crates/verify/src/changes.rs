@@ -207,7 +207,10 @@ impl Verifier {
         let verifier = Arc::clone(self);
         self.change(move |tx, touched| {
             Box::pin(async move {
-                projects::hold(tx, &everything(), &seen.project_id).await?;
+                let held = projects::hold(tx, &everything(), &seen.project_id).await?;
+                if held.is_none() {
+                    return Ok(Err(RotationRefused::Absent));
+                }
                 let which = api_keys::Selector::Id(seen.id);
                 let Some((mut old, digest)) = api_keys::lock(tx, &reach, &which).await? else {
                     return Ok(Err(RotationRefused::Absent));
@@ -221,10 +224,12 @@ impl Verifier {
                 }
                 let drawn = KeyPurpose::ApiKey(old.environment).draw(&*verifier.random);
                 let new = successor(&old, Id::from_suffix(&drawn.public), &change);
-                touched.note(Touched::Limit(meter, new.rate_limit, new.quota));
                 let origin = json!({"name": new.name, "rotatedFrom": old.id});
                 let new_digest = verifier.digest(drawn.plain.expose());
-                api_keys::create(tx, &change, &new, &new_digest, origin).await?;
+                if !api_keys::create(tx, &change, &new, &new_digest, origin).await? {
+                    return Ok(Err(RotationRefused::Absent));
+                }
+                touched.note(Touched::Limit(meter, new.rate_limit, new.quota));
                 old.rotated_to = Some(new.id.clone());
                 stop(&mut old, &change, grace_seconds);
                 let data = json!({

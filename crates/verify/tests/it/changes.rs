@@ -1,12 +1,14 @@
 //! A change is true when its call returns.
 
+use std::sync::Arc;
+
 use claviger_domain::decision::Verdict;
 use claviger_domain::event::EventKind;
-use claviger_domain::key_string::PlainKey;
+use claviger_domain::key_string::{KeyPurpose, PlainKey};
 use claviger_store::api_keys::{self, Selector, Status};
 use claviger_store::{StoreError, events};
-use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::{World, everything, only, whole};
+use claviger_testkit::{SeededRandom, in_both_worlds};
 use claviger_verify::{Creation, Edit, RotationRefused};
 use serde_json::Value;
 
@@ -17,6 +19,7 @@ in_both_worlds![
     each_change_is_told_to_the_cache,
     rotation_makes_a_clone_under_a_new_string,
     what_cannot_be_rotated_is_refused,
+    a_key_whose_successor_is_not_stored_goes_on,
     a_grace_does_not_outlive_the_key_s_expiry,
     a_rekeyed_key_answers_to_its_new_string_at_once,
     a_key_that_is_rekeyed_and_switched_off_tells_that_it_was_switched_off,
@@ -166,6 +169,25 @@ async fn what_cannot_be_rotated_is_refused(world: World) {
         rotate(gate.reach(), &fine).await,
         Err(RotationRefused::InGrace)
     );
+}
+
+async fn a_key_whose_successor_is_not_stored_goes_on(world: World) {
+    let mut gate = Gate::new(world).await;
+    let (key, plain) = gate.key(|_| {}).await;
+    // What the next rotation draws is the key string of a key already.
+    let drawn = KeyPurpose::ApiKey(key.environment).draw(&SeededRandom::new(42));
+    let (other, _) = gate.world.custom_api_key(&gate.project, "");
+    assert_eq!(gate.create(&other, &drawn.plain).await, Creation::Done);
+    gate.world.random = Arc::new(SeededRandom::new(42));
+    gate.restart().await;
+    let which = Selector::Id(key.id.clone());
+    let rotated = gate
+        .verifier
+        .rotate_api_key(gate.world.change(), gate.reach(), which, 0)
+        .await;
+    let refused = rotated.unwrap().map(|new| new.key.id);
+    assert_eq!(refused, Err(RotationRefused::Absent));
+    assert_eq!(gate.check(&plain).await, Verdict::Valid);
 }
 
 async fn a_grace_does_not_outlive_the_key_s_expiry(world: World) {
