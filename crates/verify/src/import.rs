@@ -12,7 +12,7 @@ use claviger_domain::key_hash::KeyHash;
 use claviger_domain::key_string::{KeyDigest, KeyShape, PlainKey, check_custom_key};
 use claviger_store::api_keys::{self, ApiKey, Incoming, Stored};
 use claviger_store::projects::Project;
-use claviger_store::{Change, StoreError};
+use claviger_store::{Change, StoreError, Turn};
 use serde_json::json;
 
 use crate::Verifier;
@@ -103,9 +103,7 @@ impl Verifier {
             let most = rows[outcomes.len()..].iter().take(self.import_pace.rows());
             let length = api_keys::fitting(most);
             let slice = outcomes.len()..outcomes.len() + length;
-            let (stored, micros) = self.store_slice(change, root, rows, slice).await?;
-            self.import_pace.learn(length, micros);
-            drop(turn);
+            let stored = self.store_slice(change, root, rows, slice, turn).await?;
             outcomes.extend(stored);
         }
         Ok(incoming.tell(outcomes))
@@ -164,16 +162,18 @@ impl Verifier {
         api_keys::find_presented(&self.db, &root, &digest).await
     }
 
+    /// Stores a slice in its turn, which ends with the slice: whoever asked for it may go before.
     async fn store_slice(
         self: &Arc<Self>,
         change: &Change,
         root: &Id<id::Account>,
         rows: &Arc<Vec<Incoming>>,
         slice: Range<usize>,
-    ) -> Result<(Vec<Stored>, i64), StoreError> {
+        turn: Turn,
+    ) -> Result<Vec<Stored>, StoreError> {
         let (change, root, rows) = (change.clone(), root.clone(), Arc::clone(rows));
-        let clock = Arc::clone(&self.clock);
-        self.change(move |tx, touched| {
+        let (clock, length) = (Arc::clone(&self.clock), slice.len());
+        let outcome = self.change::<_, StoreError, _>(move |tx, touched| {
             Box::pin(async move {
                 let began = clock.now();
                 let slice = &rows[slice];
@@ -189,10 +189,13 @@ impl Verifier {
                 if has_new_hash {
                     touched.note(Touched::AbsencesOf(root));
                 }
-                Ok((stored, clock.now().micros_since(began)))
+                Ok((stored, clock.now().micros_since(began), turn))
             })
-        })
-        .await
+        });
+        let (stored, micros, turn) = outcome.await?;
+        self.import_pace.learn(length, micros);
+        drop(turn);
+        Ok(stored)
     }
 
     /// Gives each key its id and its digests, and finds those that come twice.

@@ -13,7 +13,8 @@ use claviger_store::StoreError;
 use claviger_store::api_keys::{ApiKey, Selector, Status};
 use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::World;
-use claviger_verify::{Counting, Creation, Edit, Verifier};
+use claviger_verify::{Brought, Counting, Creation, Edit, Verifier};
+use futures::FutureExt;
 use futures::future::join_all;
 use serde_json::Value;
 
@@ -259,4 +260,30 @@ async fn no_access_key_is_rotated_as_it_was_before_it_was_changed(world: World) 
             assert!(successor.unwrap().key.expires_at.is_some());
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_turn_of_a_slice_does_not_end_with_whoever_asked_for_it() {
+    const WAITING: &str = "SELECT 'waiting' FROM pg_stat_activity \
+                           WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let gate = Gate::new(World::on_postgres().await).await;
+    let held = gate.world.hold_table("projects").await;
+    let (key, _) = gate.world.custom_api_key(&gate.project, "");
+    let plain = PlainKey::new("moved-here-in-a-slice");
+    let import = {
+        let (verifier, change) = (Arc::clone(&gate.verifier), gate.world.change());
+        let (project, row) = (gate.project.clone(), (key, Brought::Plain(plain.clone())));
+        tokio::spawn(async move {
+            let imported = verifier.import_api_keys(&change, &project, vec![row]);
+            imported.await.map(drop)
+        })
+    };
+    while !import.is_finished() && gate.world.raw(false, WAITING).await.is_empty() {}
+    import.abort();
+    assert!(import.await.unwrap_err().is_cancelled());
+    let next = gate.world.db.turn_to_import();
+    assert!(next.now_or_never().is_none(), "the slice has the turn");
+    drop(held);
+    drop(gate.world.db.turn_to_import().await.unwrap());
+    assert_eq!(gate.check(&plain).await, Verdict::Valid);
 }
