@@ -202,17 +202,18 @@ pub async fn rename(
     Ok(renamed)
 }
 
+// Not the id: SQLite would visit every row that refers to it.
+pub(crate) const HOLD: &str = concat!(
+    "UPDATE accounts SET name = name WHERE id = $4 AND ",
+    within!()
+);
+
 /// Keeps an account from being deleted until the transaction ends; tells whether it is there.
 ///
 /// What is made in an account calls this first, so that nothing is made in one that goes away.
 pub async fn hold(tx: &mut Tx, reach: &Reach, id: &AccountId) -> Result<bool, StoreError> {
-    // Not the id, as for a project: SQLite would visit every row that refers to it.
-    const SQL: &str = concat!(
-        "UPDATE accounts SET name = name WHERE id = $4 AND ",
-        within!()
-    );
     let (everything, accounts, bare) = binds(reach);
-    let held = on!(tx, |c| sqlx::query(SQL)
+    let held = on!(tx, |c| sqlx::query(HOLD)
         .bind(everything)
         .bind(&accounts)
         .bind(&bare)

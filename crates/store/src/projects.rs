@@ -298,25 +298,35 @@ pub async fn delete(
     Ok(Some((project, gone)))
 }
 
-// A column that no foreign key refers to and no index has: SQLite would visit every key of a project
-// whose id is set.
-pub(crate) const HOLD: &str = concat!(
-    "UPDATE projects SET env = env WHERE id = $4 AND ",
-    within!(),
-    " RETURNING ",
-    columns!()
-);
-
-/// Keeps a project from being deleted until the transaction ends, and tells what it is.
+/// Keeps a project from being changed or deleted until the transaction ends, and tells what it is.
 ///
-/// What is made in a project calls this first, so that nothing is made in one that goes away.
+/// What is made in a project calls this first, so that nothing is made in one that goes away. Those
+/// who hold a project do not wait for each other.
 pub async fn hold(
     tx: &mut Tx,
     reach: &Reach,
     id: &ProjectId,
 ) -> Result<Option<Project>, StoreError> {
+    // SQLite has one writer: what it reads stays until that is done.
+    const ALONE: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM projects WHERE id = $4 AND ",
+        within!()
+    );
+    const BESIDE_OTHERS: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM projects WHERE id = $4 AND ",
+        within!(),
+        " FOR SHARE"
+    );
+    let sql = match tx {
+        Tx::Sqlite(_) => ALONE,
+        Tx::Postgres(_) => BESIDE_OTHERS,
+    };
     let binds = ReachBinds::of(reach);
-    Ok(on!(tx, |c| sqlx::query_as(HOLD)
+    Ok(on!(tx, |c| sqlx::query_as(sql)
         .bind(binds.everything)
         .bind(&binds.accounts)
         .bind(&binds.projects)

@@ -60,9 +60,9 @@ async fn no_question_about_one_key_reads_them_all() {
 }
 
 #[tokio::test]
-async fn to_hold_a_project_visits_no_key() {
+async fn to_hold_an_account_visits_no_key() {
     let mut connection = tables().await;
-    let sql = crate::projects::HOLD;
+    let sql = crate::accounts::HOLD;
     let rows = sqlx::query(AssertSqlSafe(format!("EXPLAIN {sql}")))
         .fetch_all(&mut connection)
         .await
