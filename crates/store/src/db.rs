@@ -403,11 +403,7 @@ async fn open_files(folder: &Path, versions: Versions) -> Result<Engine, StoreEr
     let keys = file("claviger.db", SqliteSynchronous::Full);
     // Key strings are random, and so are the pages of their indexes: with the 2 MiB that are the
     // default, an import reads them over and over.
-    // What undoes a statement of many rows would be a file else, and cost as much as the rows.
-    let writing = keys
-        .clone()
-        .pragma("cache_size", "-65536")
-        .pragma("temp_store", "MEMORY");
+    let writing = keys.clone().pragma("cache_size", "-65536");
     let mut connection = writing.connect().await?;
     let one = SqlitePoolOptions::new()
         .max_connections(1)
