@@ -223,7 +223,7 @@ const BESIDE: &str = "claviger-upkeep";
 /// are no lines of a log. A program that was frozen in a transaction must not hold others up for
 /// longer than this.
 const SESSION: &str = "SET client_min_messages = warning; \
-                       SET idle_in_transaction_session_timeout = '30s'; SET lock_timeout = '10s'";
+                       SET idle_in_transaction_session_timeout = '30s'; SET lock_timeout = '30s'";
 /// How long a caller waits for a connection, or a change for its turn.
 const PATIENCE: Duration = Duration::from_secs(5);
 
