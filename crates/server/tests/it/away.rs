@@ -5,15 +5,20 @@ use std::sync::mpsc::channel;
 
 use claviger_testkit::Program;
 use claviger_testkit::program::{command, serve_on_sqlite};
+use serde_json::{Value, json};
 
 use crate::CLAVIGER;
 use crate::place::{Place, Target, run};
 
-/// Asks for a new key, and gives the status; who is refused for now is told when to come again.
+/// Asks for a new key, and gives the status.
 fn make_key(target: &Target) -> u16 {
+    make(target, "POST /api-keys", &target.new_key())
+}
+
+/// Asks for something new, and gives the status; who is refused for now is told when to come again.
+fn make(target: &Target, what: &str, body: &Value) -> u16 {
     let mut connection = target.connect();
-    let answer = connection.ask("POST /api-keys", &target.owner, &target.new_key());
-    let answer = answer.unwrap();
+    let answer = connection.ask(what, &target.owner, body).unwrap();
     assert_eq!(answer.has_retry_after, answer.status == 503);
     answer.status
 }
@@ -96,6 +101,7 @@ fn a_file_that_somebody_holds_refuses_changes_in_time() {
 #[test]
 fn a_postgres_that_somebody_holds_refuses_changes_it_has_no_connection_for() {
     const CONNECTIONS: usize = 8;
+    const PROJECTS: &str = "SELECT CAST(COUNT(*) AS TEXT) FROM projects WHERE name = 'Another'";
     let place = Place::on_postgres();
     let program = place.start();
     let target = Target::of(&program);
@@ -106,12 +112,17 @@ fn a_postgres_that_somebody_holds_refuses_changes_it_has_no_connection_for() {
         rows.execute("BEGIN; LOCK TABLE events").await;
         let (answer, answers) = channel();
         std::thread::scope(|scope| {
+            // Each is a change of its own, and waits for what is locked over a connection of its own.
             for _ in 0..3 * CONNECTIONS {
                 let (answer, target) = (answer.clone(), &target);
-                scope.spawn(move || answer.send(make_key(target)).unwrap());
+                let project = json!({"name": "Another"});
+                let make = move || answer.send(make(target, "POST /projects", &project));
+                scope.spawn(move || make().unwrap());
             }
             let refused: Vec<_> = answers.iter().take(2 * CONNECTIONS).collect();
             assert_eq!(refused, [503; 2 * CONNECTIONS]);
+            // New keys wait together, and none of them for long.
+            assert_eq!(make_key(&target), 503);
             target.check_often(&key, 4);
             // Dropping it ends the transaction; the changes that had begun go on.
             drop(rows);
@@ -120,6 +131,7 @@ fn a_postgres_that_somebody_holds_refuses_changes_it_has_no_connection_for() {
         answers.iter().collect::<Vec<_>>()
     });
     assert_eq!(statuses, [201; CONNECTIONS]);
-    assert_eq!(keys(&place), (1 + CONNECTIONS).to_string());
+    let made = run(async { place.rows(false).await.texts(PROJECTS).await.remove(0) });
+    assert_eq!(made, CONNECTIONS.to_string());
     place.assert_nothing_is_half_there();
 }
