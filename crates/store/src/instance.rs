@@ -12,12 +12,19 @@ use crate::{Change, StoreError, Tx, events};
 /// Until the transaction ends no other can find that: of two nodes that start at once over one
 /// database, one sets it up.
 pub async fn is_new(tx: &mut Tx) -> Result<bool, StoreError> {
-    // The secrets are there before anything else, and nothing else changes them.
-    const HOLD: &str = "UPDATE sealed_secrets SET name = name";
     const COUNT: &str = "SELECT COUNT(*) FROM operator_keys";
-    on!(&mut *tx, |c| sqlx::query(HOLD).execute(c).await.map(drop))?;
+    // The secrets are there before anything else.
+    hold(tx).await?;
     let keys: i64 = on!(tx, |c| sqlx::query_scalar(COUNT).fetch_one(c).await)?;
     Ok(keys == 0)
+}
+
+/// Holds the secrets of the instance until the transaction ends: what is read of them after that is
+/// what no other can change meanwhile.
+pub async fn hold(tx: &mut Tx) -> Result<(), StoreError> {
+    const HOLD: &str = "UPDATE sealed_secrets SET name = name";
+    on!(tx, |c| sqlx::query(HOLD).execute(c).await.map(drop))?;
+    Ok(())
 }
 
 /// Writes an event of the whole instance into the trail of its first account, which is whose runs

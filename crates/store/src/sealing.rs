@@ -4,6 +4,8 @@
 //! one: the master key, kept outside the database, wraps a few secrets of the instance; one of these,
 //! the sealing key, seals everything else, with one key a purpose. A sealed text names its key.
 
+use std::sync::Arc;
+
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use claviger_domain::random::Random;
@@ -14,6 +16,7 @@ use sha2::Sha256;
 use crate::StoreError;
 
 /// The 32 bytes that wrap the instance's own secrets. They are kept outside the database.
+#[derive(Clone)]
 pub struct MasterKey(Key);
 
 /// The 32 bytes under which everything sealed lies. They are in the database, wrapped.
@@ -153,11 +156,13 @@ pub(crate) fn is_unnamed(sealed: &[u8]) -> bool {
     sealed.first() == Some(&UNNAMED)
 }
 
-struct Key(SecretBox<[u8; 32]>);
+/// They are in memory once, whoever holds them.
+#[derive(Clone)]
+struct Key(Arc<SecretBox<[u8; 32]>>);
 
 impl Key {
     fn new(bytes: [u8; 32]) -> Self {
-        Self(SecretBox::new(Box::new(bytes)))
+        Self(Arc::new(SecretBox::new(Box::new(bytes))))
     }
 
     fn expand(&self, name: &str, into: &mut [u8]) {

@@ -15,7 +15,7 @@ pub use self::pepper::{Lifted, add_layer};
 pub use self::rewrap::{Rewrapped, rewrap};
 use crate::db::on;
 use crate::sealing::{KeyId, MasterKey, Purpose, SealingKey, is_unnamed, named_key};
-use crate::{Db, StoreError, Tx, connected_accounts};
+use crate::{Db, StoreError, Tx, connected_accounts, instance};
 
 const PEPPER: &str = "pepper";
 const SEALING: &str = "sealing";
@@ -98,11 +98,22 @@ struct Wrapped {
     sealing: Option<Vec<u8>>,
 }
 
+/// The rows of [`Wrapped`].
+const ROWS: &str = "SELECT name, sealed FROM sealed_secrets";
+
 impl Wrapped {
     async fn read(db: &Db) -> Result<Self, StoreError> {
-        const SQL: &str = "SELECT name, sealed FROM sealed_secrets";
-        let rows: Vec<(String, Vec<u8>)> =
-            on!(read db, |c| sqlx::query_as(SQL).fetch_all(c).await)?;
+        let rows = on!(read db, |c| sqlx::query_as(ROWS).fetch_all(c).await)?;
+        Self::of(rows)
+    }
+
+    /// Reads them when nobody else can change them until the transaction ends.
+    async fn hold(tx: &mut Tx) -> Result<Self, StoreError> {
+        instance::hold(tx).await?;
+        Self::of(on!(tx, |c| sqlx::query_as(ROWS).fetch_all(c).await)?)
+    }
+
+    fn of(rows: Vec<(String, Vec<u8>)>) -> Result<Self, StoreError> {
         let mut wrapped = Self::default();
         for (name, sealed) in rows {
             if name == PEPPER {
@@ -176,8 +187,11 @@ async fn draw(
             resealed.push((id, sealed));
         }
     }
+    let master = master.clone();
     db.write(move |tx| {
         Box::pin(async move {
+            // The master key may have been exchanged since.
+            Wrapped::hold(tx).await?.open_pepper(&master)?;
             // Two nodes may start at once: what the first one stores stays.
             keep(tx, PEPPER, &wrapped_pepper, now).await?;
             if keep(tx, SEALING, &wrapped_key, now).await? {

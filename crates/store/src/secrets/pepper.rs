@@ -71,17 +71,18 @@ pub async fn add_layer(
     change: &Change,
     told: impl Fn(u64) + Send + 'static,
 ) -> Result<Lifted, StoreError> {
-    let wrapped = Wrapped::read(db).await?;
-    let pepper = wrapped.open_pepper(master)?.ok_or(missing())?;
-    let layers = wrapped.pepper_layers() + 1;
-    let mut bytes = [0u8; 32];
-    change.random.fill(&mut bytes);
-    let name = layer_name(layers);
-    let sealed = master.wrap(&name, &bytes, &*change.random);
-    let pepper = pepper.under(&bytes);
-    let change = change.clone();
+    let (change, master) = (change.clone(), master.clone());
     db.write(move |tx| {
         Box::pin(async move {
+            // They stay as they are read here: the master key may be exchanged at the same time.
+            let wrapped = Wrapped::hold(tx).await?;
+            let pepper = wrapped.open_pepper(&master)?.ok_or(missing())?;
+            let layers = wrapped.pepper_layers() + 1;
+            let mut bytes = [0u8; 32];
+            change.random.fill(&mut bytes);
+            let name = layer_name(layers);
+            let sealed = master.wrap(&name, &bytes, &*change.random);
+            let pepper = pepper.under(&bytes);
             if !keep(tx, &name, &sealed, change.now).await? {
                 // Somebody else was quicker.
                 return Err(missing());

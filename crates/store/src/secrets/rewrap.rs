@@ -4,7 +4,7 @@ use claviger_domain::event::EventKind;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use super::open;
+use super::{ROWS, open};
 use crate::db::on;
 use crate::sealing::{MasterKey, named_key};
 use crate::{Change, Db, StoreError, instance};
@@ -29,47 +29,43 @@ pub async fn rewrap(
     new: &MasterKey,
     change: &Change,
 ) -> Result<Rewrapped, StoreError> {
-    const FIND: &str = "SELECT name, sealed FROM sealed_secrets";
-    const WRAP: &str = "UPDATE sealed_secrets SET sealed = $2 WHERE name = $1 AND sealed = $3";
-    let find = || async {
-        let rows: Vec<(String, Vec<u8>)> =
-            on!(read db, |c| sqlx::query_as(FIND).fetch_all(c).await)?;
-        Ok::<_, StoreError>(rows)
-    };
-    let rows = find().await?;
-    let is_new = |sealed: &[u8]| named_key(sealed) == Some(new.id());
-    if !rows.is_empty() && rows.iter().all(|(_, sealed)| is_new(sealed)) {
+    const WRAP: &str = "UPDATE sealed_secrets SET sealed = $2 WHERE name = $1";
+    let rows = on!(read db, |c| sqlx::query_as(ROWS).fetch_all(c).await)?;
+    if is_wrapped_by(new, &rows) {
         open(db, new, &*change.random, change.now).await?;
         return Ok(Rewrapped::Before);
     }
     // Also draws the sealing key, where an early database has none.
     open(db, old, &*change.random, change.now).await?;
-    let mut wrapped = Vec::new();
-    for (name, sealed) in find().await? {
-        let plain = old.unwrap(&name, &sealed)?;
-        let again = new.wrap(&name, plain.expose_secret(), &*change.random);
-        wrapped.push((name, again, sealed));
-    }
-    let (change, id) = (change.clone(), new.id());
+    let (change, old, new) = (change.clone(), old.clone(), new.clone());
     db.write(move |tx| {
         Box::pin(async move {
-            for (name, again, sealed) in wrapped {
-                let rows = on!(&mut *tx, |c| sqlx::query(WRAP)
+            // What was added meanwhile, such as a layer of pepper, is wrapped, too.
+            instance::hold(tx).await?;
+            let rows = on!(&mut *tx, |c| sqlx::query_as(ROWS).fetch_all(c).await)?;
+            if is_wrapped_by(&new, &rows) {
+                // Somebody else was quicker, with the same key.
+                return Ok(Rewrapped::Before);
+            }
+            for (name, sealed) in rows {
+                let plain = old.unwrap(&name, &sealed)?;
+                let again = new.wrap(&name, plain.expose_secret(), &*change.random);
+                on!(&mut *tx, |c| sqlx::query(WRAP)
                     .bind(name)
                     .bind(again)
-                    .bind(sealed)
                     .execute(c)
                     .await
-                    .map(|done| done.rows_affected()))?;
-                if rows == 0 {
-                    // Somebody else was quicker, with the same key or with another.
-                    return Err(StoreError::Unsealing("secrets of the instance"));
-                }
+                    .map(drop))?;
             }
-            let kind = EventKind::MasterKeyRotated;
-            instance::note(tx, &change, kind, &id.to_string(), json!({})).await?;
+            let (kind, id) = (EventKind::MasterKeyRotated, new.id().to_string());
+            instance::note(tx, &change, kind, &id, json!({})).await?;
             Ok(Rewrapped::Now)
         })
     })
     .await
+}
+
+fn is_wrapped_by(key: &MasterKey, rows: &[(String, Vec<u8>)]) -> bool {
+    let is_by = |(_, sealed): &(String, Vec<u8>)| named_key(sealed) == Some(key.id());
+    !rows.is_empty() && rows.iter().all(is_by)
 }

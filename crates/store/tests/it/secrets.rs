@@ -9,10 +9,10 @@ use claviger_domain::key_string::{KeyDigest, Pepper};
 use claviger_store::connected_accounts;
 use claviger_store::sealing::{MasterKey, Purpose};
 use claviger_store::secrets::{self, Rewrapped};
-use claviger_store::{Location, StoreError};
+use claviger_store::{Db, Location, StoreError};
 use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::World;
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use hkdf::Hkdf;
 use secrecy::ExposeSecret;
 use sha2::Sha256;
@@ -24,6 +24,7 @@ in_both_worlds![
     two_nodes_that_start_at_once_have_one_pepper,
     another_master_key_is_refused,
     another_master_key_takes_over_and_the_old_one_opens_nothing,
+    both_exchanges_at_once_leave_secrets_that_one_key_opens,
     credentials_of_the_first_version_go_under_the_sealing_key,
 ];
 
@@ -80,6 +81,27 @@ async fn another_master_key_takes_over_and_the_old_one_opens_nothing(world: Worl
     let trail = claviger_store::events::of_account(db, &account.id, 10).await;
     let kinds: Vec<_> = trail.unwrap().into_iter().map(|event| event.kind).collect();
     assert_eq!(kinds, ["account.created", "master-key.rotated"]);
+}
+
+async fn both_exchanges_at_once_leave_secrets_that_one_key_opens(world: World) {
+    digest(&world, 1).await.unwrap();
+    let beside = Db::open_beside(&world.location).await.unwrap();
+    for round in 1..9 {
+        let [old, new] = [round, round + 1].map(|byte| MasterKey::new([byte; 32]));
+        let change = world.change();
+        let (rewrapped, lifted) = join(
+            secrets::rewrap(&world.db, &old, &new, &change),
+            secrets::add_layer(&beside, &old, &change, |_| ()),
+        )
+        .await;
+        assert_eq!(rewrapped.unwrap(), Rewrapped::Now, "{round}");
+        assert!(
+            matches!(lifted, Ok(_) | Err(StoreError::Unsealing(_))),
+            "{round}: {lifted:?}"
+        );
+        secrets::check(&world.db, &new).await.unwrap();
+    }
+    beside.close().await;
 }
 
 /// Sealed as the first version did it: under the master key, which it does not name.
