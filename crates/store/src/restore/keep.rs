@@ -34,20 +34,25 @@ const ENDINGS: [Ending; 6] = [
     Ending {
         what: "api-key",
         kind: EventKind::ApiKeyDeleted,
+        // One whose string was exchanged since has the old one here, and is not to be taken at all.
         sql: "UPDATE main.api_keys AS b SET (status, reason, revoked_at, revoked_by, stops_at, \
-              deleted_at, updated_at) = (SELECT COALESCE(MAX(p.status), 'inactive'), \
-              COALESCE(MAX(p.reason), 'other'), COALESCE(MAX(p.revoked_at), $2), \
-              MAX(p.revoked_by), MAX(p.stops_at), MAX(p.deleted_at), $2 \
-              FROM present.api_keys p WHERE p.id = b.id) \
+              expires_at, deleted_at, updated_at) = (SELECT IIF(live, 'active', 'inactive'), \
+              IIF(live, p.reason, COALESCE(p.reason, 'other')), \
+              IIF(live, p.revoked_at, COALESCE(p.revoked_at, $2)), p.revoked_by, p.stops_at, \
+              IIF(p.id IS NULL, b.expires_at, p.expires_at), p.deleted_at, $2 FROM (SELECT p.*, \
+              COALESCE(p.status = 'active', 0) AND b.id NOT IN (SELECT target FROM present.events \
+              WHERE data ->> 'keyString' = 'replaced' AND id NOT IN (SELECT id FROM main.events)) \
+              AS live FROM (SELECT 1) LEFT JOIN present.api_keys p ON p.id = b.id) AS p) \
               WHERE id IN (SELECT value ->> 0 FROM json_each($1)) \
               RETURNING id, account_id, project_id",
     },
     Ending {
         what: "access-key",
         kind: EventKind::AccessKeyDeleted,
-        sql: "UPDATE main.access_keys AS b SET (is_active, stops_at, deleted_at, updated_at) = \
-              (SELECT COALESCE(MAX(p.is_active), 0), MAX(p.stops_at), MAX(p.deleted_at), $2 \
-              FROM present.access_keys p WHERE p.id = b.id) \
+        sql: "UPDATE main.access_keys AS b SET (is_active, stops_at, expires_at, deleted_at, \
+              updated_at) = (SELECT COALESCE(p.is_active, 0), p.stops_at, \
+              IIF(p.id IS NULL, b.expires_at, p.expires_at), p.deleted_at, $2 \
+              FROM (SELECT 1) LEFT JOIN present.access_keys p ON p.id = b.id) \
               WHERE id IN (SELECT value ->> 0 FROM json_each($1)) \
               RETURNING id, account_id, NULL AS project_id",
     },

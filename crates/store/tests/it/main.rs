@@ -26,6 +26,7 @@ mod new_keys;
 mod operator_keys;
 mod projects;
 mod races;
+mod restore;
 mod schema;
 mod secrets;
 mod shared_commits;

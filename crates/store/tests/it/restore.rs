@@ -1,0 +1,121 @@
+//! What an older copy of the files would bring back, and keeping it from coming back.
+
+use std::collections::BTreeMap;
+
+use claviger_domain::event::EventKind;
+use claviger_domain::role::Role;
+use claviger_store::api_keys::Status;
+use claviger_store::restore::{Kept, compare, settle};
+use claviger_store::{Location, api_keys, copies};
+use claviger_testkit::world::{World, everything};
+use serde_json::json;
+
+use crate::{changed, made, store_access_key};
+
+/// Keys that were taken when the copy was made, and what became of them since.
+#[tokio::test]
+async fn a_key_that_was_taken_and_is_not_any_more_is_told_and_kept_ended() {
+    let world = World::on_sqlite().await;
+    let Location::Folder(folder) = &world.location else {
+        unreachable!("a world on SQLite is a folder");
+    };
+    let account = world.account("mine").await;
+    let project = world.project(&account, "Project").await;
+    let later = world.now().plus_seconds(3_600);
+    let sooner = world.now().plus_seconds(60);
+    let mut keys = BTreeMap::new();
+    let names = [
+        "revoked", "ended", "sooner", "purged", "replaced", "expired", "same",
+    ];
+    for name in names {
+        let key = made(&world, &project, name).await;
+        // Each is in its grace already.
+        changed(&world, &key.id, move |key| key.stops_at = Some(later)).await;
+        keys.insert(name, key.id);
+    }
+    let (mut access, plain) = world.draw_access_key(&account, None, Role::Viewer);
+    access.stops_at = Some(later);
+    store_access_key(&world, &access, &plain).await;
+    let copy = folder.join("copy.db");
+    let present = folder.join("claviger.db");
+    copies::copy(&present, &copy).await.unwrap();
+
+    let now = world.now();
+    changed(&world, &keys["revoked"], |key| {
+        key.status = Status::Inactive
+    })
+    .await;
+    changed(&world, &keys["ended"], move |key| key.stops_at = Some(now)).await;
+    changed(&world, &keys["sooner"], move |key| {
+        key.stops_at = Some(sooner)
+    })
+    .await;
+    changed(&world, &keys["expired"], move |key| {
+        key.expires_at = Some(now)
+    })
+    .await;
+    for (name, replaced) in [("purged", false), ("replaced", true)] {
+        let which = api_keys::Selector::Id(keys[name].clone());
+        world
+            .write(move |tx, change| {
+                Box::pin(async move {
+                    let locked = api_keys::lock(tx, &everything(), &which).await?;
+                    let (mut key, _) = locked.expect("the key is there");
+                    if replaced {
+                        let data = json!({"keyString": "replaced"});
+                        let kind = EventKind::ApiKeyUpdated;
+                        api_keys::save(tx, &change, &mut key, kind, data).await
+                    } else {
+                        api_keys::purge(tx, &change, &key).await
+                    }
+                })
+            })
+            .await;
+    }
+    world
+        .raw(false, "UPDATE access_keys SET is_active = 0 RETURNING id")
+        .await;
+
+    let difference = compare(&present, &copy, now).await.unwrap();
+    let told: BTreeMap<_, _> = difference
+        .undone
+        .iter()
+        .map(|one| (one.id.as_str(), one.ending.as_str()))
+        .collect();
+    let mut expected: BTreeMap<_, _> = [
+        ("revoked", "revoked"),
+        ("ended", "revoked"),
+        ("sooner", "revoked"),
+        ("purged", "purged"),
+        ("replaced", "replaced"),
+        ("expired", "expired"),
+    ]
+    .map(|(name, ending)| (keys[name].as_str(), ending))
+    .into();
+    expected.insert(access.id.as_str(), "revoked");
+    assert_eq!(told, expected);
+
+    let kept = Kept {
+        present: &present,
+        ended: &difference.undone,
+    };
+    settle(&copy, Some(kept), &world.change(), json!({}))
+        .await
+        .unwrap();
+    let again = compare(&present, &copy, now).await.unwrap();
+    assert_eq!(again.undone, [], "nothing is left to be undone");
+    // What went on goes on, and is not said to have been revoked.
+    world.db.close().await;
+    std::fs::rename(&copy, &present).unwrap();
+    let restored = claviger_store::Db::open(&world.location).await.unwrap();
+    for (name, is_active) in [("same", true), ("expired", true), ("replaced", false)] {
+        let which = api_keys::Selector::Id(keys[name].clone());
+        let key = api_keys::find(&restored, &everything(), &which)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(key.status == Status::Active, is_active, "{name}");
+        assert_eq!(key.revoked_at.is_none(), is_active, "{name}");
+    }
+    restored.close().await;
+}
