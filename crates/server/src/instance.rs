@@ -149,8 +149,16 @@ pub(crate) async fn open_secrets(
         return Ok(opened?);
     }
     let by_next = by_next?;
-    if config.new_master_key.is_none() {
-        master_key::replace(data, &master)?;
+    if config.new_master_key.is_none()
+        && let Err(error) = master_key::replace(data, &master)
+    {
+        // What opens the secrets is there: the next start tries again.
+        tracing::warn!(
+            error = format!("{error:#}"),
+            "The secrets are under the master key in {}, which cannot take the place of the old one: \
+             keep that file.",
+            data.join(master_key::NEW).display()
+        );
     }
     Ok(by_next)
 }

@@ -16,7 +16,7 @@ use crate::data_directory::{DataDirectory, write_private};
 /// The file that the first start makes.
 pub(crate) const FILE: &str = "master.key";
 /// The one that is to take its place.
-const NEW: &str = "master.key.new";
+pub(crate) const NEW: &str = "master.key.new";
 
 /// The master key, drawn and kept in the data directory when there is none yet.
 ///
@@ -91,7 +91,10 @@ pub(crate) fn draw_next(data: &Path, random: &dyn Random) -> Result<MasterKey> {
     write_private(&drawn, render(bytes).as_bytes())?;
     // Not over one that is there, be it a moment old.
     let linked = fs::hard_link(&drawn, &place);
+    // Its name is on the disk before the other goes, and before anything lies under it.
+    let synced = File::open(data).and_then(|folder| folder.sync_all());
     drop(fs::remove_file(&drawn));
+    synced.with_context(|| format!("cannot write into {}", data.display()))?;
     match linked {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             Err(error).with_context(|| format!("cannot write {}", place.display()))
@@ -100,15 +103,32 @@ pub(crate) fn draw_next(data: &Path, random: &dyn Random) -> Result<MasterKey> {
     }
 }
 
-/// Puts the new master key in the place of the old one, which stays beside it: backups that were made
-/// with it need it.
-pub(crate) fn replace(data: &Path, old: &MasterKey) -> Result<PathBuf> {
+/// Gives the old master key a second name, under which it stays: backups that were made with it need
+/// it. Where that cannot be, as with a file that is mounted by itself, it cannot be replaced either.
+pub(crate) fn keep_old(data: &Path, old: &MasterKey) -> Result<PathBuf> {
     let kept = data.join(format!("{FILE}.{}", old.id()));
-    let replaced = || -> io::Result<()> {
-        match fs::hard_link(data.join(FILE), &kept) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
+    match fs::hard_link(data.join(FILE), &kept) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            if read_from(&kept)?.id() != old.id() {
+                bail!("{} is another key than its name says", kept.display());
+            }
         }
+        linked => linked.with_context(|| {
+            format!(
+                "{} cannot be kept beside its successor",
+                data.join(FILE).display()
+            )
+        })?,
+    }
+    let synced = File::open(data).and_then(|folder| folder.sync_all());
+    synced.with_context(|| format!("cannot write into {}", data.display()))?;
+    Ok(kept)
+}
+
+/// Puts the new master key in the place of the old one, which stays beside it.
+pub(crate) fn replace(data: &Path, old: &MasterKey) -> Result<PathBuf> {
+    let kept = keep_old(data, old)?;
+    let replaced = || -> io::Result<()> {
         match fs::rename(data.join(NEW), data.join(FILE)) {
             // Somebody else has done it.
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

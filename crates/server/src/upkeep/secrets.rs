@@ -81,9 +81,9 @@ impl SecretsCommand {
 }
 
 async fn rotate_master_key(config: &Config, outside: &Outside) -> Result<Ending> {
-    let data = &config.data_dir;
-    let is_drawn = config.new_master_key.is_none();
-    if is_drawn && !matches!(config.master_key, MasterKeySource::DataDirectory) {
+    if config.new_master_key.is_none()
+        && !matches!(config.master_key, MasterKeySource::DataDirectory)
+    {
         bail!(
             "the master key is in {}: give the new one in CLAVIGER_NEW_MASTER_KEY_FILE or \
              CLAVIGER_NEW_MASTER_KEY, such as `openssl rand -base64 32` prints",
@@ -92,7 +92,24 @@ async fn rotate_master_key(config: &Config, outside: &Outside) -> Result<Ending>
     }
     let old = master_key::find(config)?;
     let db = super::open_beside(config).await?;
-    let rotated = async {
+    let rotated = exchange(&db, &old, config, outside).await;
+    db.close().await;
+    rotated?;
+    print("Rotated.\n");
+    Ok(Ending::Done)
+}
+
+/// Wraps the secrets by a new master key, and puts that in the place of the old one where both are
+/// in the data directory. Each error says under which of the two the secrets are.
+async fn exchange(db: &Db, old: &MasterKey, config: &Config, outside: &Outside) -> Result<()> {
+    const SAME: &str = "the master key is not exchanged";
+    let data = &config.data_dir;
+    let is_drawn = config.new_master_key.is_none();
+    let made_ready = || {
+        if is_drawn {
+            // What would keep the files from being exchanged is found before the secrets are.
+            master_key::keep_old(data, old)?;
+        }
         let new = match master_key::next(config, data)? {
             Some(new) => new,
             None => master_key::draw_next(data, &*outside.random)?,
@@ -100,36 +117,48 @@ async fn rotate_master_key(config: &Config, outside: &Outside) -> Result<Ending>
         if new.id() == old.id() {
             bail!("the new master key is the old one");
         }
-        tell(&format!("The new master key is {}.", new.id()));
-        let change = Change {
-            actor: Actor::System,
-            now: outside.clock.now(),
-            random: outside.random.clone(),
-        };
-        let rewrapped = secrets::rewrap(&db, &old, &new, &change).await;
-        match rewrapped.map_err(|error| refusal(error, config))? {
-            Rewrapped::Now => tell("The secrets are wrapped by it."),
-            Rewrapped::Before => tell("The secrets were wrapped by it already."),
-        }
-        if is_drawn {
-            let kept = master_key::replace(data, &old)?;
-            tell(&format!(
-                "The old one is in {}: keep it with the backups that were made before, and nowhere else.",
-                kept.display()
-            ));
-        } else {
-            tell(
-                "Give it to the server in the place of the old one before it starts again, and keep the \
-                 old one with the backups that were made before.",
-            );
-        }
-        Ok(())
+        Ok(new)
+    };
+    let new = made_ready().context(SAME)?;
+    tell(&format!("The new master key is {}.", new.id()));
+    let change = Change {
+        actor: Actor::System,
+        now: outside.clock.now(),
+        random: outside.random.clone(),
+    };
+    let rewrapped = secrets::rewrap(db, old, &new, &change).await;
+    let rewrapped = rewrapped.map_err(|error| match error {
+        // The connection may have broken amid the commit.
+        error @ StoreError::Database(_) => anyhow::Error::new(error).context(
+            "the database failed, and the secrets are under the old master key or under the new one: \
+             keep both, and run this again",
+        ),
+        error => refusal(error, config).context(SAME),
+    });
+    match rewrapped? {
+        Rewrapped::Now => tell("The secrets are wrapped by it."),
+        Rewrapped::Before => tell("The secrets were wrapped by it already."),
     }
-    .await;
-    db.close().await;
-    rotated.context("the master key is not exchanged")?;
-    print("Rotated.\n");
-    Ok(Ending::Done)
+    if !is_drawn {
+        tell(
+            "Give it to the server in the place of the old one before it starts again, and keep the \
+             old one with the backups that were made before.",
+        );
+        return Ok(());
+    }
+    let kept = master_key::replace(data, old).with_context(|| {
+        format!(
+            "the secrets are under {}: keep {}, which alone opens them, and put it in the place of {}",
+            new.id(),
+            data.join(master_key::NEW).display(),
+            master_key::origin(config)
+        )
+    })?;
+    tell(&format!(
+        "The old one is in {}: keep it with the backups that were made before, and nowhere else.",
+        kept.display()
+    ));
+    Ok(())
 }
 
 fn refusal(error: StoreError, config: &Config) -> anyhow::Error {
@@ -140,6 +169,7 @@ fn refusal(error: StoreError, config: &Config) -> anyhow::Error {
 }
 
 async fn rotate_pepper(config: &Config, outside: &Outside) -> Result<Ending> {
+    const SAME: &str = "the pepper is as it was";
     // As a server would hold it, so that none runs; it is there, and is not made.
     super::expect_data(config)?;
     let mut directory = DataDirectory::open(&config.data_dir)?;
@@ -149,11 +179,11 @@ async fn rotate_pepper(config: &Config, outside: &Outside) -> Result<Ending> {
     );
     let db = super::open_beside(config).await?;
     let rotated = async {
-        if db.is_served().await? {
-            bail!("a claviger serves this database: stop all of them first");
+        if db.is_served().await.context(SAME)? {
+            bail!("{SAME}: a claviger serves this database, stop all of them first");
         }
         let opening = opening(&db, masters).await;
-        let master = opening.map_err(|error| refusal(error, config))?;
+        let master = opening.map_err(|error| refusal(error, config).context(SAME))?;
         let change = Change {
             actor: Actor::System,
             now: outside.clock.now(),
@@ -164,9 +194,21 @@ async fn rotate_pepper(config: &Config, outside: &Outside) -> Result<Ending> {
                 tell(&format!("{digests} digests"));
             }
         };
-        let lifted = secrets::add_layer(&db, &master, &change, told).await?;
-        if db.is_served().await? {
-            tell("A claviger was started meanwhile: stop it, and start it again.");
+        let lifted = secrets::add_layer(&db, &master, &change, told).await;
+        let lifted = lifted.map_err(|error| match error {
+            // The connection may have broken amid the commit.
+            error @ StoreError::Database(_) => anyhow::Error::new(error).context(
+                "the database failed, and there is another pepper now or not: claviger secrets list \
+                 shows the layers",
+            ),
+            error => refusal(error, config).context(SAME),
+        })?;
+        match db.is_served().await {
+            Ok(false) => {}
+            Ok(true) => tell("A claviger was started meanwhile: stop it, and start it again."),
+            Err(_) => tell(
+                "Whether a claviger was started meanwhile cannot be told: stop any, and start it again.",
+            ),
         }
         Ok(lifted)
     }
@@ -174,7 +216,7 @@ async fn rotate_pepper(config: &Config, outside: &Outside) -> Result<Ending> {
     db.close().await;
     // What it made to hold the folder by, where there was none: rows in PostgreSQL need no folder.
     directory.undo();
-    let lifted = rotated.context("the pepper is as it was")?;
+    let lifted = rotated?;
     print(&format!(
         "Rotated: {} digests are under {} layers of pepper.\n",
         lifted.digests, lifted.layers

@@ -162,6 +162,42 @@ fn an_exchange_that_is_killed_anywhere_is_run_again_and_nothing_is_lost() {
     assert!(!data.join("master.key.new").exists());
 }
 
+/// Files that cannot be exchanged, as those that are mounted by themselves, are found before the
+/// secrets are exchanged; and where they are exchanged, the new key's file is enough for a start.
+#[test]
+fn a_master_key_that_cannot_be_replaced_is_not_lost() {
+    let place = Place::on_sqlite();
+    let data = place.folder.path();
+    let program = place.start();
+    let made = Made::of(&program);
+    let listed = || {
+        let mut list = command(CLAVIGER, ["secrets", "list", "--data-dir"]);
+        list.arg(data);
+        succeeds(list)
+    };
+    let before = listed();
+    // A folder can have no second name.
+    let (current, new) = (data.join("master.key"), data.join("master.key.new"));
+    let id = before.split("wrapped by ").nth(1).unwrap();
+    let kept = data.join(format!("master.key.{}", id.lines().next().unwrap()));
+    fs::create_dir(&kept).unwrap();
+    let output = run_to_end(rotate(data));
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(text(&output).contains("not exchanged"), "{}", text(&output));
+    assert_eq!(listed(), before);
+    fs::remove_dir(&kept).unwrap();
+
+    let old = fs::read_to_string(&current).unwrap();
+    succeeds(rotate(data));
+    assert_eq!(program.stop().unwrap().0, 0);
+    fs::rename(&current, &new).unwrap();
+    fs::write(&current, &old).unwrap();
+    fs::remove_file(&kept).unwrap();
+    fs::create_dir(&kept).unwrap();
+    made.assert_good(&place.start());
+    assert!(new.exists(), "it is the only key");
+}
+
 /// What is there when an exchange ends between its steps: the new key alone, the new key and secrets
 /// under it, and the old one kept besides.
 #[test]
