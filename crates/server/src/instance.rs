@@ -87,7 +87,11 @@ impl Instance {
             // From here on something may be sealed under this master key.
             directory.keep();
         }
-        let Secrets { pepper, sealing } = match opened.map_err(anyhow::Error::downcast) {
+        let Secrets {
+            pepper,
+            layers,
+            sealing,
+        } = match opened.map_err(anyhow::Error::downcast) {
             Ok(secrets) => secrets,
             Err(Ok(error)) => return Err(explain(error, config)),
             Err(Err(error)) => return Err(error),
@@ -115,6 +119,12 @@ impl Instance {
             trusted_proxies: config.trusted_proxies.as_slice().into(),
             traffic: Arc::default(),
         };
+        // A layer of pepper that was added since is one that this program does not have; from now on
+        // it is seen by whoever adds one.
+        let expected = core
+            .db
+            .write::<_, StoreError, _>(move |tx| Box::pin(secrets::expect_layers(tx, layers)));
+        expected.await.map_err(|error| explain(error, config))?;
         let handover = if let Some(left) = left_by_an_earlier_start(&core, directory).await? {
             Handover::New(left)
         } else if let Some(made) = make_first(&core, Arc::clone(&sealing), directory).await? {

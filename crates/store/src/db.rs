@@ -73,6 +73,12 @@ pub enum StoreError {
     /// What is sealed cannot be opened: another master key, or a row that was tampered with.
     #[error("what is sealed as {0} does not open with this master key")]
     Unsealing(&'static str),
+    /// Another layer of pepper was put over those that were opened.
+    #[error("the secrets were exchanged meanwhile")]
+    Exchanged,
+    /// A program serves the database, which what was asked for takes none to do.
+    #[error("a program serves the database")]
+    Served,
 }
 
 impl StoreError {
@@ -224,6 +230,10 @@ const BESIDE: &str = "claviger-upkeep";
 /// longer than this.
 const SESSION: &str = "SET client_min_messages = warning; \
                        SET idle_in_transaction_session_timeout = '30s'; SET lock_timeout = '30s'";
+/// Whether one that serves is there.
+const SERVED: &str = "SELECT COUNT(*) > 0 FROM pg_stat_activity \
+                      WHERE datname = current_database() \
+                      AND (application_name = $1 OR application_name = $1 || ' feed')";
 /// How long a caller waits for a connection, or a change for its turn.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -279,15 +289,11 @@ impl Db {
     /// Whether a program serves this database, as far as PostgreSQL tells by its connections. On
     /// SQLite the folder's lock says so, and this does not.
     pub async fn is_served(&self) -> Result<bool, StoreError> {
-        const SQL: &str = "SELECT COUNT(*) FROM pg_stat_activity \
-                           WHERE datname = current_database() \
-                           AND (application_name = $1 OR application_name = $1 || ' feed')";
         match &self.0.engine {
             Engine::Sqlite { .. } => Ok(false),
             Engine::Postgres(pool) => {
-                let query = sqlx::query_scalar(SQL).bind(SERVING);
-                let connections: i64 = query.fetch_one(pool).await?;
-                Ok(connections > 0)
+                let query = sqlx::query_scalar(SERVED).bind(SERVING);
+                Ok(query.fetch_one(pool).await?)
             }
         }
     }
@@ -374,6 +380,17 @@ impl Db {
                 usage.close().await;
             }
             Engine::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+/// [`Db::is_served`], as it is for a transaction.
+pub(crate) async fn is_served(tx: &mut Tx) -> Result<bool, StoreError> {
+    match tx {
+        Tx::Sqlite(_) => Ok(false),
+        Tx::Postgres(tx) => {
+            let query = sqlx::query_scalar(SERVED).bind(SERVING);
+            Ok(query.fetch_one(&mut **tx).await?)
         }
     }
 }

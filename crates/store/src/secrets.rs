@@ -25,6 +25,8 @@ const SEALING: &str = "sealing";
 pub struct Secrets {
     /// Under which keys are digested.
     pub pepper: Pepper,
+    /// The layers that it has.
+    pub layers: u32,
     /// Under which all else is sealed.
     pub sealing: SealingKey,
 }
@@ -46,8 +48,19 @@ pub async fn open(
     }
     Ok(Secrets {
         pepper: wrapped.open_pepper(master)?.ok_or(missing())?,
+        layers: wrapped.pepper_layers(),
         sealing: wrapped.open_sealing(master)?.ok_or(missing())?,
     })
+}
+
+/// Fails with [`StoreError::Exchanged`] where the pepper has other layers than when it was opened, and
+/// keeps others from being added until the transaction ends.
+pub async fn expect_layers(tx: &mut Tx, layers: u32) -> Result<(), StoreError> {
+    if Wrapped::hold(tx).await?.pepper_layers() == layers {
+        Ok(())
+    } else {
+        Err(StoreError::Exchanged)
+    }
 }
 
 /// Whether the master key opens all that is sealed in a database, which is left as it is.

@@ -68,7 +68,9 @@ impl TestApp {
         let random = Arc::new(SeededRandom::new(0));
         let master = MasterKey::new([7; 32]);
         let now = claviger_domain::time::Clock::now(&*clock);
-        let Secrets { pepper, sealing } = secrets::open(&db, &master, &*random, now).await?;
+        let Secrets {
+            pepper, sealing, ..
+        } = secrets::open(&db, &master, &*random, now).await?;
         let sealing = Arc::new(sealing);
         let verifier = Verifier::start(Settings {
             db: db.clone(),

@@ -7,7 +7,7 @@ use claviger_domain::key_string::{KeyDigest, Pepper};
 use serde_json::json;
 
 use super::{PEPPER, Wrapped, keep, layer_name, missing};
-use crate::db::on;
+use crate::db::{is_served, on};
 use crate::sealing::MasterKey;
 use crate::{Change, Db, StoreError, Tx, instance};
 
@@ -64,7 +64,9 @@ const PLACES: [Place; 4] = [
 /// all of it happens, or nothing. `told` hears how many rows are done.
 ///
 /// No program may be serving the database: it would go on under the layers that it has opened, find
-/// none of the keys that it has not cached, and make keys that nobody finds later.
+/// none of the keys that it has not cached, and make keys that nobody finds later. Where PostgreSQL
+/// shows one that does, this fails with [`StoreError::Served`]; one that starts meanwhile finds by
+/// [`expect_layers`](super::expect_layers) that it has opened too few.
 pub async fn add_layer(
     db: &Db,
     master: &MasterKey,
@@ -76,6 +78,9 @@ pub async fn add_layer(
         Box::pin(async move {
             // They stay as they are read here: the master key may be exchanged at the same time.
             let wrapped = Wrapped::hold(tx).await?;
+            if is_served(tx).await? {
+                return Err(StoreError::Served);
+            }
             let pepper = wrapped.open_pepper(&master)?.ok_or(missing())?;
             let layers = wrapped.pepper_layers() + 1;
             let mut bytes = [0u8; 32];

@@ -25,6 +25,7 @@ in_both_worlds![
     another_master_key_is_refused,
     another_master_key_takes_over_and_the_old_one_opens_nothing,
     both_exchanges_at_once_leave_secrets_that_one_key_opens,
+    a_layer_of_pepper_is_not_put_over_what_a_program_has_opened,
     credentials_of_the_first_version_go_under_the_sealing_key,
 ];
 
@@ -85,13 +86,16 @@ async fn another_master_key_takes_over_and_the_old_one_opens_nothing(world: Worl
 
 async fn both_exchanges_at_once_leave_secrets_that_one_key_opens(world: World) {
     digest(&world, 1).await.unwrap();
-    let beside = Db::open_beside(&world.location).await.unwrap();
+    // As commands do it: a program that serves keeps a layer from being added.
+    world.db.close().await;
+    let [one, other] = [(); 2].map(|()| async { Db::open_beside(&world.location).await.unwrap() });
+    let (one, other) = join(one, other).await;
     for round in 1..9 {
         let [old, new] = [round, round + 1].map(|byte| MasterKey::new([byte; 32]));
         let change = world.change();
         let (rewrapped, lifted) = join(
-            secrets::rewrap(&world.db, &old, &new, &change),
-            secrets::add_layer(&beside, &old, &change, |_| ()),
+            secrets::rewrap(&one, &old, &new, &change),
+            secrets::add_layer(&other, &old, &change, |_| ()),
         )
         .await;
         assert_eq!(rewrapped.unwrap(), Rewrapped::Now, "{round}");
@@ -99,8 +103,36 @@ async fn both_exchanges_at_once_leave_secrets_that_one_key_opens(world: World) {
             matches!(lifted, Ok(_) | Err(StoreError::Unsealing(_))),
             "{round}: {lifted:?}"
         );
-        secrets::check(&world.db, &new).await.unwrap();
+        secrets::check(&one, &new).await.unwrap();
     }
+    one.close().await;
+    other.close().await;
+}
+
+async fn a_layer_of_pepper_is_not_put_over_what_a_program_has_opened(world: World) {
+    let master = MasterKey::new([1; 32]);
+    let opened = secrets::open(&world.db, &master, &*world.random, world.now()).await;
+    let layers = opened.unwrap().layers;
+    let beside = Db::open_beside(&world.location).await.unwrap();
+    let add = async || secrets::add_layer(&beside, &master, &world.change(), |_| ()).await;
+    if matches!(world.location, Location::Postgres(_)) {
+        // On SQLite the folder's lock sees to it.
+        let refused = add().await;
+        assert!(matches!(refused, Err(StoreError::Served)), "{refused:?}");
+    }
+    world.db.close().await;
+    assert_eq!(add().await.unwrap().layers, layers + 1);
+    let expect = async |layers| {
+        beside
+            .write::<_, StoreError, _>(move |tx| Box::pin(secrets::expect_layers(tx, layers)))
+            .await
+    };
+    let exchanged = expect(layers).await;
+    assert!(
+        matches!(exchanged, Err(StoreError::Exchanged)),
+        "{exchanged:?}"
+    );
+    expect(layers + 1).await.unwrap();
     beside.close().await;
 }
 
