@@ -69,6 +69,11 @@ impl DataDirectory {
         Ok((path, lock, is_new))
     }
 
+    /// Holds it against commands that are run beside a server, too, for as long as the file is open.
+    pub(crate) fn hold_alone(&self) -> Result<File> {
+        lock_folder(&self.path, File::try_lock)
+    }
+
     /// The directory.
     pub(crate) fn path(&self) -> &Path {
         &self.path
@@ -135,6 +140,28 @@ fn remove(made: &[PathBuf]) {
     }
     for directory in directories.into_iter().rev() {
         drop(fs::remove_dir(directory));
+    }
+}
+
+/// Holds a data directory as a command that is run beside a server: against those that replace what is
+/// in it, and not against others like it.
+pub(crate) fn hold_beside(path: &Path) -> Result<File> {
+    lock_folder(path, File::try_lock_shared)
+}
+
+/// Locks the directory itself, of which a server only holds the file.
+fn lock_folder(path: &Path, lock: fn(&File) -> Result<(), TryLockError>) -> Result<File> {
+    let shown = path.display();
+    let folder =
+        File::open(path).with_context(|| format!("cannot use the data directory {shown}"))?;
+    match lock(&folder) {
+        Ok(()) => Ok(folder),
+        Err(TryLockError::WouldBlock) => {
+            bail!("another command of claviger's is at work on the data directory {shown}")
+        }
+        Err(TryLockError::Error(error)) => {
+            Err(error).context(format!("cannot lock the data directory {shown}"))
+        }
     }
 }
 

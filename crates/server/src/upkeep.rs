@@ -10,6 +10,8 @@ mod restore;
 mod secrets;
 mod swap;
 
+use std::fs::File;
+
 use anyhow::{Result, bail};
 use claviger_store::Db;
 
@@ -19,6 +21,7 @@ pub(crate) use self::restore::RestoreFlags;
 pub(crate) use self::secrets::SecretsCommand;
 pub(crate) use self::swap::finish as finish_restore;
 use crate::config::Config;
+use crate::data_directory::hold_beside;
 use crate::instance::explain;
 
 /// Opens the database of a server that may be running.
@@ -26,6 +29,13 @@ async fn open_beside(config: &Config) -> Result<Db> {
     expect_data(config)?;
     let db = Db::open_beside(&config.location()).await;
     db.map_err(|error| explain(error, config))
+}
+
+/// Holds the data directory, where there is one, against commands that replace what is in it. Rows in
+/// PostgreSQL need none.
+fn hold(config: &Config) -> Result<Option<File>> {
+    let data = &config.data_dir;
+    data.exists().then(|| hold_beside(data)).transpose()
 }
 
 /// Looks whether there is something in the data directory, and nothing half-done.

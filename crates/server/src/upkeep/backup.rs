@@ -55,6 +55,7 @@ impl BackupFlags {
                 self.to.display()
             );
         }
+        let _held = super::hold(&config)?;
         let manifest = write(&config, &self.to, outside.clock.now()).await?;
         let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();
         let events = manifest.newest_event.map_or(0, |event| event.seq);

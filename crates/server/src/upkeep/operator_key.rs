@@ -10,7 +10,8 @@ use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::{DrawnKey, KeyPurpose};
 use claviger_domain::time::Timestamp;
 use claviger_store::operator_keys::{self, OperatorKey};
-use claviger_store::{Change, Db, StoreError};
+use claviger_store::secrets::expect_layers;
+use claviger_store::{Change, Db};
 
 use super::place::PlaceFlags;
 use crate::bootstrap::{Bootstrap, Member};
@@ -76,6 +77,7 @@ impl OperatorKeyCommand {
     /// Carries the command out.
     pub(crate) async fn run(self, outside: Outside) -> Result<Ending> {
         let config = self.place.config()?;
+        let _held = super::hold(&config)?;
         let db = super::open_beside(&config).await?;
         let done = carry_out(self.command, &config, &db, &outside).await;
         db.close().await;
@@ -148,8 +150,11 @@ async fn carry_out(command: Verb, config: &Config, db: &Db, outside: &Outside) -
                 confirm(&format!("{id} is refused from then on. Go on?"))?;
             }
             let now = change.now;
-            db.write::<_, StoreError, _>(move |tx| {
-                Box::pin(async move { operator_keys::end(tx, &change, &id, now).await })
+            db.write::<_, anyhow::Error, _>(move |tx| {
+                Box::pin(async move {
+                    let ended = operator_keys::end(tx, &change, &id, now).await?;
+                    only_if(ended, &id)
+                })
             })
             .await?;
             if keys.iter().filter(live_at(now)).count() == 1 {
@@ -172,6 +177,15 @@ fn find(keys: &[OperatorKey], id: &str, now: Timestamp) -> Result<OperatorKeyId>
     match found {
         Some(key) => Ok(key.id.clone()),
         None => Err(Refusal(format!("there is no operator key {id} that is taken")).into()),
+    }
+}
+
+/// Undoes what was begun where the key had ended before: somebody else was quicker.
+fn only_if(it_ended: bool, id: &OperatorKeyId) -> Result<()> {
+    if it_ended {
+        Ok(())
+    } else {
+        Err(Refusal(format!("{id} has ended meanwhile, and nothing was done")).into())
     }
 }
 
@@ -209,14 +223,19 @@ async fn replace(
     let id = OperatorKeyId::from_suffix(&public);
     let digest = secrets.pepper.digest(plain.expose());
     let (made, change) = (id.clone(), change.clone());
-    db.write::<_, StoreError, _>(move |tx| {
+    let layers = secrets.layers;
+    db.write::<_, anyhow::Error, _>(move |tx| {
         Box::pin(async move {
+            // Nobody finds a key that is digested under a pepper which is exchanged by now.
+            expect_layers(tx, layers).await?;
             operator_keys::create(tx, &change, &made, &digest).await?;
             if let Some((old, at)) = new.rotated {
-                operator_keys::hand_over(tx, &change, &old, &made, at).await?;
+                let handed_over = operator_keys::hand_over(tx, &change, &old, &made, at).await?;
+                only_if(handed_over, &old)?;
             }
             for old in new.ended {
-                operator_keys::end(tx, &change, &old, change.now).await?;
+                let ended = operator_keys::end(tx, &change, &old, change.now).await?;
+                only_if(ended, &old)?;
             }
             Ok(())
         })

@@ -71,6 +71,7 @@ impl RestoreFlags {
             );
         }
         let mut directory = DataDirectory::open(&config.data_dir)?;
+        let _held = directory.hold_alone()?;
         let restored = self.restore(&config, &outside, &mut directory).await;
         if restored.is_err() && !swap::is_under_way(directory.path()) {
             drop(swap::discard(directory.path()));

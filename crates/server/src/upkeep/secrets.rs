@@ -1,6 +1,6 @@
 //! `claviger secrets`: what the instance keeps to itself, and exchanging it.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, Subcommand};
 use claviger_domain::event::Actor;
 use claviger_store::sealing::MasterKey;
@@ -90,6 +90,7 @@ async fn rotate_master_key(config: &Config, outside: &Outside) -> Result<Ending>
             master_key::origin(config)
         );
     }
+    let _held = super::hold(config)?;
     let old = master_key::find(config)?;
     let db = super::open_beside(config).await?;
     let rotated = exchange(&db, &old, config, outside).await;
@@ -164,6 +165,7 @@ async fn exchange(db: &Db, old: &MasterKey, config: &Config, outside: &Outside) 
 fn refusal(error: StoreError, config: &Config) -> anyhow::Error {
     match error {
         StoreError::Unsealing(_) => explain(error, config),
+        StoreError::Served => anyhow!("a claviger serves this database, stop all of them first"),
         other => other.into(),
     }
 }
@@ -173,6 +175,7 @@ async fn rotate_pepper(config: &Config, outside: &Outside) -> Result<Ending> {
     // As a server would hold it, so that none runs; it is there, and is not made.
     super::expect_data(config)?;
     let mut directory = DataDirectory::open(&config.data_dir)?;
+    let _held = directory.hold_alone()?;
     let masters = (
         master_key::load(&config.master_key, &mut directory, true, &*outside.random)?,
         master_key::next(config, directory.path())?,

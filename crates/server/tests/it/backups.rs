@@ -428,6 +428,30 @@ fn a_restore_that_cannot_be_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn what_replaces_the_data_waits_for_commands_beside_it_and_they_for_it() {
+    let site = Site::new();
+    drop(site.start());
+    site.said(&["backup", "taken"]);
+    let folder = fs::File::open(site.data()).unwrap();
+    folder.lock_shared().unwrap();
+    site.said(&["backup", "again"]);
+    for alone in [&["restore", "taken"][..], &["secrets", "rotate-pepper"]] {
+        let refused = site.refused(alone);
+        assert!(refused.contains("at work"), "{alone:?}: {refused}");
+    }
+    folder.unlock().unwrap();
+    folder.lock().unwrap();
+    for beside in [
+        &["backup", "more"][..],
+        &["operator-key", "recover"],
+        &["secrets", "rotate-master-key"],
+    ] {
+        let refused = site.refused(beside);
+        assert!(refused.contains("at work"), "{beside:?}: {refused}");
+    }
+}
+
+#[test]
 fn rows_in_postgres_are_left_to_its_own_tools() {
     let scratch = tempdir().unwrap();
     for (verb, tool) in [("backup", "pg_dump"), ("restore", "pg_restore")] {
