@@ -3,7 +3,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -171,6 +171,7 @@ fn take_lock(path: &Path, directory: &str) -> Result<File> {
         let lock = private_file()
             .create(true)
             .open(path)
+            .and_then(|lock| give_to_the_folder_s_owner(path).map(|()| lock))
             .with_context(|| format!("cannot write into the data directory {directory}"))?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -195,6 +196,24 @@ fn private_file() -> OpenOptions {
     options
 }
 
+/// Gives a new file or folder to whose the folder around it is: a command that the superuser runs on the
+/// data of a service leaves nothing there that the service cannot read.
+pub(crate) fn give_to_the_folder_s_owner(path: &Path) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let (owner, there) = (fs::metadata(folder)?, fs::symlink_metadata(path)?);
+    if owner.uid() == there.uid() {
+        return Ok(());
+    }
+    match chown(path, Some(owner.uid()), Some(owner.gid())) {
+        // Whoever may give nothing away may write here all the same, as by the folder's group.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        given => given,
+    }
+}
+
 /// Writes a file for its owner only: it is there whole, even after a power cut, or not at all.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<()> {
     let mut name = path.as_os_str().to_owned();
@@ -208,6 +227,7 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<()> {
             return Err(error);
         }
         let mut file = private_file().create_new(true).open(&temporary)?;
+        give_to_the_folder_s_owner(&temporary)?;
         file.write_all(content)?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
@@ -238,6 +258,21 @@ mod tests {
             assert_eq!(mode(&directory.file(name)), 0o600, "{name}");
         }
         assert_eq!(fs::read(directory.file("master.key")).unwrap(), b"secret");
+    }
+
+    #[test]
+    fn what_the_superuser_makes_is_the_folder_s_owner_s() {
+        let scratch = tempfile::tempdir().unwrap();
+        if chown(scratch.path(), Some(12_345), Some(12_345)).is_err() {
+            // Only the superuser gives anything away.
+            return;
+        }
+        let mut directory = DataDirectory::open(scratch.path()).unwrap();
+        directory.write_private("master.key", b"secret").unwrap();
+        for name in ["master.key", LOCK] {
+            let made = fs::metadata(directory.file(name)).unwrap();
+            assert_eq!((made.uid(), made.gid()), (12_345, 12_345), "{name}");
+        }
     }
 
     #[test]

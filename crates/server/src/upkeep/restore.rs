@@ -22,7 +22,7 @@ use super::progress::shown;
 use super::swap;
 use crate::commands::Ending;
 use crate::config::Config;
-use crate::data_directory::DataDirectory;
+use crate::data_directory::{DataDirectory, give_to_the_folder_s_owner};
 use crate::master_key;
 use crate::output::{print, tell};
 use crate::system::Outside;
@@ -105,6 +105,7 @@ impl RestoreFlags {
         DirBuilder::new()
             .mode(0o700)
             .create(&staged)
+            .and_then(|()| give_to_the_folder_s_owner(&staged))
             .with_context(|| format!("cannot write into {}", data.display()))?;
         for name in copies::FILES {
             take(&self.from, &staged, &manifest, name).await?;
@@ -179,7 +180,8 @@ async fn take(from: &Path, into: &Path, manifest: &Manifest, name: &str) -> Resu
                 .write(true)
                 .create_new(true)
                 .mode(0o600)
-                .open(copy)?;
+                .open(&copy)?;
+            give_to_the_folder_s_owner(&copy)?;
             let digested = digest(&mut File::open(source)?, &mut to)?;
             to.sync_all()?;
             Ok(digested)

@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use claviger_store::copies;
 
 use super::manifest;
+use crate::data_directory::give_to_the_folder_s_owner;
 
 /// Where files are made ready that nobody has decided on yet.
 pub(super) const UNFINISHED: &str = "restore.unfinished";
@@ -69,6 +70,7 @@ fn move_all(data: &Path, ready: &Path) -> io::Result<Option<PathBuf>> {
     if let Some(aside) = &aside {
         if !aside.exists() {
             DirBuilder::new().mode(0o700).create(aside)?;
+            give_to_the_folder_s_owner(aside)?;
         }
         move_over(&ready.join(BEFORE), &aside.join(manifest::FILE))?;
         for name in copies::FILES {
@@ -103,6 +105,7 @@ fn move_over(from: &Path, to: &Path) -> io::Result<()> {
 
 fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     fs::write(path, content)?;
+    give_to_the_folder_s_owner(path)?;
     File::open(path)?.sync_all()
 }
 
