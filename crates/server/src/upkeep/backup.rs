@@ -56,7 +56,7 @@ impl BackupFlags {
             );
         }
         let _held = super::hold(&config)?;
-        let manifest = write(&config, &self.to, outside.clock.now()).await?;
+        let manifest = write(&config, &self.to, &outside).await?;
         let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();
         let events = manifest.newest_event.map_or(0, |event| event.seq);
         tell(&format!(
@@ -70,7 +70,7 @@ impl BackupFlags {
 }
 
 /// Writes a backup: under another name, until it is whole.
-async fn write(config: &Config, to: &Path, now: Timestamp) -> Result<Manifest> {
+async fn write(config: &Config, to: &Path, outside: &Outside) -> Result<Manifest> {
     let from = &config.data_dir;
     if swap::is_under_way(from) {
         bail!(
@@ -96,16 +96,18 @@ async fn write(config: &Config, to: &Path, now: Timestamp) -> Result<Manifest> {
     let Some(name) = to.file_name() else {
         bail!("{} is no name for a folder", to.display());
     };
+    // A name that nobody else can have been quicker to take.
+    let mut drawn = [0; 8];
+    outside.random.fill(&mut drawn);
     let mut unfinished = OsString::from(".");
     unfinished.push(name);
-    unfinished.push(".unfinished");
+    unfinished.push(format!(".{:016x}.unfinished", u64::from_le_bytes(drawn)));
     let unfinished = parent.join(unfinished);
-    clear(&unfinished)?;
     DirBuilder::new()
         .mode(0o700)
         .create(&unfinished)
         .with_context(|| format!("cannot make a folder in {}", parent.display()))?;
-    let written = fill(from, &unfinished, now).await;
+    let written = fill(from, &unfinished, outside.clock.now()).await;
     let finished = written.and_then(|manifest| {
         fs::rename(&unfinished, to)
             .and_then(|()| File::open(parent)?.sync_all())
@@ -113,7 +115,7 @@ async fn write(config: &Config, to: &Path, now: Timestamp) -> Result<Manifest> {
         Ok(manifest)
     });
     if finished.is_err() {
-        // The error is why; what cannot be removed is removed by the next one.
+        // The error is why.
         drop(clear(&unfinished));
     }
     finished
@@ -164,23 +166,16 @@ async fn describe(folder: &Path, name: &str) -> Result<Described> {
     })
 }
 
-/// Removes what a backup that was cut short left. Only what one writes: whatever else is there stays,
-/// and is an error.
-fn clear(unfinished: &Path) -> Result<()> {
-    if unfinished.symlink_metadata().is_err() {
-        return Ok(());
-    }
+/// Removes what a backup has written that failed.
+fn clear(unfinished: &Path) -> io::Result<()> {
     let names = copies::FILES.into_iter().chain([manifest::FILE]);
-    let removed = || -> io::Result<()> {
-        for name in names {
-            for beside in ["", "-journal", "-wal", "-shm", ".tmp"] {
-                match fs::remove_file(unfinished.join(format!("{name}{beside}"))) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                    _ => {}
-                }
+    for name in names {
+        for beside in ["", "-journal", "-wal", "-shm", ".tmp"] {
+            match fs::remove_file(unfinished.join(format!("{name}{beside}"))) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
             }
         }
-        fs::remove_dir(unfinished)
-    };
-    removed().with_context(|| format!("cannot remove {}", unfinished.display()))
+    }
+    fs::remove_dir(unfinished)
 }

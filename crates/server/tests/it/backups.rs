@@ -379,6 +379,11 @@ fn a_restore_that_cannot_be_is_refused_and_changes_nothing() {
     let target = Target::of(&program);
     let (_, key) = make(&target, "Ada");
     site.said(&["backup", "taken"]);
+    // What lies where a backup might be written is none of its business.
+    let link = site.scratch.path().join(".more.unfinished");
+    std::os::unix::fs::symlink(site.data(), &link).unwrap();
+    site.said(&["backup", "more"]);
+    assert!(link.exists() && site.data().join("usage.db").exists());
     let again = site.refused(&["backup", "taken"]);
     assert!(again.contains("there already"), "{again}");
     let running = site.refused(&["restore", "taken", "--undo-revocations", "0"]);
