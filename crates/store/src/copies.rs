@@ -56,6 +56,21 @@ pub async fn schema(file: &Path) -> Result<i64, StoreError> {
     Ok(version?)
 }
 
+/// Writes what the journal beside a file has into the file, and removes the journal. A file that is moved
+/// without it loses that.
+pub async fn fold_journal(file: &Path) -> Result<(), StoreError> {
+    let mut connection = open(file).await?;
+    let mode = sqlx::query_scalar::<_, String>("PRAGMA journal_mode = DELETE")
+        .fetch_one(&mut connection)
+        .await;
+    let closed = connection.close().await;
+    if mode? != "delete" {
+        let what = "the journal of a copy cannot be written into it";
+        return Err(sqlx::Error::Io(std::io::Error::other(what)).into());
+    }
+    Ok(closed?)
+}
+
 /// The last event of a `claviger.db`.
 pub async fn newest_event(file: &Path) -> Result<Option<NewestEvent>, StoreError> {
     const SQL: &str = "SELECT seq, id, at FROM events ORDER BY seq DESC LIMIT 1";

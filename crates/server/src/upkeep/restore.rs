@@ -158,6 +158,9 @@ impl RestoreFlags {
             ended: &kept,
         });
         settle(&copy, kept, &change, told).await?;
+        for name in copies::FILES {
+            copies::fold_journal(&staged.join(name)).await?;
+        }
         let before = if has_present {
             Some(describe_before(&data, now).await?)
         } else {

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use claviger_store::copies;
 
 use super::manifest;
@@ -39,6 +39,13 @@ pub(super) fn discard(data: &Path) -> io::Result<()> {
 /// these into a folder called `aside`, with a manifest where they are a whole database.
 pub(super) fn decide(data: &Path, aside: &str, before: Option<&[u8]>) -> Result<()> {
     let folder = data.join(UNFINISHED);
+    for name in copies::FILES {
+        // What it has would not go with the file.
+        let journal = folder.join(format!("{name}-wal"));
+        if journal.exists() {
+            bail!("{} is not empty yet", journal.display());
+        }
+    }
     let ready = || -> io::Result<()> {
         if let Some(before) = before {
             write(&folder.join(BEFORE), before)?;
@@ -90,7 +97,7 @@ fn move_all(data: &Path, ready: &Path) -> io::Result<Option<PathBuf>> {
         drop(fs::remove_dir(aside));
         fs::remove_file(ready.join(ASIDE))?;
     }
-    fs::remove_dir(ready)?;
+    fs::remove_dir_all(ready)?;
     File::open(data)?.sync_all()?;
     Ok(aside.filter(|aside| aside.exists()))
 }
@@ -162,6 +169,21 @@ mod tests {
             assert!(!data.join("claviger.db-wal").exists(), "{cut}");
             assert_eq!(finish(data).unwrap(), None, "{cut}");
         }
+    }
+
+    #[test]
+    fn a_journal_beside_what_was_made_ready_is_not_left_behind() {
+        let data = prepared();
+        let data = data.path();
+        let journal = data.join(UNFINISHED).join("claviger.db-wal");
+        fs::write(&journal, "kept revocations").unwrap();
+        assert!(decide(data, "before-x", None).is_err());
+        fs::remove_file(&journal).unwrap();
+        decide(data, "before-x", None).unwrap();
+        // Whatever else is there does not keep it from its end.
+        fs::write(data.join(READY).join("claviger.db-shm"), "").unwrap();
+        assert!(finish(data).unwrap().is_some());
+        assert!(!is_under_way(data));
     }
 
     #[test]
