@@ -24,7 +24,7 @@ use crate::jobs;
 use crate::metrics::Metrics;
 use crate::output::print;
 use crate::system::Outside;
-use crate::upkeep::finish_restore;
+use crate::upkeep::{discard_restore, finish_restore};
 use crate::welcome::welcome;
 
 pub(crate) use tls::certificates;
@@ -65,6 +65,12 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
         tracing::warn!(
             "A restore that was cut short is finished now. What was there before is in {}.",
             aside.display()
+        );
+    }
+    if let Err(error) = discard_restore(directory.path()) {
+        tracing::warn!(
+            error = error.to_string(),
+            "What a restore left that was given up cannot be removed."
         );
     }
     let instance = match Instance::open(config, &outside, &mut directory).await {

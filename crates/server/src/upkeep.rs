@@ -19,7 +19,7 @@ pub(crate) use self::backup::BackupFlags;
 pub(crate) use self::operator_key::OperatorKeyCommand;
 pub(crate) use self::restore::RestoreFlags;
 pub(crate) use self::secrets::SecretsCommand;
-pub(crate) use self::swap::finish as finish_restore;
+pub(crate) use self::swap::{discard as discard_restore, finish as finish_restore};
 use crate::config::Config;
 use crate::data_directory::hold_beside;
 use crate::instance::explain;

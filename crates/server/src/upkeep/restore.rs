@@ -16,7 +16,7 @@ use serde_json::json;
 
 use self::question::Question;
 use super::backup::describe_all;
-use super::manifest::{Manifest, digest};
+use super::manifest::{self, Manifest, digest};
 use super::place::PlaceFlags;
 use super::progress::shown;
 use super::swap;
@@ -79,9 +79,14 @@ impl RestoreFlags {
         }
         let aside = restored?;
         if let Some(aside) = aside {
+            let is_backup = aside.join(manifest::FILE).exists();
+            let way_back = if is_backup {
+                "restore that folder to take this back, and "
+            } else {
+                ""
+            };
             tell(&format!(
-                "The files that were there are in {}: restore that folder to take this back, and remove \
-                 it when you need it no more.",
+                "The files that were there are in {}: {way_back}remove it when you need it no more.",
                 aside.display()
             ));
         }
@@ -162,7 +167,13 @@ impl RestoreFlags {
             copies::fold_journal(&staged.join(name)).await?;
         }
         let before = if has_present {
-            Some(describe_before(&data, now).await?)
+            let described = describe_before(&data, now).await;
+            if let Err(error) = &described {
+                tell(&format!(
+                    "What is there cannot be read as a whole, so that it is kept and is no backup: {error:#}."
+                ));
+            }
+            described.ok()
         } else {
             None
         };

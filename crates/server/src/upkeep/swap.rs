@@ -27,7 +27,7 @@ pub(super) fn is_under_way(data: &Path) -> bool {
 }
 
 /// Removes what a restore left that was given up before it was decided on.
-pub(super) fn discard(data: &Path) -> io::Result<()> {
+pub(crate) fn discard(data: &Path) -> io::Result<()> {
     let folder = data.join(UNFINISHED);
     if folder.exists() {
         fs::remove_dir_all(&folder)?;

@@ -429,6 +429,17 @@ fn a_restore_that_cannot_be_is_refused_and_changes_nothing() {
     ]);
     assert!(refused.contains("master key"), "{refused}");
     assert!(!elsewhere.exists());
+    // One that ended at the question has left its copies, which the next start removes.
+    let left = site.data().join("restore.unfinished");
+    fs::create_dir(&left).unwrap();
+    fs::write(left.join("claviger.db"), "a copy").unwrap();
+    let program = site.start();
+    assert!(!left.exists());
+    stop(program);
+    // What is only counted may be gone or broken.
+    fs::write(site.data().join("usage.db"), "broken").unwrap();
+    let said = site.said(&["restore", "taken", "--undo-revocations", "0"]);
+    assert!(said.contains("is no backup"), "{said}");
     assert!(passes(&site.start(), &key));
 }
 
