@@ -37,6 +37,8 @@ pub struct Difference {
     pub undone: Vec<Undone>,
     /// Events that the copy does not have.
     pub later_events: i64,
+    /// Layers of pepper that the copy does not have.
+    pub lost_layers: i64,
 }
 
 /// Compares a present `claviger.db` with the copy that is to take its place.
@@ -137,6 +139,8 @@ pub async fn compare(
         GROUP BY target";
     const LATER: &str =
         "SELECT COUNT(*) FROM main.events WHERE id NOT IN (SELECT id FROM copy.events)";
+    const LAYERS: &str = "SELECT (SELECT COUNT(*) FROM main.sealed_secrets WHERE name LIKE 'pepper%') \
+         - (SELECT COUNT(*) FROM copy.sealed_secrets WHERE name LIKE 'pepper%')";
     let mut connection = attached(present, copy, "copy").await?;
     let compared = async {
         let mut undone: Vec<Undone> = sqlx::query_as(STATES)
@@ -147,9 +151,13 @@ pub async fn compare(
         undone.extend(by_events);
         undone.sort_by(|one, other| (other.at, &other.id).cmp(&(one.at, &one.id)));
         let later_events = sqlx::query_scalar(LATER).fetch_one(&mut connection).await?;
+        let lost_layers = sqlx::query_scalar(LAYERS)
+            .fetch_one(&mut connection)
+            .await?;
         Ok(Difference {
             undone,
             later_events,
+            lost_layers,
         })
     }
     .await;

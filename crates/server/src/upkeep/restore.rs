@@ -134,6 +134,7 @@ impl RestoreFlags {
             Difference {
                 undone: Vec::new(),
                 later_events: 0,
+                lost_layers: 0,
             }
         };
         let (kept, undone): (Vec<Undone>, Vec<Undone>) = difference
@@ -144,6 +145,7 @@ impl RestoreFlags {
             let question = Question {
                 taken_at: &manifest.taken_at,
                 later_events: difference.later_events,
+                lost_layers: difference.lost_layers,
                 kept: kept.len(),
                 undone: &undone,
             };

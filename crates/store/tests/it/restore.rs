@@ -73,6 +73,12 @@ async fn a_key_that_was_taken_and_is_not_any_more_is_told_and_kept_ended() {
             .await;
     }
     world
+        .raw(
+            false,
+            "INSERT INTO sealed_secrets VALUES ('pepper-2', x'00', 0) RETURNING name",
+        )
+        .await;
+    world
         .raw(false, "UPDATE access_keys SET is_active = 0 RETURNING id")
         .await;
 
@@ -94,6 +100,7 @@ async fn a_key_that_was_taken_and_is_not_any_more_is_told_and_kept_ended() {
     .into();
     expected.insert(access.id.as_str(), "revoked");
     assert_eq!(told, expected);
+    assert_eq!(difference.lost_layers, 1);
 
     let kept = Kept {
         present: &present,

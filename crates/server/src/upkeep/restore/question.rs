@@ -21,6 +21,8 @@ pub(super) struct Question<'a> {
     pub(super) taken_at: &'a str,
     /// Events since.
     pub(super) later_events: i64,
+    /// Layers of pepper that the backup does not have.
+    pub(super) lost_layers: i64,
     /// How many of those that ended something are done again.
     pub(super) kept: usize,
     /// What goes on again.
@@ -62,6 +64,16 @@ impl Question<'_> {
             "The backup is of {}. The database that it replaces has {} later events.\n",
             self.taken_at, self.later_events
         );
+        if self.lost_layers > 0 {
+            line(
+                &mut text,
+                &format!(
+                    "The pepper was exchanged since: keys lie under {} layers fewer again, and whoever has \
+                     the earlier pepper can try out guesses. claviger secrets rotate-pepper exchanges it anew.",
+                    self.lost_layers
+                ),
+            );
+        }
         if self.kept > 0 {
             let kept = self.kept;
             line(
@@ -121,6 +133,7 @@ mod tests {
         let mut question = Question {
             taken_at: "2026-01-15T12:00:00.000Z",
             later_events: 40,
+            lost_layers: 0,
             kept: 0,
             undone: &many,
         };
@@ -130,6 +143,9 @@ mod tests {
         assert!(text.contains("Ada***") && !text.contains("Love"), "{text}");
         assert!(!text.contains('\u{1b}'), "{text}");
         question.undone = &many[..2];
+        assert!(!question.text().contains("rotate-pepper"));
+        question.lost_layers = 1;
+        assert!(question.text().contains("rotate-pepper"));
         assert!(question.ask(Some(2)).is_ok());
         let error = question.ask(Some(1)).unwrap_err().to_string();
         assert!(error.contains("there are 2"), "{error}");
