@@ -140,6 +140,24 @@ pub(crate) fn replace(data: &Path, old: &MasterKey) -> Result<PathBuf> {
     Ok(kept)
 }
 
+/// The line that puts secrets under the master key in the data directory, where another one is given.
+pub(crate) fn line_that_exchanges_again(config: &Config) -> Option<String> {
+    let current = config.data_dir.join(FILE);
+    let flag = match &config.master_key {
+        MasterKeySource::DataDirectory => return None,
+        MasterKeySource::Given(_) => String::new(),
+        MasterKeySource::File(path) => format!(" --master-key-file {}", path.display()),
+    };
+    let (given, there) = (find(config).ok()?, read_from(&current).ok()?);
+    (given.id() != there.id()).then(|| {
+        format!(
+            "CLAVIGER_NEW_MASTER_KEY_FILE={} claviger secrets rotate-master-key --data-dir {}{flag}",
+            current.display(),
+            config.data_dir.display()
+        )
+    })
+}
+
 fn read_from(path: &Path) -> Result<MasterKey> {
     Secret::read(path)
         .and_then(|secret| read(&secret))

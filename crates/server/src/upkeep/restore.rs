@@ -90,6 +90,12 @@ impl RestoreFlags {
                 aside.display()
             ));
         }
+        if let Some(line) = master_key::line_that_exchanges_again(&config) {
+            tell(&format!(
+                "It is under the master key of that time, which the server has to be given until this puts \
+                 it under the one in the data directory: {line}"
+            ));
+        }
         print("Restored.\n");
         Ok(Ending::Done)
     }

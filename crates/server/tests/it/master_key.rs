@@ -134,7 +134,21 @@ fn a_master_key_in_the_data_directory_is_exchanged_while_the_program_runs() {
     };
     let refused = text(&run_to_end(restore(&data.join("master.key"))));
     assert!(refused.contains("another master key"), "{refused}");
-    succeeds(restore(kept));
+    fs::create_dir(&elsewhere).unwrap();
+    fs::copy(data.join("master.key"), elsewhere.join("master.key")).unwrap();
+    let said = succeeds(restore(kept));
+    // It says how to go on to the key in force, and that does it.
+    let (_, line) = said.split_once("CLAVIGER_NEW_MASTER_KEY_FILE=").unwrap();
+    let words: Vec<_> = line.lines().next().unwrap().split(' ').collect();
+    let mut again = command(CLAVIGER, &words[2..]);
+    again.env("CLAVIGER_NEW_MASTER_KEY_FILE", words[0]);
+    succeeds(again);
+    fs::copy(
+        data.join("bootstrap.json"),
+        elsewhere.join("bootstrap.json"),
+    )
+    .unwrap();
+    made.assert_good(&Program::start(CLAVIGER, &elsewhere, &[]).unwrap());
 }
 
 #[test]
