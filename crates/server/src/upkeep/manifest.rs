@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use claviger_domain::plain_text;
 use claviger_store::copies::NewestEvent;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -71,8 +72,12 @@ impl Manifest {
         let shown = backup.display();
         let text = fs::read(backup.join(FILE))
             .with_context(|| format!("{shown} is no backup: it has no {FILE}"))?;
-        let manifest: Self = serde_json::from_slice(&text)
+        let mut manifest: Self = serde_json::from_slice(&text)
             .with_context(|| format!("the {FILE} of {shown} is not understood"))?;
+        // They are shown, and whoever can write to a backup can have them say anything.
+        for text in [&mut manifest.program, &mut manifest.taken_at] {
+            *text = plain_text::clean(text).replace(['\n', '\t'], " ");
+        }
         if manifest.format != FORMAT {
             bail!(
                 "{shown} was written by claviger {} in a form that this one does not know",
