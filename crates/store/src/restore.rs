@@ -41,6 +41,84 @@ pub struct Difference {
     pub lost_layers: i64,
 }
 
+// A row that is not there was purged, unless the present file never had it: that is so after an
+// older copy was put in its place.
+macro_rules! gone_of {
+    ($created:literal, $or_ended:expr) => {
+        concat!(
+            "(p.id IS NULL AND (b.created_at < (SELECT COALESCE(MIN(at), 0) FROM main.events) \
+             OR b.id IN (SELECT target FROM main.events WHERE kind = '",
+            $created,
+            "')) OR ",
+            $or_ended,
+            ")"
+        )
+    };
+}
+// It stops, and in the copy it does not, or later.
+macro_rules! stops_earlier {
+    () => {
+        "(p.stops_at IS NOT NULL AND (b.stops_at IS NULL OR p.stops_at < b.stops_at))"
+    };
+}
+/// What authenticates in the copy and not in the present file. Of a key whose string was exchanged, the
+/// copy has the one that was to be refused.
+const STATES: &str = concat!(
+    "WITH replaced AS MATERIALIZED (SELECT target FROM main.events \
+        WHERE data ->> 'keyString' = 'replaced' AND id NOT IN (SELECT id FROM copy.events)) ",
+    "SELECT 'api-key' AS what, b.id AS id, COALESCE(p.name, b.name) AS name, \
+        CASE WHEN p.id IS NULL THEN 'purged' WHEN p.deleted_at IS NOT NULL THEN 'deleted' \
+            WHEN p.rotated_to IS NOT NULL AND b.rotated_to IS NULL THEN 'rotated' \
+            WHEN p.status <> 'active' OR ",
+    stops_earlier!(),
+    " THEN 'revoked' WHEN p.expires_at <= $1 THEN 'expired' ELSE 'replaced' END AS ending, \
+        COALESCE(p.revoked_at, p.deleted_at, p.updated_at, 0) AS at \
+    FROM copy.api_keys b LEFT JOIN main.api_keys p ON p.id = b.id \
+    WHERE b.deleted_at IS NULL AND b.status = 'active' \
+        AND (b.stops_at IS NULL OR b.stops_at > $1) \
+        AND (b.expires_at IS NULL OR b.expires_at > $1) AND ",
+    gone_of!(
+        "api-key.created",
+        concat!(
+            "p.deleted_at IS NOT NULL OR p.status <> 'active' OR p.expires_at <= $1 \
+            OR b.id IN (SELECT target FROM replaced) OR ",
+            stops_earlier!()
+        )
+    ),
+    " UNION ALL \
+    SELECT 'access-key', b.id, COALESCE(p.name, b.name), \
+        CASE WHEN p.id IS NULL OR p.deleted_at IS NOT NULL THEN 'deleted' \
+            WHEN p.rotated_to IS NOT NULL AND b.rotated_to IS NULL THEN 'rotated' \
+            WHEN p.is_active AND p.expires_at <= $1 THEN 'expired' ELSE 'revoked' END, \
+        COALESCE(p.deleted_at, p.updated_at, 0) \
+    FROM copy.access_keys b LEFT JOIN main.access_keys p ON p.id = b.id \
+    WHERE b.deleted_at IS NULL AND b.is_active \
+        AND (b.stops_at IS NULL OR b.stops_at > $1) \
+        AND (b.expires_at IS NULL OR b.expires_at > $1) AND ",
+    gone_of!(
+        "access-key.created",
+        concat!(
+            "p.deleted_at IS NOT NULL OR NOT p.is_active OR p.expires_at <= $1 OR ",
+            stops_earlier!()
+        )
+    ),
+    " UNION ALL \
+    SELECT 'mcp-server', b.id, b.name, 'deleted', COALESCE(p.deleted_at, 0) \
+    FROM copy.mcp_servers b LEFT JOIN main.mcp_servers p ON p.id = b.id \
+    WHERE b.deleted_at IS NULL AND (b.expires_at IS NULL OR b.expires_at > $1) AND ",
+    gone_of!("mcp-server.created", "p.deleted_at IS NOT NULL"),
+    " UNION ALL \
+    SELECT 'project', b.id, b.name, 'deleted', COALESCE(p.deleted_at, 0) \
+    FROM copy.projects b LEFT JOIN main.projects p ON p.id = b.id \
+    WHERE b.deleted_at IS NULL AND ",
+    gone_of!("project.created", "p.deleted_at IS NOT NULL"),
+    " UNION ALL \
+    SELECT 'account', b.id, b.name, 'deleted', COALESCE(p.deleted_at, 0) \
+    FROM copy.accounts b LEFT JOIN main.accounts p ON p.id = b.id \
+    WHERE b.deleted_at IS NULL AND ",
+    gone_of!("account.created", "p.deleted_at IS NOT NULL"),
+);
+
 /// Compares a present `claviger.db` with the copy that is to take its place.
 ///
 /// What authenticates is compared row by row, so that nothing is missed whose event is gone; of the
@@ -51,82 +129,6 @@ pub async fn compare(
     copy: &Path,
     now: Timestamp,
 ) -> Result<Difference, StoreError> {
-    // A row that is not there was purged, unless the present file never had it: that is so after an
-    // older copy was put in its place.
-    macro_rules! gone_of {
-        ($created:literal, $or_ended:expr) => {
-            concat!(
-                "(p.id IS NULL AND (b.created_at < (SELECT COALESCE(MIN(at), 0) FROM main.events) \
-                 OR b.id IN (SELECT target FROM main.events WHERE kind = '",
-                $created,
-                "')) OR ",
-                $or_ended,
-                ")"
-            )
-        };
-    }
-    // It stops, and in the copy it does not, or later.
-    macro_rules! stops_earlier {
-        () => {
-            "(p.stops_at IS NOT NULL AND (b.stops_at IS NULL OR p.stops_at < b.stops_at))"
-        };
-    }
-    // Of a key whose string was exchanged, the copy has the one that was to be refused.
-    const STATES: &str = concat!(
-        "WITH replaced AS MATERIALIZED (SELECT target FROM main.events \
-            WHERE data ->> 'keyString' = 'replaced' AND id NOT IN (SELECT id FROM copy.events)) ",
-        "SELECT 'api-key' AS what, b.id AS id, COALESCE(p.name, b.name) AS name, \
-            CASE WHEN p.id IS NULL THEN 'purged' WHEN p.deleted_at IS NOT NULL THEN 'deleted' \
-                WHEN p.rotated_to IS NOT NULL AND b.rotated_to IS NULL THEN 'rotated' \
-                WHEN p.status <> 'active' OR ",
-        stops_earlier!(),
-        " THEN 'revoked' WHEN p.expires_at <= $1 THEN 'expired' ELSE 'replaced' END AS ending, \
-            COALESCE(p.revoked_at, p.deleted_at, p.updated_at, 0) AS at \
-        FROM copy.api_keys b LEFT JOIN main.api_keys p ON p.id = b.id \
-        WHERE b.deleted_at IS NULL AND b.status = 'active' \
-            AND (b.stops_at IS NULL OR b.stops_at > $1) \
-            AND (b.expires_at IS NULL OR b.expires_at > $1) AND ",
-        gone_of!(
-            "api-key.created",
-            concat!(
-                "p.deleted_at IS NOT NULL OR p.status <> 'active' OR p.expires_at <= $1 \
-                OR b.id IN (SELECT target FROM replaced) OR ",
-                stops_earlier!()
-            )
-        ),
-        " UNION ALL \
-        SELECT 'access-key', b.id, COALESCE(p.name, b.name), \
-            CASE WHEN p.id IS NULL OR p.deleted_at IS NOT NULL THEN 'deleted' \
-                WHEN p.rotated_to IS NOT NULL AND b.rotated_to IS NULL THEN 'rotated' \
-                WHEN p.is_active AND p.expires_at <= $1 THEN 'expired' ELSE 'revoked' END, \
-            COALESCE(p.deleted_at, p.updated_at, 0) \
-        FROM copy.access_keys b LEFT JOIN main.access_keys p ON p.id = b.id \
-        WHERE b.deleted_at IS NULL AND b.is_active \
-            AND (b.stops_at IS NULL OR b.stops_at > $1) \
-            AND (b.expires_at IS NULL OR b.expires_at > $1) AND ",
-        gone_of!(
-            "access-key.created",
-            concat!(
-                "p.deleted_at IS NOT NULL OR NOT p.is_active OR p.expires_at <= $1 OR ",
-                stops_earlier!()
-            )
-        ),
-        " UNION ALL \
-        SELECT 'mcp-server', b.id, b.name, 'deleted', COALESCE(p.deleted_at, 0) \
-        FROM copy.mcp_servers b LEFT JOIN main.mcp_servers p ON p.id = b.id \
-        WHERE b.deleted_at IS NULL AND (b.expires_at IS NULL OR b.expires_at > $1) AND ",
-        gone_of!("mcp-server.created", "p.deleted_at IS NOT NULL"),
-        " UNION ALL \
-        SELECT 'project', b.id, b.name, 'deleted', COALESCE(p.deleted_at, 0) \
-        FROM copy.projects b LEFT JOIN main.projects p ON p.id = b.id \
-        WHERE b.deleted_at IS NULL AND ",
-        gone_of!("project.created", "p.deleted_at IS NOT NULL"),
-        " UNION ALL \
-        SELECT 'account', b.id, b.name, 'deleted', COALESCE(p.deleted_at, 0) \
-        FROM copy.accounts b LEFT JOIN main.accounts p ON p.id = b.id \
-        WHERE b.deleted_at IS NULL AND ",
-        gone_of!("account.created", "p.deleted_at IS NOT NULL"),
-    );
     const EVENTS: &str = "\
         WITH later AS MATERIALIZED (SELECT target, kind, at FROM main.events \
             WHERE id NOT IN (SELECT id FROM copy.events)) \
