@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use claviger_domain::event::EventKind;
+use claviger_domain::id::{self, Id};
 use claviger_domain::role::Role;
 use claviger_store::api_keys::Status;
 use claviger_store::restore::{Kept, compare, settle};
@@ -11,6 +12,25 @@ use claviger_testkit::world::{World, everything};
 use serde_json::json;
 
 use crate::{changed, made, store_access_key};
+
+/// Purges a key, or notes that its string was exchanged for another.
+async fn purged_or_replaced(world: &World, id: &Id<id::ApiKey>, is_replaced: bool) {
+    let which = api_keys::Selector::Id(id.clone());
+    world
+        .write(move |tx, change| {
+            Box::pin(async move {
+                let locked = api_keys::lock(tx, &everything(), &which).await?;
+                let (mut key, _) = locked.expect("the key is there");
+                if is_replaced {
+                    let data = json!({"keyString": "replaced"});
+                    api_keys::save(tx, &change, &mut key, EventKind::ApiKeyUpdated, data).await
+                } else {
+                    api_keys::purge(tx, &change, &key).await
+                }
+            })
+        })
+        .await;
+}
 
 /// Keys that were taken when the copy was made, and what became of them since.
 #[tokio::test]
@@ -30,7 +50,10 @@ async fn a_key_that_was_taken_and_is_not_any_more_is_told_and_kept_ended() {
     for name in names {
         let key = made(&world, &project, name).await;
         // Each is in its grace already.
-        changed(&world, &key.id, move |key| key.stops_at = Some(later)).await;
+        changed(&world, &key.id, move |key| {
+            key.stops_at = Some(later);
+        })
+        .await;
         keys.insert(name, key.id);
     }
     let (mut access, plain) = world.draw_access_key(&account, None, Role::Viewer);
@@ -42,36 +65,23 @@ async fn a_key_that_was_taken_and_is_not_any_more_is_told_and_kept_ended() {
 
     let now = world.now();
     changed(&world, &keys["revoked"], |key| {
-        key.status = Status::Inactive
+        key.status = Status::Inactive;
     })
     .await;
-    changed(&world, &keys["ended"], move |key| key.stops_at = Some(now)).await;
+    changed(&world, &keys["ended"], move |key| {
+        key.stops_at = Some(now);
+    })
+    .await;
     changed(&world, &keys["sooner"], move |key| {
-        key.stops_at = Some(sooner)
+        key.stops_at = Some(sooner);
     })
     .await;
     changed(&world, &keys["expired"], move |key| {
-        key.expires_at = Some(now)
+        key.expires_at = Some(now);
     })
     .await;
-    for (name, replaced) in [("purged", false), ("replaced", true)] {
-        let which = api_keys::Selector::Id(keys[name].clone());
-        world
-            .write(move |tx, change| {
-                Box::pin(async move {
-                    let locked = api_keys::lock(tx, &everything(), &which).await?;
-                    let (mut key, _) = locked.expect("the key is there");
-                    if replaced {
-                        let data = json!({"keyString": "replaced"});
-                        let kind = EventKind::ApiKeyUpdated;
-                        api_keys::save(tx, &change, &mut key, kind, data).await
-                    } else {
-                        api_keys::purge(tx, &change, &key).await
-                    }
-                })
-            })
-            .await;
-    }
+    purged_or_replaced(&world, &keys["purged"], false).await;
+    purged_or_replaced(&world, &keys["replaced"], true).await;
     world
         .raw(
             false,
