@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use claviger_testkit::Program;
-use claviger_testkit::program::{command, run_to_end, serve};
+use claviger_testkit::program::{command, run_to_end, serve_on_sqlite};
 use serde_json::json;
 use tempfile::tempdir;
 
@@ -116,7 +116,7 @@ fn a_master_key_in_the_data_directory_is_exchanged_while_the_program_runs() {
     assert_eq!(fs::read_to_string(kept).unwrap(), old);
 
     let flags = ["--master-key-file", kept.to_str().unwrap()];
-    let refused = text(&run_to_end(serve(CLAVIGER, data, &flags)));
+    let refused = text(&run_to_end(serve_on_sqlite(CLAVIGER, data, &flags)));
     assert!(refused.contains("another master key"), "{refused}");
     let program = place.start();
     made.assert_good(&program);
@@ -148,7 +148,8 @@ fn a_master_key_in_the_data_directory_is_exchanged_while_the_program_runs() {
         elsewhere.join("bootstrap.json"),
     )
     .unwrap();
-    made.assert_good(&Program::start(CLAVIGER, &elsewhere, &[]).unwrap());
+    let served = serve_on_sqlite(CLAVIGER, &elsewhere, &[]);
+    made.assert_good(&Program::start_as(served, &elsewhere).unwrap());
 }
 
 #[test]
@@ -250,7 +251,7 @@ fn a_given_master_key_is_exchanged(place: &Place) {
     let old = ("CLAVIGER_MASTER_KEY", OLD);
     let new = ("CLAVIGER_NEW_MASTER_KEY", NEW);
     let start = |keys: &[(&str, &str)]| {
-        Program::start_as(given(serve(CLAVIGER, data, &[]), keys), data).unwrap()
+        Program::start_as(given(serve_on_sqlite(CLAVIGER, data, &[]), keys), data).unwrap()
     };
     let program = start(&[old]);
     let made = Made::of(&program);
@@ -274,7 +275,10 @@ fn a_given_master_key_is_exchanged(place: &Place) {
     drop(program);
     made.assert_good(&start(&[old, new]));
     made.assert_good(&start(&[("CLAVIGER_MASTER_KEY", NEW)]));
-    let refused = text(&run_to_end(given(serve(CLAVIGER, data, &[]), &[old])));
+    let refused = text(&run_to_end(given(
+        serve_on_sqlite(CLAVIGER, data, &[]),
+        &[old],
+    )));
     assert!(refused.contains("another master key"), "{refused}");
     let noted: Vec<_> = crate::place::run(async {
         let sql = "SELECT kind FROM events WHERE kind = 'master-key.rotated'";
