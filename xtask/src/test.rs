@@ -32,7 +32,7 @@ const ON_POSTGRES: [&str; 7] = [
     "--no-fail-fast",
     "--",
 ];
-const NOT_ON_POSTGRES: [&str; 10] = [
+const NOT_ON_POSTGRES: [&str; 9] = [
     "on_sqlite",
     "on_postgres",
     "away::",
@@ -44,8 +44,6 @@ const NOT_ON_POSTGRES: [&str; 10] = [
     // A thousand revocations beside 64 connections take ten minutes where PostgreSQL has to share the
     // cores; `followers` has two hundred.
     "under_load::no_check",
-    // So do its percentiles: the attack, the load and PostgreSQL's processes are more than two cores.
-    "under_flood::",
 ];
 /// The engine of tests that are of none.
 const ENGINE: (&str, &str) = ("CLAVIGER_TEST_ENGINE", "postgres");
