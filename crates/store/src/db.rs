@@ -1,6 +1,7 @@
 //! The two engines: the only module that knows which one it is.
 
 mod feed;
+mod rows;
 mod turns;
 mod writer;
 
@@ -20,9 +21,10 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection, PgPool, Postgres, SqlitePool, Transaction};
 
 pub use self::feed::{Feed, FeedError, Heard, Told, ToldKey};
+pub(crate) use self::rows::{ByRows, Cell, hexadecimal, list_of_rows};
 use self::turns::{Crowded, Turns};
 pub use self::turns::{Turn, TurnsTaken};
-use self::writer::Writer;
+use self::writer::{Company, Writer};
 use crate::Asker;
 use crate::migrations::{self, Versions};
 
@@ -344,9 +346,29 @@ impl Db {
         E: From<StoreError> + Send + 'static,
         F: for<'c> FnOnce(&'c mut Tx) -> BoxFuture<'c, Result<T, E>> + Send + 'static,
     {
+        self.write_as(change, Company::Shared).await
+    }
+
+    /// The same in a transaction of its own, for what writes many rows: on SQLite none of the pages
+    /// that it changes is copied, so that it alone could be undone.
+    pub async fn write_alone<T, E, F>(&self, change: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut Tx) -> BoxFuture<'c, Result<T, E>> + Send + 'static,
+    {
+        self.write_as(change, Company::Alone).await
+    }
+
+    async fn write_as<T, E, F>(&self, change: F, company: Company) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut Tx) -> BoxFuture<'c, Result<T, E>> + Send + 'static,
+    {
         let _turn = turn_of(&self.0.changes).await?;
         match &self.0.engine {
-            Engine::Sqlite { writer, .. } => writer.write(change).await,
+            Engine::Sqlite { writer, .. } => writer.write(change, company).await,
             // A transaction each: its commits share a flush by themselves.
             Engine::Postgres(pool) => {
                 let tx = pool.begin().await.map_err(StoreError::from)?;
@@ -420,7 +442,11 @@ async fn open_files(folder: &Path, versions: Versions) -> Result<Engine, StoreEr
     let keys = file("claviger.db", SqliteSynchronous::Full);
     // Key strings are random, and so are the pages of their indexes: with the 2 MiB that are the
     // default, an import reads them over and over.
-    let writing = keys.clone().pragma("cache_size", "-65536");
+    let writing = keys
+        .clone()
+        .pragma("cache_size", "-65536")
+        // What a statement returns is all there before it is asked for.
+        .row_buffer_size(128);
     let mut connection = writing.connect().await?;
     let one = SqlitePoolOptions::new()
         .max_connections(1)

@@ -4,7 +4,7 @@ use claviger_domain::event::NewEvent;
 use claviger_domain::id::{self, Id};
 use claviger_domain::time::Timestamp;
 
-use crate::db::on;
+use crate::db::{ByRows, list_of_rows, on};
 use crate::{Change, Db, StoreError, Tx};
 
 /// One change as the trail shows it.
@@ -39,40 +39,59 @@ pub async fn append_all(
     tx: &mut Tx,
     events: impl Iterator<Item = (&Change, NewEvent)>,
 ) -> Result<(), StoreError> {
-    const SQL: &str = "WITH rows AS MATERIALIZED (SELECT value AS cells FROM json_each($1)) \
-                       INSERT INTO events (id, at, account_id, project_id, actor, kind, target, data) \
-                       SELECT cells ->> 0, CAST(cells ->> 1 AS BIGINT), cells ->> 2, cells ->> 3, \
-                       cells ->> 4, cells ->> 5, cells ->> 6, cells ->> 7 FROM rows";
     let rows: Vec<_> = events
         .map(|(change, event)| {
             // In the order of time: the index of ids grows at its end, and not all over.
             let id = Id::<id::Event>::draw_at(change.now, &*change.random);
-            let actor = change.actor.describe();
-            let (kind, data) = (event.kind.as_str(), event.data.to_string());
-            let at = change.now.as_micros();
-            (
-                id,
-                at,
-                event.account,
-                event.project,
-                actor,
-                kind,
-                event.target,
-                data,
-            )
+            [
+                id.to_string().into(),
+                change.now.as_micros().into(),
+                event.account.to_string().into(),
+                event.project.map(|project| project.to_string()).into(),
+                change.actor.describe().into(),
+                event.kind.as_str().into(),
+                event.target.into(),
+                event.data.to_string().into(),
+            ]
         })
         .collect();
     if rows.is_empty() {
         return Ok(());
     }
-    let list = serde_json::to_string(&rows).expect("texts and numbers are JSON");
-    on!(tx, |c| sqlx::query(SQL)
-        .bind(list)
-        .execute(c)
-        .await
-        .map(drop))?;
+    match tx {
+        Tx::Sqlite(open) => {
+            INSERT.run(open, rows).await?;
+        }
+        Tx::Postgres(open) => {
+            sqlx::query(INSERT_ON_POSTGRES)
+                .bind(list_of_rows::<CELLS>(&rows))
+                .execute(&mut **open)
+                .await?;
+        }
+    }
     Ok(())
 }
+
+/// The cells of a row.
+const CELLS: usize = 8;
+
+macro_rules! into_columns {
+    () => {
+        "INSERT INTO events (id, at, account_id, project_id, actor, kind, target, data) SELECT "
+    };
+}
+
+static INSERT: ByRows<CELLS> = ByRows::new(
+    concat!(into_columns!(), "* FROM ("),
+    ") WHERE column1 IS NOT NULL",
+);
+
+const INSERT_ON_POSTGRES: &str = concat!(
+    "WITH rows AS MATERIALIZED (SELECT value AS cells FROM json_each($1)) ",
+    into_columns!(),
+    "cells ->> 0, CAST(cells ->> 1 AS BIGINT), cells ->> 2, cells ->> 3, cells ->> 4, \
+     cells ->> 5, cells ->> 6, cells ->> 7 FROM rows"
+);
 
 /// The events of an account, the oldest first.
 pub async fn of_account(

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::row::{Row, columns};
 use super::{ApiKey, ApiKeyId, Incoming, Stored, append};
-use crate::db::on;
+use crate::db::{hexadecimal, on};
 use crate::reach::list;
 use crate::{Change, Db, StoreError, Tx};
 
@@ -65,9 +65,11 @@ fn wanted(keys: &[&Incoming]) -> String {
     let rows: Vec<_> = keys
         .iter()
         .map(|one| {
-            let of_hash = one.digest_of_hash.as_ref().map(hexadecimal);
+            let of_hash = one.digest_of_hash.as_ref();
+            let of_hash = of_hash.map(|digest| hexadecimal(digest.as_bytes()));
             let key = &one.key;
-            json!([key.id, key.account.root, hexadecimal(&one.digest), of_hash])
+            let digest = hexadecimal(one.digest.as_bytes());
+            json!([key.id, key.account.root, digest, of_hash])
         })
         .collect();
     json!(rows).to_string()
@@ -116,13 +118,4 @@ pub async fn adopt(
     let data = json!({"name": key.name, "keyHash": "replaced"});
     append(tx, change, EventKind::ApiKeyUpdated, &key, data).await?;
     Ok(Some(key))
-}
-
-pub(super) fn hexadecimal(digest: &KeyDigest) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let bytes = digest.as_bytes().iter();
-    bytes
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .map(|half| char::from(DIGITS[usize::from(half)]))
-        .collect()
 }

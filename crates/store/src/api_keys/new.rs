@@ -7,14 +7,14 @@ use claviger_domain::event::{EventKind, NewEvent};
 use claviger_domain::key_string::KeyDigest;
 use claviger_domain::origin::DomainPattern;
 use claviger_domain::time::Timestamp;
-use serde::ser::{Serialize, SerializeSeq, Serializer};
+use serde::Serialize;
 use serde_json::Value;
 
-use super::import::{self, hexadecimal};
+use super::import;
 use super::row::list_of;
 use super::{ApiKey, ApiKeyId, quota_columns};
 use crate::access_keys::rate_limit_columns;
-use crate::db::on;
+use crate::db::{ByRows, Cell, hexadecimal, list_of_rows, on};
 use crate::{Change, StoreError, Tx};
 
 /// A key on its way in, with what its event tells.
@@ -113,28 +113,23 @@ pub async fn store_new(
     let mut sorted: Vec<_> = keys
         .iter()
         .filter(|(_, incoming)| !hidden.contains(incoming.key.id.as_str()))
-        .map(|(_, incoming)| Cells(incoming))
+        .map(|(_, incoming)| *incoming)
         .collect();
-    sorted.sort_by_key(
-        |Cells(Incoming {
-             key,
-             digest,
-             digest_of_hash,
-             ..
-         })| {
-            let of_string = digest_of_hash.as_ref().unwrap_or(digest);
-            (&key.account.root, of_string.as_bytes(), &key.id)
-        },
-    );
-    let rows = write(&sorted);
-    let sql = match tx {
-        Tx::Sqlite(_) => INSERT,
-        Tx::Postgres(_) => INSERT_ON_POSTGRES,
+    sorted.sort_by_key(|incoming| {
+        let of_string = incoming.digest_of_hash.as_ref().unwrap_or(&incoming.digest);
+        let key = &incoming.key;
+        (&key.account.root, of_string.as_bytes(), &key.id)
+    });
+    let rows: Vec<_> = sorted.into_iter().map(cells).collect();
+    let created = match &mut *tx {
+        Tx::Sqlite(open) => INSERT.run(open, rows).await?,
+        Tx::Postgres(open) => {
+            sqlx::query_scalar(INSERT_ON_POSTGRES)
+                .bind(list_of_rows(&rows))
+                .fetch_all(&mut **open)
+                .await?
+        }
     };
-    let created: Vec<String> = on!(&mut *tx, |c| sqlx::query_scalar(sql)
-        .bind(&rows)
-        .fetch_all(c)
-        .await)?;
     let created: HashSet<_> = created.iter().map(String::as_str).collect();
     let (new, refused): (Vec<_>, Vec<_>) = keys
         .iter()
@@ -157,91 +152,98 @@ pub async fn store_new(
     Ok(keys.iter().map(|(_, incoming)| outcome(incoming)).collect())
 }
 
-/// The statement; all that a project tells of its keys is its row's. Materialized, or SQLite would
-/// write each row out anew for each of its cells.
-macro_rules! insert {
-    ($projects:literal) => {
-        concat!(
-            "WITH rows AS MATERIALIZED (SELECT value AS cells FROM json_each($1)) \
-             INSERT INTO api_keys (id, name, name_folded, digest, is_custom, metadata, \
-             custom_account_id, custom_user_id, rate_limit, rate_limit_ttl, expires_at, client_ip, \
-             client_user_agent, allowed_domains, allowed_ips, scopes, quota_limit, quota_period, \
-             status, reason, revoked_at, revoked_by, rotated_from, lineage, created_by, \
-             created_by_type, created_in, last_changed_by, last_changed_by_type, created_at, \
-             updated_at, project_id, account_id, root_account_id, env) \
-             SELECT cells ->> 1, cells ->> 2, cells ->> 3, unhex(cells ->> 4), \
-             CAST(cells ->> 5 AS BOOLEAN), cells ->> 6, cells ->> 7, cells ->> 8, \
-             CAST(cells ->> 9 AS BIGINT), CAST(cells ->> 10 AS BIGINT), \
-             CAST(cells ->> 11 AS BIGINT), cells ->> 12, cells ->> 13, cells ->> 14, \
-             cells ->> 15, cells ->> 16, CAST(cells ->> 17 AS BIGINT), cells ->> 18, \
-             cells ->> 19, cells ->> 20, CAST(cells ->> 21 AS BIGINT), cells ->> 22, \
-             cells ->> 23, cells ->> 24, cells ->> 25, cells ->> 26, cells ->> 27, cells ->> 28, \
-             cells ->> 29, CAST(cells ->> 30 AS BIGINT), CAST(cells ->> 31 AS BIGINT), \
-             projects.id, projects.account_id, projects.root_account_id, projects.env \
-             FROM rows CROSS JOIN ",
-            $projects,
-            " ON CONFLICT DO NOTHING RETURNING id"
-        )
+/// What is written, in the order of a row's cells but for the first, its project; and all that a
+/// project tells of its keys, which is its row's.
+macro_rules! into_columns {
+    () => {
+        "INSERT INTO api_keys (project_id, account_id, root_account_id, env, \
+         id, name, name_folded, digest, is_custom, metadata, \
+         custom_account_id, custom_user_id, rate_limit, rate_limit_ttl, expires_at, client_ip, \
+         client_user_agent, allowed_domains, allowed_ips, scopes, quota_limit, quota_period, \
+         status, reason, revoked_at, revoked_by, rotated_from, lineage, created_by, \
+         created_by_type, created_in, last_changed_by, last_changed_by_type, created_at, \
+         updated_at) \
+         SELECT projects.id, projects.account_id, projects.root_account_id, projects.env, "
     };
 }
 
 /// On SQLite, which has one writer: its projects stay until that is done.
-const INSERT: &str =
-    insert!("projects WHERE projects.id = cells ->> 0 AND projects.deleted_at IS NULL");
+pub(super) static INSERT: ByRows<CELLS> = ByRows::new(
+    concat!(
+        into_columns!(),
+        "column2, column3, column4, column5, column6, column7, column8, column9, column10, \
+         column11, column12, column13, column14, column15, column16, column17, column18, \
+         column19, column20, column21, column22, column23, column24, column25, column26, \
+         column27, column28, column29, column30, column31, column32 FROM ("
+    ),
+    ") CROSS JOIN projects WHERE projects.id = column1 AND projects.deleted_at IS NULL \
+     ON CONFLICT DO NOTHING RETURNING id",
+);
 
 /// On PostgreSQL, where each project is kept from being deleted until the transaction ends. LATERAL, so
 /// that each is looked up, in the order of the list: a list that is unpacked is taken for a hundred rows
-/// there, and joined to so many all projects would be read.
-pub(super) const INSERT_ON_POSTGRES: &str = insert!(
-    "LATERAL (SELECT id, account_id, root_account_id, env FROM projects \
-     WHERE id = cells ->> 0 AND deleted_at IS NULL FOR SHARE) AS projects"
+/// there, and joined to so many all projects would be read. Materialized, or a row would be written out
+/// anew for each of its cells.
+pub(super) const INSERT_ON_POSTGRES: &str = concat!(
+    "WITH rows AS MATERIALIZED (SELECT value AS cells FROM json_each($1)) ",
+    into_columns!(),
+    "cells ->> 1, cells ->> 2, cells ->> 3, unhex(cells ->> 4), \
+     CAST(cells ->> 5 AS BOOLEAN), cells ->> 6, cells ->> 7, cells ->> 8, \
+     CAST(cells ->> 9 AS BIGINT), CAST(cells ->> 10 AS BIGINT), \
+     CAST(cells ->> 11 AS BIGINT), cells ->> 12, cells ->> 13, cells ->> 14, \
+     cells ->> 15, cells ->> 16, CAST(cells ->> 17 AS BIGINT), cells ->> 18, \
+     cells ->> 19, cells ->> 20, CAST(cells ->> 21 AS BIGINT), cells ->> 22, \
+     cells ->> 23, cells ->> 24, cells ->> 25, cells ->> 26, cells ->> 27, cells ->> 28, \
+     cells ->> 29, CAST(cells ->> 30 AS BIGINT), CAST(cells ->> 31 AS BIGINT) \
+     FROM rows CROSS JOIN LATERAL (SELECT id, account_id, root_account_id, env FROM projects \
+     WHERE id = cells ->> 0 AND deleted_at IS NULL FOR SHARE) AS projects \
+     ON CONFLICT DO NOTHING RETURNING id"
 );
 
-/// One row, in the order of the statement.
-struct Cells<'a>(&'a Incoming);
+/// The cells of a row.
+const CELLS: usize = 32;
 
-impl Serialize for Cells<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Incoming { key, digest, .. } = self.0;
-        let base = &key.base;
-        let (limit, ttl) = rate_limit_columns(key.rate_limit);
-        let (quota, period) = quota_columns(key.quota);
-        let domains = key.allowed_domains.iter().map(DomainPattern::as_str);
-        let mut cells = serializer.serialize_seq(Some(32))?;
-        cells.serialize_element(&key.project_id)?;
-        cells.serialize_element(&key.id)?;
-        cells.serialize_element(&key.name)?;
-        cells.serialize_element(&key.name.to_lowercase())?;
-        cells.serialize_element(&hexadecimal(digest))?;
-        cells.serialize_element(&key.is_custom)?;
-        cells.serialize_element(&key.metadata)?;
-        cells.serialize_element(&key.custom_account_id)?;
-        cells.serialize_element(&key.custom_user_id)?;
-        cells.serialize_element(&limit)?;
-        cells.serialize_element(&ttl)?;
-        cells.serialize_element(&key.expires_at.map(Timestamp::as_micros))?;
-        cells.serialize_element(&key.client_ip)?;
-        cells.serialize_element(&key.client_user_agent)?;
-        cells.serialize_element(&list_of(domains))?;
-        cells.serialize_element(&list_of(key.allowed_ips.iter()))?;
-        cells.serialize_element(&list_of(key.scopes.iter()))?;
-        cells.serialize_element(&quota)?;
-        cells.serialize_element(&period)?;
-        cells.serialize_element(key.status.as_str())?;
-        cells.serialize_element(&key.reason)?;
-        cells.serialize_element(&key.revoked_at.map(Timestamp::as_micros))?;
-        cells.serialize_element(&key.revoked_by)?;
-        cells.serialize_element(&key.rotated_from)?;
-        cells.serialize_element(&key.lineage)?;
-        cells.serialize_element(&base.created_by)?;
-        cells.serialize_element(&base.created_by_type)?;
-        cells.serialize_element(&base.created_in)?;
-        cells.serialize_element(&base.last_changed_by)?;
-        cells.serialize_element(&base.last_changed_by_type)?;
-        cells.serialize_element(&base.created_at.as_micros())?;
-        cells.serialize_element(&base.updated_at.as_micros())?;
-        cells.end()
-    }
+/// A row, in the order of the statements.
+fn cells(Incoming { key, digest, .. }: &Incoming) -> [Cell<'_>; CELLS] {
+    let base = &key.base;
+    let (limit, ttl) = rate_limit_columns(key.rate_limit);
+    let (quota, period) = quota_columns(key.quota);
+    let domains = key.allowed_domains.iter().map(DomainPattern::as_str);
+    let rotated_from = key.rotated_from.as_ref().map(ApiKeyId::as_str);
+    [
+        key.project_id.as_str().into(),
+        key.id.as_str().into(),
+        key.name.as_str().into(),
+        key.name.to_lowercase().into(),
+        Cell::Bytes(digest.as_bytes()),
+        Cell::Flag(key.is_custom),
+        key.metadata.as_str().into(),
+        key.custom_account_id.as_deref().into(),
+        key.custom_user_id.as_deref().into(),
+        limit.into(),
+        ttl.into(),
+        key.expires_at.map(Timestamp::as_micros).into(),
+        key.client_ip.as_deref().into(),
+        key.client_user_agent.as_deref().into(),
+        list_of(domains).into(),
+        list_of(key.allowed_ips.iter()).into(),
+        list_of(key.scopes.iter()).into(),
+        quota.into(),
+        period.into(),
+        key.status.as_str().into(),
+        key.reason.as_deref().into(),
+        key.revoked_at.map(Timestamp::as_micros).into(),
+        key.revoked_by.as_deref().into(),
+        rotated_from.into(),
+        key.lineage.as_str().into(),
+        base.created_by.as_deref().into(),
+        base.created_by_type.as_deref().into(),
+        base.created_in.as_str().into(),
+        base.last_changed_by.as_deref().into(),
+        base.last_changed_by_type.as_deref().into(),
+        base.created_at.as_micros().into(),
+        base.updated_at.as_micros().into(),
+    ]
 }
 
 fn event<'a>((change, incoming): &(&'a Change, &'a Incoming)) -> (&'a Change, NewEvent) {
@@ -282,7 +284,7 @@ async fn hidden_hashes(
                     ..
                 },
             )| {
-                let digest = hexadecimal(digest_of_hash.as_ref()?);
+                let digest = hexadecimal(digest_of_hash.as_ref()?.as_bytes());
                 Some((&key.id, &key.account.root, digest))
             },
         )

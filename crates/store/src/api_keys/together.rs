@@ -98,7 +98,9 @@ impl NewKeys {
         let (inside, here) = (Arc::clone(&taken), self.clone());
         let outcome = self
             .db
-            .write(move |tx| Box::pin(async move { store_all(tx, &inside, here.take()).await }))
+            .write_alone(move |tx| {
+                Box::pin(async move { store_all(tx, &inside, here.take()).await })
+            })
             .await;
         let arrivals = lock(&taken).take();
         let arrivals = arrivals.unwrap_or_else(|| {

@@ -21,6 +21,7 @@ const QUEUE: usize = 1024;
 const BATCH: usize = 64;
 
 const BEGIN: &str = "BEGIN IMMEDIATE";
+const ROLLBACK: &str = "ROLLBACK";
 const OPEN: &str = "SAVEPOINT change";
 const KEEP: &str = "RELEASE change";
 const UNDO: &str = "ROLLBACK TO change; RELEASE change";
@@ -45,20 +46,21 @@ impl Writer {
             queue,
             connection: Some(Tx::Sqlite(Box::new(connection))),
             options,
+            last: Company::Shared,
             closing: Vec::new(),
         };
         tokio::spawn(task.run());
         Self(writer)
     }
 
-    pub(super) async fn write<T, E, F>(&self, change: F) -> Result<T, E>
+    pub(super) async fn write<T, E, F>(&self, change: F, company: Company) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
         F: for<'c> FnOnce(&'c mut Tx) -> BoxFuture<'c, Result<T, E>> + Send + 'static,
     {
         let (answer, mut answered) = oneshot::channel();
-        let (place, claim) = Place::of(Box::new(Asked { change, answer }));
+        let (place, claim) = Place::of(Box::new(Asked { change, answer }), company);
         let asked = async {
             // Where the task has ended the change is dropped, and with it the way to answer.
             drop(self.0.send(Message::Change(place)).await);
@@ -87,9 +89,22 @@ impl Writer {
     }
 }
 
+/// Which transaction a change is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Company {
+    /// One that others share, in a savepoint.
+    Shared,
+    /// Its own. It is undone as a whole, so that SQLite copies no pages for it; what undoes one
+    /// statement of it is kept in memory, and so a statement of it has few rows.
+    Alone,
+}
+
 /// A place in the queue. The change is no longer in it when its caller has given up.
 #[derive(Debug)]
-struct Place(Arc<Mutex<Waiting>>);
+struct Place {
+    waiting: Arc<Mutex<Waiting>>,
+    company: Company,
+}
 
 /// A caller's hold of its place: when this is dropped, a change that has not begun never does.
 #[derive(Debug)]
@@ -104,14 +119,14 @@ impl std::fmt::Debug for Waiting {
 }
 
 impl Place {
-    fn of(job: Box<dyn Job>) -> (Self, Claim) {
-        let place = Arc::new(Mutex::new(Waiting(Some(job))));
-        let claim = Claim(Arc::downgrade(&place));
-        (Self(place), claim)
+    fn of(job: Box<dyn Job>, company: Company) -> (Self, Claim) {
+        let waiting = Arc::new(Mutex::new(Waiting(Some(job))));
+        let claim = Claim(Arc::downgrade(&waiting));
+        (Self { waiting, company }, claim)
     }
 
     fn take(&self) -> Option<Box<dyn Job>> {
-        take(&self.0)
+        take(&self.waiting)
     }
 }
 
@@ -191,14 +206,23 @@ struct Task {
     /// None after an error: what state it is in is not known then.
     connection: Option<Tx>,
     options: SqliteConnectOptions,
+    /// What the connection is set up for.
+    last: Company,
     closing: Vec<oneshot::Sender<Infallible>>,
 }
 
 impl Task {
     async fn run(mut self) {
         while let Some(message) = self.queue.recv().await {
-            if let Some(first) = self.change_of(message) {
-                self.share_a_commit(first).await;
+            let mut next = self.change_of(message);
+            while let Some(place) = next {
+                next = match place.company {
+                    Company::Shared => self.share_a_commit(place).await,
+                    Company::Alone => {
+                        self.run_alone(&place).await;
+                        None
+                    }
+                };
             }
         }
         self.let_go_of_connection().await;
@@ -226,21 +250,14 @@ impl Task {
         }
     }
 
-    /// Runs the changes that wait, commits once, and only then answers them.
-    async fn share_a_commit(&mut self, first: Place) {
-        let mut tx = match self.begin().await {
-            Ok(tx) => tx,
-            Err(error) => {
-                if let Some(job) = first.take() {
-                    job.refuse(StoreError::from(error));
-                }
-                return;
-            }
-        };
+    /// Runs the changes that wait, commits once, and only then answers them. Gives the one that is
+    /// next, where that shares no commit.
+    async fn share_a_commit(&mut self, first: Place) -> Option<Place> {
+        let mut tx = self.begin(&first).await?;
         let mut ran = Vec::new();
         let mut next = Some(first);
         let mut outcome = Ok(());
-        while let Some(place) = next {
+        while let Some(place) = next.take_if(|place| place.company == Company::Shared) {
             if let Some(job) = place.take() {
                 outcome = run_apart(&mut tx, job, &mut ran).await;
             }
@@ -251,25 +268,55 @@ impl Task {
         if outcome.is_ok() {
             outcome = execute(&mut tx, COMMIT).await.map_err(Arc::new);
         }
-        self.connection = Some(tx);
-        let error = outcome.err();
-        if error.is_some() {
-            self.let_go_of_connection().await;
-        }
+        let error = self.end(tx, outcome).await;
         for one in ran {
-            (one.answer)(match &error {
-                None => Ok(()),
-                Some(error) => Err(StoreError::Uncommitted(Arc::clone(error))),
-            });
+            (one.answer)(uncommitted(error.as_ref()));
+        }
+        next
+    }
+
+    /// Runs a change in a transaction of its own.
+    async fn run_alone(&mut self, place: &Place) {
+        let Some(mut tx) = self.begin(place).await else {
+            return;
+        };
+        let ran = match place.take() {
+            Some(job) => Some(job.run(&mut tx).await),
+            None => None,
+        };
+        let is_kept = ran.as_ref().is_some_and(|one| one.is_kept);
+        let ending = if is_kept { COMMIT } else { ROLLBACK };
+        let outcome = execute(&mut tx, ending).await.map_err(Arc::new);
+        let error = self.end(tx, outcome).await;
+        if let Some(one) = ran {
+            // One that is undone says itself why.
+            (one.answer)(uncommitted(error.as_ref().filter(|_| is_kept)));
         }
     }
 
-    async fn begin(&mut self) -> Result<Tx, sqlx::Error> {
+    /// Begins a transaction; where none can be begun, the change that it is for is refused.
+    async fn begin(&mut self, first: &Place) -> Option<Tx> {
+        match self.try_to_begin(first.company).await {
+            Ok(tx) => Some(tx),
+            Err(error) => {
+                if let Some(job) = first.take() {
+                    job.refuse(StoreError::from(error));
+                }
+                None
+            }
+        }
+    }
+
+    async fn try_to_begin(&mut self, company: Company) -> Result<Tx, sqlx::Error> {
         let mut tx = match self.connection.take() {
             Some(tx) => tx,
             None => Tx::Sqlite(Box::new(self.options.connect().await?)),
         };
-        match execute(&mut tx, BEGIN).await {
+        let begun = match self.set_up(&mut tx, company).await {
+            Ok(()) => execute(&mut tx, BEGIN).await,
+            Err(error) => Err(error),
+        };
+        match begun {
             Ok(()) => Ok(tx),
             Err(error) => {
                 self.connection = Some(tx);
@@ -279,13 +326,50 @@ impl Task {
         }
     }
 
+    /// Says where that is kept which undoes a statement: a file has no bound, and costs as much
+    /// again as what is written.
+    async fn set_up(&mut self, tx: &mut Tx, company: Company) -> Result<(), sqlx::Error> {
+        if self.last == company {
+            return Ok(());
+        }
+        let sql = match company {
+            Company::Shared => "PRAGMA temp_store = DEFAULT",
+            Company::Alone => "PRAGMA temp_store = MEMORY",
+        };
+        // Not prepared: SQLite carries it out while it reads it.
+        super::on!(tx, |c| sqlx::raw_sql(sql).execute(c).await.map(drop))?;
+        self.last = company;
+        Ok(())
+    }
+
+    /// Keeps the connection of a transaction that has ended, unless it ended with an error.
+    async fn end(
+        &mut self,
+        tx: Tx,
+        outcome: Result<(), Arc<sqlx::Error>>,
+    ) -> Option<Arc<sqlx::Error>> {
+        self.connection = Some(tx);
+        let error = outcome.err();
+        if error.is_some() {
+            self.let_go_of_connection().await;
+        }
+        error
+    }
+
     /// Closes the connection, which undoes what is not committed.
     async fn let_go_of_connection(&mut self) {
+        self.last = Company::Shared;
         if let Some(Tx::Sqlite(connection)) = self.connection.take() {
             // One that cannot be closed any more is as good as closed.
             drop(connection.close().await);
         }
     }
+}
+
+fn uncommitted(error: Option<&Arc<sqlx::Error>>) -> Result<(), StoreError> {
+    error.map_or(Ok(()), |error| {
+        Err(StoreError::Uncommitted(Arc::clone(error)))
+    })
 }
 
 /// Runs one change in a savepoint, so that one which fails takes no other with it. An error is one

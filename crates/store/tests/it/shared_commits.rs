@@ -32,10 +32,25 @@ enum End {
 }
 
 async fn make(world: &World, key: ApiKey, end: End) -> Result<bool, StoreError> {
+    let db = world.db.clone();
+    db.write(making(world, key, end)).await
+}
+
+/// The same in a transaction of its own.
+async fn make_alone(world: &World, key: ApiKey, end: End) -> Result<bool, StoreError> {
+    let db = world.db.clone();
+    db.write_alone(making(world, key, end)).await
+}
+
+fn making(
+    world: &World,
+    key: ApiKey,
+    end: End,
+) -> impl FnOnce(&mut Tx) -> BoxFuture<'_, Result<bool, StoreError>> + Send + 'static {
     // Each key has a text of its own; which one does not matter here.
-    let (db, change, stored) = (world.db.clone(), world.change(), key.id.clone());
+    let (change, stored) = (world.change(), key.id.clone());
     let digest = digest(&claviger_domain::key_string::PlainKey::new(stored.as_str()));
-    db.write(move |tx| {
+    move |tx| {
         Box::pin(async move {
             let is_made = api_keys::create(tx, &change, &key, &digest, Value::Null).await?;
             match end {
@@ -44,8 +59,7 @@ async fn make(world: &World, key: ApiKey, end: End) -> Result<bool, StoreError> 
                 End::Panics => panic!("a fault in a change"),
             }
         })
-    })
-    .await
+    }
 }
 
 async fn project(world: &World) -> Project {
@@ -149,9 +163,18 @@ async fn of_neighbours_only_the_one_that_fails_or_panics_is_undone(world: World)
         .map(|number| (world.draw_api_key(&project, "key").0, end(number)))
         .collect();
     let held = Held::by(&world.db, nothing).await;
-    let changes = keys
-        .iter()
-        .map(|(key, end)| AssertUnwindSafe(make(&world, key.clone(), *end)).catch_unwind());
+    let changes = keys.iter().enumerate().map(async |(number, (key, end))| {
+        // Some that share a commit, and some between them that do not.
+        let alone = number % 4 == 1;
+        let made = async {
+            if alone {
+                make_alone(&world, key.clone(), *end).await
+            } else {
+                make(&world, key.clone(), *end).await
+            }
+        };
+        AssertUnwindSafe(made).catch_unwind().await
+    });
     let (first, outcomes) = held.before(changes).await;
     first.unwrap();
     for ((key, end), outcome) in keys.iter().zip(outcomes) {
@@ -240,7 +263,15 @@ async fn a_change_that_waits_too_long_is_refused_and_never_begins() {
     let keys: Vec<_> = (0..300)
         .map(|_| world.draw_api_key(&project, "key").0)
         .collect();
-    let outcomes = join_all(keys.into_iter().map(|key| make(&world, key, End::Well))).await;
+    let alone = |number| number % 2 == 0;
+    let outcomes = keys.into_iter().enumerate().map(async |(number, key)| {
+        if alone(number) {
+            make_alone(&world, key, End::Well).await
+        } else {
+            make(&world, key, End::Well).await
+        }
+    });
+    let outcomes = join_all(outcomes).await;
     tokio::time::resume();
     for outcome in outcomes {
         let error = outcome.unwrap_err();
@@ -317,5 +348,28 @@ async fn a_change_that_ends_the_transaction_takes_only_its_own_commit_with_it() 
     let (first, outcomes) = held.before([make(&world, key, End::Well)]).await;
     assert!(first.unwrap_err().is_unavailable());
     assert!(matches!(outcomes[..], [Ok(true)]));
+    assert_eq!(keys_and_events(&world).await, both(1));
+}
+
+#[tokio::test]
+async fn a_commit_of_one_alone_that_fails_leaves_nothing_of_it() {
+    const FAULT: &str = "PRAGMA defer_foreign_keys = ON; UPDATE projects SET account_id = 'none'";
+    let world = World::on_sqlite().await;
+    let project = project(&world).await;
+    let key = world.draw_api_key(&project, "key").0;
+    let (fault, made) = (execute(FAULT), making(&world, key, End::Well));
+    let failed = world
+        .db
+        .write_alone::<bool, StoreError, _>(move |tx| {
+            Box::pin(async move {
+                fault(tx).await;
+                made(tx).await
+            })
+        })
+        .await;
+    assert!(failed.unwrap_err().is_unavailable());
+    assert_eq!(keys_and_events(&world).await, both(0));
+    let next = world.draw_api_key(&project, "next").0;
+    assert!(make_alone(&world, next, End::Well).await.unwrap());
     assert_eq!(keys_and_events(&world).await, both(1));
 }
