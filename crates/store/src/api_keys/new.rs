@@ -1,13 +1,12 @@
 //! The one way in which new API keys are written: one by one, those that wait together, and those
 //! that are moved here by the thousand.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use claviger_domain::event::{EventKind, NewEvent};
 use claviger_domain::key_string::KeyDigest;
 use claviger_domain::origin::DomainPattern;
 use claviger_domain::time::Timestamp;
-use serde::Serialize;
 use serde_json::Value;
 
 use super::import;
@@ -15,6 +14,7 @@ use super::row::list_of;
 use super::{ApiKey, ApiKeyId, quota_columns};
 use crate::access_keys::rate_limit_columns;
 use crate::db::{ByRows, Cell, hexadecimal, list_of_rows, on};
+use crate::reach::list;
 use crate::{Change, StoreError, Tx};
 
 /// A key on its way in, with what its event tells.
@@ -258,13 +258,15 @@ fn event<'a>((change, incoming): &(&'a Change, &'a Incoming)) -> (&'a Change, Ne
     (change, event)
 }
 
-/// Most families have no hashes: nothing is looked up in those. In any other order SQLite would read
-/// all keys against the list.
+/// Most families have no hashes: nothing is looked up in those.
+const FIND_WITH_HASHES: &str = "SELECT id FROM accounts WHERE has_foreign_keys \
+    AND id IN (SELECT value ->> 0 FROM json_each($1))";
+
+/// In any other order SQLite would read all keys against the list.
 pub(super) const FIND_HIDDEN: &str = "WITH rows AS MATERIALIZED \
     (SELECT value AS cells FROM json_each($1)) \
-    SELECT cells ->> 0 FROM rows CROSS JOIN accounts CROSS JOIN api_keys \
-    WHERE accounts.id = cells ->> 1 AND accounts.has_foreign_keys \
-    AND api_keys.digest = unhex(cells ->> 2) AND api_keys.root_account_id = accounts.id \
+    SELECT cells ->> 0 FROM rows CROSS JOIN api_keys \
+    WHERE api_keys.digest = unhex(cells ->> 2) AND api_keys.root_account_id = cells ->> 1 \
     AND api_keys.deleted_at IS NULL";
 
 /// Those whose key string another row brought as a hash, and nobody has presented yet: that is
@@ -273,33 +275,38 @@ async fn hidden_hashes(
     tx: &mut Tx,
     keys: &[(&Change, &Incoming)],
 ) -> Result<HashSet<String>, StoreError> {
-    let brought: Vec<_> = keys
+    let of_hash = |incoming: &&Incoming| incoming.digest_of_hash.is_some();
+    let brought: Vec<_> = keys.iter().map(|(_, one)| *one).filter(of_hash).collect();
+    let roots: BTreeSet<_> = brought
         .iter()
-        .filter_map(
-            |(
-                _,
-                Incoming {
-                    key,
-                    digest_of_hash,
-                    ..
-                },
-            )| {
-                let digest = hexadecimal(digest_of_hash.as_ref()?.as_bytes());
-                Some((&key.id, &key.account.root, digest))
-            },
-        )
+        .map(|one| one.key.account.root.as_str())
+        .collect();
+    if roots.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let with_hashes: Vec<String> = on!(&mut *tx, |c| sqlx::query_scalar(FIND_WITH_HASHES)
+        .bind(list(roots.into_iter()))
+        .fetch_all(c)
+        .await)?;
+    let brought: Vec<_> = brought
+        .into_iter()
+        .filter(|one| {
+            with_hashes
+                .iter()
+                .any(|root| root == one.key.account.root.as_str())
+        })
+        .filter_map(|one| {
+            let digest = hexadecimal(one.digest_of_hash.as_ref()?.as_bytes());
+            Some((&one.key.id, &one.key.account.root, digest))
+        })
         .collect();
     if brought.is_empty() {
         return Ok(HashSet::new());
     }
+    let brought = serde_json::to_string(&brought).expect("texts are JSON");
     let found: Vec<String> = on!(tx, |c| sqlx::query_scalar(FIND_HIDDEN)
-        .bind(write(&brought))
+        .bind(brought)
         .fetch_all(c)
         .await)?;
     Ok(found.into_iter().collect())
-}
-
-/// A list as the one bind that `json_each` unpacks.
-fn write(rows: &impl Serialize) -> String {
-    serde_json::to_string(rows).expect("texts, numbers and lists of them are JSON")
 }
