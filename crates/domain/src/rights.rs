@@ -135,6 +135,14 @@ pub struct Reach {
 }
 
 impl Reach {
+    /// The reach of the program itself.
+    pub fn whole() -> Self {
+        Self {
+            everything: true,
+            ..Self::default()
+        }
+    }
+
     /// Whether it reaches the whole of `account`, not just projects of it.
     pub fn reaches_account(&self, account: &AccountRef) -> bool {
         self.everything || self.accounts.iter().any(|one| one.reaches(account))

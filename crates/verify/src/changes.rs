@@ -207,7 +207,7 @@ impl Verifier {
         let verifier = Arc::clone(self);
         self.change(move |tx, touched| {
             Box::pin(async move {
-                let held = projects::hold(tx, &everything(), &seen.project_id).await?;
+                let held = projects::hold(tx, &Reach::whole(), &seen.project_id).await?;
                 if held.is_none() {
                     return Ok(Err(RotationRefused::Absent));
                 }
@@ -256,11 +256,14 @@ impl Verifier {
         self.change(move |tx, touched| {
             Box::pin(async move {
                 touched.note(Touched::Presenter(digest));
-                if !accounts::hold(tx, &everything(), &key.account.id).await? {
+                if !accounts::hold(tx, &Reach::whole(), &key.account.id).await? {
                     return Ok(false);
                 }
                 for project in key.projects.iter().flatten() {
-                    if projects::hold(tx, &everything(), project).await?.is_none() {
+                    if projects::hold(tx, &Reach::whole(), project)
+                        .await?
+                        .is_none()
+                    {
                         return Ok(false);
                     }
                 }
@@ -333,9 +336,9 @@ impl Verifier {
         let verifier = Arc::clone(self);
         self.change(move |tx, touched| {
             Box::pin(async move {
-                accounts::hold(tx, &everything(), &seen.account.id).await?;
+                accounts::hold(tx, &Reach::whole(), &seen.account.id).await?;
                 for project in seen.projects.iter().flatten() {
-                    projects::hold(tx, &everything(), project).await?;
+                    projects::hold(tx, &Reach::whole(), project).await?;
                 }
                 let which = access_keys::Selector::Id(seen.id);
                 let Some((mut old, digest)) = access_keys::lock(tx, &reach, &which).await? else {
@@ -414,13 +417,6 @@ impl Verifier {
             })
         })
         .await
-    }
-}
-
-fn everything() -> Reach {
-    Reach {
-        everything: true,
-        ..Reach::default()
     }
 }
 

@@ -173,7 +173,7 @@ impl Verifier {
     ) -> Result<Vec<Stored>, StoreError> {
         let (change, root, rows) = (change.clone(), root.clone(), Arc::clone(rows));
         let (clock, length) = (Arc::clone(&self.clock), slice.len());
-        let outcome = self.change::<_, StoreError, _>(move |tx, touched| {
+        let outcome = self.change_alone(move |tx, touched| {
             Box::pin(async move {
                 let began = clock.now();
                 let slice = &rows[slice];

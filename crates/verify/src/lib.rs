@@ -20,6 +20,7 @@ mod meters;
 mod moment;
 mod place;
 mod presenters;
+mod projects;
 mod told;
 mod told_cache;
 mod verifier;

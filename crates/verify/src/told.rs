@@ -24,6 +24,8 @@ pub(crate) enum Touched {
     Gone(Gone),
     /// An access key, or that there is none.
     Presenter(KeyDigest),
+    /// A project, and which ones its account has.
+    Project(Id<id::Project>, Id<id::Account>),
     /// What a limit and a quota that were changed count.
     Limit(Arc<Meter>, Option<RateLimit>, Option<Quota>),
     /// That a family of accounts has no keys of our shape without our checksum.
@@ -65,6 +67,25 @@ impl Verifier {
         .await
     }
 
+    /// The same in a transaction that it has for itself.
+    pub(crate) async fn change_alone<T, F>(self: &Arc<Self>, change: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut Tx, Notes) -> BoxFuture<'c, Result<T, StoreError>>
+            + Send
+            + 'static,
+    {
+        let verifier = Arc::clone(self);
+        to_the_end(async move {
+            let notes = Notes::default();
+            let inside = notes.clone();
+            let outcome = verifier.db.write_alone(move |tx| change(tx, inside)).await;
+            verifier.tell(&notes, outcome.is_ok()).await;
+            outcome
+        })
+        .await
+    }
+
     /// Tells the caches what was touched; whether it is certain that it was changed.
     pub(crate) async fn tell(&self, notes: &Notes, is_certain: bool) {
         let notes = std::mem::take(&mut *notes.0.lock().unwrap_or_else(PoisonError::into_inner));
@@ -82,6 +103,7 @@ impl Verifier {
                 }
                 Touched::Gone(gone) => self.forget_gone(gone).await,
                 Touched::Presenter(digest) => self.presenters.forget(digest),
+                Touched::Project(id, account) => self.forget_project(id, account),
             }
         }
     }
@@ -89,6 +111,10 @@ impl Verifier {
     /// Forgets what was deleted; where that is too much to be named, what its family has.
     async fn forget_gone(&self, gone: &Gone) {
         let root = &gone.root;
+        self.projects.forget_where(|_, found| {
+            let mut roots = found.iter().map(|project| &project.root_account_id);
+            roots.any(|one| one == root)
+        });
         match &gone.api_keys {
             Digests::Of(digests) => {
                 for digest in digests {

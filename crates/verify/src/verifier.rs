@@ -20,6 +20,7 @@ use crate::key_cache::{KeyCache, PresentedAs};
 use crate::meters::Meters;
 use crate::place::Places;
 use crate::presenters::KnownAccessKey;
+use crate::projects::Projects;
 use crate::{Activity, KnownKey, LookError, Network, ToldCache};
 
 /// What the verifier is made of.
@@ -51,6 +52,8 @@ const KNOWN_ABSENCES: usize = 65_536;
 /// Access keys and operator keys that are kept in memory.
 const CACHED_PRESENTERS: usize = 16_384;
 const CACHED_OPERATORS: usize = 256;
+/// Projects that keys were made in, and absent ones that were named.
+const CACHED_PROJECTS: usize = 4_096;
 
 /// Checks keys, and carries out every change to one.
 pub struct Verifier {
@@ -61,6 +64,7 @@ pub struct Verifier {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) keys: KeyCache,
     pub(crate) presenters: ToldCache<KeyDigest, Arc<KnownAccessKey>>,
+    pub(crate) projects: Projects,
     pub(crate) meters: Meters,
     pub(crate) places: Places,
     pub(crate) guesses: Guesses,
@@ -109,6 +113,7 @@ impl Verifier {
             random,
             keys: KeyCache::new(key_cache_bytes, KNOWN_ABSENCES),
             presenters: ToldCache::new(CACHED_PRESENTERS, KNOWN_ABSENCES),
+            projects: Projects::new(CACHED_PROJECTS, CACHED_PROJECTS),
             meters: Meters::default(),
             places: Places::default(),
             guesses: Guesses::default(),

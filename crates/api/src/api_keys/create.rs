@@ -9,7 +9,7 @@ use claviger_edge::permission::KeysWrite;
 use claviger_edge::{ApiError, Body, Caller, Core, ErrorCode, NoStore};
 use claviger_store::api_keys::{ApiKey, Status};
 use claviger_store::projects::Project;
-use claviger_store::{Base, Change, Page, projects};
+use claviger_store::{Base, Change, projects};
 use claviger_verify::Creation;
 use http::StatusCode;
 use serde_json::json;
@@ -80,14 +80,11 @@ pub(super) async fn project_for(
 ) -> Result<Project, ApiError> {
     if let Some(text) = named {
         let id = Id::parse(text).ok_or_else(crate::projects::absent)?;
-        return projects::find(&core.db, &caller.reach, &id)
-            .await?
-            .ok_or_else(crate::projects::absent);
+        let found = core.verifier.project(&caller.reach, &id).await?;
+        return found.ok_or_else(crate::projects::absent);
     }
     let account = caller.own_account()?;
-    let page = Page::first(2, 0);
-    let mut found = projects::page(&core.db, &caller.reach, &account.id, &page).await?;
-    if let (Some(only), true) = (found.pop(), found.is_empty()) {
+    if let Some(only) = core.verifier.only_project(&caller.reach, account).await? {
         return Ok(only);
     }
     let total = projects::count(&core.db, &caller.reach, &account.id).await?;

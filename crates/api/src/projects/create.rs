@@ -5,7 +5,7 @@ use axum::extract::State;
 use claviger_domain::key_string::Environment;
 use claviger_edge::permission::ProjectsWrite;
 use claviger_edge::{ApiError, Body, Caller, Core};
-use claviger_store::{StoreError, accounts, projects};
+use claviger_store::{accounts, projects};
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -52,8 +52,8 @@ pub(crate) async fn create_project(
         .ok_or_else(crate::accounts::absent)?;
     let (reach, change) = (caller.reach, core.change(&caller.actor));
     let created = core
-        .db
-        .write::<_, StoreError, _>(move |tx| {
+        .verifier
+        .change_project(move |tx| {
             Box::pin(async move {
                 if !accounts::hold(tx, &reach, &account.id).await? {
                     return Ok(None);

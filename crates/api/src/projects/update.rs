@@ -5,7 +5,7 @@ use axum::extract::State;
 use claviger_domain::id::Id;
 use claviger_edge::permission::ProjectsWrite;
 use claviger_edge::{ApiError, Body, Caller, Core, ErrorCode, PathParameter};
-use claviger_store::{StoreError, projects};
+use claviger_store::projects;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -60,8 +60,8 @@ pub(crate) async fn update_project(
     }
     let (reach, change) = (caller.reach, core.change(&caller.actor));
     let renamed = core
-        .db
-        .write::<_, StoreError, _>(move |tx| {
+        .verifier
+        .change_project(move |tx| {
             Box::pin(async move { projects::rename(tx, &change, &reach, &id, &name).await })
         })
         .await?;

@@ -458,6 +458,31 @@ async fn the_project_is_needed_unless_there_is_exactly_one() {
     assert!(test_key["key"].as_str().unwrap().starts_with("test_"));
     let operator = app.operator_key.expose();
     assert_eq!(create(operator).await.expect(400)["code"], "account_needed");
+    // What was in memory of its projects is told of each change to them.
+    let delete = async |id: &serde_json::Value| {
+        let path = format!("/projects/{}", id.as_str().unwrap());
+        let deleted = app.request("DELETE", &path).key(tenant.owner()).send();
+        deleted.await
+    };
+    assert!(delete(&second["id"]).await.status.is_success());
+    assert_eq!(
+        create(tenant.owner()).await.expect(201)["projectId"],
+        json!(tenant.project.id)
+    );
+    let named = json!({"name": "x", "projectId": tenant.project.id});
+    let create_named = async |key: &str| {
+        let asked = app.request("POST", "/api-keys").key(key);
+        asked.json(named.clone()).send().await
+    };
+    create_named(tenant.owner()).await.expect(201);
+    let stranger = app.tenant("Stranger").await;
+    create_named(stranger.owner()).await.expect(404);
+    assert!(delete(&json!(tenant.project.id)).await.status.is_success());
+    create_named(tenant.owner()).await.expect(404);
+    assert_eq!(
+        create(tenant.owner()).await.expect(400)["code"],
+        "project_needed"
+    );
 }
 
 #[tokio::test]

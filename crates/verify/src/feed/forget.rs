@@ -43,9 +43,12 @@ impl Verifier {
                     Some(key) => self.presenters.forget(&key.digest),
                     None => drop(unnamed.narrowed.insert(change.account.as_str())),
                 },
-                "project" if is_gone => {
-                    unnamed.projects.insert(&change.target);
-                    unnamed.narrowed.insert(change.account.as_str());
+                "project" => {
+                    self.forget_project(&Id::from_trusted(&*change.target), &change.account);
+                    if is_gone {
+                        unnamed.projects.insert(&change.target);
+                        unnamed.narrowed.insert(change.account.as_str());
+                    }
                 }
                 "account" if is_gone => drop(unnamed.accounts.insert(&change.target)),
                 // Operator keys are among the rest: those are looked up each time.
@@ -110,6 +113,12 @@ impl Verifier {
             } else {
                 self.keys.forget_loads();
             }
+        }
+        if !accounts.is_empty() {
+            self.projects.forget_where(|_, found| {
+                let mut of = found.iter().map(|project| project.account_id.as_str());
+                of.any(|account| accounts.contains(account))
+            });
         }
         if !narrowed.is_empty() || !accounts.is_empty() {
             self.presenters.forget_where(|_, known| {

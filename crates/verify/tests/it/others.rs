@@ -276,6 +276,32 @@ async fn what_went_with_a_project_or_an_account_is_forgotten() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn projects_that_another_program_made_or_deleted_are_looked_at_anew() {
+    let pair = Pair::new().await;
+    let (near, reach) = (&pair.near, everything());
+    let account = near.account.reference();
+    let only = async || {
+        let found = pair.far.only_project(&reach, &account).await;
+        found.unwrap().map(|project| project.id)
+    };
+    let is_there = async |id| pair.far.project(&reach, id).await.unwrap().is_some();
+    assert_eq!(only().await.as_ref(), Some(&near.project.id));
+    assert!(is_there(&near.project.id).await);
+    let other = near.world.project(&near.account, "other").await;
+    pair.hear().await;
+    assert_eq!(only().await, None);
+    pair.delete_project().await;
+    pair.hear().await;
+    assert_eq!(only().await, Some(other.id));
+    assert!(!is_there(&near.project.id).await);
+    let (change, id) = (near.world.change(), near.account.id.clone());
+    let deleted = near.verifier.delete_account(change, everything(), id);
+    deleted.await.unwrap();
+    pair.hear().await;
+    assert_eq!(only().await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_change_leaves_what_it_does_not_concern_in_memory() {
     let pair = Pair::new().await;
     let (hot, plain) = pair.near.key(|_| {}).await;
