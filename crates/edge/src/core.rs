@@ -11,9 +11,12 @@ use ipnet::IpNet;
 
 use crate::Traffic;
 
-/// The shared parts of a running program; cheap to clone.
+/// The shared parts of a running program, as one: layers clone it some dozen times a request.
 #[derive(Clone)]
-pub struct Core {
+pub struct Core(Arc<CoreParts>);
+
+/// What a running program is made of.
+pub struct CoreParts {
     /// The database.
     pub db: Db,
     /// Checks keys, and carries out every change to one.
@@ -30,13 +33,32 @@ pub struct Core {
     pub traffic: Arc<Traffic>,
 }
 
+impl std::fmt::Debug for CoreParts {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("[parts]")
+    }
+}
+
 impl std::fmt::Debug for Core {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str("[core]")
     }
 }
 
+impl std::ops::Deref for Core {
+    type Target = CoreParts;
+
+    fn deref(&self) -> &CoreParts {
+        &self.0
+    }
+}
+
 impl Core {
+    /// Puts them together.
+    pub fn of(parts: CoreParts) -> Self {
+        Self(Arc::new(parts))
+    }
+
     /// The present instant.
     pub fn now(&self) -> Timestamp {
         self.clock.now()

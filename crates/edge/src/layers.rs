@@ -65,10 +65,7 @@ impl Surface {
             .layer(CatchPanicLayer::custom(
                 |_: Box<dyn std::any::Any + Send>| failed(),
             ))
-            .layer(middleware::from_fn_with_state(
-                Arc::new(core.clone()),
-                name_route,
-            ));
+            .layer(middleware::from_fn_with_state(core.clone(), name_route));
         Self(Arc::new(Shared {
             core: core.clone(),
             routes,
@@ -177,7 +174,7 @@ fn failed() -> Response {
 
 /// Notes the route's template in the span, never the path, which may have a secret in it; and counts
 /// the answer.
-async fn name_route(State(core): State<Arc<Core>>, request: Request, next: Next) -> Response {
+async fn name_route(State(core): State<Core>, request: Request, next: Next) -> Response {
     let template = request
         .extensions()
         .get::<MatchedPath>()

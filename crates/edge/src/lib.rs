@@ -21,7 +21,7 @@ mod traffic;
 pub use body::{Body, Patch, TextFault, check_text, parse, unread_body};
 pub use caller::{Anyone, Caller, Requires, permission};
 pub use client_address::{ClientAddress, network_of};
-pub use core::Core;
+pub use core::{Core, CoreParts};
 pub use credential::Credential;
 pub use error::{ApiError, ErrorCode, FieldError};
 pub use idempotency::{Idempotent, idempotent};

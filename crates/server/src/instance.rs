@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 use claviger_domain::event::Actor;
-use claviger_edge::Core;
+use claviger_edge::{Core, CoreParts};
 use claviger_store::sealing::{MasterKey, SealingKey};
 use claviger_store::secrets::{self, Secrets};
 use claviger_store::{Db, StoreError, instance, operator_keys};
@@ -110,7 +110,7 @@ impl Instance {
         verifier.follow(config.bounds).await.map_err(|error| {
             anyhow::Error::new(error).context("the PostgreSQL database cannot be followed")
         })?;
-        let core = Core {
+        let core = Core::of(CoreParts {
             db,
             verifier,
             clock: Arc::clone(&outside.clock),
@@ -118,7 +118,7 @@ impl Instance {
             remote_operator: config.operator_remote,
             trusted_proxies: config.trusted_proxies.as_slice().into(),
             traffic: Arc::default(),
-        };
+        });
         // A layer of pepper that was added since is one that this program does not have; from now on
         // it is seen by whoever adds one.
         let expected = core

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use claviger_domain::event::Actor;
 use claviger_domain::key_string::PlainKey;
-use claviger_edge::Core;
+use claviger_edge::{Core, CoreParts};
 use claviger_gateway::Gateway;
 use claviger_gateway::mcp::hosts::Hosts;
 use claviger_server::assemble::{Assembled, Parts, assemble_over};
@@ -80,7 +80,7 @@ impl TestApp {
             key_cache_bytes: KEY_CACHE_BYTES,
         })
         .await?;
-        let core = Core {
+        let core = Core::of(CoreParts {
             db,
             verifier,
             clock: clock.clone(),
@@ -88,7 +88,7 @@ impl TestApp {
             remote_operator: false,
             trusted_proxies: [IpNet::from(PROXY)].into(),
             traffic: Arc::default(),
-        };
+        });
         let (inside, inside_sealing) = (core.clone(), sealing.clone());
         let first = core
             .db
