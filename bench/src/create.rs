@@ -30,8 +30,10 @@ pub(crate) fn run(options: &CreateOptions) -> Result<()> {
     let instance = Instance::make(&scratch.path().join("data"))?;
     let server = instance.start()?;
     let time = Duration::from_secs(options.seconds.into());
-    let (mut created, mut inserted, mut p99) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut created, mut inserted) = (Vec::new(), Vec::new());
+    let (mut p99, mut spent) = (Vec::new(), Vec::new());
     for number in 1..=options.rounds {
+        let before = server.processor_time()?;
         let mut load = loader::run(
             &server.address,
             CONNECTIONS,
@@ -44,17 +46,21 @@ pub(crate) fn run(options: &CreateOptions) -> Result<()> {
                 );
             },
         )?;
+        let after = server.processor_time()?;
+        let micros = after.saturating_sub(before).as_secs_f64() * 1e6 / count(load.answered);
         let database = scratch.path().join(format!("{number}.db"));
         let bare = insert_apart(&database, options.seconds)?;
         println!(
-            "Round {number} of {}: {} keys created a second, {} bare inserts",
+            "Round {number} of {}: {} keys created a second, {} µs CPU each, {} bare inserts",
             options.rounds,
             short(load.rate()),
+            short(micros),
             short(bare)
         );
         created.push(load.rate());
         inserted.push(bare);
         p99.push(load.percentile(99));
+        spent.push(micros);
     }
     let ratio = created
         .iter()
@@ -66,17 +72,20 @@ pub(crate) fn run(options: &CreateOptions) -> Result<()> {
         Figure::of(ratio),
         Bar::AtLeast(1.0, Some(3.0)),
     )];
-    let (created, inserted, p99) = (Figure::of(created), Figure::of(inserted), Figure::of(p99));
+    let (created, inserted) = (Figure::of(created), Figure::of(inserted));
+    let (p99, spent) = (Figure::of(p99), Figure::of(spent));
     println!(
         "\n{machine}\n{CONNECTIONS} connections, {} rounds of {} s a load; median (least to greatest)\n",
         options.rounds, options.seconds
     );
-    println!("keys created a second: {created}, p99 {p99} ms\nbare inserts a second: {inserted}\n");
+    println!("keys created a second: {created}, p99 {p99} ms, CPU {spent} µs each");
+    println!("bare inserts a second: {inserted}\n");
     println!("{}", judgement(&judged));
     let figures = json!({
         "machine": machine,
         "createdPerSecond": created,
         "p99Millis": p99,
+        "cpuMicros": spent,
         "insertedPerSecond": inserted,
         "bars": judged,
     });
