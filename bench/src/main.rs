@@ -14,6 +14,7 @@ mod clock;
 mod create;
 mod figures;
 mod flush;
+mod import;
 mod instance;
 mod loader;
 mod machine;
@@ -88,6 +89,7 @@ fn run(command: Command) -> Result<()> {
         Command::Benchmark(Benchmark::Verify(options)) => verify::run(&options),
         Command::Benchmark(Benchmark::Create(options)) => create::run(&options),
         Command::Benchmark(Benchmark::Flush(options)) => flush::run(&options),
+        Command::Benchmark(Benchmark::Import(options)) => import::run(&options),
         Command::ServeBare { answer } => {
             serving(async move { bare::serve(bare::routes(&answer)?).await })
         }

@@ -37,6 +37,10 @@ pub(crate) enum Benchmark {
     Create(CreateOptions),
     /// Measures how long it takes to write what was counted of 10,000 keys
     Flush(FlushOptions),
+    /// Measures how long `claviger keys import` takes, and how long when all keys are there already
+    ///
+    /// Server and client run on all cores.
+    Import(ImportOptions),
 }
 
 /// What `verify` takes.
@@ -80,6 +84,17 @@ pub(crate) struct FlushOptions {
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rounds: u32,
     /// Also writes the figures of all rounds as JSON into this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// What `import` takes.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ImportOptions {
+    /// Keys in the file
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) keys: u32,
+    /// Also writes the figures as JSON into this file
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
 }

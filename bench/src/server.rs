@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -40,17 +40,28 @@ pub(crate) fn own_server(name: &str) -> Result<Command> {
     Ok(command)
 }
 
-/// `claviger serve` with its data in `folder`.
+/// The program that is measured, which lies beside this one.
+pub(crate) fn program() -> Result<PathBuf> {
+    let this = std::env::current_exe().context("cannot tell which program this is")?;
+    Ok(this.with_file_name("claviger"))
+}
+
+/// `claviger serve` with its data in `folder`, on its core.
 pub(crate) fn claviger(folder: &Path) -> Result<Command> {
-    let program = std::env::current_exe()
-        .context("cannot tell which program this is")?
-        .with_file_name("claviger");
-    let mut command = pinned(CORE, program);
+    Ok(serving(pinned(CORE, program()?), folder))
+}
+
+/// The same on all cores.
+pub(crate) fn claviger_anywhere(folder: &Path) -> Result<Command> {
+    Ok(serving(Command::new(program()?), folder))
+}
+
+fn serving(mut command: Command, folder: &Path) -> Command {
     command
         .env_clear()
-        .args(["serve", "--listen", "127.0.0.1:0"]);
-    command.arg("--data-dir").arg(folder);
-    Ok(command)
+        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(folder);
+    command
 }
 
 impl Server {
