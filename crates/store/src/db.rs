@@ -236,6 +236,9 @@ const SESSION: &str = "SET client_min_messages = warning; \
 const SERVED: &str = "SELECT COUNT(*) > 0 FROM pg_stat_activity \
                       WHERE datname = current_database() \
                       AND (application_name = $1 OR application_name = $1 || ' feed')";
+/// What each reader keeps of pages, of each of the two files, in KiB: the upper ones of the trees that
+/// a key is looked for in. The rest is in the system's cache, which all readers share.
+const PAGES_OF_READERS: [u16; 2] = [1_024, 512];
 /// How long a caller waits for a connection, or a change for its turn.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -472,17 +475,18 @@ async fn open_files(folder: &Path, versions: Versions) -> Result<Engine, StoreEr
         .join("usage.db")
         .to_string_lossy()
         .replace('\'', "''");
-    let attach = Arc::<str>::from(format!("ATTACH DATABASE '{path}' AS usage"));
+    let [pages, usage_pages] = PAGES_OF_READERS;
+    let begin = Arc::<str>::from(format!(
+        "PRAGMA cache_size = -{pages}; ATTACH DATABASE '{path}' AS usage; \
+         PRAGMA usage.cache_size = -{usage_pages}; PRAGMA query_only = ON"
+    ));
     let read = SqlitePoolOptions::new()
         .max_connections(READERS.into())
         .acquire_timeout(PATIENCE)
         .after_connect(move |connection, _| {
-            let attach = sqlx::AssertSqlSafe(attach.clone());
+            let begin = sqlx::AssertSqlSafe(begin.clone());
             Box::pin(async move {
-                sqlx::raw_sql(attach).execute(&mut *connection).await?;
-                sqlx::raw_sql("PRAGMA query_only = ON")
-                    .execute(connection)
-                    .await?;
+                sqlx::raw_sql(begin).execute(connection).await?;
                 Ok(())
             })
         })
