@@ -4,6 +4,10 @@ use std::process::ExitCode;
 
 use claviger_server::{Outside, run};
 
+/// Allocating and freeing is a good part of what a check costs, and of what a key takes.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     run(std::env::args_os(), Outside::of_this_machine())
 }
