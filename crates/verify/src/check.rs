@@ -1,7 +1,5 @@
 //! The check: may this key pass now.
 
-use std::sync::Arc;
-
 use claviger_domain::decision::{Presented, Verdict};
 use claviger_domain::id::Id;
 use claviger_domain::key_hash::KeyHash;
@@ -37,7 +35,7 @@ pub struct Question<'a> {
 
 /// What was looked up: a key, or that there is none where the caller may check keys.
 #[derive(Clone, Debug)]
-pub struct Found(Option<Arc<KnownKey>>);
+pub struct Found(Option<KnownKey>);
 
 /// The answer.
 #[derive(Clone, Debug)]
@@ -45,7 +43,7 @@ pub struct Checked {
     /// Whether the key passes, or why not.
     pub verdict: Verdict,
     /// The key, when the caller may check keys where it is.
-    pub known: Option<Arc<KnownKey>>,
+    pub known: Option<KnownKey>,
     /// The limit afterwards, when the request came as far as that.
     pub rate_limit: Option<Level>,
     /// The quota afterwards, when the request came as far as that.
@@ -138,7 +136,7 @@ impl Verifier {
         key: api_keys::ApiKey,
         presented: Presented<'_>,
     ) -> Result<Checked, StoreError> {
-        let known = Arc::new(self.known(key).await?);
+        let known = self.known(key).await?;
         let question = Question {
             presented,
             cost: 1,
@@ -155,7 +153,7 @@ impl Verifier {
         reach: &Reach,
         text: &str,
         project: Option<&str>,
-    ) -> Result<Option<Arc<KnownKey>>, LookError> {
+    ) -> Result<Option<KnownKey>, LookError> {
         let shape = KeyShape::read(text);
         if shape.is_some_and(|shape| !matches!(shape.purpose, KeyPurpose::ApiKey(_))) {
             return Ok(None);
@@ -194,7 +192,7 @@ impl Verifier {
             found.extend(known.filter(|known| known.is_within(reach)));
         }
         if found.len() > 1 {
-            found.retain(|known| Some(known.place.project_id.as_str()) == project);
+            found.retain(|known| Some(known.place().project_id.as_str()) == project);
         }
         Ok(found.pop())
     }
@@ -217,14 +215,14 @@ impl Verifier {
         api_keys::find(&self.db, &reach, &which).await
     }
 
-    fn decide(&self, known: Arc<KnownKey>, question: &Question<'_>) -> Checked {
+    fn decide(&self, known: KnownKey, question: &Question<'_>) -> Checked {
         let now = self.clock.now();
         let counts = question.counting == Counting::Counts;
         let mut verdict = known.rules().decide(&question.presented, now);
         let mut rate_limit = None;
         let mut quota = None;
         if verdict == Verdict::Valid
-            && let Some(meter) = &known.limit
+            && let Some(meter) = known.limit()
         {
             let bounds = known.bounds();
             let taken = if counts {
@@ -245,7 +243,7 @@ impl Verifier {
                 Verdict::RateLimited | Verdict::QuotaExceeded => UsageOutcome::RateLimited,
                 _ => UsageOutcome::Failed,
             };
-            self.meters.count(&known.meter, outcome, now);
+            self.meters.count(known.meter(), outcome, now);
         }
         Checked {
             verdict,

@@ -7,7 +7,7 @@ use claviger_domain::time::Timestamp;
 use claviger_store::{Change, StoreError, api_keys, usage};
 
 use crate::Verifier;
-use crate::meter::Meter;
+use crate::meter::SharedMeter;
 use crate::meters::{Dropped, TakenOut};
 use crate::told::to_the_end;
 
@@ -99,7 +99,7 @@ impl Verifier {
 
     async fn note_some_first_uses(
         &self,
-        uses: &[(Arc<Meter>, Timestamp)],
+        uses: &[(SharedMeter, Timestamp)],
     ) -> Result<(), StoreError> {
         let uses = uses.iter().map(|(meter, at)| (meter.id().clone(), *at));
         let uses: Vec<_> = uses.collect();

@@ -3,7 +3,7 @@
 //! The same promises as [`ToldCache`](crate::ToldCache), for millions of keys within so many bytes:
 //! tables of places, and rows that lie one beside the other.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::KeyDigest;
@@ -46,19 +46,19 @@ struct Slot {
     /// Half of the digest. Digests are made under a secret, so that nobody can look for two that
     /// share a half, and by chance none do.
     digest: [u64; 2],
-    key: Arc<KnownKey>,
+    key: KnownKey,
 }
 
 /// What is known of a key.
 #[derive(Debug)]
 pub(crate) enum Known {
-    Present(Arc<KnownKey>),
+    Present(KnownKey),
     Absent,
 }
 
 impl Known {
     /// The key, if there is one.
-    pub(crate) fn key(self) -> Option<Arc<KnownKey>> {
+    pub(crate) fn key(self) -> Option<KnownKey> {
         match self {
             Self::Present(key) => Some(key),
             Self::Absent => None,
@@ -106,8 +106,8 @@ impl KeyCache {
         &self,
         presented: PresentedAs,
         is_believed: bool,
-        load: impl AsyncFnOnce(&PresentedAs) -> Result<Option<Arc<KnownKey>>, E>,
-    ) -> Result<Option<Arc<KnownKey>>, E> {
+        load: impl AsyncFnOnce(&PresentedAs) -> Result<Option<KnownKey>, E>,
+    ) -> Result<Option<KnownKey>, E> {
         if is_believed && let Some(known) = self.known(&presented) {
             return Ok(known.key());
         }
@@ -119,7 +119,7 @@ impl KeyCache {
         if shard.generation == before {
             if let Some(key) = &loaded {
                 self.absent.remove(&presented);
-                shard.insert(&presented, Arc::clone(key), self.shard_bytes);
+                shard.insert(&presented, key.clone(), self.shard_bytes);
             } else {
                 shard.remove(&presented);
                 self.absent.insert(presented, ());
@@ -175,18 +175,22 @@ impl KeyCache {
 }
 
 impl Shard {
-    fn find(&self, (root, digest): &PresentedAs) -> Option<Arc<KnownKey>> {
+    fn find(&self, (root, digest): &PresentedAs) -> Option<KnownKey> {
         let digest = half(digest);
         let is_it = |place: &u32| self.slots[*place as usize].is(root, digest);
         let place = self.places.find(digest[0], is_it)?;
-        Some(Arc::clone(&self.slots[*place as usize].key))
+        Some(self.slots[*place as usize].key.clone())
     }
 
-    fn insert(&mut self, presented: &PresentedAs, key: Arc<KnownKey>, most: usize) {
+    fn insert(&mut self, presented: &PresentedAs, key: KnownKey, most: usize) {
         // Another load of the same key may have been quicker.
         self.remove(presented);
         self.bytes += key.bytes();
         let digest = half(&presented.1);
+        if self.slots.len() == self.slots.capacity() {
+            // Less than doubling: half of the room would be empty.
+            self.slots.reserve_exact(self.slots.len() / 8 + 8);
+        }
         let place = u32::try_from(self.slots.len()).expect("fewer keys than bytes");
         self.slots.push(Slot { digest, key });
         let slots = &self.slots;
@@ -259,6 +263,7 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
+    use std::sync::Arc;
 
     use claviger_domain::key_string::{Environment, Pepper};
     use claviger_domain::rights::AccountRef;
@@ -268,7 +273,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::meter::Meter;
+    use crate::meter::{Meter, SharedMeter};
     use crate::place::Places;
 
     const PLENTY: usize = 1 << 30;
@@ -279,7 +284,7 @@ mod tests {
     }
 
     /// A key whose name says what was read.
-    fn key(presented: &PresentedAs, name: &str) -> Arc<KnownKey> {
+    fn key(presented: &PresentedAs, name: &str) -> KnownKey {
         let account = AccountRef::root(presented.0.clone());
         let id = Id::from_suffix(name);
         let at = Timestamp::from_micros(0);
@@ -322,11 +327,11 @@ mod tests {
             },
         };
         let place = Places::default().of(&row);
-        let meter = Arc::new(Meter::new(id, Some(Arc::clone(&place)), None));
-        Arc::new(KnownKey::pack(row, place, meter, None))
+        let meter = SharedMeter::new(Meter::new(id, Some(Arc::clone(&place)), None));
+        KnownKey::pack(row, place, meter, None)
     }
 
-    fn name(found: Option<Arc<KnownKey>>) -> Option<String> {
+    fn name(found: Option<KnownKey>) -> Option<String> {
         found.map(|key| key.view().name.to_owned())
     }
 

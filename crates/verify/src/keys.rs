@@ -7,7 +7,7 @@ use claviger_domain::limit::{Allowance, Level};
 use claviger_store::api_keys::ApiKey;
 use claviger_store::{StoreError, usage};
 
-use crate::meter::{Bounds, Meter};
+use crate::meter::{Bounds, Meter, SharedMeter};
 use crate::place::Place;
 use crate::{KnownKey, Verifier};
 
@@ -21,7 +21,7 @@ impl Verifier {
         };
         let place = self.places.of(&key);
         let meter = match &limit {
-            Some(limit) if key.lineage == key.id => Arc::clone(limit),
+            Some(limit) if key.lineage == key.id => limit.clone(),
             _ => self.meters.of(&key.id, || {
                 Meter::new(key.id.clone(), Some(Arc::clone(&place)), None)
             }),
@@ -44,14 +44,14 @@ impl Verifier {
 
     /// The meter of a key that is about to be made, where it has a limit or a quota: nothing was
     /// counted of it yet.
-    pub(crate) fn meter_of_new(&self, key: &ApiKey) -> Option<Arc<Meter>> {
+    pub(crate) fn meter_of_new(&self, key: &ApiKey) -> Option<SharedMeter> {
         let place = self.places.of(key);
         let make = || Meter::new(key.lineage.clone(), Some(place), Some(Allowance::default()));
         is_limited(key).then(|| self.meters.of(&key.lineage, make))
     }
 
     /// The meter that a key's limit and quota are counted by, also while it has none.
-    pub(crate) async fn meter_of(&self, key: &ApiKey) -> Result<Arc<Meter>, StoreError> {
+    pub(crate) async fn meter_of(&self, key: &ApiKey) -> Result<SharedMeter, StoreError> {
         let place = self.places.of(key);
         self.limit_meter(&key.lineage, Some(place)).await
     }
@@ -61,7 +61,7 @@ impl Verifier {
         &self,
         lineage: &Id<id::ApiKey>,
         place: Option<Arc<Place>>,
-    ) -> Result<Arc<Meter>, StoreError> {
+    ) -> Result<SharedMeter, StoreError> {
         let known = self.meters.known(lineage);
         if let Some(known) = known.filter(|meter| meter.has_allowance()) {
             return Ok(known);

@@ -1,13 +1,15 @@
 //! What is counted of one key: its use, and what was taken from its limit and quota.
 
+mod state;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use claviger_domain::id::{self, Id};
-use claviger_domain::limit::{Allowance, Quota, QuotaUse, RateLimit, Taken, Window};
+use claviger_domain::limit::{Allowance, Quota, RateLimit, Taken, Window};
 use claviger_domain::time::Timestamp;
 use claviger_domain::usage::{UsageCounts, UsageOutcome};
 
-use crate::moment::Moment;
+use self::state::{Flags, State};
 use crate::place::Place;
 
 type ApiKeyId = Id<id::ApiKey>;
@@ -37,36 +39,8 @@ pub(crate) struct Meter {
     state: Mutex<State>,
 }
 
-/// As small as it goes: there is one for each key in memory.
-#[derive(Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    clippy::box_collection,
-    reason = "each is told apart from the others, and what few meters have is apart"
-)]
-struct State {
-    first_used_at: Moment,
-    last_used_at: Moment,
-    /// The hour of `counts`.
-    hour: u32,
-    counts: [u32; 3],
-    /// Counts of other hours than that: after a failed flush, at the turn of an hour, and when the
-    /// clock goes back.
-    others: Option<Box<Vec<CountedHour>>>,
-    window_started_at: Moment,
-    window_ends_at: Moment,
-    window_used: u64,
-    quota: Option<Box<QuotaUse>>,
-    /// Whether it is among the meters that have something to write.
-    is_listed: bool,
-    is_first_use_unwritten: bool,
-    is_last_use_unwritten: bool,
-    is_allowance_unwritten: bool,
-    /// Whether it is known what was taken from limit and quota, also by those before this process.
-    has_allowance: bool,
-    /// Whether it was loaded or changed since the last sweep, which then leaves it.
-    is_fresh: bool,
-}
+/// A meter, wherever it is counted from: one that no key in memory and no flush holds is let go of.
+pub(crate) type SharedMeter = triomphe::Arc<Meter>;
 
 /// What was counted in one hour.
 #[derive(Clone, Copy, Debug)]
@@ -78,11 +52,27 @@ pub(crate) struct CountedHour {
     pub(crate) last_used_at: Option<Timestamp>,
 }
 
+/// Hours of one meter, each once.
+#[derive(Debug)]
+pub(crate) enum Hours {
+    One(Option<CountedHour>),
+    Many(Vec<CountedHour>),
+}
+
+impl Hours {
+    pub(crate) fn as_slice(&self) -> &[CountedHour] {
+        match self {
+            Self::One(hour) => hour.as_slice(),
+            Self::Many(hours) => hours,
+        }
+    }
+}
+
 /// What a meter has to write.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Unwritten {
     /// Each hour once: one statement cannot add to a row twice.
-    pub(crate) hours: Vec<CountedHour>,
+    pub(crate) hours: Hours,
     pub(crate) first_use: Option<Timestamp>,
     pub(crate) allowance: Option<Allowance>,
 }
@@ -116,23 +106,7 @@ impl Meter {
         place: Option<Arc<Place>>,
         allowance: Option<Allowance>,
     ) -> Self {
-        let mut state = State {
-            first_used_at: Moment::NONE,
-            last_used_at: Moment::NONE,
-            hour: 0,
-            counts: [0; 3],
-            others: None,
-            window_started_at: Moment::NONE,
-            window_ends_at: Moment::NONE,
-            window_used: 0,
-            quota: None,
-            is_listed: false,
-            is_first_use_unwritten: false,
-            is_last_use_unwritten: false,
-            is_allowance_unwritten: false,
-            has_allowance: false,
-            is_fresh: true,
-        };
+        let mut state = State::NEW;
         if let Some(allowance) = allowance {
             state.resume(&allowance);
         }
@@ -153,7 +127,7 @@ impl Meter {
 
     /// Whether it is known what was taken from limit and quota.
     pub(crate) fn has_allowance(&self) -> bool {
-        self.lock().has_allowance
+        self.lock().flags.has(Flags::HAS_ALLOWANCE)
     }
 
     /// Takes up what was taken from limit and quota, unless that is known.
@@ -175,7 +149,7 @@ impl Meter {
         if first.is_some() {
             // Another program may have noted one before it was used here.
             state.first_used_at = first.into();
-            state.is_first_use_unwritten = false;
+            state.flags.clear(Flags::FIRST_USE_UNWRITTEN);
         }
         state.last_used_at = state.last_used_at.get().max(last).into();
     }
@@ -184,15 +158,14 @@ impl Meter {
         let mut state = self.lock();
         // Hours fit for longer than half a million years.
         state.turn_to(u32::try_from(now.as_hour()).unwrap_or(0));
-        let count = &mut state.counts[outcome as usize];
-        *count = count.saturating_add(1);
+        state.count(outcome);
         if outcome == UsageOutcome::Successful {
             if state.first_used_at.get().is_none() {
                 state.first_used_at = Some(now).into();
-                state.is_first_use_unwritten = true;
+                state.flags.set(Flags::FIRST_USE_UNWRITTEN);
             }
             state.last_used_at = Some(now).into();
-            state.is_last_use_unwritten = true;
+            state.flags.set(Flags::LAST_USE_UNWRITTEN);
         }
         state.list()
     }
@@ -223,7 +196,7 @@ impl Meter {
         now: Timestamp,
     ) -> MustList {
         let mut state = self.lock();
-        state.is_fresh = true;
+        state.flags.set(Flags::FRESH);
         let before = state.allowance();
         let mut running = before;
         running.take(limit, quota, 0, now);
@@ -235,18 +208,12 @@ impl Meter {
     /// Takes out what is not written yet.
     pub(crate) fn take_out(&self) -> Unwritten {
         let mut state = self.lock();
-        state.is_listed = false;
-        let mut hours = state
-            .others
-            .take()
-            .map(|others| *others)
-            .unwrap_or_default();
-        hours.extend(state.take_hour());
+        state.flags.clear(Flags::LISTED);
         let first_use = state.first_used_at.get();
         Unwritten {
-            hours,
-            first_use: first_use.filter(|_| std::mem::take(&mut state.is_first_use_unwritten)),
-            allowance: std::mem::take(&mut state.is_allowance_unwritten).then(|| {
+            hours: state.take_hours(),
+            first_use: first_use.filter(|_| state.flags.clear(Flags::FIRST_USE_UNWRITTEN)),
+            allowance: state.flags.clear(Flags::ALLOWANCE_UNWRITTEN).then(|| {
                 let (window, quota) = state.allowance().state();
                 let window = window.filter(|window| window.is_longer_than(KEPT_WINDOW_SECONDS));
                 Allowance::resume(window, quota)
@@ -257,18 +224,14 @@ impl Meter {
     /// Puts back what was counted in an hour and could not be written.
     pub(crate) fn put_back(&self, counted: CountedHour) -> MustList {
         let mut state = self.lock();
-        if counted.hour == state.hour {
-            state.add(counted);
-        } else {
-            state.add_other(counted);
-        }
+        state.add(counted);
         state.list()
     }
 
     /// Puts back that the first use could not be written.
     pub(crate) fn put_back_first_use(&self) -> MustList {
         let mut state = self.lock();
-        state.is_first_use_unwritten = true;
+        state.flags.set(Flags::FIRST_USE_UNWRITTEN);
         state.list()
     }
 
@@ -280,104 +243,13 @@ impl Meter {
     /// Whether a sweep leaves it although nothing else needs it.
     pub(crate) fn is_needed(&self, now: Timestamp) -> bool {
         let mut state = self.lock();
-        std::mem::take(&mut state.is_fresh) || state.is_listed || !state.allowance().is_over(now)
+        state.flags.clear(Flags::FRESH)
+            || state.flags.has(Flags::LISTED)
+            || !state.allowance().is_over(now)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    /// Goes on to count in that hour.
-    fn turn_to(&mut self, hour: u32) {
-        if self.hour == hour {
-            return;
-        }
-        if let Some(counted) = self.take_hour() {
-            self.add_other(counted);
-        }
-        self.hour = hour;
-        let Some(others) = &mut self.others else {
-            return;
-        };
-        if let Some(place) = others.iter().position(|one| one.hour == hour) {
-            let counted = others.swap_remove(place);
-            self.add(counted);
-        }
-    }
-
-    /// Takes out what was counted in the present hour.
-    fn take_hour(&mut self) -> Option<CountedHour> {
-        let [successful, failed, rate_limited] = std::mem::take(&mut self.counts).map(u64::from);
-        let is_used = std::mem::take(&mut self.is_last_use_unwritten);
-        let counts = UsageCounts {
-            successful,
-            failed,
-            rate_limited,
-        };
-        (is_used || counts.total() > 0).then(|| CountedHour {
-            hour: self.hour,
-            counts,
-            last_used_at: self.last_used_at.get().filter(|_| is_used),
-        })
-    }
-
-    fn add(&mut self, counted: CountedHour) {
-        let counts = counted.counts;
-        let more = [counts.successful, counts.failed, counts.rate_limited];
-        for (count, more) in self.counts.iter_mut().zip(more) {
-            *count = count.saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
-        }
-        self.is_last_use_unwritten |= counted.last_used_at.is_some();
-    }
-
-    fn add_other(&mut self, counted: CountedHour) {
-        let others = self.others.get_or_insert_default();
-        match others.iter_mut().find(|one| one.hour == counted.hour) {
-            Some(one) => {
-                one.counts.add(counted.counts);
-                one.last_used_at = one.last_used_at.max(counted.last_used_at);
-            }
-            None => others.push(counted),
-        }
-    }
-
-    fn resume(&mut self, allowance: &Allowance) {
-        if !std::mem::replace(&mut self.has_allowance, true) {
-            self.is_fresh = true;
-            self.set_allowance(allowance);
-        }
-    }
-
-    fn allowance(&self) -> Allowance {
-        let bounds = self.window_started_at.get().zip(self.window_ends_at.get());
-        let window = bounds.map(|(started_at, ends_at)| Window {
-            started_at,
-            ends_at,
-            used: self.window_used,
-        });
-        Allowance::resume(window, self.quota.as_deref().copied())
-    }
-
-    fn set_allowance(&mut self, allowance: &Allowance) {
-        let (window, quota) = allowance.state();
-        self.window_started_at = window.map(|window| window.started_at).into();
-        self.window_ends_at = window.map(|window| window.ends_at).into();
-        self.window_used = window.map_or(0, |window| window.used);
-        match (&mut self.quota, quota) {
-            (Some(present), Some(quota)) => **present = quota,
-            (present, quota) => *present = quota.map(Box::new),
-        }
-    }
-
-    fn list(&mut self) -> MustList {
-        !std::mem::replace(&mut self.is_listed, true)
-    }
-
-    fn list_allowance(&mut self) -> MustList {
-        self.is_allowance_unwritten = true;
-        self.list()
     }
 }
 
@@ -388,7 +260,7 @@ mod tests {
     /// There is one for each key in memory, which is to take few bytes.
     #[test]
     fn a_meter_is_small() {
-        assert!(size_of::<Meter>() <= 128, "{}", size_of::<Meter>());
+        assert!(size_of::<Meter>() <= 88, "{}", size_of::<Meter>());
     }
 
     #[test]
@@ -402,6 +274,7 @@ mod tests {
         let taken = meter.take_out();
         let mut told: Vec<_> = taken
             .hours
+            .as_slice()
             .iter()
             .map(|one| {
                 (
@@ -420,17 +293,39 @@ mod tests {
         ];
         assert_eq!(told, expected);
         assert_eq!(taken.first_use, Some(at(7)));
-        assert!(meter.take_out().hours.is_empty());
+        assert!(meter.take_out().hours.as_slice().is_empty());
         assert_eq!(meter.take_out().first_use, None);
 
         // What is put back joins what was counted meanwhile.
         meter.count(UsageOutcome::Failed, at(8));
-        for hour in taken.hours {
-            meter.put_back(hour);
+        for hour in taken.hours.as_slice() {
+            meter.put_back(*hour);
         }
-        let mut again = meter.take_out().hours;
+        let mut again = meter.take_out().hours.as_slice().to_vec();
         again.sort_unstable_by_key(|one| one.hour);
         let told = again.iter().map(|one| (one.hour, one.counts.total()));
         assert_eq!(told.collect::<Vec<_>>(), [(7, 2), (8, 4), (9, 1)]);
+    }
+
+    #[test]
+    fn many_checks_between_two_flushes_are_one_hour() {
+        let meter = Meter::new(Id::from_suffix("one"), None, None);
+        let at = |micros: i64| Timestamp::from_micros(micros);
+        for micro in 0..1_000 {
+            meter.count(UsageOutcome::Successful, at(micro));
+            meter.count(UsageOutcome::RateLimited, at(micro));
+        }
+        let taken = meter.take_out();
+        let [hour] = taken.hours.as_slice() else {
+            panic!("an hour was told more than once");
+        };
+        let UsageCounts {
+            successful,
+            rate_limited,
+            ..
+        } = hour.counts;
+        assert_eq!((successful, rate_limited), (1_000, 1_000));
+        assert_eq!(hour.last_used_at, Some(at(999)));
+        assert!(meter.lock().rest.is_none(), "nothing is left of it");
     }
 }

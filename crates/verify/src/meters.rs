@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use claviger_domain::id::{self, Id};
 use claviger_domain::limit::{Allowance, Quota, RateLimit, Taken};
@@ -12,7 +12,7 @@ use claviger_store::usage::{Flush, SHARDS, UsageHour, shard_of};
 use hashbrown::HashTable;
 
 use crate::Activity;
-use crate::meter::{Bounds, CountedHour, Meter};
+use crate::meter::{Bounds, CountedHour, Meter, SharedMeter};
 
 type ApiKeyId = Id<id::ApiKey>;
 
@@ -26,18 +26,18 @@ pub(crate) struct Meters {
 
 #[derive(Debug, Default)]
 struct Shard {
-    known: Mutex<HashTable<Arc<Meter>>>,
-    unwritten: Mutex<Vec<Arc<Meter>>>,
+    known: Mutex<HashTable<SharedMeter>>,
+    unwritten: Mutex<Vec<SharedMeter>>,
 }
 
 /// What a flush took out of the meters, to be written or put back. It holds the meters, so that a
 /// sweep meanwhile does not let go of them.
 #[derive(Debug, Default)]
 pub(crate) struct TakenOut {
-    hours: Vec<(Arc<Meter>, CountedHour)>,
-    allowances: Vec<(Arc<Meter>, Allowance)>,
+    hours: Vec<(SharedMeter, CountedHour)>,
+    allowances: Vec<(SharedMeter, Allowance)>,
     /// Keys that were used for the first time, and when.
-    pub(crate) first_uses: Vec<(Arc<Meter>, Timestamp)>,
+    pub(crate) first_uses: Vec<(SharedMeter, Timestamp)>,
 }
 
 /// Usage that was given up.
@@ -98,19 +98,22 @@ impl Default for Meters {
 
 impl Meters {
     /// The meter of a key or a lineage, if there is one.
-    pub(crate) fn known(&self, id: &ApiKeyId) -> Option<Arc<Meter>> {
+    pub(crate) fn known(&self, id: &ApiKeyId) -> Option<SharedMeter> {
         let hash = self.hasher.hash_one(id);
         let known = lock(&self.shard(id).known);
         known.find(hash, |one| one.id() == id).cloned()
     }
 
     /// The meter of a key or a lineage; made where there is none.
-    pub(crate) fn of(&self, id: &ApiKeyId, make: impl FnOnce() -> Meter) -> Arc<Meter> {
+    pub(crate) fn of(&self, id: &ApiKeyId, make: impl FnOnce() -> Meter) -> SharedMeter {
         let hash = self.hasher.hash_one(id);
         let mut known = lock(&self.shard(id).known);
-        let rehash = |one: &Arc<Meter>| self.hasher.hash_one(one.id());
+        let rehash = |one: &SharedMeter| self.hasher.hash_one(one.id());
         let entry = known.entry(hash, |one| one.id() == id, rehash);
-        Arc::clone(entry.or_insert_with(|| Arc::new(make())).get())
+        entry
+            .or_insert_with(|| SharedMeter::new(make()))
+            .get()
+            .clone()
     }
 
     pub(crate) fn activity(&self, id: &ApiKeyId) -> Activity {
@@ -119,7 +122,7 @@ impl Meters {
             .unwrap_or_default()
     }
 
-    pub(crate) fn count(&self, meter: &Arc<Meter>, outcome: UsageOutcome, now: Timestamp) {
+    pub(crate) fn count(&self, meter: &SharedMeter, outcome: UsageOutcome, now: Timestamp) {
         if meter.count(outcome, now) {
             self.list(meter);
         }
@@ -127,7 +130,7 @@ impl Meters {
 
     pub(crate) fn take(
         &self,
-        meter: &Arc<Meter>,
+        meter: &SharedMeter,
         bounds: Bounds,
         cost: u64,
         now: Timestamp,
@@ -142,7 +145,7 @@ impl Meters {
     /// Applies a limit and a quota that were changed to what runs, before anything is taken.
     pub(crate) fn apply(
         &self,
-        meter: &Arc<Meter>,
+        meter: &SharedMeter,
         limit: Option<RateLimit>,
         quota: Option<Quota>,
         now: Timestamp,
@@ -158,11 +161,9 @@ impl Meters {
         for shard in &self.shards {
             for meter in std::mem::take(&mut *lock(&shard.unwritten)) {
                 let unwritten = meter.take_out();
-                let hours = unwritten.hours.into_iter();
-                taken
-                    .hours
-                    .extend(hours.map(|hour| (Arc::clone(&meter), hour)));
-                let first_use = unwritten.first_use.map(|at| (Arc::clone(&meter), at));
+                let hours = unwritten.hours.as_slice().iter();
+                taken.hours.extend(hours.map(|hour| (meter.clone(), *hour)));
+                let first_use = unwritten.first_use.map(|at| (meter.clone(), at));
                 taken.first_uses.extend(first_use);
                 let allowance = unwritten.allowance;
                 taken
@@ -190,7 +191,7 @@ impl Meters {
     }
 
     /// Puts back first uses that could not be written.
-    pub(crate) fn put_back_first_uses(&self, uses: &[(Arc<Meter>, Timestamp)]) {
+    pub(crate) fn put_back_first_uses(&self, uses: &[(SharedMeter, Timestamp)]) {
         for (meter, _) in uses {
             if meter.put_back_first_use() {
                 self.list(meter);
@@ -208,14 +209,15 @@ impl Meters {
     /// time: others run in between.
     pub(crate) async fn sweep(&self, now: Timestamp) {
         for shard in &self.shards {
-            lock(&shard.known).retain(|meter| Arc::strong_count(meter) > 1 || meter.is_needed(now));
+            lock(&shard.known)
+                .retain(|meter| !SharedMeter::is_unique(meter) || meter.is_needed(now));
             tokio::task::yield_now().await;
         }
     }
 
     /// The meter says once that it must be listed, until it is taken out: nothing is left behind.
-    fn list(&self, meter: &Arc<Meter>) {
-        lock(&self.shard(meter.id()).unwritten).push(Arc::clone(meter));
+    fn list(&self, meter: &SharedMeter) {
+        lock(&self.shard(meter.id()).unwritten).push(meter.clone());
     }
 
     fn shard(&self, id: &ApiKeyId) -> &Shard {
@@ -229,6 +231,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use claviger_domain::key_string::Environment;
     use claviger_domain::rights::AccountRef;
 

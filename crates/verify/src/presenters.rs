@@ -13,7 +13,7 @@ use claviger_store::access_keys::{self, AccessKey};
 use claviger_store::{StoreError, operator_keys};
 
 use crate::guesses::Guesser;
-use crate::meter::{Bounds, Meter};
+use crate::meter::{Bounds, SharedMeter};
 use crate::{LookError, Network, Verifier};
 
 /// Who presented a credential that is live.
@@ -34,7 +34,7 @@ pub struct KnownAccessKey {
     pub rights: Arc<Rights>,
     /// Where it may check keys.
     checking: Option<Reach>,
-    limit: Option<Arc<Meter>>,
+    limit: Option<SharedMeter>,
 }
 
 impl KnownAccessKey {
@@ -192,7 +192,7 @@ impl Verifier {
         Ok(self.take_from(&meter, key))
     }
 
-    fn take_from(&self, meter: &Arc<Meter>, key: &AccessKey) -> CallerLimit {
+    fn take_from(&self, meter: &SharedMeter, key: &AccessKey) -> CallerLimit {
         let now = self.clock.now();
         let bounds = Bounds {
             limit: key.rate_limit,
@@ -229,7 +229,7 @@ impl Verifier {
     }
 
     /// The meter that an access key's own limit is counted by, also while it has none.
-    pub(crate) async fn caller_meter(&self, key: &AccessKey) -> Result<Arc<Meter>, StoreError> {
+    pub(crate) async fn caller_meter(&self, key: &AccessKey) -> Result<SharedMeter, StoreError> {
         // Ids of access keys and of API keys differ in their prefix, so one registry serves both.
         self.limit_meter(&Id::from_trusted(key.lineage.as_str()), None)
             .await

@@ -10,7 +10,7 @@ use claviger_store::{Asker, StoreError, Tx};
 use futures::future::BoxFuture;
 
 use crate::key_cache::PresentedAs;
-use crate::meter::Meter;
+use crate::meter::SharedMeter;
 use crate::{KnownKey, Verifier};
 
 /// What the caches must not hold any more.
@@ -27,7 +27,7 @@ pub(crate) enum Touched {
     /// A project, and which ones its account has.
     Project(Id<id::Project>, Id<id::Account>),
     /// What a limit and a quota that were changed count.
-    Limit(Arc<Meter>, Option<RateLimit>, Option<Quota>),
+    Limit(SharedMeter, Option<RateLimit>, Option<Quota>),
     /// That a family of accounts has no keys of our shape without our checksum.
     ForeignKeysOf(Id<id::Account>),
 }

@@ -144,7 +144,7 @@ impl Verifier {
         from: Option<Network>,
         presented: PresentedAs,
         text: &str,
-    ) -> Result<Option<Arc<KnownKey>>, LookError> {
+    ) -> Result<Option<KnownKey>, LookError> {
         self.keys
             .get_or_load(presented, self.believes(), async |(root, digest)| {
                 let who = Guesser::Keys(Some(root.clone()), from);
@@ -154,7 +154,7 @@ impl Verifier {
                         found = self.adopt(root, digest, text).await?;
                     }
                     match found {
-                        Some(key) => Ok(Some(Arc::new(self.known(key).await?))),
+                        Some(key) => Ok(Some(self.known(key).await?)),
                         None => Ok(None),
                     }
                 })

@@ -11,7 +11,7 @@ use claviger_edge::permission::KeysCheck;
 use claviger_edge::{
     ApiError, Caller, Core, ErrorCode, NoStore, PathParameter, Query, flag, rate_limit_headers,
 };
-use claviger_verify::{Checked, Counting, Question};
+use claviger_verify::{Checked, Counting, KnownKey, Question};
 use http::{HeaderMap, HeaderValue, Method, header};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -103,9 +103,7 @@ pub(crate) fn refusal_of(core: &Core, checked: &Checked) -> Option<ApiError> {
         Verdict::RateLimited => limited(ErrorCode::RateLimited, "Too many requests"),
         Verdict::QuotaExceeded => {
             let known = checked.known.as_ref();
-            let period = known
-                .and_then(|known| known.quota())
-                .map(|quota| quota.period);
+            let period = known.and_then(KnownKey::quota).map(|quota| quota.period);
             let message = match period {
                 Some(Period::Day) => "Daily request quota exceeded",
                 _ => "Monthly request quota exceeded",

@@ -53,7 +53,7 @@ pub struct Settings {
     )]
     pub trusted_proxies: Option<Vec<Network>>,
 
-    /// MiB of memory for keys that are checked, some 2,000 keys each; keys beyond it are read from
+    /// MiB of memory for keys that are checked, some 2,500 keys each; keys beyond it are read from
     /// the database when they are checked [default: 512]
     #[arg(
         long,

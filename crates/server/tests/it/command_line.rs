@@ -68,7 +68,7 @@ Options:
       --data-dir <FOLDER>           Folder for databases, keys and credentials, made when it is missing [default: ./claviger-data] [env: CLAVIGER_DATA_DIR]
       --public-url <URL>            URL under which others reach this program, for the links that it hands out [default: http:// and the address] [env: CLAVIGER_PUBLIC_URL]
       --trusted-proxies <NETWORKS>  Networks of proxies in front that are believed when they tell whom they were asked by, with commas between them [default: none] [env: CLAVIGER_TRUSTED_PROXIES]
-      --key-cache <MIB>             MiB of memory for keys that are checked, some 2,000 keys each; keys beyond it are read from the database when they are checked [default: 512] [env: CLAVIGER_KEY_CACHE]
+      --key-cache <MIB>             MiB of memory for keys that are checked, some 2,500 keys each; keys beyond it are read from the database when they are checked [default: 512] [env: CLAVIGER_KEY_CACHE]
       --master-key-file <FILE>      File with the master key: 32 bytes, base64 or hexadecimal [default: master.key in the folder] [env: CLAVIGER_MASTER_KEY_FILE]
       --staleness-bound <PERIOD>    With PostgreSQL: how long changes of other programs over the same database may be unknown here, before each check asks it [default: 1s] [env: CLAVIGER_STALENESS_BOUND]
       --away-bound <PERIOD>         With PostgreSQL: how long keys in memory are checked on while it is away [default: 5m] [env: CLAVIGER_AWAY_BOUND]

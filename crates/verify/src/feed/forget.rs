@@ -106,7 +106,7 @@ impl Verifier {
             if is_placed || keys.iter().any(is_metered) {
                 let is_gone = |known: &KnownKey| {
                     keys.contains(known.id().as_str())
-                        || projects.contains(known.place.project_id.as_str())
+                        || projects.contains(known.place().project_id.as_str())
                         || accounts.contains(known.account().id.as_str())
                 };
                 self.keys.forget_where(is_gone).await;
