@@ -6,6 +6,7 @@ mod explain;
 mod import;
 mod list;
 mod reactivate;
+mod reveal;
 mod revoke;
 pub(crate) mod rotate;
 mod selector;

@@ -4,6 +4,7 @@ mod body;
 mod create;
 mod delete;
 mod list;
+mod reveal_grants;
 mod show;
 mod update;
 
@@ -22,6 +23,7 @@ pub(crate) fn routes() -> OpenApiRouter<Core> {
             update::update_project,
             delete::delete_project
         ))
+        .merge(reveal_grants::routes())
 }
 
 /// The project that a filter names: one that the caller does not reach is as absent here as in a
@@ -40,4 +42,10 @@ pub(crate) async fn named(
 /// No such project, or one of another account: the same answer.
 pub(crate) fn absent() -> ApiError {
     ApiError::new(ErrorCode::ProjectNotFound, "Project not found")
+}
+
+/// Who may read keys back is not for access keys to say.
+fn owner_needed() -> ApiError {
+    let message = "No access key may do that, whatever its role; the operator key may";
+    ApiError::new(ErrorCode::OwnerNeeded, message)
 }

@@ -158,6 +158,9 @@ pub enum ConnectedAccount {}
 /// A filter over a connected account's tools, with a secret URL.
 #[derive(Debug, PartialEq, Eq)]
 pub enum McpServer {}
+/// That an access key may read keys of a project back, until an instant.
+#[derive(Debug, PartialEq, Eq)]
+pub enum RevealGrant {}
 /// One logged call of a tool.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Call {}
@@ -189,6 +192,9 @@ impl Kind for ConnectedAccount {
 impl Kind for McpServer {
     const PREFIX: &'static str = "mcp";
 }
+impl Kind for RevealGrant {
+    const PREFIX: &'static str = "rvg";
+}
 impl Kind for Call {
     const PREFIX: &'static str = "cal";
 }
@@ -197,9 +203,9 @@ impl Kind for Request {
 }
 
 /// The prefixes of all ids that a caller can meet, also of kinds that are not built yet.
-const PREFIXES: [&str; 14] = [
-    "acc", "prj", "key", "ack", "opr", "evt", "cac", "mcp", "cal", "req", "usr", "whk", "inv",
-    "ntf",
+const PREFIXES: [&str; 15] = [
+    "acc", "prj", "key", "ack", "opr", "evt", "cac", "mcp", "rvg", "cal", "req", "usr", "whk",
+    "inv", "ntf",
 ];
 
 /// Whether `text` is shaped as one of our ids, of whatever kind.

@@ -10,6 +10,7 @@ pub mod decision;
 pub mod event;
 pub mod id;
 pub mod key_hash;
+pub mod key_storage;
 pub mod key_string;
 pub mod limit;
 pub mod metadata;

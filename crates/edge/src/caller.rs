@@ -51,6 +51,7 @@ pub mod permission {
         KeysCheck,
         AccessKeysRead,
         AccessKeysWrite,
+        AuditRead,
         ConnectedAccountsRead,
         McpRead,
         McpWrite,

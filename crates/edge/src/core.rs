@@ -5,6 +5,7 @@ use std::sync::Arc;
 use claviger_domain::event::Actor;
 use claviger_domain::random::Random;
 use claviger_domain::time::{Clock, Timestamp};
+use claviger_store::sealing::SealingKey;
 use claviger_store::{Change, Db};
 use claviger_verify::Verifier;
 use ipnet::IpNet;
@@ -21,6 +22,8 @@ pub struct CoreParts {
     pub db: Db,
     /// Checks keys, and carries out every change to one.
     pub verifier: Arc<Verifier>,
+    /// What is sealed under.
+    pub sealing: Arc<SealingKey>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness, for keys and ids.

@@ -56,6 +56,8 @@ codes! {
     OriginNotAccepted = "origin_not_accepted", FORBIDDEN;
     /// The operator key is accepted on this machine only.
     OperatorNotLocal = "operator_not_local", FORBIDDEN;
+    /// No access key may do that, whatever its role: an owner does it in person.
+    OwnerNeeded = "owner_needed", FORBIDDEN;
     /// What would be made exceeds its maker.
     ExceedsMaker = "exceeds_maker", FORBIDDEN;
     /// A key cannot change that of itself.
@@ -74,6 +76,8 @@ codes! {
     AccessKeyNotFound = "access_key_not_found", NOT_FOUND;
     /// No such project, or one that the caller may not see.
     ProjectNotFound = "project_not_found", NOT_FOUND;
+    /// No such grant, or one of another project.
+    RevealGrantNotFound = "reveal_grant_not_found", NOT_FOUND;
     /// No such account, or one that the caller may not see.
     AccountNotFound = "account_not_found", NOT_FOUND;
     /// No such connected account, or one that the caller may not see.
@@ -90,6 +94,8 @@ codes! {
     KeyRotated = "key_rotated", CONFLICT;
     /// The key was rotated, and is in its grace.
     KeyInGrace = "key_in_grace", CONFLICT;
+    /// The keys of the project cannot be read back.
+    KeysHashed = "keys_hashed", CONFLICT;
     /// The account has children.
     AccountHasChildren = "account_has_children", CONFLICT;
     /// It is the caller's own account.

@@ -1,4 +1,5 @@
-//! `Idempotency-Key`: a repeated request gets the first one's answer, its secrets masked.
+//! `Idempotency-Key`: a repeated request gets the first one's answer. For ten minutes it has the secret
+//! of that, unless the key has been ended or exchanged; from then on, a mask in its place.
 
 use std::fmt::Write;
 
@@ -6,13 +7,16 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use claviger_domain::id::{self, Id};
 use claviger_store::Asker;
-use claviger_store::idempotency::{self, Claim};
+use claviger_store::idempotency::{self, Answer, Claim, SealedAnswer};
+use claviger_store::sealing::Purpose;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use secrecy::{ExposeSecret, SecretSlice};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::{ApiError, Core, ErrorCode, Identity, mask_secrets, unread_body};
+use crate::{ApiError, Core, ErrorCode, Identity, NoStore, mask_secrets, unread_body};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -51,7 +55,10 @@ pub async fn idempotent(
     let Some(identity) = identity.filter(|identity| !identity.rights.only_check_keys()) else {
         return next.run(request).await;
     };
-    let caller = identity.actor.describe();
+    let caller = Repeater {
+        name: identity.actor.describe(),
+        gets_secrets: !identity.is_delegated,
+    };
     // Boxed, so that requests without the header do not carry it along.
     match Box::pin(run(idempotent, &caller, &key, request, next)).await {
         Ok(response) => response,
@@ -59,9 +66,16 @@ pub async fn idempotent(
     }
 }
 
+/// Who may repeat a request.
+struct Repeater {
+    name: String,
+    /// Whether its repeats have secrets: never through the gateway.
+    gets_secrets: bool,
+}
+
 async fn run(
     Idempotent { core, mib, .. }: Idempotent,
-    caller: &str,
+    caller: &Repeater,
     key: &HeaderValue,
     request: Request,
     next: Next,
@@ -77,7 +91,7 @@ async fn run(
     let id = digest(
         &core,
         &[
-            caller.as_bytes(),
+            caller.name.as_bytes(),
             parts.method.as_str().as_bytes(),
             parts.uri.path().as_bytes(),
             key.as_bytes(),
@@ -93,13 +107,22 @@ async fn run(
             let message = "This Idempotency-Key was used with another body";
             return Err(ApiError::new(ErrorCode::IdempotencyKeyReused, message));
         }
-        Claim::Replay { status, body } => return Ok(replay(status, body)),
+        Claim::Replay {
+            status,
+            body,
+            sealed,
+        } => {
+            let sealed = sealed.filter(|_| caller.gets_secrets);
+            let opened = sealed.and_then(|sealed| open(&core, id, &sealed));
+            return Ok(replay(status, body, opened));
+        }
     }
     let request = Request::from_parts(parts, Body::from(body));
+    let seals = caller.gets_secrets;
     // A task of its own: when the client goes away, the answer is remembered all the same.
     let finished = tokio::spawn(Asker::current().scope(async move {
         let response = next.run(request).await;
-        remember(&core, id, response).await
+        remember(&core, id, seals, response).await
     }));
     match finished.await {
         Ok(response) => response,
@@ -108,7 +131,12 @@ async fn run(
 }
 
 /// Keeps the answer of a success; a refusal changed nothing, so that it can be tried again.
-async fn remember(core: &Core, id: [u8; 32], response: Response) -> Result<Response, ApiError> {
+async fn remember(
+    core: &Core,
+    id: [u8; 32],
+    seals: bool,
+    response: Response,
+) -> Result<Response, ApiError> {
     if !response.status().is_success() {
         idempotency::forget(&core.db, id).await?;
         return Ok(response);
@@ -117,22 +145,53 @@ async fn remember(core: &Core, id: [u8; 32], response: Response) -> Result<Respo
     let bytes = to_bytes(body, usize::MAX)
         .await
         .map_err(|_| ApiError::new(ErrorCode::Internal, "Internal server error"))?;
-    let mut value: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-    mask_secrets(&mut value);
+    let whole: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let mut masked = whole.clone();
+    mask_secrets(&mut masked);
+    let key = key_in(&whole).filter(|_| seals && masked != whole);
+    let answer = Answer {
+        status: parts.status.as_u16().into(),
+        body: masked.to_string(),
+        sealed: key.map(|key| SealedAnswer {
+            key: key.to_owned(),
+            body: seal(core, id, &bytes),
+        }),
+    };
     // The change is committed: from here on the answer is the change's own, come what may.
-    let kept = idempotency::finish(
-        &core.db,
-        id,
-        i64::from(parts.status.as_u16()),
-        value.to_string(),
-    );
+    let kept = idempotency::finish(&core.db, id, answer, core.now());
     if let Err(error) = kept.await {
         tracing::error!(%error, "the answer for an idempotency key was not kept");
     }
     Ok(Response::from_parts(parts, Body::from(bytes)))
 }
 
-fn replay(status: i64, body: String) -> Response {
+/// The id of the API key or access key that an answer shows. No other secret is given again.
+fn key_in(answer: &Value) -> Option<&str> {
+    let id = answer["id"].as_str()?;
+    let is_key = Id::<id::ApiKey>::parse(id).is_some() || Id::<id::AccessKey>::parse(id).is_some();
+    is_key.then_some(id)
+}
+
+/// Seals an answer for the request that it is of: credential, method, path and key.
+fn seal(core: &Core, id: [u8; 32], body: &[u8]) -> Vec<u8> {
+    let (subject, random) = (hexadecimal(&id), &*core.random);
+    core.sealing.seal(Purpose::Answers, &subject, body, random)
+}
+
+/// Opens what [`seal`] made; whatever does not open is not given again.
+fn open(core: &Core, id: [u8; 32], sealed: &[u8]) -> Option<SecretSlice<u8>> {
+    let subject = hexadecimal(&id);
+    match core.sealing.open(Purpose::Answers, &subject, sealed) {
+        Ok(opened) => Some(opened),
+        Err(error) => {
+            tracing::error!(%error, "a sealed answer does not open");
+            None
+        }
+    }
+}
+
+/// With its secret, where that is there; no cache keeps it then.
+fn replay(status: i64, masked: String, opened: Option<SecretSlice<u8>>) -> Response {
     let status = u16::try_from(status)
         .ok()
         .and_then(|status| StatusCode::from_u16(status).ok());
@@ -141,7 +200,14 @@ fn replay(status: i64, body: String) -> Response {
         (header::CONTENT_TYPE, json),
         (REPLAYED, HeaderValue::from_static("true")),
     ];
-    (status.unwrap_or(StatusCode::OK), headers, body).into_response()
+    let status = status.unwrap_or(StatusCode::OK);
+    match opened {
+        None => (status, headers, masked).into_response(),
+        Some(opened) => {
+            let whole = opened.expose_secret().to_vec();
+            NoStore((status, headers, whole)).into_response()
+        }
+    }
 }
 
 /// Digests several parts so that no two lists of parts run together, under the pepper: a body may
@@ -152,9 +218,16 @@ fn digest(core: &Core, parts: &[&[u8]]) -> [u8; 32] {
         hasher.update((part.len() as u64).to_le_bytes());
         hasher.update(part);
     }
-    let mut hexadecimal = String::with_capacity(64);
-    for byte in hasher.finalize() {
-        write!(hexadecimal, "{byte:02x}").expect("a text takes whatever is written");
+    *core
+        .verifier
+        .digest(&hexadecimal(&hasher.finalize()))
+        .as_bytes()
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        write!(text, "{byte:02x}").expect("a text takes whatever is written");
     }
-    *core.verifier.digest(&hexadecimal).as_bytes()
+    text
 }

@@ -52,6 +52,8 @@ pub struct Identity {
     pub keys: Vec<Id<id::AccessKey>>,
     /// Where the request comes from, where that is known.
     pub network: Option<Network>,
+    /// Whether the gateway asks in somebody's name: what is secret is then not given out.
+    pub is_delegated: bool,
 }
 
 impl Identity {
@@ -60,6 +62,25 @@ impl Identity {
         match &self.account {
             Some(account) => Asker::Family(account.root.clone()),
             None => Asker::Operator,
+        }
+    }
+
+    /// Whether the caller may say that the keys of a project can be read back, and who may read them:
+    /// the operator, until owners sign in themselves. No access key may, whatever its role: one that
+    /// leaks must not open what it could not open itself.
+    pub fn may_open_keys(&self) -> bool {
+        match &self.actor {
+            Actor::Operator(_) => !self.is_delegated,
+            Actor::System | Actor::AccessKey(_) | Actor::McpServer { .. } => false,
+        }
+    }
+
+    /// The access key that presented itself, and so may hold `keys:reveal`: the gateway lends that to
+    /// nobody.
+    pub fn may_hold_reveal(&self) -> Option<&Id<id::AccessKey>> {
+        match &self.actor {
+            Actor::AccessKey(id) if !self.is_delegated => Some(id),
+            _ => None,
         }
     }
 
@@ -87,6 +108,7 @@ impl Identity {
             ends_at: presenter.ends_at(),
             keys: presenter.access_key().cloned().into_iter().collect(),
             network,
+            is_delegated: false,
         }
     }
 
@@ -113,6 +135,7 @@ impl Identity {
             ends_at,
             keys,
             network: None,
+            is_delegated: true,
         }
     }
 }

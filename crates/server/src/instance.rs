@@ -100,6 +100,7 @@ impl Instance {
         let verifier = Verifier::start(Settings {
             db: db.clone(),
             pepper,
+            sealing: Arc::clone(&sealing),
             clock: Arc::clone(&outside.clock),
             random: Arc::clone(&outside.random),
             key_cache_bytes: config.key_cache as usize * 1_024 * 1_024,
@@ -113,6 +114,7 @@ impl Instance {
         let core = Core::of(CoreParts {
             db,
             verifier,
+            sealing: Arc::clone(&sealing),
             clock: Arc::clone(&outside.clock),
             random: Arc::clone(&outside.random),
             remote_operator: config.operator_remote,

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::db::on;
 use crate::reach::{self, ReachBinds};
-use crate::{Base, Change, Db, Page, StoreError, Tx};
+use crate::{Base, Change, Db, Page, StoreError, Tx, idempotency, reveal_grants};
 
 type AccessKeyId = Id<id::AccessKey>;
 type ProjectId = Id<id::Project>;
@@ -447,6 +447,10 @@ pub async fn save(
         .execute(c)
         .await
         .map(drop))?;
+    if !key.is_active || key.rotated_to.is_some() {
+        idempotency::erase_answers_of(tx, key.id.as_str()).await?;
+    }
+    reveal_grants::follow(tx, change, key).await?;
     append(tx, change, kind, key, data).await
 }
 

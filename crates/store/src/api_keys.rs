@@ -30,9 +30,12 @@ use crate::access_keys::rate_limit_columns;
 use crate::db::on;
 use crate::reach::{ReachBinds, within_reach};
 use crate::usage::last_used_at;
-use crate::{Base, Change, Db, StoreError, Tx};
+use crate::{Base, Change, Db, StoreError, Tx, idempotency, sealed_keys};
 
 type ApiKeyId = Id<id::ApiKey>;
+
+/// The reason after which a key stays revoked.
+pub const COMPROMISED: &str = "compromised";
 
 /// Whether a key is switched on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -322,7 +325,26 @@ pub async fn save(
         .execute(c)
         .await
         .map(drop))?;
+    let_go(tx, change, key).await?;
     append(tx, change, kind, key, data).await
+}
+
+/// Erases what is kept of the key string of a key that was ended: no answer has it again, and where
+/// the key never passes again, it cannot be read back either.
+async fn let_go(tx: &mut Tx, change: &Change, key: &ApiKey) -> Result<(), StoreError> {
+    let is_rotated = key.rotated_to.is_some();
+    let is_active = key.is_active_at(change.now);
+    if is_active && !is_rotated {
+        return Ok(());
+    }
+    idempotency::erase_answers_of(tx, key.id.as_str()).await?;
+    match key.stops_at {
+        Some(stop) if is_active => sealed_keys::erase_at(tx, &key.id, stop).await,
+        _ if is_rotated || key.reason.as_deref() == Some(COMPROMISED) => {
+            sealed_keys::erase(tx, &key.id).await
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Gives a locked custom key another key string; `false` when its family has one with that digest:
@@ -330,14 +352,17 @@ pub async fn save(
 pub async fn rekey(tx: &mut Tx, key: &ApiKey, digest: &KeyDigest) -> Result<bool, StoreError> {
     const SQL: &str = "UPDATE api_keys SET digest = $2 WHERE id = $1";
     // No look-up before it: two that look at once would both find the string free.
-    let rekeyed = on!(tx, |c| sqlx::query(SQL)
+    let rekeyed = on!(&mut *tx, |c| sqlx::query(SQL)
         .bind(key.id.as_str())
         .bind(&digest.as_bytes()[..])
         .execute(c)
         .await
         .map(drop));
     match rekeyed {
-        Ok(()) => Ok(true),
+        Ok(()) => {
+            idempotency::erase_answers_of(tx, key.id.as_str()).await?;
+            Ok(true)
+        }
         Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(false),
         Err(error) => Err(error.into()),
     }
@@ -346,6 +371,8 @@ pub async fn rekey(tx: &mut Tx, key: &ApiKey, digest: &KeyDigest) -> Result<bool
 /// Removes a locked key for good; its usage stays.
 pub async fn purge(tx: &mut Tx, change: &Change, key: &ApiKey) -> Result<(), StoreError> {
     const SQL: &str = "DELETE FROM api_keys WHERE id = $1";
+    idempotency::erase_answers_of(tx, key.id.as_str()).await?;
+    sealed_keys::erase(tx, &key.id).await?;
     on!(&mut *tx, |c| sqlx::query(SQL)
         .bind(key.id.as_str())
         .execute(c)

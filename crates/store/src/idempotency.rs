@@ -1,12 +1,20 @@
 //! Idempotency keys: a repeated request gets the first one's answer.
 
 use claviger_domain::time::Timestamp;
+use serde_json::json;
 
 use crate::db::on;
-use crate::{Db, StoreError};
+use crate::hexadecimal::hexadecimal;
+use crate::{Db, StoreError, Tx};
 
 /// How long an answer is remembered: a day.
 pub const REMEMBERED_SECONDS: i64 = 86_400;
+
+/// How long it is kept with its secret, sealed: ten minutes.
+pub const SEALED_SECONDS: i64 = 600;
+
+/// Sealed answers that are erased by one change, at most.
+const PART: i64 = 1_000;
 
 /// What is known of a request when it arrives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,13 +25,36 @@ pub enum Claim {
     InFlight,
     /// The first one had another body.
     OtherBody,
-    /// The first one's status and body, secrets masked.
+    /// The first one's status and body.
     Replay {
         /// The HTTP status.
         status: i64,
-        /// The body, JSON.
+        /// The body, JSON, secrets masked.
         body: String,
+        /// The body as it was, sealed; none where it is past its time, or its secret opens nothing
+        /// any more.
+        sealed: Option<Vec<u8>>,
     },
+}
+
+/// An answer that is to be remembered.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: i64,
+    /// The body, JSON, secrets masked.
+    pub body: String,
+    /// Where it has a secret that may be given again: the body as it was.
+    pub sealed: Option<SealedAnswer>,
+}
+
+/// An answer with its secret.
+#[derive(Clone, Debug)]
+pub struct SealedAnswer {
+    /// The id of the API key or access key whose secret it is.
+    pub key: String,
+    /// The body, sealed for [`Claim::Replay`].
+    pub body: Vec<u8>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -31,6 +62,17 @@ struct Row {
     body_digest: Vec<u8>,
     status: Option<i64>,
     body: Option<String>,
+    sealed: Option<Vec<u8>>,
+}
+
+/// That the key whose secret an answer has is as it was made.
+macro_rules! is_live {
+    () => {
+        "(EXISTS (SELECT 1 FROM api_keys WHERE api_keys.id = made_key AND deleted_at IS NULL \
+         AND api_keys.status = 'active' AND rotated_to IS NULL) \
+         OR EXISTS (SELECT 1 FROM access_keys WHERE access_keys.id = made_key \
+         AND deleted_at IS NULL AND is_active AND rotated_to IS NULL))"
+    };
 }
 
 /// Claims a request by its digest (credential, method, path and key) and that of its body.
@@ -43,7 +85,11 @@ pub async fn claim(
     const EXPIRE: &str = "DELETE FROM idempotency WHERE created_at < $1";
     const TAKE: &str = "INSERT INTO idempotency (id, body_digest, created_at) VALUES ($1, $2, $3) \
                         ON CONFLICT (id) DO NOTHING";
-    const FIND: &str = "SELECT body_digest, status, body FROM idempotency WHERE id = $1";
+    const FIND: &str = concat!(
+        "SELECT body_digest, status, body, CASE WHEN sealed_until > $2 AND ",
+        is_live!(),
+        " THEN sealed END AS sealed FROM idempotency WHERE id = $1"
+    );
     db.write(move |tx| {
         Box::pin(async move {
             let oldest = now.plus_seconds(-REMEMBERED_SECONDS).as_micros();
@@ -64,6 +110,7 @@ pub async fn claim(
             }
             let row: Option<Row> = on!(tx, |c| sqlx::query_as(FIND)
                 .bind(&id[..])
+                .bind(now.as_micros())
                 .fetch_optional(c)
                 .await)?;
             Ok(match row {
@@ -71,8 +118,13 @@ pub async fn claim(
                 Some(Row {
                     status: Some(status),
                     body: Some(body),
+                    sealed,
                     ..
-                }) => Claim::Replay { status, body },
+                }) => Claim::Replay {
+                    status,
+                    body,
+                    sealed,
+                },
                 // None: the first one was let go of between the two statements.
                 Some(_) | None => Claim::InFlight,
             })
@@ -81,15 +133,33 @@ pub async fn claim(
     .await
 }
 
-/// Remembers the answer of a claimed request; the body must have its secrets masked.
-pub async fn finish(db: &Db, id: [u8; 32], status: i64, body: String) -> Result<(), StoreError> {
-    const SQL: &str = "UPDATE idempotency SET status = $2, body = $3 WHERE id = $1";
+/// Remembers the answer of a claimed request.
+pub async fn finish(
+    db: &Db,
+    id: [u8; 32],
+    answer: Answer,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE idempotency SET status = $2, body = $3, made_key = $4, sealed = $5, \
+                       sealed_until = $6 WHERE id = $1";
+    let Answer {
+        status,
+        body,
+        sealed,
+    } = answer;
+    let until = sealed
+        .as_ref()
+        .map(|_| now.plus_seconds(SEALED_SECONDS).as_micros());
+    let (key, sealed) = sealed.map(|sealed| (sealed.key, sealed.body)).unzip();
     db.write(move |tx| {
         Box::pin(async move {
             on!(tx, |c| sqlx::query(SQL)
                 .bind(&id[..])
                 .bind(status)
                 .bind(body)
+                .bind(key)
+                .bind(sealed)
+                .bind(until)
                 .execute(c)
                 .await
                 .map(drop))?;
@@ -113,4 +183,55 @@ pub async fn forget(db: &Db, id: [u8; 32]) -> Result<(), StoreError> {
         })
     })
     .await
+}
+
+/// Erases the sealed answers that have a key's secret: it was ended or exchanged.
+pub(crate) async fn erase_answers_of(tx: &mut Tx, key: &str) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE idempotency SET sealed = NULL, sealed_until = NULL, made_key = NULL \
+                       WHERE made_key = $1 AND sealed IS NOT NULL";
+    on!(tx, |c| sqlx::query(SQL)
+        .bind(key)
+        .execute(c)
+        .await
+        .map(drop))?;
+    Ok(())
+}
+
+/// Erases sealed answers that are not given again: past their time, or of keys that went with their
+/// project or account.
+pub async fn erase_due(db: &Db, now: Timestamp) -> Result<(), StoreError> {
+    const DUE: &str = concat!(
+        "SELECT id FROM idempotency WHERE sealed IS NOT NULL AND sealed_until <= $1 \
+         UNION ALL SELECT id FROM idempotency WHERE sealed IS NOT NULL AND sealed_until > $1 \
+         AND NOT ",
+        is_live!(),
+        " LIMIT $2"
+    );
+    const SQL: &str = "UPDATE idempotency SET sealed = NULL, sealed_until = NULL, made_key = NULL \
+                       WHERE id IN (SELECT unhex(value ->> 0) FROM json_each($1))";
+    loop {
+        let due: Vec<Vec<u8>> = on!(read db, |c| sqlx::query_scalar(DUE)
+            .bind(now.as_micros())
+            .bind(PART)
+            .fetch_all(c)
+            .await)?;
+        let is_last = i64::try_from(due.len()) != Ok(PART);
+        if !due.is_empty() {
+            let ids: Vec<_> = due.iter().map(|id| [hexadecimal(id)]).collect();
+            db.write::<_, StoreError, _>(move |tx| {
+                Box::pin(async move {
+                    on!(tx, |c| sqlx::query(SQL)
+                        .bind(json!(ids).to_string())
+                        .execute(c)
+                        .await
+                        .map(drop))?;
+                    Ok(())
+                })
+            })
+            .await?;
+        }
+        if is_last {
+            return Ok(());
+        }
+    }
 }

@@ -2,16 +2,18 @@
 
 use claviger_domain::event::{EventKind, NewEvent};
 use claviger_domain::id::{self, Id};
+use claviger_domain::key_storage::KeyStorage;
 use claviger_domain::key_string::Environment;
 use claviger_domain::rights::{AccountRef, Reach};
 use futures::TryStreamExt;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::accounts::Account;
 use crate::db::on;
 use crate::gone::Gone;
 use crate::reach::ReachBinds;
-use crate::{Base, Change, Db, Page, StoreError, Tx};
+use crate::reveal_grants::{self, Ended};
+use crate::{Base, Change, Db, Page, StoreError, Tx, sealed_keys};
 
 type ProjectId = Id<id::Project>;
 
@@ -31,8 +33,9 @@ pub struct Project {
     pub name: String,
     /// `live` or `test`.
     pub env: String,
-    /// `hashed`: full keys are not kept.
-    pub key_storage: String,
+    /// Whether its keys can be read back.
+    #[sqlx(try_from = "String")]
+    pub key_storage: KeyStorage,
     /// Who made it, and when.
     #[sqlx(flatten)]
     pub base: Base,
@@ -170,42 +173,69 @@ pub async fn create(
         .bind(change.now.as_micros())
         .fetch_one(c)
         .await)?;
-    append(tx, change, EventKind::ProjectCreated, &project).await?;
+    append(
+        tx,
+        change,
+        EventKind::ProjectCreated,
+        &project,
+        told(&project),
+    )
+    .await?;
     Ok(project)
 }
 
-/// Renames a project within the reach.
-pub async fn rename(
+/// What of a project becomes another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Edit {
+    /// Its name.
+    pub name: Option<String>,
+    /// Whether its keys can be read back.
+    pub key_storage: Option<KeyStorage>,
+}
+
+/// Changes a project within the reach. With its storage, whatever could be read back until then is
+/// erased, and nobody may read keys back until that is granted anew.
+pub async fn update(
     tx: &mut Tx,
     change: &Change,
     reach: &Reach,
     id: &ProjectId,
-    name: &str,
+    edit: &Edit,
 ) -> Result<Option<Project>, StoreError> {
     const SQL: &str = concat!(
-        "UPDATE projects SET name = $5, last_changed_by = $6, last_changed_by_type = $7, \
-         updated_at = $8 WHERE id = $4 AND ",
+        "UPDATE projects SET name = COALESCE($5, name), key_storage = COALESCE($6, key_storage), \
+         last_changed_by = $7, last_changed_by_type = $8, updated_at = $9 WHERE id = $4 AND ",
         within!(),
         " RETURNING ",
         columns!()
     );
     let binds = ReachBinds::of(reach);
     let base = Base::made_by(change);
-    let renamed: Option<Project> = on!(&mut *tx, |c| sqlx::query_as(SQL)
+    let updated: Option<Project> = on!(&mut *tx, |c| sqlx::query_as(SQL)
         .bind(binds.everything)
         .bind(&binds.accounts)
         .bind(&binds.projects)
         .bind(id.as_str())
-        .bind(name)
+        .bind(&edit.name)
+        .bind(edit.key_storage.map(KeyStorage::as_str))
         .bind(&base.last_changed_by)
         .bind(&base.last_changed_by_type)
         .bind(change.now.as_micros())
         .fetch_optional(c)
         .await)?;
-    if let Some(project) = &renamed {
-        append(tx, change, EventKind::ProjectUpdated, project).await?;
+    let Some(project) = updated else {
+        return Ok(None);
+    };
+    let mut data = told(&project);
+    if let Some(storage) = edit.key_storage {
+        // The project is locked, so that no key of it is on its way in.
+        let erased = sealed_keys::erase_of_project(tx, id).await?;
+        reveal_grants::end(tx, change, Ended::OfProject(id)).await?;
+        data["keyStorage"] = json!(storage.as_str());
+        data["keysErased"] = json!(erased);
     }
-    Ok(renamed)
+    append(tx, change, EventKind::ProjectUpdated, &project, data).await?;
+    Ok(Some(project))
 }
 
 /// Removes a project within the reach, with its keys, connected accounts and MCP servers; their
@@ -294,7 +324,16 @@ pub async fn delete(
         .execute(c)
         .await
         .map(drop))?;
-    append(tx, change, EventKind::ProjectDeleted, &project).await?;
+    sealed_keys::erase_of_project(tx, id).await?;
+    reveal_grants::end(tx, change, Ended::OfProject(id)).await?;
+    append(
+        tx,
+        change,
+        EventKind::ProjectDeleted,
+        &project,
+        told(&project),
+    )
+    .await?;
     Ok(Some((project, gone)))
 }
 
@@ -335,18 +374,24 @@ pub async fn hold(
         .await)?)
 }
 
+/// What events tell of a project.
+fn told(project: &Project) -> Value {
+    json!({"name": project.name, "env": project.env})
+}
+
 async fn append(
     tx: &mut Tx,
     change: &Change,
     kind: EventKind,
     project: &Project,
+    data: Value,
 ) -> Result<(), StoreError> {
     let event = NewEvent {
         kind,
         account: project.account_id.clone(),
         project: Some(project.id.clone()),
         target: project.id.to_string(),
-        data: json!({"name": project.name, "env": project.env}),
+        data,
     };
     crate::events::append(tx, change, event).await
 }

@@ -113,6 +113,11 @@ const STATES: &str = concat!(
     WHERE b.deleted_at IS NULL AND ",
     gone_of!("project.created", "p.deleted_at IS NOT NULL"),
     " UNION ALL \
+    SELECT 'key-storage', b.id, b.name, 'hashed', p.updated_at \
+    FROM copy.projects b JOIN main.projects p ON p.id = b.id \
+    WHERE b.deleted_at IS NULL AND p.deleted_at IS NULL \
+        AND b.key_storage = 'recoverable' AND p.key_storage = 'hashed'",
+    " UNION ALL \
     SELECT 'account', b.id, b.name, 'deleted', COALESCE(p.deleted_at, 0) \
     FROM copy.accounts b LEFT JOIN main.accounts p ON p.id = b.id \
     WHERE b.deleted_at IS NULL AND ",

@@ -33,6 +33,10 @@ pub enum Purpose {
     Credentials,
     /// Cursors and digests that the gateway hands out or logs.
     Gateway,
+    /// Full keys of projects whose keys can be read back.
+    ApiKeys,
+    /// Answers that are given again with their secret.
+    Answers,
 }
 
 impl Purpose {
@@ -40,6 +44,8 @@ impl Purpose {
         match self {
             Self::Credentials => "credentials",
             Self::Gateway => "gateway",
+            Self::ApiKeys => "api-keys",
+            Self::Answers => "answers",
         }
     }
 }

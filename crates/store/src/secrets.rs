@@ -15,7 +15,7 @@ pub use self::pepper::{Lifted, add_layer};
 pub use self::rewrap::{Rewrapped, rewrap};
 use crate::db::on;
 use crate::sealing::{KeyId, MasterKey, Purpose, SealingKey, is_unnamed, named_key};
-use crate::{Db, StoreError, Tx, connected_accounts, instance};
+use crate::{Db, StoreError, Tx, connected_accounts, instance, sealed_keys};
 
 const PEPPER: &str = "pepper";
 const SEALING: &str = "sealing";
@@ -74,8 +74,24 @@ pub async fn check(db: &Db, master: &MasterKey) -> Result<(), StoreError> {
             None => master.open_early(&id, &sealed)?,
         };
     }
-    Ok(())
+    let Some(key) = sealing else {
+        return Ok(());
+    };
+    let mut after = String::new();
+    loop {
+        let part = sealed_keys::part(db, &after, PART).await?;
+        for (id, sealed) in &part {
+            key.open(Purpose::ApiKeys, id, sealed)?;
+        }
+        match part.into_iter().next_back() {
+            Some((last, _)) => after = last,
+            None => return Ok(()),
+        }
+    }
 }
+
+/// Sealed keys that are read at once.
+const PART: i64 = 2_000;
 
 /// A secret, as far as anybody may see it.
 #[derive(Clone, Debug, PartialEq, Eq)]

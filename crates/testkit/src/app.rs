@@ -75,6 +75,7 @@ impl TestApp {
         let verifier = Verifier::start(Settings {
             db: db.clone(),
             pepper,
+            sealing: sealing.clone(),
             clock: clock.clone(),
             random: random.clone(),
             key_cache_bytes: KEY_CACHE_BYTES,
@@ -83,6 +84,7 @@ impl TestApp {
         let core = Core::of(CoreParts {
             db,
             verifier,
+            sealing: sealing.clone(),
             clock: clock.clone(),
             random,
             remote_operator: false,

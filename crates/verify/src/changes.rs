@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use claviger_domain::event::EventKind;
 use claviger_domain::id::{self, Id};
-use claviger_domain::key_hash::KeyHash;
+use claviger_domain::key_storage::KeyStorage;
 use claviger_domain::key_string::{KeyPurpose, KeyShape, PlainKey};
 use claviger_domain::rights::Reach;
 use claviger_domain::time::Timestamp;
 use claviger_store::access_keys::{self, AccessKey};
 use claviger_store::api_keys::{self, ApiKey, Incoming, Status, Stored};
-use claviger_store::{Base, Change, StoreError, accounts, projects, usage};
+use claviger_store::{Base, Change, StoreError, accounts, projects, sealed_keys, usage};
 use serde_json::{Value, json};
 
 use crate::Verifier;
@@ -59,20 +59,20 @@ pub enum RotationRefused {
 }
 
 impl Verifier {
-    /// Stores a key in a project that is there and stays until then.
+    /// Stores a key in a project that is there and stays until then, and keeps its keys so.
     pub async fn create_api_key(
         self: &Arc<Self>,
         change: Change,
         key: ApiKey,
         plain: &PlainKey,
+        storage: KeyStorage,
         data: Value,
     ) -> Result<Creation, StoreError> {
         let root = key.account.root.clone();
         let digest = self.digest(plain.expose());
         // Somebody may have brought the hash of a key string that was not drawn here.
-        let digest_of_hash = key
-            .is_custom
-            .then(|| KeyHash::of(plain.expose()).digest(&self.pepper));
+        let digest_of_hash = key.is_custom.then(|| self.digest_of_hash(plain.expose()));
+        let sealed = self.sealed_for(storage, &key.id, plain);
         if is_foreign(plain) {
             self.mark_foreign(root.clone()).await?;
         }
@@ -87,6 +87,7 @@ impl Verifier {
                 key,
                 digest,
                 digest_of_hash,
+                sealed,
                 data,
             };
             let stored = verifier.new_keys.store(change, incoming).await;
@@ -137,27 +138,46 @@ impl Verifier {
                 return Ok(None);
             };
             let meter = verifier.meter_of(&seen).await?;
-            let which = api_keys::Selector::Id(seen.id);
+            let which = api_keys::Selector::Id(seen.id.clone());
             let inside = Arc::clone(&verifier);
             let edited = verifier
                 .change::<_, E, _>(move |tx, touched| {
                     Box::pin(async move {
+                        // Only a custom key gets another key string, which its project's storage
+                        // is asked for; held before its row, as a deletion does.
+                        let mut storage = KeyStorage::Hashed;
+                        if seen.is_custom {
+                            let project = &seen.project_id;
+                            match projects::hold(tx, &Reach::whole(), project).await? {
+                                Some(project) => storage = project.key_storage,
+                                None => return Ok(None),
+                            }
+                        }
                         let Some((mut key, digest)) = api_keys::lock(tx, &reach, &which).await?
                         else {
                             return Ok(None);
                         };
                         let root = key.account.root.clone();
                         touched.note(Touched::Key((root.clone(), digest)));
-                        let before = (key.rate_limit, key.quota);
+                        let before = key.clone();
                         match edit(&mut key)? {
                             Edit::Nothing => {}
                             Edit::Save(kind, data) => {
                                 api_keys::save(tx, &change, &mut key, kind, data).await?;
                             }
+                            Edit::Rekey(plain, kind, data)
+                                if inside.digest(plain.expose()).matches(&digest) =>
+                            {
+                                // It was read back, and is as it was.
+                                if key != before {
+                                    api_keys::save(tx, &change, &mut key, kind, data).await?;
+                                }
+                            }
                             Edit::Rekey(plain, kind, mut data) => {
                                 // For other programs, which have it under the old one's digest.
                                 data["keyString"] = json!("replaced");
                                 let digest = inside.digest(plain.expose());
+                                let sealed = inside.sealed_for(storage, &key.id, &plain);
                                 if !api_keys::rekey(tx, &key, &digest).await? {
                                     return Err(duplicate());
                                 }
@@ -166,12 +186,14 @@ impl Verifier {
                                     touched.note(Touched::ForeignKeysOf(root.clone()));
                                 }
                                 touched.note(Touched::Key((root, digest)));
+                                sealed_keys::exchange(tx, &key, sealed).await?;
                                 api_keys::save(tx, &change, &mut key, kind, data).await?;
                             }
                             Edit::Purge => api_keys::purge(tx, &change, &key).await?,
                         }
                         // The lineage counts by its newest key: what a rotated one says is past.
-                        let is_changed = (key.rate_limit, key.quota) != before;
+                        let is_changed =
+                            key.rate_limit != before.rate_limit || key.quota != before.quota;
                         if is_changed && key.rotated_to.is_none() {
                             touched.note(Touched::Limit(meter, key.rate_limit, key.quota));
                         }
@@ -208,9 +230,9 @@ impl Verifier {
         self.change(move |tx, touched| {
             Box::pin(async move {
                 let held = projects::hold(tx, &Reach::whole(), &seen.project_id).await?;
-                if held.is_none() {
+                let Some(project) = held else {
                     return Ok(Err(RotationRefused::Absent));
-                }
+                };
                 let which = api_keys::Selector::Id(seen.id);
                 let Some((mut old, digest)) = api_keys::lock(tx, &reach, &which).await? else {
                     return Ok(Err(RotationRefused::Absent));
@@ -224,9 +246,15 @@ impl Verifier {
                 }
                 let drawn = KeyPurpose::ApiKey(old.environment).draw(&*verifier.random);
                 let new = successor(&old, Id::from_suffix(&drawn.public), &change);
-                let origin = json!({"name": new.name, "rotatedFrom": old.id});
-                let new_digest = verifier.digest(drawn.plain.expose());
-                if !api_keys::create(tx, &change, &new, &new_digest, origin).await? {
+                let incoming = Incoming {
+                    digest: verifier.digest(drawn.plain.expose()),
+                    digest_of_hash: None,
+                    sealed: verifier.sealed_for(project.key_storage, &new.id, &drawn.plain),
+                    data: json!({"name": new.name, "rotatedFrom": old.id}),
+                    key: new.clone(),
+                };
+                let stored = api_keys::store_new(tx, &[(&change, &incoming)]).await?;
+                if stored != [Stored::Created] {
                     return Ok(Err(RotationRefused::Absent));
                 }
                 touched.note(Touched::Limit(meter, new.rate_limit, new.quota));

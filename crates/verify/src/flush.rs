@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use claviger_domain::event::Actor;
 use claviger_domain::time::Timestamp;
-use claviger_store::{Change, StoreError, api_keys, usage};
+use claviger_store::{
+    Change, StoreError, api_keys, idempotency, reveal_grants, sealed_keys, usage,
+};
 
 use crate::Verifier;
 use crate::meter::SharedMeter;
@@ -148,5 +150,14 @@ impl Verifier {
     pub async fn sweep(&self) {
         self.meters.sweep(self.clock.now()).await;
         self.places.sweep();
+    }
+
+    /// Erases answers and keys that were kept sealed for a time, and grants that have ended; called each
+    /// minute, anywhere and any number of times. None of them is given out any more, erased or not.
+    pub async fn erase_due(&self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        idempotency::erase_due(&self.db, now).await?;
+        sealed_keys::erase_due(&self.db, now).await?;
+        reveal_grants::forget_ended(&self.db, now).await
     }
 }

@@ -222,6 +222,10 @@ impl Verifier {
             });
             prepared.is_foreign |= !is_ours;
             let digest_of_hash = hash.digest(&self.pepper);
+            let sealed = match &brought {
+                Brought::Plain(plain) => self.sealed_for(project.key_storage, &id, plain),
+                Brought::Hash(_) => None,
+            };
             key.lineage = id.clone();
             key.id = id;
             prepared.places.push(Some(rows.len()));
@@ -232,6 +236,7 @@ impl Verifier {
                 key,
                 digest: plain.map_or(digest_of_hash, |plain| self.pepper.digest(plain)),
                 digest_of_hash: Some(digest_of_hash),
+                sealed,
                 data,
             });
         }

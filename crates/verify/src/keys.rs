@@ -3,15 +3,44 @@
 use std::sync::Arc;
 
 use claviger_domain::id::{self, Id};
+use claviger_domain::key_storage::KeyStorage;
+use claviger_domain::key_string::PlainKey;
 use claviger_domain::limit::{Allowance, Level};
 use claviger_store::api_keys::ApiKey;
+use claviger_store::sealing::Purpose;
 use claviger_store::{StoreError, usage};
+use secrecy::ExposeSecret;
 
 use crate::meter::{Bounds, Meter, SharedMeter};
 use crate::place::Place;
 use crate::{KnownKey, Verifier};
 
 impl Verifier {
+    /// A key string as it is kept where it can be read back: sealed, for the row of that key alone.
+    pub(crate) fn sealed_for(
+        &self,
+        storage: KeyStorage,
+        key: &Id<id::ApiKey>,
+        plain: &PlainKey,
+    ) -> Option<Vec<u8>> {
+        let (subject, text) = (key.as_str(), plain.expose().as_bytes());
+        let seal = || {
+            self.sealing
+                .seal(Purpose::ApiKeys, subject, text, &*self.random)
+        };
+        storage.is_recoverable().then(seal)
+    }
+
+    /// Opens what [`sealed_keys::reveal`](claviger_store::sealed_keys::reveal) read of a key.
+    pub fn unsealed(&self, key: &Id<id::ApiKey>, sealed: &[u8]) -> Result<PlainKey, StoreError> {
+        let opened = self.sealing.open(Purpose::ApiKeys, key.as_str(), sealed)?;
+        let text = std::str::from_utf8(opened.expose_secret());
+        text.map(PlainKey::new).map_err(|_| StoreError::Row {
+            table: "sealed_keys",
+            what: "sealed",
+        })
+    }
+
     /// Joins a row with the meters that count it.
     pub(crate) async fn known(&self, key: ApiKey) -> Result<KnownKey, StoreError> {
         let limit = if is_limited(&key) {

@@ -8,6 +8,7 @@ use claviger_domain::key_string::{KeyDigest, Pepper};
 use claviger_domain::random::Random;
 use claviger_domain::time::Clock;
 use claviger_store::api_keys::{self, NewKeys};
+use claviger_store::sealing::SealingKey;
 use claviger_store::{Db, StoreError, accounts, usage};
 use quick_cache::sync::Cache;
 
@@ -30,6 +31,8 @@ pub struct Settings {
     pub db: Db,
     /// The secret under which keys are digested.
     pub pepper: Pepper,
+    /// What keys are sealed under that can be read back.
+    pub sealing: Arc<SealingKey>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness, for keys and ids.
@@ -60,6 +63,7 @@ pub struct Verifier {
     pub(crate) db: Db,
     pub(crate) new_keys: NewKeys,
     pub(crate) pepper: Pepper,
+    pub(crate) sealing: Arc<SealingKey>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) keys: KeyCache,
@@ -94,6 +98,7 @@ impl Verifier {
         let Settings {
             db,
             pepper,
+            sealing,
             clock,
             random,
             key_cache_bytes,
@@ -109,6 +114,7 @@ impl Verifier {
             new_keys: NewKeys::of(&db),
             db,
             pepper,
+            sealing,
             clock,
             random,
             keys: KeyCache::new(key_cache_bytes, KNOWN_ABSENCES),

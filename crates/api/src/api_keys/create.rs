@@ -44,7 +44,7 @@ pub(crate) async fn create_api_key(
     let data = json!({"name": key.name, "customAccountId": key.custom_account_id});
     let made = core
         .verifier
-        .create_api_key(change, key.clone(), &plain, data);
+        .create_api_key(change, key.clone(), &plain, project.key_storage, data);
     match made.await? {
         Creation::Done => {}
         Creation::Duplicate => return Err(duplicate()),

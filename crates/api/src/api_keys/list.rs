@@ -1,10 +1,12 @@
 //! `GET /api-keys`.
 
+use std::collections::HashMap;
+
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use claviger_edge::permission::KeysRead;
-use claviger_edge::{ApiError, Caller, Core, ListPart, Query, flag};
+use claviger_edge::{ApiError, Caller, Core, ListPart, NoStore, Query, flag};
 use claviger_store::api_keys::{ApiKey, Filter};
 use claviger_store::{Asker, PAGE_SIZE, Page, StoreError, api_keys};
 use futures::stream;
@@ -12,6 +14,7 @@ use http::{HeaderValue, header};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::reveal::Reader;
 use super::selector_of;
 use crate::wire::{ApiKeyBody, api_key_body};
 use crate::{accounts, projects};
@@ -48,11 +51,13 @@ pub(crate) struct Parameters {
 ///
 /// Answers the keys that you may see, the oldest first, switched-off ones too unless you filter.
 /// Use it to find a key's id by its name, customer or user. The count of all is in
-/// `X-Total-Count`.
+/// `X-Total-Count`. In a project whose keys can be read back, an access key that was granted that is
+/// shown them in full.
 #[utoipa::path(get, path = "/api-keys", operation_id = "listApiKeys", tag = "api_keys",
     params(Parameters),
     responses(
-        (status = 200, description = "The keys, each shown by its reference.",
+        (status = 200, description = "The keys, each shown by its reference, or in full to whoever \
+            may read it back.",
             body = Vec<ApiKeyBody>),
         (status = 404, description = "No such project or account.")))]
 pub(crate) async fn list_api_keys(
@@ -61,6 +66,7 @@ pub(crate) async fn list_api_keys(
     Query(parameters): Query<Parameters>,
 ) -> Result<Response, ApiError> {
     let part = ListPart::read(parameters.limit.as_deref(), parameters.offset.as_deref())?;
+    let reader = Reader::of(&core, &caller.identity).await?;
     let reach = caller.reach;
     let project = projects::named(&core, &reach, parameters.project_id.as_deref()).await?;
     let account = accounts::named(&core, &reach, parameters.account_id.as_deref()).await?;
@@ -91,17 +97,19 @@ pub(crate) async fn list_api_keys(
     // The first page is read before the status is sent, so that a database that is away shows.
     let keys = api_keys::list(&core.db, &reach, &filter, &first, core.now()).await?;
     let left = part.limit.map(|limit| limit - PAGE_SIZE);
+    let has_secrets = reader.is_some();
     let start = Some((keys, first.limit, left, true));
     // Page by page, never over an open cursor: a reader that stalls holds nothing.
     let caller = Asker::current();
     let chunks = stream::try_unfold(start, move |state| {
         let (core, reach, filter) = (core.clone(), reach.clone(), filter.clone());
+        let reader = reader.clone();
         // The handler is over, and what it was done for with it.
         caller.clone().scope(async move {
             let Some((keys, asked, left, is_first)) = state else {
                 return Ok::<_, StoreError>(None);
             };
-            let text = write_page(&core, &keys, is_first).await?;
+            let text = write_page(&core, reader.as_ref(), &keys, is_first).await?;
             let more = left.is_none_or(|left| left > 0) && i64::try_from(keys.len()) == Ok(asked);
             let next = match keys.last().filter(|_| more) {
                 Some(last) => {
@@ -116,7 +124,12 @@ pub(crate) async fn list_api_keys(
             Ok(Some((Bytes::from(text), next)))
         })
     });
-    Ok((headers, Body::from_stream(chunks)).into_response())
+    let response = (headers, Body::from_stream(chunks)).into_response();
+    Ok(if has_secrets {
+        NoStore(response).into_response()
+    } else {
+        response
+    })
 }
 
 /// The text `null` stands for having none.
@@ -124,13 +137,22 @@ fn null_text(text: String) -> Option<String> {
     (text != "null").then_some(text)
 }
 
-async fn write_page(core: &Core, keys: &[ApiKey], is_first: bool) -> Result<String, StoreError> {
+async fn write_page(
+    core: &Core,
+    reader: Option<&Reader>,
+    keys: &[ApiKey],
+    is_first: bool,
+) -> Result<String, StoreError> {
+    let read = match reader {
+        Some(reader) => reader.read(core, keys).await?,
+        None => HashMap::new(),
+    };
     let mut text = String::from(if is_first { "[" } else { "" });
     for (index, key) in keys.iter().enumerate() {
         if index > 0 || !is_first {
             text.push(',');
         }
-        let body = api_key_body(core, key, None).await?;
+        let body = api_key_body(core, key, read.get(&key.id)).await?;
         text += &serde_json::to_string(&body).expect("a key as text is JSON");
     }
     Ok(text)

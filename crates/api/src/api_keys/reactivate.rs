@@ -6,12 +6,11 @@ use axum::response::{IntoResponse, Response};
 use claviger_domain::event::EventKind;
 use claviger_edge::permission::KeysWrite;
 use claviger_edge::{ApiError, Caller, Core, ErrorCode, PathParameter};
-use claviger_store::api_keys::{ApiKey, Status};
+use claviger_store::api_keys::{ApiKey, COMPROMISED, Status};
 use claviger_verify::Edit;
 use serde_json::json;
 
 use super::create::duplicate;
-use super::revoke::COMPROMISED;
 use super::selector::{absent, selector_of};
 use crate::wire::{ApiKeyBody, api_key_body};
 

@@ -7,7 +7,7 @@ use claviger_domain::permission::Permission;
 use claviger_edge::permission::KeysWrite;
 use claviger_edge::{ApiError, Caller, Core, ErrorCode, PathParameter, Query, flag};
 use claviger_store::Change;
-use claviger_store::api_keys::{ApiKey, Status};
+use claviger_store::api_keys::{ApiKey, COMPROMISED, Status};
 use claviger_verify::Edit;
 use serde::Deserialize;
 use serde_json::json;
@@ -18,8 +18,6 @@ use super::selector::{absent, selector_of};
 
 /// Why a key may be revoked.
 const REASONS: [&str; 5] = ["unused", "billing", COMPROMISED, "superseded", "other"];
-/// The reason after which a key stays revoked.
-pub(super) const COMPROMISED: &str = "compromised";
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

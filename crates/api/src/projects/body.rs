@@ -1,7 +1,8 @@
 //! A project as answers show it.
 
+use claviger_domain::key_storage::KeyStorage;
 use claviger_store::projects::Project;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::wire::{BaseBody, EnvironmentName};
@@ -22,9 +23,8 @@ pub(crate) struct ProjectBody {
     account_id: String,
     /// Whether its keys are for production.
     env: EnvironmentName,
-    /// `hashed`: full keys are not kept.
-    #[schema(example = "hashed")]
-    key_storage: String,
+    /// Whether its keys can be read back.
+    key_storage: KeyStorageName,
     #[serde(flatten)]
     base: BaseBody,
 }
@@ -36,8 +36,37 @@ impl From<&Project> for ProjectBody {
             name: project.name.clone(),
             account_id: project.account_id.to_string(),
             env: project.environment().into(),
-            key_storage: project.key_storage.clone(),
+            key_storage: project.key_storage.into(),
             base: BaseBody::of(&project.base, true),
+        }
+    }
+}
+
+/// Whether the keys of a project can be read back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = KeyStorage)]
+pub(crate) enum KeyStorageName {
+    /// Only digests of them are kept.
+    Hashed,
+    /// They are kept sealed as well, and shown to access keys that were granted that.
+    Recoverable,
+}
+
+impl From<KeyStorage> for KeyStorageName {
+    fn from(storage: KeyStorage) -> Self {
+        match storage {
+            KeyStorage::Hashed => Self::Hashed,
+            KeyStorage::Recoverable => Self::Recoverable,
+        }
+    }
+}
+
+impl From<KeyStorageName> for KeyStorage {
+    fn from(name: KeyStorageName) -> Self {
+        match name {
+            KeyStorageName::Hashed => Self::Hashed,
+            KeyStorageName::Recoverable => Self::Recoverable,
         }
     }
 }

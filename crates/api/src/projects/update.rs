@@ -3,14 +3,15 @@
 use axum::Json;
 use axum::extract::State;
 use claviger_domain::id::Id;
+use claviger_domain::key_storage::KeyStorage;
 use claviger_edge::permission::ProjectsWrite;
-use claviger_edge::{ApiError, Body, Caller, Core, ErrorCode, PathParameter};
-use claviger_store::projects;
+use claviger_edge::{ApiError, Body, Caller, Core, PathParameter};
+use claviger_store::projects::{self, Edit};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::absent;
-use super::body::ProjectBody;
+use super::body::{KeyStorageName, ProjectBody};
+use super::{absent, owner_needed};
 use crate::wire::name_of;
 
 /// What of a project can be changed.
@@ -21,21 +22,24 @@ pub(crate) struct ProjectChange {
     #[serde(default)]
     #[schema(example = "Weather API")]
     name: Option<String>,
-    /// `hashed`; other ways of keeping keys are not configured here.
+    /// `recoverable`: keys that are made from then on are kept sealed, and can be read back by access
+    /// keys that are granted that. `hashed`: only digests are kept; what could be read back is erased,
+    /// for good, and so are the grants. No access key changes it, whatever its role.
     #[serde(default)]
-    #[schema(ignore)]
-    key_storage: Option<String>,
+    key_storage: Option<KeyStorageName>,
 }
 
 /// Change a project
 ///
-/// Renames a project. Its keys keep working.
+/// Renames a project, or says whether its keys can be read back. Its keys keep working. The project's
+/// id comes from listing projects.
 #[utoipa::path(patch, path = "/projects/{id}", operation_id = "updateProject", tag = "projects",
     params(("id" = String, Path, description = "The project's id, from listing projects.",
         example = "prj_4f8Q2mXc7ZrT1bVw9KpL")),
     request_body = ProjectChange,
     responses(
         (status = 200, description = "The project as it is now.", body = ProjectBody),
+        (status = 403, description = "The storage of keys is not for access keys to change."),
         (status = 404, description = "No such project.")))]
 pub(crate) async fn update_project(
     State(core): State<Core>,
@@ -43,28 +47,30 @@ pub(crate) async fn update_project(
     PathParameter(id): PathParameter,
     Body(input): Body<ProjectChange>,
 ) -> Result<Json<ProjectBody>, ApiError> {
-    if input.key_storage.is_some_and(|storage| storage != "hashed") {
-        let message = "Keys that can be read back are not configured on this instance";
-        return Err(ApiError::new(ErrorCode::NotConfigured, message));
-    }
     let id = Id::parse(&id).ok_or_else(absent)?;
     let found = projects::find(&core.db, &caller.reach, &id)
         .await?
         .ok_or_else(absent)?;
-    let Some(name) = input.name else {
-        return Ok(Json((&found).into()));
+    let name = input.name.as_deref().map(|name| name_of(Some(name)));
+    let name = name.transpose()?.filter(|name| *name != found.name);
+    let storage = input.key_storage.map(KeyStorage::from);
+    let edit = Edit {
+        name: name.map(str::to_owned),
+        key_storage: storage.filter(|storage| *storage != found.key_storage),
     };
-    let name = name_of(Some(&name))?.to_owned();
-    if name == found.name {
+    if edit == Edit::default() {
         return Ok(Json((&found).into()));
     }
+    if edit.key_storage.is_some() && !caller.identity.may_open_keys() {
+        return Err(owner_needed());
+    }
     let (reach, change) = (caller.reach, core.change(&caller.actor));
-    let renamed = core
+    let updated = core
         .verifier
         .change_project(move |tx| {
-            Box::pin(async move { projects::rename(tx, &change, &reach, &id, &name).await })
+            Box::pin(async move { projects::update(tx, &change, &reach, &id, &edit).await })
         })
         .await?;
-    let project = renamed.ok_or_else(absent)?;
+    let project = updated.ok_or_else(absent)?;
     Ok(Json((&project).into()))
 }

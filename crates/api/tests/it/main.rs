@@ -14,5 +14,6 @@ mod idempotency;
 mod import;
 mod keys;
 mod operations;
+mod reveal;
 mod rotation;
 mod transport;

@@ -36,6 +36,7 @@ pub(crate) struct Objects {
     pub(crate) key_id: String,
     pub(crate) key: String,
     pub(crate) access_key_id: String,
+    pub(crate) grant_id: String,
 }
 
 impl Objects {
@@ -59,10 +60,11 @@ impl Objects {
         let text = |value: &Value| value.as_str().expect("ids and keys are text").to_owned();
         Self {
             account: tenant.account.id.to_string(),
-            project,
             child: text(&child["id"]),
             key_id: text(&key["id"]),
             key: text(&key["key"]),
+            grant_id: grant_of(app, &project, &text(&access_key["id"])).await,
+            project,
             access_key_id: text(&access_key["id"]),
         }
     }
@@ -77,8 +79,25 @@ impl Objects {
             key_id: "key_zzzzzzzzzzzzzzzz".to_owned(),
             key: format!("live_{}", "z".repeat(64)),
             access_key_id: "ack_zzzzzzzzzzzzzzzz".to_owned(),
+            grant_id: id("rvg"),
         }
     }
+}
+
+/// Grants an access key the keys of a project, which can be read back from then on.
+async fn grant_of(app: &TestApp, project: &str, access_key: &str) -> String {
+    let path = format!("/projects/{project}");
+    let operator = app.operator_key.expose();
+    let storage = app.request("PATCH", &path).key(operator);
+    let storage = storage.json(json!({"keyStorage": "recoverable"}));
+    storage.send().await.expect(200);
+    let until = app.core.now().plus_seconds(60);
+    let grant = app.request("POST", &format!("{path}/reveal-grants"));
+    let grant = grant
+        .key(operator)
+        .json(json!({"accessKeyId": access_key, "expiresAt": until}));
+    let grant = grant.send().await.expect(201);
+    grant["id"].as_str().expect("ids are text").to_owned()
 }
 
 impl Operation {
@@ -91,7 +110,8 @@ impl Operation {
             .replace("{child}", &objects.child)
             .replace("{key_id}", &objects.key_id)
             .replace("{key}", &objects.key)
-            .replace("{access_key}", &objects.access_key_id);
+            .replace("{access_key}", &objects.access_key_id)
+            .replace("{grant}", &objects.grant_id);
         let request = app.request(self.method, &path);
         match (self.body)(objects) {
             Value::Null => request,
@@ -319,6 +339,33 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "/projects/{project}",
         "projects:delete",
         200,
+        Kind::Object,
+        NOTHING,
+    ),
+    operation(
+        "listRevealGrants",
+        "GET",
+        "/projects/{project}/reveal-grants",
+        "audit:read",
+        200,
+        Kind::Object,
+        NOTHING,
+    ),
+    operation(
+        "createRevealGrant",
+        "POST",
+        "/projects/{project}/reveal-grants",
+        "keys:reveal grant",
+        201,
+        Kind::Object,
+        |objects| json!({"accessKeyId": objects.access_key_id, "expiresAt": "2030-01-20"}),
+    ),
+    operation(
+        "deleteRevealGrant",
+        "DELETE",
+        "/projects/{project}/reveal-grants/{grant}",
+        "projects:write",
+        204,
         Kind::Object,
         NOTHING,
     ),

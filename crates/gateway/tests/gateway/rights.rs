@@ -7,7 +7,7 @@ use claviger_testkit::on_both_engines;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::world::{World, call_message, outcome};
 
 const LIST_KEYS: &str = "list_all_the_auth_api_api_keys";
 const CREATE_PROJECT: &str = "create_a_the_auth_api_project";
@@ -76,6 +76,66 @@ on_both_engines!(every_role_on_every_operation, async |app| {
             403
         };
         assert_eq!(deleted, expected, "{role:?} DELETE");
+    }
+});
+
+// Keys that can be read back are read by whoever presents the access key that was granted that: no
+// tool shows more than a reference, whoever stands behind it.
+on_both_engines!(no_tool_reads_keys_back, async |app| {
+    let world = World::of(app).await;
+    let operator = world.operator_key();
+    let reader = world.access_key(&world.account, Role::Owner, None).await;
+    let project = format!("/projects/{}", world.project.id);
+    let until = world.app.core.now().plus_seconds(60);
+    for (method, path, body, status) in [
+        (
+            Method::PATCH,
+            project.clone(),
+            json!({"keyStorage": "recoverable"}),
+            200,
+        ),
+        (
+            Method::POST,
+            format!("{project}/reveal-grants"),
+            json!({"accessKeyId": reader.id, "expiresAt": until}),
+            201,
+        ),
+    ] {
+        let done = world.ask(&operator, method, &path, body).await;
+        done.expect(status);
+    }
+    let made = json!({"name": "Kept", "projectId": world.project.id});
+    let made = world
+        .ask(&reader.plain, Method::POST, "/api-keys", made)
+        .await;
+    let made = made.expect(201);
+    let path = format!("/api-keys/{}", made["id"].as_str().unwrap());
+    let read = world
+        .ask(&reader.plain, Method::GET, &path, Value::Null)
+        .await;
+    assert_eq!(read.expect(200)["key"], made["key"]);
+    // The reader is the maker, the stored credential and the second one.
+    let connected = world.app.connect(&world.account, &reader.plain).await;
+    let path = format!("/integrated-account/{connected}/mcp");
+    let server = json!({"name": "Agent", "config": {"require_api_token_auth": true}});
+    let server = world.ask(&reader.plain, Method::POST, &path, server).await;
+    let server = server.expect(201);
+    let token = server["token"].as_str().unwrap();
+    let headers = [("x-api-key", &*reader.plain)];
+    for (tool, arguments) in [
+        (LIST_KEYS, json!({})),
+        (
+            "get_single_the_auth_api_api_key_by_id",
+            json!({"id": made["id"]}),
+        ),
+        ("the_auth_api_api_keys_list_2", json!({"key": made["key"]})),
+    ] {
+        let message = call_message(tool, &arguments);
+        let answer = world.post(token, &headers, &message).await;
+        let shown = outcome(&answer.expect(200)).unwrap_or_else(|told| panic!("{tool}: {told}"));
+        let (shown, full) = (shown.to_string(), made["key"].as_str().unwrap());
+        assert!(shown.contains("*********"), "{tool}: {shown}");
+        assert!(!shown.contains(&full[full.len() - 48..]), "{tool}");
     }
 });
 

@@ -1,4 +1,5 @@
-//! Lets go of counters that nothing needs any more, each minute.
+//! Each minute lets go of counters that nothing needs any more, and erases what was sealed for a time
+//! that is over.
 
 use std::sync::Arc;
 
@@ -14,5 +15,9 @@ pub(super) async fn run(verifier: Arc<Verifier>, mut stopped: watch::Receiver<bo
     let mut ticks = each(PERIOD);
     while goes_on(&mut ticks, &mut stopped).await {
         verifier.sweep().await;
+        if let Err(error) = verifier.erase_due().await {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "what was sealed for a time is not erased yet");
+        }
     }
 }

@@ -15,7 +15,7 @@ use super::{ApiKey, ApiKeyId, quota_columns};
 use crate::access_keys::rate_limit_columns;
 use crate::db::{ByRows, Cell, hexadecimal, list_of_rows, on};
 use crate::reach::list;
-use crate::{Change, StoreError, Tx};
+use crate::{Change, StoreError, Tx, sealed_keys};
 
 /// A key on its way in, with what its event tells.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub struct Incoming {
     /// What its digest would be had its hash been brought alone; none of a key string that was drawn
     /// here, which nobody can have brought.
     pub digest_of_hash: Option<KeyDigest>,
+    /// Its key string, sealed, where its project has keys that can be read back.
+    pub sealed: Option<Vec<u8>>,
     /// More about it, for the event.
     pub data: Value,
 }
@@ -95,6 +97,7 @@ pub async fn create(
         key: key.clone(),
         digest: *digest,
         digest_of_hash: None,
+        sealed: None,
         data,
     };
     let stored = store_new(tx, &[(change, &incoming)]).await?;
@@ -131,9 +134,10 @@ pub async fn store_new(
         }
     };
     let created: HashSet<_> = created.iter().map(String::as_str).collect();
-    let (new, refused): (Vec<_>, Vec<_>) = keys
+    let (new, refused): (Vec<&(&Change, &Incoming)>, Vec<_>) = keys
         .iter()
         .partition(|(_, incoming)| created.contains(incoming.key.id.as_str()));
+    sealed_keys::keep(tx, new.iter().map(|one| one.1)).await?;
     crate::events::append_all(tx, new.into_iter().map(event)).await?;
     let earlier = if refused.is_empty() {
         HashMap::new()

@@ -10,6 +10,7 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Row};
 
 use super::{Undone, attached};
+use crate::db::on;
 use crate::{Change, StoreError, Tx, copies, events, instance};
 
 /// What is to stay ended.
@@ -30,7 +31,7 @@ struct Ending {
     sql: &'static str,
 }
 
-const ENDINGS: [Ending; 6] = [
+const ENDINGS: [Ending; 8] = [
     Ending {
         what: "api-key",
         kind: EventKind::ApiKeyDeleted,
@@ -73,6 +74,20 @@ const ENDINGS: [Ending; 6] = [
               RETURNING id, account_id, id AS project_id",
     },
     Ending {
+        what: "key-storage",
+        kind: EventKind::ProjectUpdated,
+        sql: "UPDATE main.projects SET updated_at = $2, key_storage = 'hashed' \
+              WHERE id IN (SELECT value ->> 0 FROM json_each($1)) \
+              RETURNING id, account_id, id AS project_id",
+    },
+    Ending {
+        what: "reveal-grant",
+        kind: EventKind::RevealGrantDeleted,
+        sql: "DELETE FROM main.reveal_grants \
+              WHERE id IN (SELECT value ->> 0 FROM json_each($1)) AND $2 IS NOT NULL \
+              RETURNING id, (SELECT account_id FROM main.projects WHERE id = project_id), project_id",
+    },
+    Ending {
         what: "account",
         kind: EventKind::AccountDeleted,
         sql: "UPDATE main.accounts AS b SET updated_at = $2, deleted_at = COALESCE( \
@@ -87,6 +102,15 @@ const ENDINGS: [Ending; 6] = [
               WHERE id IN (SELECT value ->> 0 FROM json_each($1)) \
               RETURNING id, NULL AS account_id, NULL AS project_id",
     },
+];
+
+/// What goes with them: what is sealed of keys (`$1`) and of projects, and grants of access keys.
+const ERASURES: [&str; 3] = [
+    "DELETE FROM main.sealed_keys WHERE key_id IN (SELECT value ->> 0 FROM json_each($1))",
+    "DELETE FROM main.sealed_keys WHERE project_id IN (SELECT id FROM main.projects \
+     WHERE $1 IS NOT NULL AND (deleted_at IS NOT NULL OR key_storage = 'hashed'))",
+    "DELETE FROM main.reveal_grants WHERE access_key_id IN (SELECT id FROM main.access_keys \
+     WHERE $1 IS NOT NULL AND (deleted_at IS NOT NULL OR NOT is_active))",
 ];
 
 impl Undone {
@@ -166,6 +190,14 @@ async fn settle_in(
                 None => instance::note(tx, change, kind, &id, data).await?,
             }
         }
+    }
+    let ids: Vec<_> = ended.iter().map(|one| [&one.id]).collect();
+    for sql in ERASURES {
+        on!(&mut *tx, |c| sqlx::query(sql)
+            .bind(json!(ids).to_string())
+            .execute(c)
+            .await
+            .map(drop))?;
     }
     let kind = EventKind::InstanceRestored;
     instance::note(tx, change, kind, "instance", data).await

@@ -1,13 +1,12 @@
 //! Another layer of pepper: every stored digest is brought under it, all of them at once.
 
-use std::fmt::Write as _;
-
 use claviger_domain::event::EventKind;
 use claviger_domain::key_string::{KeyDigest, Pepper};
 use serde_json::json;
 
 use super::{PEPPER, Wrapped, keep, layer_name, missing};
 use crate::db::{is_served, on};
+use crate::hexadecimal::hexadecimal;
 use crate::sealing::MasterKey;
 use crate::{Change, Db, StoreError, Tx, instance};
 
@@ -124,7 +123,7 @@ async fn lift_part(
         .await)?;
     let mut lifted = Vec::with_capacity(rows.len());
     for (id, digest) in &rows {
-        lifted.push([id.clone(), hexadecimal(&lift(digest, pepper)?)]);
+        lifted.push([id.clone(), hexadecimal(lift(digest, pepper)?.as_bytes())]);
     }
     let Some((last, _)) = rows.last() else {
         return Ok(None);
@@ -137,10 +136,12 @@ async fn lift_part(
     Ok(Some((last.clone(), rows.len() as u64)))
 }
 
-/// The same for requests that may be repeated, by digests of their own: those of a day.
+/// The same for requests that may be repeated, by digests of their own: those of a day. Answers that
+/// are sealed for the digest of before are erased: repeats have their secrets masked.
 async fn lift_requests(tx: &mut Tx, pepper: &Pepper) -> Result<(), StoreError> {
     const FIND: &str = "SELECT id, body_digest FROM idempotency";
-    const STORE: &str = "UPDATE idempotency SET id = $2, body_digest = $3 WHERE id = $1";
+    const STORE: &str = "UPDATE idempotency SET id = $2, body_digest = $3, sealed = NULL, \
+                         sealed_until = NULL, made_key = NULL WHERE id = $1";
     let rows: Vec<(Vec<u8>, Vec<u8>)> = on!(&mut *tx, |c| sqlx::query_as(FIND).fetch_all(c).await)?;
     for (id, body) in rows {
         let (lifted, lifted_body) = (lift(&id, pepper)?, lift(&body, pepper)?);
@@ -161,12 +162,4 @@ fn lift(digest: &[u8], pepper: &Pepper) -> Result<KeyDigest, StoreError> {
         what: "digest",
     })?;
     Ok(pepper.lift(digest))
-}
-
-fn hexadecimal(digest: &KeyDigest) -> String {
-    let mut text = String::with_capacity(64);
-    for byte in digest.as_bytes() {
-        write!(text, "{byte:02x}").expect("a text takes whatever is written");
-    }
-    text
 }

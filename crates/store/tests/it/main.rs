@@ -28,6 +28,7 @@ mod projects;
 mod races;
 mod restore;
 mod schema;
+mod sealed_keys;
 mod secrets;
 mod shared_commits;
 mod upgrade;
@@ -55,6 +56,7 @@ fn incoming(key: ApiKey, plain: &PlainKey) -> Incoming {
         digest_of_hash: key
             .is_custom
             .then(|| KeyHash::of(plain.expose()).digest(&Pepper::new(&[7; 32]))),
+        sealed: None,
         key,
         data: Value::Null,
     }

@@ -18,6 +18,13 @@ in_both_worlds![
     a_deleted_project_is_held_no_more,
 ];
 
+fn renamed() -> projects::Edit {
+    projects::Edit {
+        name: Some("renamed".to_owned()),
+        key_storage: None,
+    }
+}
+
 async fn names(world: &World, reach: &Reach, accounts: &[&Account]) -> Vec<String> {
     let mut names = Vec::new();
     for account in accounts {
@@ -109,7 +116,9 @@ async fn renaming_is_within_the_reach(world: World) {
         let id = project.id.clone();
         world
             .write(move |tx, change| {
-                Box::pin(async move { projects::rename(tx, &change, &reach, &id, "renamed").await })
+                Box::pin(
+                    async move { projects::update(tx, &change, &reach, &id, &renamed()).await },
+                )
             })
             .await
     };

@@ -269,7 +269,11 @@ async fn new_keys_do_not_wait_for_another_project(world: World) {
         tokio::spawn(async move {
             db.write::<_, StoreError, _>(move |tx| {
                 Box::pin(async move {
-                    projects::rename(tx, &change, &reach, &id, "renamed").await?;
+                    let edit = projects::Edit {
+                        name: Some("renamed".to_owned()),
+                        key_storage: None,
+                    };
+                    projects::update(tx, &change, &reach, &id, &edit).await?;
                     held.send(()).unwrap();
                     may_go_on.await.unwrap();
                     Ok(())

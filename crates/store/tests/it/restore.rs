@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use claviger_domain::event::EventKind;
 use claviger_domain::id::{self, Id};
+use claviger_domain::key_storage::KeyStorage;
 use claviger_domain::role::Role;
 use claviger_store::api_keys::Status;
 use claviger_store::restore::{Kept, compare, settle};
-use claviger_store::{Location, api_keys, copies};
+use claviger_store::{Location, api_keys, copies, projects, reveal_grants};
 use claviger_testkit::world::{World, everything};
 use serde_json::json;
 
@@ -135,4 +136,106 @@ async fn a_key_that_was_taken_and_is_not_any_more_is_told_and_kept_ended() {
         assert_eq!(key.revoked_at.is_none(), is_active, "{name}");
     }
     restored.close().await;
+}
+
+/// Keys that could be read back when the copy was made, by an access key that was granted that.
+#[tokio::test]
+async fn what_may_not_be_read_back_any_more_is_told_and_kept_so() {
+    let world = World::on_sqlite().await;
+    let Location::Folder(folder) = &world.location else {
+        unreachable!("a world on SQLite is a folder");
+    };
+    let account = world.account("mine").await;
+    let [open, closed] = [
+        world.project(&account, "open").await,
+        world.project(&account, "closed").await,
+    ];
+    let (access, plain) = world.draw_access_key(&account, None, Role::Viewer);
+    store_access_key(&world, &access, &plain).await;
+    let stored = async |id: &Id<id::Project>, storage| {
+        let id = id.clone();
+        let edit = projects::Edit {
+            name: None,
+            key_storage: Some(storage),
+        };
+        world
+            .write(move |tx, change| {
+                Box::pin(
+                    async move { projects::update(tx, &change, &everything(), &id, &edit).await },
+                )
+            })
+            .await
+            .expect("the project is there")
+    };
+    let mut grants = Vec::new();
+    let mut keys = Vec::new();
+    for project in [&open, &closed] {
+        let project = stored(&project.id, KeyStorage::Recoverable).await;
+        let (key, plain) = world.draw_api_key(&project, "key");
+        keys.push(key.id.to_string());
+        let incoming = api_keys::Incoming {
+            sealed: Some(b"sealed".to_vec()),
+            ..crate::incoming(key, &plain)
+        };
+        let (access, until) = (access.clone(), world.now().plus_seconds(60));
+        let grant = world.write(move |tx, change| {
+            Box::pin(async move {
+                api_keys::store_new(tx, &[(&change, &incoming)]).await?;
+                reveal_grants::create(tx, &change, &project, &access, until).await
+            })
+        });
+        grants.push(grant.await.id);
+    }
+    let (copy, present) = (folder.join("copy.db"), folder.join("claviger.db"));
+    copies::copy(&present, &copy).await.unwrap();
+    stored(&closed.id, KeyStorage::Hashed).await;
+    let (project, grant) = (open.id.clone(), grants[0].clone());
+    world
+        .write(move |tx, change| {
+            Box::pin(async move {
+                let ended = reveal_grants::Ended::One(&project, &grant);
+                reveal_grants::end(tx, &change, ended).await
+            })
+        })
+        .await;
+
+    let difference = compare(&present, &copy, world.now()).await.unwrap();
+    let mut told: Vec<_> = difference
+        .undone
+        .iter()
+        .map(|one| (one.what.as_str(), one.id.as_str(), one.ending.as_str()))
+        .collect();
+    told.sort_unstable();
+    let mut expected = vec![
+        ("key-storage", closed.id.as_str(), "hashed"),
+        ("reveal-grant", grants[0].as_str(), "deleted"),
+        ("reveal-grant", grants[1].as_str(), "deleted"),
+    ];
+    expected.sort_unstable();
+    assert_eq!(told, expected);
+    assert!(
+        difference
+            .undone
+            .iter()
+            .all(claviger_store::restore::Undone::can_be_kept)
+    );
+    let kept = Kept {
+        present: &present,
+        ended: &difference.undone,
+    };
+    settle(&copy, Some(kept), &world.change(), json!({}))
+        .await
+        .unwrap();
+    world.db.close().await;
+    std::fs::rename(&copy, &present).unwrap();
+    for (sql, left) in [
+        ("SELECT key_id FROM sealed_keys", vec![keys[0].clone()]),
+        ("SELECT id FROM reveal_grants", vec![]),
+        (
+            "SELECT id FROM projects WHERE key_storage = 'recoverable'",
+            vec![open.id.to_string()],
+        ),
+    ] {
+        assert_eq!(world.raw(false, sql).await, left, "{sql}");
+    }
 }

@@ -23,12 +23,14 @@ use std::sync::Arc;
 
 use claviger_domain::decision::{Presented, Verdict};
 use claviger_domain::event::EventKind;
+use claviger_domain::key_storage::KeyStorage;
 use claviger_domain::key_string::{Pepper, PlainKey};
 use claviger_domain::rights::Reach;
 use claviger_store::StoreError;
 use claviger_store::accounts::Account;
 use claviger_store::api_keys::{ApiKey, Selector, Status};
 use claviger_store::projects::Project;
+use claviger_store::sealing::SealingKey;
 use claviger_testkit::world::{World, everything, whole};
 use claviger_verify::{
     Checked, Counting, Creation, Edit, KEY_CACHE_BYTES, Question, Settings, Verifier,
@@ -74,7 +76,13 @@ impl Gate {
 
     async fn create(&self, key: &ApiKey, plain: &PlainKey) -> Creation {
         self.verifier
-            .create_api_key(self.world.change(), key.clone(), plain, Value::Null)
+            .create_api_key(
+                self.world.change(),
+                key.clone(),
+                plain,
+                KeyStorage::Hashed,
+                Value::Null,
+            )
             .await
             .unwrap()
     }
@@ -106,6 +114,7 @@ async fn start(world: &World) -> Arc<Verifier> {
     let settings = Settings {
         db: world.db.clone(),
         pepper: Pepper::new(&[7; 32]),
+        sealing: Arc::new(SealingKey::new([8; 32])),
         clock: Arc::<claviger_testkit::MockClock>::clone(&world.clock),
         random: Arc::<claviger_testkit::SeededRandom>::clone(&world.random),
         key_cache_bytes: KEY_CACHE_BYTES,
