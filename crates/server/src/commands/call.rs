@@ -59,6 +59,12 @@ impl Call {
         self.carry_out_with(flags, &client).await
     }
 
+    /// The same as the operator, where no other key is given.
+    pub(super) async fn carry_out_as_operator(self, flags: &ServerFlags) -> Result<Ending> {
+        let client = flags.operator_client()?;
+        self.carry_out_with(flags, &client).await
+    }
+
     /// The same with a client that is there.
     pub(super) async fn carry_out_with(
         self,

@@ -1,10 +1,13 @@
 //! `claviger projects`.
 
+mod reading;
+
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::json;
 
+use self::reading::Reading;
 use super::call::{Call, Shown};
 use super::client::Asked;
 use super::server::ServerFlags;
@@ -31,7 +34,9 @@ const EXAMPLES: &str = "\
 Examples:
   claviger projects list
   claviger projects create Staging --env test
-  claviger projects update prj_4f8Q2mXc7ZrT1bVw9KpL --name Production";
+  claviger projects update prj_4f8Q2mXc7ZrT1bVw9KpL --name Production
+  claviger projects storage prj_4f8Q2mXc7ZrT1bVw9KpL recoverable
+  claviger projects grant-reveal prj_4f8Q2mXc7ZrT1bVw9KpL ack_8dK2vQ0mZpR4xTbW --days 7";
 
 /// Projects, which keys are made in
 #[derive(Args, Debug)]
@@ -83,6 +88,8 @@ enum ProjectsCommand {
         #[arg(long, short)]
         yes: bool,
     },
+    #[command(flatten)]
+    Reading(Reading),
 }
 
 impl Projects {
@@ -114,6 +121,7 @@ impl Projects {
                 let done = Shown::Done("Deleted.".to_owned());
                 Call::new(Asked::new(Method::DELETE, project(id)), done).after(question, yes)
             }
+            ProjectsCommand::Reading(reading) => return reading.run(&self.server).await,
         };
         call.carry_out(&self.server).await
     }

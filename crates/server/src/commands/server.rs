@@ -66,8 +66,17 @@ pub(crate) struct ServerFlags {
 }
 
 impl ServerFlags {
-    /// The client that they describe.
+    /// The client that they describe, by default as the owner.
     pub(crate) fn client(&self) -> Result<Client> {
+        self.client_as(Member::AccessKey)
+    }
+
+    /// The same, by default as the operator: for what no access key may do.
+    pub(crate) fn operator_client(&self) -> Result<Client> {
+        self.client_as(Member::OperatorKey)
+    }
+
+    fn client_as(&self, default: Member) -> Result<Client> {
         let bootstrap = self.bootstrap()?;
         let made = |member| {
             bootstrap
@@ -83,9 +92,9 @@ impl ServerFlags {
         }
         let url = self.url.as_deref().or_else(|| made(Member::Url));
         let url = url.unwrap_or(DEFAULT_URL);
-        // The owner's key is for the server that made it: another one gets none that it was not given.
+        // That key is for the server that made it: another one gets none that it was not given.
         let theirs = made(Member::Url).map(|made| made.trim_end_matches('/'));
-        let key = made(Member::AccessKey).filter(|_| theirs == Some(url.trim_end_matches('/')));
+        let key = made(default).filter(|_| theirs == Some(url.trim_end_matches('/')));
         let Some(key) = key else {
             bail!(
                 "no access key: give one in CLAVIGER_ACCESS_KEY or CLAVIGER_ACCESS_KEY_FILE, or name the \

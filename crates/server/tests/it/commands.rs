@@ -386,6 +386,57 @@ fn an_import_that_was_killed_is_run_again() {
 }
 
 #[test]
+fn keys_are_read_back_by_an_access_key_that_the_operator_lets() {
+    let place = Place::new();
+    let project = place.made("projectId");
+    let refused_as_owner = {
+        let mut command = place.command(&["projects", "storage", &project, "recoverable", "--yes"]);
+        command.env("CLAVIGER_ACCESS_KEY", place.made("accessKey"));
+        run_to_end(command)
+    };
+    assert!(refused(&refused_as_owner, 1).contains("No access key may do that"));
+    let unsaid = place.run(&["projects", "storage", &project, "recoverable"]);
+    assert!(refused(&unsaid, 2).contains("--yes"));
+    let kept = place.json(&["projects", "storage", &project, "recoverable", "--yes"]);
+    assert_eq!(kept["keyStorage"], "recoverable");
+    let key = place.printed(&["keys", "create", "Kept", "--quiet"]);
+    let reader = place.json(&["access-keys", "create", "Reader", "--role", "viewer"]);
+    let id = reader["id"].as_str().unwrap();
+    let grant = place.json(&["projects", "grant-reveal", &project, id, "--days", "30"]);
+    let shown = |reader: &Value| {
+        let mut command = place.command(&["keys", "list", "--json"]);
+        command.env("CLAVIGER_ACCESS_KEY", reader["key"].as_str().unwrap());
+        let listed: Value = serde_json::from_slice(&run_to_end(command).stdout).unwrap();
+        listed[0]["key"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(shown(&reader), key.trim_end());
+    let owner = json!({"key": place.made("accessKey")});
+    assert!(shown(&owner).ends_with("*********"));
+    assert!(
+        place
+            .printed(&["projects", "reveal-grants", &project])
+            .contains(id)
+    );
+    let grant = grant["id"].as_str().unwrap();
+    place.printed(&["projects", "end-reveal", &project, grant]);
+    assert!(shown(&reader).ends_with("*********"));
+    let days = place.run(&["projects", "grant-reveal", &project, id, "--days", "31"]);
+    assert!(refused(&days, 1).contains("within the next 30 days"));
+    // Neither the log nor the files have it but sealed.
+    let Place { scratch, server } = place;
+    let (_, log) = server.stop().unwrap();
+    let secret = &key.trim_end()[key.trim_end().len() - 42..];
+    assert!(!log.contains(secret));
+    let files = fs::read_dir(scratch.path().join("data")).unwrap();
+    let files = files.map(|file| file.unwrap().path());
+    for file in files.filter(|file| file.is_file()) {
+        let text = fs::read(&file).unwrap();
+        let text = String::from_utf8_lossy(&text);
+        assert!(!text.contains(secret), "{}", file.display());
+    }
+}
+
+#[test]
 fn projects_and_keys_are_moved_from_another_server() {
     let (there, here) = (Place::new(), Place::new());
     let project = there.json(&["projects", "create", "Elsewhere"]);
