@@ -257,6 +257,7 @@ describe("an idempotency key", () => {
     assert.equal(theirs.status, 201);
     assert.notEqual(theirs.body.id, first.body.id);
 
+    assert.equal((await create({ name: "Ada" })).body.key, first.body.key);
     await claviger.done("DELETE", `/api-keys/${first.body.id}`);
     const replayed = await create({ name: "Ada" });
     assert.equal(replayed.status, 201);

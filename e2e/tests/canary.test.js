@@ -61,6 +61,30 @@ test("canary secrets through the whole e2e, 404s and errors too: absent from log
   });
   sing(remembered.key);
 
+  const repeated = await claviger.done("POST", "/api-keys", {
+    body: { name: "Canary", projectId },
+    headers: { "idempotency-key": "remembered" },
+  });
+  assert.equal(repeated.key, remembered.key);
+
+  // Kept in the database, and read back from there; sealed all the while.
+  const operator = { key: claviger.operatorKey };
+  await claviger.done("PATCH", `/projects/${projectId}`, { ...operator, body: { keyStorage: "recoverable" } });
+  const expiresAt = new Date(Date.now() + 3_600_000).toISOString();
+  const grant = { accessKeyId: accessKey.id, expiresAt };
+  await claviger.done("POST", `/projects/${projectId}/reveal-grants`, { ...operator, body: grant });
+  for (const key of [undefined, "custom-key-of-a-canary-that-is-kept"]) {
+    const kept = await claviger.done("POST", "/api-keys", { body: { name: "Canary", projectId, key } });
+    sing(kept.key);
+    const rotated = await claviger.done("POST", `/api-keys/${kept.id}/rotate`, { body: { gracePeriod: 60 } });
+    sing(rotated.key);
+    for (const one of [kept, rotated]) {
+      const read = await claviger.done("GET", `/api-keys/${one.id}`, { key: accessKey.key });
+      assert.equal(read.key, one.key);
+    }
+  }
+  await claviger.done("GET", "/api-keys", { key: accessKey.key });
+
   for (const { connect } of agents) {
     const server = await claviger.createMcpServer({ name: "Canary" });
     sing(new URL(server.url).pathname.split("/").at(-1));
