@@ -4,13 +4,24 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// Reads a network in CIDR form, or a single address.
+/// Bits of a v4-mapped address of version 6 before the address of version 4.
+const MAPPED: u8 = 96;
+
+/// Reads a network in CIDR form, or a single address; v4-mapped ones are of version 4, as the
+/// addresses are that they are compared with.
 pub fn parse_network(text: &str) -> Option<IpNet> {
     let text = text.trim();
-    text.parse::<IpNet>()
-        .map(|network| network.trunc())
+    let network = text
+        .parse::<IpNet>()
         .ok()
-        .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+        .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))?;
+    match (network.addr().to_canonical(), network) {
+        (address @ IpAddr::V4(_), IpNet::V6(mapped)) if mapped.prefix_len() >= MAPPED => {
+            IpNet::new(address, mapped.prefix_len() - MAPPED).ok()
+        }
+        _ => Some(network),
+    }
+    .map(|network| network.trunc())
 }
 
 /// Reads an end user's address. A list, as proxies write it, is none: its first entry is whatever
@@ -44,6 +55,15 @@ mod tests {
         assert_eq!(
             parse_network("2001:db8::/32").unwrap().to_string(),
             "2001:db8::/32"
+        );
+        for mapped in ["::ffff:192.0.2.7/120", "::ffff:192.0.2.0/120"] {
+            let network = parse_network(mapped).unwrap();
+            assert_eq!(network.to_string(), "192.0.2.0/24");
+            assert!(is_within(&[network], "192.0.2.9".parse().unwrap()));
+        }
+        assert_eq!(
+            parse_network("::ffff:192.0.2.7").unwrap().to_string(),
+            "192.0.2.7/32"
         );
         assert!(parse_network("10.0.0.0/33").is_none());
         assert!(parse_network("example.com").is_none());

@@ -49,11 +49,12 @@ pub fn host_of(text: &str) -> Option<String> {
     // What stands before an `@` is a user name, by which a host could be feigned.
     let host_and_port = authority.rsplit('@').next()?;
     let host = host_and_port.split(':').next()?;
+    let host = host.trim_end_matches('.');
     let is_plain = !host.is_empty()
         && host
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
-    is_plain.then(|| host.trim_end_matches('.').to_ascii_lowercase())
+    is_plain.then(|| host.to_ascii_lowercase())
 }
 
 #[cfg(test)]
@@ -93,6 +94,12 @@ mod tests {
         ] {
             assert!(!allows("example.com", origin), "{origin}");
         }
+    }
+
+    #[test]
+    fn dots_alone_are_no_host() {
+        assert_eq!(host_of("https://..:80/"), None);
+        assert_eq!(host_of("example.com."), Some("example.com".to_owned()));
     }
 
     #[test]
