@@ -82,7 +82,8 @@ pub async fn claim(
     body_digest: [u8; 32],
     now: Timestamp,
 ) -> Result<Claim, StoreError> {
-    const EXPIRE: &str = "DELETE FROM idempotency WHERE created_at < $1";
+    // All others that are forgotten are removed by the program in its own time.
+    const EXPIRE: &str = "DELETE FROM idempotency WHERE id = $1 AND created_at < $2";
     const TAKE: &str = "INSERT INTO idempotency (id, body_digest, created_at) VALUES ($1, $2, $3) \
                         ON CONFLICT (id) DO NOTHING";
     const FIND: &str = concat!(
@@ -94,6 +95,7 @@ pub async fn claim(
         Box::pin(async move {
             let oldest = now.plus_seconds(-REMEMBERED_SECONDS).as_micros();
             on!(&mut *tx, |c| sqlx::query(EXPIRE)
+                .bind(&id[..])
                 .bind(oldest)
                 .execute(c)
                 .await

@@ -1,7 +1,7 @@
 //! Counters: usage by hour, last uses, running limits. They may lose their last second.
 
 mod journal;
-mod rows;
+pub(crate) mod rows;
 
 use claviger_domain::id::{self, Id};
 use claviger_domain::limit::{Allowance, QuotaUse, Window};

@@ -8,12 +8,12 @@ use super::{Flush, UsageHour};
 
 /// Rows in one statement: a millisecond of SQLite's. As values and not as a JSON list, which takes
 /// it three times as long. All but the last statement of a kind are the same text, prepared once.
-pub(super) const ROWS: usize = 100;
+pub(crate) const ROWS: usize = 100;
 
-pub(super) const HOURS: &str = "INSERT INTO usage_hours \
+pub(crate) const HOURS: &str = "INSERT INTO usage_hours \
     (key_id, hour, project_id, successful, failed, rate_limited, last_used_at) ";
 
-pub(super) const ADD_HOURS: &str = " ON CONFLICT (key_id, hour) DO UPDATE SET \
+pub(crate) const ADD_HOURS: &str = " ON CONFLICT (key_id, hour) DO UPDATE SET \
     successful = usage_hours.successful + excluded.successful, \
     failed = usage_hours.failed + excluded.failed, \
     rate_limited = usage_hours.rate_limited + excluded.rate_limited, \
@@ -21,19 +21,19 @@ pub(super) const ADD_HOURS: &str = " ON CONFLICT (key_id, hour) DO UPDATE SET \
     OR excluded.last_used_at > usage_hours.last_used_at \
     THEN excluded.last_used_at ELSE usage_hours.last_used_at END";
 
-pub(super) const ALLOWANCES: &str = "INSERT INTO allowances (lineage, window_started_at, \
+pub(crate) const ALLOWANCES: &str = "INSERT INTO allowances (lineage, window_started_at, \
     window_ends_at, window_used, quota_ends_at, quota_used, at) ";
 
 /// What is folded late must not take the place of what was written since, but for what a clock that
 /// was ahead wrote: after it comes the present instant.
-pub(super) const REPLACE_ALLOWANCES: &str = " ON CONFLICT (lineage) DO UPDATE SET \
+pub(crate) const REPLACE_ALLOWANCES: &str = " ON CONFLICT (lineage) DO UPDATE SET \
     window_started_at = excluded.window_started_at, \
     window_ends_at = excluded.window_ends_at, window_used = excluded.window_used, \
     quota_ends_at = excluded.quota_ends_at, quota_used = excluded.quota_used, at = excluded.at \
     WHERE allowances.at <= excluded.at OR allowances.at > ";
 
 /// A count as rows have it; none gets near what does not fit.
-pub(super) fn stored(count: u64) -> i64 {
+pub(crate) fn stored(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
@@ -41,7 +41,7 @@ type Running<'a> = (&'a Id<id::ApiKey>, Allowance, Timestamp);
 
 /// Rows are written in one order everywhere: two nodes that count the same keys must not wait for
 /// each other.
-pub(super) fn in_order<'a>(flush: &Flush<'a>) -> (Vec<UsageHour<'a>>, Vec<Running<'a>>) {
+pub(crate) fn in_order<'a>(flush: &Flush<'a>) -> (Vec<UsageHour<'a>>, Vec<Running<'a>>) {
     let mut hours = flush.hours.clone();
     hours.sort_unstable_by_key(|one| (one.key, one.hour));
     let mut allowances = flush.allowances.clone();
@@ -90,4 +90,4 @@ macro_rules! write {
         }
     }};
 }
-pub(super) use write;
+pub(crate) use write;

@@ -14,7 +14,12 @@ in_both_worlds![
     filters_narrow_and_parts_go_back_in_time,
 ];
 
-fn call(world: &World, account: &Account, project: Option<&Project>, tool: &str) -> Call {
+pub(crate) fn call(
+    world: &World,
+    account: &Account,
+    project: Option<&Project>,
+    tool: &str,
+) -> Call {
     Call {
         id: Id::draw(&*world.random),
         at: world.now(),
@@ -39,11 +44,11 @@ fn call(world: &World, account: &Account, project: Option<&Project>, tool: &str)
     }
 }
 
-async fn logged(world: &World, call: &Call) {
+pub(crate) async fn logged(world: &World, call: &Call) {
     call_log::append(&world.db, call).await.unwrap();
 }
 
-async fn tools(world: &World, reach: &Reach, filter: &Filter) -> Vec<String> {
+pub(crate) async fn tools(world: &World, reach: &Reach, filter: &Filter) -> Vec<String> {
     let calls = call_log::list(&world.db, reach, filter, None, 100)
         .await
         .unwrap();

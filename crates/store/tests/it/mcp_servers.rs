@@ -55,14 +55,14 @@ async fn store(world: &World, server: &McpServer, name: &str) -> bool {
         .await
 }
 
-async fn made(world: &World, connected: &ConnectedAccount, name: &str) -> McpServer {
+pub(crate) async fn made(world: &World, connected: &ConnectedAccount, name: &str) -> McpServer {
     let maker = Maker::AccessKey(Id::draw(&*world.random));
     let server = server(world, connected, maker);
     assert!(store(world, &server, name).await);
     server
 }
 
-async fn by_token(world: &World, name: &str) -> Option<McpServer> {
+pub(crate) async fn by_token(world: &World, name: &str) -> Option<McpServer> {
     mcp_servers::find_by_token(&world.db, &token(name))
         .await
         .unwrap()

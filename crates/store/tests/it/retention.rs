@@ -1,0 +1,259 @@
+//! What is past its time goes, and nothing else.
+
+use claviger_domain::id::{self, Id};
+use claviger_domain::time::Timestamp;
+use claviger_domain::usage::UsageCounts;
+use claviger_store::idempotency::{self, Claim};
+use claviger_store::usage::{self, Flush, UsageHour};
+use claviger_store::{accounts, call_log, events, projects, retention};
+use claviger_testkit::in_both_worlds;
+use claviger_testkit::world::{World, everything};
+
+use crate::{call_log as calls, connected_accounts, found, made, mcp_servers};
+
+in_both_worlds![
+    old_calls_go_a_few_at_a_time,
+    requests_that_are_remembered_go_when_they_are_old,
+    old_events_go_and_the_last_one_stays,
+    what_was_deleted_goes_for_good_and_its_usage_stays,
+    an_mcp_server_goes_when_its_end_is_long_past,
+    days_are_what_their_hours_were,
+    an_hour_that_comes_late_is_added_to_its_day,
+    hours_and_keys_that_are_not_asked_for_stay,
+    a_day_goes_and_the_last_use_stays,
+    keys_are_walked_through_once_each,
+];
+
+const DAY: i64 = 86_400;
+
+async fn old_calls_go_a_few_at_a_time(world: World) {
+    let mine = world.account("mine").await;
+    for tool in ["one", "two", "three"] {
+        calls::logged(&world, &calls::call(&world, &mine, None, tool)).await;
+        world.clock.advance(DAY);
+    }
+    let before = world.now().plus_seconds(-DAY);
+    let remove = || retention::remove_calls(&world.db, before, 1);
+    assert_eq!(remove().await.unwrap(), 1);
+    let filter = call_log::Filter::default();
+    let left = calls::tools(&world, &everything(), &filter).await;
+    assert_eq!(left, ["three", "two"]);
+    assert_eq!(remove().await.unwrap(), 1);
+    assert_eq!(remove().await.unwrap(), 0);
+    let left = calls::tools(&world, &everything(), &filter).await;
+    assert_eq!(left, ["three"]);
+}
+
+async fn requests_that_are_remembered_go_when_they_are_old(world: World) {
+    let claim = |id: u8| idempotency::claim(&world.db, [id; 32], [0; 32], world.now());
+    claim(1).await.unwrap();
+    world.clock.advance(DAY);
+    claim(2).await.unwrap();
+    let removed = retention::remove_requests(&world.db, world.now(), 10).await;
+    assert_eq!(removed.unwrap(), 1);
+    assert_eq!(claim(2).await.unwrap(), Claim::InFlight);
+    assert_eq!(claim(1).await.unwrap(), Claim::First);
+}
+
+async fn old_events_go_and_the_last_one_stays(world: World) {
+    let mine = world.account("mine").await;
+    let kinds = async |world: &World| {
+        let trail = events::of_account(&world.db, &mine.id, 100).await.unwrap();
+        trail
+            .into_iter()
+            .map(|event| event.kind)
+            .collect::<Vec<_>>()
+    };
+    world.clock.advance(DAY);
+    world.project(&mine, "project").await;
+    let remove = |at: Timestamp| retention::remove_events(&world.db, at, 10);
+    assert_eq!(remove(world.now()).await.unwrap(), 1);
+    assert_eq!(kinds(&world).await, ["project.created"]);
+    let much_later = world.now().plus_seconds(DAY);
+    assert_eq!(remove(much_later).await.unwrap(), 0);
+    assert_eq!(kinds(&world).await, ["project.created"]);
+}
+
+async fn what_was_deleted_goes_for_good_and_its_usage_stays(world: World) {
+    let mine = world.account("mine").await;
+    let gone = world.project(&mine, "gone").await;
+    let kept = world.project(&mine, "kept").await;
+    let (key, other) = (
+        made(&world, &gone, "key").await,
+        made(&world, &kept, "other").await,
+    );
+    let leaving = world.account("leaving").await;
+    let connected = connected_accounts::connected(&world, &leaving, None, "tools").await;
+    mcp_servers::made(&world, &connected, "server").await;
+    let hours = vec![UsageHour {
+        key: &key.id,
+        project: &gone.id,
+        hour: world.now().as_hour(),
+        counts: COUNTS,
+        last_used_at: None,
+    }];
+    let flush = Flush {
+        hours,
+        ..Flush::at(world.now())
+    };
+    usage::add(&world.db, &flush).await.unwrap();
+    let (project, account) = (gone.id.clone(), leaving.id.clone());
+    world
+        .write(move |tx, change| {
+            Box::pin(async move {
+                projects::delete(tx, &change, &everything(), &project).await?;
+                accounts::delete(tx, &change, &everything(), &account).await
+            })
+        })
+        .await;
+    let deleted_at = world.now();
+    let remove = |before: Timestamp| retention::remove_deleted(&world.db, before, 10);
+    assert_eq!(remove(deleted_at).await.unwrap(), 0);
+    // The key, the server with what it is over, and two names.
+    assert_eq!(remove(deleted_at.plus_seconds(1)).await.unwrap(), 5);
+    assert_eq!(remove(deleted_at.plus_seconds(1)).await.unwrap(), 0);
+    for (table, left) in [
+        ("SELECT id FROM api_keys", vec![other.id.to_string()]),
+        ("SELECT id FROM connected_accounts", vec![]),
+        ("SELECT id FROM mcp_servers", vec![]),
+        (
+            "SELECT name FROM projects ORDER BY name",
+            vec![String::new(), "kept".to_owned()],
+        ),
+        (
+            "SELECT name FROM accounts ORDER BY name",
+            vec![String::new(), "mine".to_owned()],
+        ),
+    ] {
+        assert_eq!(world.raw(false, table).await, left, "{table}");
+    }
+    assert_eq!(usage::totals(&world.db, &key.id).await.unwrap(), COUNTS);
+    assert!(found(&world, &other.id).await.is_some());
+}
+
+async fn an_mcp_server_goes_when_its_end_is_long_past(world: World) {
+    let mine = world.account("mine").await;
+    let connected = connected_accounts::connected(&world, &mine, None, "tools").await;
+    let server = mcp_servers::made(&world, &connected, "server").await;
+    let end = server.expires_at.unwrap();
+    let remove = |before: Timestamp| retention::remove_deleted(&world.db, before, 10);
+    assert_eq!(remove(end).await.unwrap(), 0);
+    assert!(mcp_servers::by_token(&world, "server").await.is_some());
+    assert_eq!(remove(end.plus_seconds(1)).await.unwrap(), 1);
+    assert!(mcp_servers::by_token(&world, "server").await.is_none());
+}
+
+const COUNTS: UsageCounts = UsageCounts {
+    successful: 1,
+    failed: 20,
+    rate_limited: 300,
+};
+
+fn key(number: usize) -> Id<id::ApiKey> {
+    Id::from_suffix(&format!("{number:016}"))
+}
+
+/// Counts one check in each of those hours; it was the last use at the hour's begin.
+async fn count(world: &World, key: &Id<id::ApiKey>, hours: &[i64]) {
+    let project = Id::from_suffix("project");
+    let hours = hours.iter().map(|hour| UsageHour {
+        key,
+        project: &project,
+        hour: *hour,
+        counts: COUNTS,
+        last_used_at: Some(Timestamp::from_micros(hour * 3_600_000_000)),
+    });
+    let flush = Flush {
+        hours: hours.collect(),
+        ..Flush::at(world.now())
+    };
+    usage::add(&world.db, &flush).await.unwrap();
+}
+
+async fn hours(world: &World) -> Vec<String> {
+    let rows = "SELECT key_id || ' ' || CAST(hour AS TEXT) || ': ' || CAST(successful AS TEXT) \
+                || ' ' || CAST(failed AS TEXT) || ' ' || CAST(rate_limited AS TEXT) || ' ' \
+                || CAST(last_used_at / 3600000000 AS TEXT) \
+                FROM usage_hours ORDER BY key_id, hour";
+    let rows = world.raw(true, rows).await;
+    rows.iter()
+        .map(|row| {
+            row.trim_start_matches("key_0")
+                .trim_start_matches('0')
+                .to_owned()
+        })
+        .collect()
+}
+
+async fn fold(world: &World, keys: &[String], hours: std::ops::Range<i64>, most: i64) -> u64 {
+    retention::fold_days(&world.db, keys, hours, most, world.now())
+        .await
+        .unwrap()
+}
+
+async fn days_are_what_their_hours_were(world: World) {
+    let one = key(1);
+    count(&world, &one, &[0, 5, 23, 24, 49, 50]).await;
+    let before = usage::totals(&world.db, &one).await.unwrap();
+    let keys = [one.to_string()];
+    // Few at a time, and once more when there is nothing left.
+    let folded = [
+        fold(&world, &keys, 0..72, 3).await,
+        fold(&world, &keys, 0..72, 3).await,
+        fold(&world, &keys, 0..72, 3).await,
+    ];
+    assert_eq!(folded, [3, 1, 0]);
+    let days = ["1 0: 3 60 900 23", "1 24: 1 20 300 24", "1 48: 2 40 600 50"];
+    assert_eq!(hours(&world).await, days);
+    assert_eq!(usage::totals(&world.db, &one).await.unwrap(), before);
+    let last = usage::last_use(&world.db, &one).await.unwrap();
+    assert_eq!(last, Some(Timestamp::from_micros(50 * 3_600_000_000)));
+}
+
+async fn an_hour_that_comes_late_is_added_to_its_day(world: World) {
+    let one = key(1);
+    count(&world, &one, &[5]).await;
+    assert_eq!(fold(&world, &[one.to_string()], 0..24, 9).await, 1);
+    count(&world, &one, &[5, 6]).await;
+    assert_eq!(fold(&world, &[one.to_string()], 0..24, 9).await, 2);
+    assert_eq!(hours(&world).await, ["1 0: 3 60 900 6"]);
+}
+
+async fn hours_and_keys_that_are_not_asked_for_stay(world: World) {
+    let (one, two) = (key(1), key(2));
+    count(&world, &one, &[5, 29, 53]).await;
+    count(&world, &two, &[29]).await;
+    assert_eq!(fold(&world, &[one.to_string()], 24..48, 9).await, 1);
+    let left = ["1 5: 1 20 300 5", "1 24: 1 20 300 29", "1 53: 1 20 300 53"];
+    assert_eq!(hours(&world).await[..3], left);
+    assert_eq!(hours(&world).await[3], "2 29: 1 20 300 29");
+}
+
+async fn a_day_goes_and_the_last_use_stays(world: World) {
+    let (one, two) = (key(1), key(2));
+    count(&world, &one, &[0, 24]).await;
+    count(&world, &two, &[0, 24, 48]).await;
+    let keys = [one.to_string(), two.to_string()];
+    let remove = || retention::remove_days(&world.db, &keys, 48, 100);
+    // Three are removed, and the counts of one.
+    assert_eq!(remove().await.unwrap(), 4);
+    assert_eq!(hours(&world).await, ["1 24: 0 0 0 24", "2 48: 1 20 300 48"]);
+    assert_eq!(remove().await.unwrap(), 0);
+    let last = usage::last_use(&world.db, &one).await.unwrap();
+    assert_eq!(last, Some(Timestamp::from_micros(24 * 3_600_000_000)));
+}
+
+async fn keys_are_walked_through_once_each(world: World) {
+    for number in [3, 1, 2] {
+        count(&world, &key(number), &[0, 1, 2]).await;
+    }
+    let next = async |after: &str| {
+        retention::keys_with_usage(&world.db, after, 2)
+            .await
+            .unwrap()
+    };
+    let first = next("").await;
+    assert_eq!(first, [key(1).to_string(), key(2).to_string()]);
+    assert_eq!(next(&first[1]).await, [key(3).to_string()]);
+    assert!(next(key(3).as_str()).await.is_empty());
+}
