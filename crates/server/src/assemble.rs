@@ -9,6 +9,7 @@ use claviger_gateway::mcp::hosts::Hosts;
 use claviger_gateway::{Gateway, Settings};
 use claviger_store::sealing::SealingKey;
 
+use crate::JobFigures;
 use crate::metrics::Metrics;
 
 /// What the routes need.
@@ -22,6 +23,8 @@ pub struct Parts {
     pub hosts: Hosts,
     /// What links begin with, without a slash at the end.
     pub public_url: String,
+    /// What became of the jobs that remove what is old.
+    pub jobs: Arc<JobFigures>,
     /// Routes besides the program's own; none but in a test bed.
     pub extra: Router,
 }
@@ -61,7 +64,7 @@ pub fn assemble_over(
     })?;
     let routes = auth_api
         .merge(claviger_gateway::router(&gateway))
-        .merge(Metrics::new(&core).guarded())
+        .merge(Metrics::new(&core, parts.jobs).guarded())
         .merge(parts.extra);
     Ok(Assembled {
         surface: Surface::new(&core, routes, Some(claviger_api::SHORTCUT)),

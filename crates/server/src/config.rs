@@ -5,6 +5,7 @@
 
 mod network;
 mod period;
+mod retention;
 mod secret;
 mod settings;
 mod show;
@@ -24,10 +25,11 @@ use ipnet::IpNet;
 
 pub use network::Network;
 pub use period::Period;
+pub use retention::{KeptFor, Retention};
 pub use secret::Secret;
 pub use settings::{
-    DatabaseSettings, LogFormat, LogSettings, MetricsSettings, OperatorSettings, Settings,
-    TlsSettings,
+    DatabaseSettings, LogFormat, LogSettings, MetricsSettings, OperatorSettings, RetentionSettings,
+    Settings, TlsSettings,
 };
 
 /// The default configuration with every setting in a comment.
@@ -74,6 +76,8 @@ pub struct Config {
     pub log_filter: String,
     /// How a log line looks.
     pub log_format: LogFormat,
+    /// How long what is kept.
+    pub retention: Retention,
 }
 
 /// Where certificate and key are.
@@ -168,6 +172,7 @@ impl Config {
             operator_remote: settings.operator.remote.unwrap_or(false),
             log_filter: settings.log.filter.unwrap_or_else(|| "info".to_owned()),
             log_format: settings.log.format.unwrap_or(LogFormat::Text),
+            retention: Retention::in_force(&settings.retention)?,
         })
     }
 

@@ -1,27 +1,42 @@
 //! What the program does by itself, at intervals, until it stops.
 
 mod feed;
+mod figures;
 mod flush;
 mod fold;
+mod retention;
 mod sweep;
+
+use std::sync::Arc;
 
 use claviger_edge::Core;
 use tokio::sync::watch;
 use tokio::time::{Duration, Interval, MissedTickBehavior, interval};
 
+pub use self::figures::JobFigures;
+use crate::config::Retention;
+
 /// Starts all jobs; the future that is returned completes when the last has ended.
-pub(crate) fn start(core: &Core, stopped: &watch::Receiver<bool>) -> impl Future<Output = ()> {
+pub(crate) fn start(
+    core: &Core,
+    retention: Retention,
+    figures: &Arc<JobFigures>,
+    stopped: &watch::Receiver<bool>,
+) -> impl Future<Output = ()> {
     let verifier = core.verifier.clone();
     let flush = tokio::spawn(flush::run(verifier.clone(), stopped.clone()));
     let fold = tokio::spawn(fold::run(verifier.clone(), stopped.clone()));
     let sweep = tokio::spawn(sweep::run(verifier.clone(), stopped.clone()));
     let feed = tokio::spawn(feed::run(verifier, stopped.clone()));
+    let (core, figures) = (core.clone(), Arc::clone(figures));
+    let retention = tokio::spawn(retention::run(core, retention, figures, stopped.clone()));
     async {
         for (name, job) in [
             ("flush", flush),
             ("fold", fold),
             ("sweep", sweep),
             ("feed", feed),
+            ("retention", retention),
         ] {
             if let Err(error) = job.await {
                 tracing::error!(job = name, %error, "a job had failed before the program stopped");

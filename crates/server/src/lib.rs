@@ -24,5 +24,6 @@ mod system;
 mod upkeep;
 mod welcome;
 
+pub use jobs::JobFigures;
 pub use run::run;
 pub use system::{Outside, SystemClock, SystemRandom};

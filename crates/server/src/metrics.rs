@@ -21,6 +21,8 @@ use http::header;
 
 use text::{Text, seconds};
 
+use crate::jobs::JobFigures;
+
 /// The version of the format that the text is in.
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -28,14 +30,16 @@ const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
     core: Core,
+    jobs: Arc<JobFigures>,
     started_at: Timestamp,
 }
 
 impl Metrics {
-    /// The numbers of the program with that core, which starts now.
-    pub(crate) fn new(core: &Core) -> Self {
+    /// The numbers of the program with that core and those jobs, which starts now.
+    pub(crate) fn new(core: &Core, jobs: Arc<JobFigures>) -> Self {
         Self {
             core: core.clone(),
+            jobs,
             started_at: core.now(),
         }
     }
@@ -67,6 +71,7 @@ impl Metrics {
         self.write_feed(&mut out);
         self.write_usage(&mut out);
         self.write_tools(&mut out);
+        self.write_jobs(&mut out);
         out.finish()
     }
 
@@ -201,6 +206,31 @@ impl Metrics {
         let name = "claviger_tool_call_duration_seconds";
         out.histogram(name, "How long calls of tools took.");
         out.durations(&[], traffic.tool_durations());
+    }
+}
+
+impl Metrics {
+    /// Removing what is past its time.
+    fn write_jobs(&self, out: &mut Text) {
+        let name = "claviger_retention_last_done_timestamp_seconds";
+        let help = "When what was past its time was removed last, by whichever program over the \
+                    database; 0: not yet.";
+        out.gauge(name, help);
+        for job in self.jobs.all() {
+            let done_at = seconds(job.done_at.as_micros().unsigned_abs());
+            out.sample(&[("of", job.name)], done_at);
+        }
+        let name = "claviger_retention_removed_rows_total";
+        out.counter(name, "Rows that were removed as they were past their time.");
+        for job in self.jobs.all() {
+            out.sample(&[("of", job.name)], job.removed);
+        }
+        let name = "claviger_retention_failures_total";
+        let help = "Times that what was past its time could not be removed.";
+        out.counter(name, help);
+        for job in self.jobs.all() {
+            out.sample(&[("of", job.name)], job.failures);
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod signals;
 mod tls;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -20,7 +21,7 @@ use crate::bootstrap::{Bootstrap, Handover};
 use crate::config::Config;
 use crate::data_directory::DataDirectory;
 use crate::instance::Instance;
-use crate::jobs;
+use crate::jobs::{self, JobFigures};
 use crate::metrics::Metrics;
 use crate::output::print;
 use crate::system::Outside;
@@ -83,8 +84,10 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
 
     let core = instance.core.clone();
     let url = local_url(address, tls.is_some());
+    let job_figures = Arc::new(JobFigures::default());
     let assembled = assemble(Parts {
         core: core.clone(),
+        jobs: Arc::clone(&job_figures),
         sealing: instance.sealing,
         hosts: Hosts::new(config.public_host(), address),
         public_url: config.public_url.clone().unwrap_or_else(|| url.clone()),
@@ -112,7 +115,7 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
         // It ends when it is told to, and nobody waits for what it still answers.
         let address = listener.local_addr().context("cannot listen")?;
         tracing::info!(%address, "metrics are served to everybody who reaches this address");
-        let routes = Metrics::new(&core).open();
+        let routes = Metrics::new(&core, Arc::clone(&job_figures)).open();
         let stop = wait(stopped.clone());
         tokio::spawn(connections::serve(
             listener,
@@ -122,7 +125,7 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
             Duration::ZERO,
         ));
     }
-    let jobs = jobs::start(&core, &stopped);
+    let jobs = jobs::start(&core, config.retention, &job_figures, &stopped);
     let announced = announce(config, instance.handover, &mut directory, &url);
     if announced.is_ok() {
         stop.await;

@@ -109,6 +109,7 @@ impl TestApp {
                 SocketAddr::from((Ipv4Addr::LOCALHOST, 8420)),
             ),
             public_url: format!("https://{PUBLIC_HOST}"),
+            jobs: Arc::default(),
             extra: Router::new(),
         };
         let upstream = Upstream::default();

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::network::Network;
 use super::period::Period;
+use super::retention::KeptFor;
 use super::secret::Secret;
 
 /// What flags, environment or the file say; what they leave open has a default.
@@ -115,6 +116,10 @@ pub struct Settings {
     /// Log lines.
     #[command(flatten)]
     pub log: LogSettings,
+
+    /// How long what is kept.
+    #[command(flatten)]
+    pub retention: RetentionSettings,
 }
 
 /// The section `[database]`.
@@ -228,6 +233,62 @@ pub struct LogSettings {
     pub format: Option<LogFormat>,
 }
 
+/// The section `[retention]`.
+#[derive(Args, Deserialize, Clone, Debug, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetentionSettings {
+    /// How long calls stay in the log: days such as 30d, or forever [default: 30d]
+    #[arg(
+        id = "retention_calls",
+        long = "retention-calls",
+        env = "CLAVIGER_RETENTION_CALLS",
+        hide_env_values = true,
+        value_name = "DAYS"
+    )]
+    pub calls: Option<KeptFor>,
+
+    /// How long usage is kept by hour, before it is added up to days [default: 90d]
+    #[arg(
+        id = "retention_usage_by_hour",
+        long = "retention-usage-by-hour",
+        env = "CLAVIGER_RETENTION_USAGE_BY_HOUR",
+        hide_env_values = true,
+        value_name = "DAYS"
+    )]
+    pub usage_by_hour: Option<KeptFor>,
+
+    /// How long usage is kept at all [default: forever]
+    #[arg(
+        id = "retention_usage",
+        long = "retention-usage",
+        env = "CLAVIGER_RETENTION_USAGE",
+        hide_env_values = true,
+        value_name = "DAYS"
+    )]
+    pub usage: Option<KeptFor>,
+
+    /// How long the audit trail is kept, at least 90d [default: forever]
+    #[arg(
+        id = "retention_events",
+        long = "retention-events",
+        env = "CLAVIGER_RETENTION_EVENTS",
+        hide_env_values = true,
+        value_name = "DAYS"
+    )]
+    pub events: Option<KeptFor>,
+
+    /// How long rows stay, unseen, that were deleted with their project or account, and MCP servers
+    /// after their end [default: 30d]
+    #[arg(
+        id = "retention_deleted",
+        long = "retention-deleted",
+        env = "CLAVIGER_RETENTION_DELETED",
+        hide_env_values = true,
+        value_name = "DAYS"
+    )]
+    pub deleted: Option<KeptFor>,
+}
+
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -287,6 +348,19 @@ impl Settings {
                 filter: self.log.filter.or(lower.log.filter),
                 format: self.log.format.or(lower.log.format),
             },
+            retention: self.retention.over(&lower.retention),
+        }
+    }
+}
+
+impl RetentionSettings {
+    fn over(self, lower: &Self) -> Self {
+        Self {
+            calls: self.calls.or(lower.calls),
+            usage_by_hour: self.usage_by_hour.or(lower.usage_by_hour),
+            usage: self.usage.or(lower.usage),
+            events: self.events.or(lower.events),
+            deleted: self.deleted.or(lower.deleted),
         }
     }
 }

@@ -52,6 +52,13 @@ impl Display for Config {
         }
         writeln!(out, "\n[operator]\nremote = {}", self.operator_remote)?;
         writeln!(out, "\n[log]\nfilter = {}", text(&self.log_filter))?;
-        writeln!(out, "format = {}", text(&self.log_format.as_str()))
+        writeln!(out, "format = {}", text(&self.log_format.as_str()))?;
+        let retention = &self.retention;
+        writeln!(out, "\n[retention]\ncalls = {}", text(&retention.calls))?;
+        let by_hour = text(&retention.usage_by_hour);
+        writeln!(out, "usage_by_hour = {by_hour}")?;
+        writeln!(out, "usage = {}", text(&retention.usage))?;
+        writeln!(out, "events = {}", text(&retention.events))?;
+        writeln!(out, "deleted = {}", text(&retention.deleted))
     }
 }

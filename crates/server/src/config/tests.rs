@@ -45,7 +45,17 @@ fn the_default_file_has_every_setting_and_no_other() {
         },
         operator: OperatorSettings { remote },
         log: LogSettings { filter, format },
+        retention,
     } = &settings;
+    let RetentionSettings {
+        calls,
+        usage_by_hour,
+        usage,
+        events,
+        deleted,
+    } = retention;
+    let kept = [calls, usage_by_hour, usage, events, deleted];
+    assert!(kept.iter().all(|kept| kept.is_some()));
     assert!(listen.is_some() && data_dir.is_some() && public_url.is_some());
     assert!(trusted_proxies.is_some() && key_cache.is_some());
     assert!(master_key_file.is_some() && master_key.is_some());
@@ -69,6 +79,8 @@ fn the_default_file_says_the_defaults() {
     assert_eq!(written.operator.remote, Some(config.operator_remote));
     assert_eq!(written.log.filter, Some(config.log_filter));
     assert_eq!(written.log.format, Some(config.log_format));
+    let written = Retention::in_force(&written.retention).unwrap();
+    assert_eq!(written, config.retention);
 }
 
 #[test]
@@ -83,7 +95,7 @@ fn what_is_in_force_is_a_configuration_file_without_secrets() {
         "master_key = 'open sesame'\ntrusted_proxies = ['10.1.2.3/8', '::1']\n\
          staleness_bound = '1m 2s 3ms'\naway_bound = '0s'\n[database]\nurl = 'postgres://me:sesame@db/keys'\n\
          [tls]\ncert = 'c.pem'\nkey = 'k.pem'\n[metrics]\nlisten = '[::1]:1'\n\
-         [log]\nformat = 'json'",
+         [log]\nformat = 'json'\n[retention]\ncalls = '7d'\nevents = '400d'",
     );
     let shown = config.unwrap().to_string();
     assert!(!shown.contains("sesame"));
@@ -94,12 +106,16 @@ fn what_is_in_force_is_a_configuration_file_without_secrets() {
 #[test]
 fn settings_above_go_before_those_below() {
     let above = parse("listen = '127.0.0.1:1'\n[log]\nfilter = 'debug'");
-    let below = parse("listen = '127.0.0.1:2'\ndata_dir = 'below'\n[log]\nformat = 'json'");
+    let below = parse(
+        "listen = '127.0.0.1:2'\ndata_dir = 'below'\n[log]\nformat = 'json'\n\
+         [retention]\ncalls = '7d'",
+    );
     let config = Config::in_force(above.over(below)).unwrap();
     assert_eq!(config.listen.port(), 1);
     assert_eq!(config.data_dir, Path::new("below"));
     assert_eq!(config.log_filter, "debug");
     assert_eq!(config.log_format, LogFormat::Json);
+    assert_eq!(config.retention.calls, KeptFor::Days(7));
 }
 
 #[test]
@@ -135,6 +151,18 @@ fn a_period_is_a_number_with_a_unit() {
 }
 
 #[test]
+fn what_is_kept_for_too_short_a_time_is_refused() {
+    for (wrong, least) in [
+        ("events = '89d'", "90d"),
+        ("usage = '1d'", "2d"),
+        ("usage_by_hour = '1d'", "2d"),
+    ] {
+        let error = in_force(&format!("[retention]\n{wrong}")).unwrap_err();
+        assert!(error.to_string().contains(least), "{error}");
+    }
+}
+
+#[test]
 fn a_public_url_is_a_scheme_and_a_host() {
     let url = |text: &str| in_force(&format!("public_url = '{text}'")).map(|it| it.public_url);
     assert_eq!(
@@ -163,6 +191,10 @@ fn risky_combinations_are_warned_of() {
     assert_eq!(count("master_key = 'x'\nlisten = '0.0.0.0:1'"), 2);
     let all = "master_key = 'x'\ntrusted_proxies = ['10.0.0.0/8', '::/0', '0.0.0.0/0']";
     assert_eq!(count(all), 2);
+    let kept = |text: &str| count(&format!("master_key = 'x'\n[retention]\n{text}"));
+    assert_eq!(kept("events = '365d'\nusage = '1827d'"), 0);
+    assert_eq!(kept("events = '364d'\nusage = '1826d'"), 2);
+    assert_eq!(kept("calls = 'forever'\ndeleted = 'forever'"), 2);
     let behind_proxy = "master_key = 'x'\nlisten = '0.0.0.0:1'\npublic_url = 'https://a.example'";
     assert_eq!(count(behind_proxy), 0);
 }

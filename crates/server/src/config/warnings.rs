@@ -54,6 +54,7 @@ impl Config {
                  the clear unless a proxy encrypts them."
             ));
         }
+        warnings.extend(self.retention.warnings());
         warnings
     }
 }

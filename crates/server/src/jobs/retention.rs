@@ -1,0 +1,434 @@
+//! Removes what is past its time. Of several programs over one database one does it, by lease.
+//!
+//! Each job goes through some rows, lets others have their turn, and goes on. One that is cut short
+//! begins anew: what is removed is removed.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use claviger_domain::base62;
+use claviger_domain::time::{Clock, Timestamp};
+use claviger_edge::Core;
+use claviger_store::idempotency::REMEMBERED_SECONDS;
+use claviger_store::jobs::{self, Claim};
+use claviger_store::{Db, StoreError, retention as rows};
+use tokio::sync::watch;
+use tokio::time::Duration;
+
+use super::figures::JobFigures;
+use super::{each, goes_on};
+use crate::config::{KeptFor, Retention};
+
+/// How often it is looked whether a job is due.
+const PERIOD: Duration = Duration::from_mins(1);
+/// How long a job is nobody else's: some times as long as its slowest part takes.
+const LEASE_SECONDS: i64 = 600;
+/// Rows that are removed in one go: some milliseconds.
+const ROWS: i64 = 500;
+/// Keys whose usage is looked at in one go.
+const KEYS: i64 = 100;
+/// How long others have their turn.
+const REST: Duration = Duration::from_millis(20);
+/// What is counted may be written that many hours late, at most.
+const LATE_HOURS: i64 = 72;
+const HOUR_SECONDS: i64 = 3_600;
+const DAY_SECONDS: i64 = 86_400;
+
+/// A job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Job {
+    Calls,
+    Requests,
+    Events,
+    Deleted,
+    Usage,
+}
+
+impl Job {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Calls,
+        Self::Requests,
+        Self::Events,
+        Self::Deleted,
+        Self::Usage,
+    ];
+
+    /// Its name, in the database and in figures.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Calls => "calls",
+            Self::Requests => "requests",
+            Self::Events => "events",
+            Self::Deleted => "deleted",
+            Self::Usage => "usage",
+        }
+    }
+
+    const fn every_seconds(self) -> i64 {
+        match self {
+            Self::Calls | Self::Requests | Self::Events | Self::Deleted => HOUR_SECONDS,
+            // Every key that was ever used is looked at.
+            Self::Usage => DAY_SECONDS,
+        }
+    }
+}
+
+/// Who removes what is old.
+struct Sweeper {
+    db: Db,
+    clock: Arc<dyn Clock>,
+    retention: Retention,
+    figures: Arc<JobFigures>,
+    /// What this program is called where jobs are claimed.
+    holder: String,
+    rest: Duration,
+}
+
+pub(super) async fn run(
+    core: Core,
+    retention: Retention,
+    figures: Arc<JobFigures>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let sweeper = Sweeper {
+        holder: base62::random_text(&*core.random, 20),
+        db: core.db.clone(),
+        clock: Arc::clone(&core.clock),
+        retention,
+        figures,
+        rest: REST,
+    };
+    let mut ticks = each(PERIOD);
+    let mut stop = stopped.clone();
+    // The first tick is at once, when there is enough to do.
+    goes_on(&mut ticks, &mut stopped).await;
+    let mut failing = [false; Job::ALL.len()];
+    while goes_on(&mut ticks, &mut stopped).await {
+        tokio::select! {
+            biased;
+            // What is not done stays for the next time.
+            _ = stop.wait_for(|stopped| *stopped) => return,
+            () = sweeper.turn(&mut failing) => {}
+        }
+    }
+}
+
+impl Sweeper {
+    /// Does each job that is due; a line for the first of several failures.
+    async fn turn(&self, failing: &mut [bool]) {
+        for (job, is_failing) in Job::ALL.into_iter().zip(failing) {
+            let name = job.name();
+            let done = self.run_if_due(job).await;
+            match &done {
+                Ok(0) => {}
+                Ok(rows) => tracing::info!(job = name, rows, "what was past its time is removed"),
+                Err(error) => {
+                    self.figures.failed(job);
+                    if !*is_failing {
+                        let error = error as &dyn Error;
+                        tracing::error!(job = name, error, "what is past its time stays for now");
+                    }
+                }
+            }
+            *is_failing = done.is_err();
+        }
+        // What others did counts too. Where it cannot be read, the last that is known stands.
+        for (name, at) in jobs::last_done(&self.db).await.unwrap_or_default() {
+            if let Some(job) = Job::ALL.into_iter().find(|job| job.name() == name) {
+                self.figures.done(job, at);
+            }
+        }
+    }
+
+    /// Does a job if it is due and nobody else does it; gives how many rows went.
+    async fn run_if_due(&self, job: Job) -> Result<u64, StoreError> {
+        let now = self.clock.now();
+        let claim = Claim {
+            name: job.name(),
+            holder: self.holder.clone(),
+            lease_seconds: LEASE_SECONDS,
+            every_seconds: job.every_seconds(),
+        };
+        let Some(position) = jobs::claim(&self.db, &claim, now).await? else {
+            return Ok(0);
+        };
+        let mut run = Run {
+            sweeper: self,
+            job,
+            claim,
+            claimed_at: now,
+            removed: 0,
+        };
+        let (db, kept) = (&self.db, &self.retention);
+        let mut position = position;
+        match job {
+            Job::Calls => {
+                let before = days_before(kept.calls, now);
+                run.remove(before, |at| rows::remove_calls(db, at, ROWS))
+                    .await?;
+            }
+            Job::Requests => {
+                let before = Some(now.plus_seconds(-REMEMBERED_SECONDS));
+                run.remove(before, |at| rows::remove_requests(db, at, ROWS))
+                    .await?;
+            }
+            Job::Events => {
+                let before = days_before(kept.events, now);
+                run.remove(before, |at| rows::remove_events(db, at, ROWS))
+                    .await?;
+            }
+            Job::Deleted => {
+                let before = days_before(kept.deleted, now);
+                run.remove(before, |at| rows::remove_deleted(db, at, ROWS))
+                    .await?;
+            }
+            Job::Usage => position = run.remove_usage(position, now).await?,
+        }
+        jobs::finish(&self.db, &run.claim, position, self.clock.now()).await?;
+        Ok(run.removed)
+    }
+}
+
+/// A job that is being done.
+struct Run<'a> {
+    sweeper: &'a Sweeper,
+    job: Job,
+    claim: Claim,
+    claimed_at: Timestamp,
+    removed: u64,
+}
+
+impl Run<'_> {
+    /// Removes rows of before an instant, some at a time, until there are none.
+    async fn remove<F: Future<Output = Result<u64, StoreError>>>(
+        &mut self,
+        before: Option<Timestamp>,
+        some: impl Fn(Timestamp) -> F,
+    ) -> Result<(), StoreError> {
+        let Some(before) = before else { return Ok(()) };
+        while self.note(some(before).await?) > 0 {
+            self.rest().await?;
+        }
+        Ok(())
+    }
+
+    /// Adds up hours to days and removes days, for some keys at a time. `position` is the hour up to
+    /// which hours are days already, and so is what it gives.
+    async fn remove_usage(&mut self, position: i64, now: Timestamp) -> Result<i64, StoreError> {
+        let (db, kept) = (&self.sweeper.db, &self.sweeper.retention);
+        let fold_before = days_before(kept.usage_by_hour, now).map(first_hour);
+        let remove_before = days_before(kept.usage, now).map(first_hour);
+        if fold_before.is_none() && remove_before.is_none() {
+            return Ok(position);
+        }
+        let mut last = String::new();
+        loop {
+            let keys = rows::keys_with_usage(db, &last, KEYS).await?;
+            let Some(key) = keys.last() else { break };
+            last.clone_from(key);
+            if let Some(hour) = remove_before {
+                while self.note(rows::remove_days(db, &keys, hour, ROWS).await?) > 0 {
+                    self.rest().await?;
+                }
+            }
+            if let Some(hour) = fold_before {
+                let hours = (position - LATE_HOURS).max(0)..hour;
+                while self.note(rows::fold_days(db, &keys, hours.clone(), ROWS, now).await?) > 0 {
+                    self.rest().await?;
+                }
+            }
+            self.rest().await?;
+        }
+        Ok(fold_before.unwrap_or(position))
+    }
+
+    fn note(&mut self, removed: u64) -> u64 {
+        self.sweeper.figures.removed(self.job, removed);
+        self.removed += removed;
+        removed
+    }
+
+    /// Lets others have their turn, and claims the job anew in time. Where another program has it
+    /// meanwhile, which takes a pause of minutes, both go on: nothing is removed twice.
+    async fn rest(&mut self) -> Result<(), StoreError> {
+        let Sweeper {
+            db, clock, rest, ..
+        } = self.sweeper;
+        tokio::time::sleep(*rest).await;
+        let now = clock.now();
+        if now.micros_since(self.claimed_at) > LEASE_SECONDS * 1_000_000 / 2 {
+            jobs::claim(db, &self.claim, now).await?;
+            self.claimed_at = now;
+        }
+        Ok(())
+    }
+}
+
+/// The instant of before which nothing is kept; none where all is.
+fn days_before(kept: KeptFor, now: Timestamp) -> Option<Timestamp> {
+    match kept {
+        KeptFor::Days(days) => Some(now.plus_seconds(-DAY_SECONDS * i64::from(days))),
+        KeptFor::Forever => None,
+    }
+}
+
+/// The first hour of the day of an instant, UTC.
+fn first_hour(at: Timestamp) -> i64 {
+    at.as_hour().div_euclid(24) * 24
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use claviger_domain::id::Id;
+    use claviger_domain::usage::UsageCounts;
+    use claviger_store::events;
+    use claviger_store::usage::{self, Flush, UsageHour};
+    use claviger_testkit::in_both_worlds;
+    use claviger_testkit::world::World;
+
+    use super::*;
+
+    in_both_worlds![
+        what_is_past_its_time_goes_and_nothing_before,
+        hours_become_days_and_totals_stay,
+        one_of_two_programs_does_a_job,
+        a_job_that_fails_is_counted_and_done_later,
+    ];
+
+    fn sweeper(world: &World, holder: &str, retention: Retention) -> Sweeper {
+        Sweeper {
+            db: world.db.clone(),
+            clock: world.clock.clone(),
+            retention,
+            figures: Arc::default(),
+            holder: holder.to_owned(),
+            rest: Duration::ZERO,
+        }
+    }
+
+    fn figure(sweeper: &Sweeper, job: Job) -> (u64, u64, Timestamp) {
+        let mut all = sweeper.figures.all();
+        let figure = all.find(|figure| figure.name == job.name()).unwrap();
+        (figure.removed, figure.failures, figure.done_at)
+    }
+
+    async fn what_is_past_its_time_goes_and_nothing_before(world: World) {
+        let mine = world.account("mine").await;
+        world.clock.advance(DAY_SECONDS);
+        world.project(&mine, "later").await;
+        let kept = Retention {
+            events: KeptFor::Days(90),
+            ..Retention::default()
+        };
+        let sweeper = sweeper(&world, "one", kept);
+        let trail = async || {
+            let trail = events::of_account(&world.db, &mine.id, 9).await.unwrap();
+            trail.len()
+        };
+        world.clock.advance(89 * DAY_SECONDS);
+        sweeper.turn(&mut [false; 5]).await;
+        assert_eq!(trail().await, 2);
+        world.clock.advance(HOUR_SECONDS);
+        sweeper.turn(&mut [false; 5]).await;
+        assert_eq!(trail().await, 1);
+        assert_eq!(figure(&sweeper, Job::Events), (1, 0, world.now()));
+        assert_eq!(figure(&sweeper, Job::Calls), (0, 0, world.now()));
+    }
+
+    async fn hours_become_days_and_totals_stay(world: World) {
+        let project = Id::from_suffix("project");
+        let keys: Vec<_> = (0..250)
+            .map(|number| Id::from_suffix(&format!("{number:016}")))
+            .collect();
+        let today = first_hour(world.now());
+        let counts = UsageCounts {
+            successful: 3,
+            failed: 2,
+            rate_limited: 1,
+        };
+        let hours = keys.iter().flat_map(|key| {
+            [-60 * 24, -31 * 24 + 5, -31 * 24 + 7, -30 * 24 + 7].map(|hour| UsageHour {
+                key,
+                project: &project,
+                hour: today + hour,
+                counts,
+                last_used_at: None,
+            })
+        });
+        let flush = Flush {
+            hours: hours.collect(),
+            ..Flush::at(world.now())
+        };
+        usage::add(&world.db, &flush).await.unwrap();
+        usage::fold_all(&world.db, world.now()).await.unwrap();
+        let kept = Retention {
+            usage_by_hour: KeptFor::Days(30),
+            ..Retention::default()
+        };
+        let sweeper = sweeper(&world, "one", kept);
+        let by = async |hours: i64| {
+            let rows = world
+                .raw(
+                    true,
+                    "SELECT CAST(hour AS TEXT) || ' ' || CAST(successful AS TEXT) FROM usage_hours",
+                )
+                .await;
+            let mut sums = BTreeMap::<i64, i64>::new();
+            for row in rows {
+                let (hour, count) = row.split_once(' ').unwrap();
+                let hour: i64 = hour.parse().unwrap();
+                *sums.entry((hour - today).div_euclid(hours)).or_default() +=
+                    count.parse::<i64>().unwrap();
+            }
+            sums
+        };
+        let (day, hour) = (by(24).await, by(1).await);
+        sweeper.turn(&mut [false; 5]).await;
+        assert_eq!(by(24).await, day);
+        let after = by(1).await;
+        assert_eq!(hour.len(), 4);
+        let folded = [(-60 * 24, 750), (-31 * 24, 1_500), (-30 * 24 + 7, 750)];
+        assert_eq!(after, BTreeMap::from(folded));
+        assert_eq!(figure(&sweeper, Job::Usage).0, 500);
+        // The next day goes on where this one ended.
+        world.clock.advance(DAY_SECONDS);
+        sweeper.turn(&mut [false; 5]).await;
+        assert_eq!(by(24).await, day);
+        assert_eq!(figure(&sweeper, Job::Usage).0, 750);
+    }
+
+    async fn one_of_two_programs_does_a_job(world: World) {
+        let one = sweeper(&world, "one", Retention::default());
+        let two = sweeper(&world, "two", Retention::default());
+        one.turn(&mut [false; 5]).await;
+        let begun_at = world.now();
+        world.clock.advance(60);
+        two.turn(&mut [false; 5]).await;
+        // It was not due again, and the other knows when it was done.
+        assert_eq!(figure(&two, Job::Calls), (0, 0, begun_at));
+        world.clock.advance(HOUR_SECONDS);
+        two.turn(&mut [false; 5]).await;
+        assert_eq!(figure(&two, Job::Calls).2, world.now());
+        assert_eq!(figure(&two, Job::Usage).2, begun_at);
+    }
+
+    async fn a_job_that_fails_is_counted_and_done_later(world: World) {
+        let sweeper = sweeper(&world, "one", Retention::default());
+        world.raw(true, "ALTER TABLE call_log RENAME TO away").await;
+        let mut failing = [false; 5];
+        sweeper.turn(&mut failing).await;
+        assert_eq!(failing, [true, false, false, false, false]);
+        assert_eq!(
+            figure(&sweeper, Job::Calls),
+            (0, 1, Timestamp::from_micros(0))
+        );
+        assert_eq!(figure(&sweeper, Job::Requests).2, world.now());
+        world.raw(true, "ALTER TABLE away RENAME TO call_log").await;
+        world.clock.advance(60);
+        sweeper.turn(&mut failing).await;
+        assert_eq!(failing, [false; 5]);
+        assert_eq!(figure(&sweeper, Job::Calls), (0, 1, world.now()));
+    }
+}
