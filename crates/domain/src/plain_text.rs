@@ -1,6 +1,8 @@
 //! Text from outside, made harmless for terminals and models: control characters, ANSI sequences, and
 //! characters that cannot be seen or that turn the reading direction are taken out.
 
+use std::fmt::Write;
+
 use serde_json::{Map, Value};
 
 /// The text without what could hide or act; new lines and tabs stay.
@@ -59,6 +61,26 @@ pub fn clean_value(value: Value) -> Value {
     }
 }
 
+/// JSON that means the same and hides nothing: what could hide or act is escaped, over several lines.
+pub fn json(value: &Value) -> String {
+    let text = format!("{value:#}");
+    if !text.chars().any(is_harmful) {
+        return text;
+    }
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_harmful(character) {
+            // They stand in texts only: JSON's own are harmless.
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                write!(escaped, "\\u{unit:04x}").expect("a string takes all that is written to it");
+            }
+        } else {
+            escaped.push(character);
+        }
+    }
+    escaped
+}
+
 /// Parameters and the final byte of an ANSI control sequence (ECMA-48, 5.4).
 fn skip_control_sequence(characters: &mut std::iter::Peekable<std::str::Chars<'_>>) {
     while characters
@@ -88,6 +110,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn json_means_the_same_and_hides_nothing() {
+        let value = json!({"na\u{202e}me": "\u{9b}31m\u{7f}\u{e0041}\u{1b}\n", "is": ["Größe\t"]});
+        let text = super::json(&value);
+        assert!(
+            text.contains("Größe") && text.contains(r"\u202e") && text.contains(r"\udb40\udc41")
+        );
+        assert!(!text.chars().any(is_harmful), "{text:?}");
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+    }
 
     #[test]
     fn sequences_and_unseen_characters_go_and_words_stay() {

@@ -2,10 +2,18 @@
 
 use std::io::{self, Write};
 
+use claviger_domain::plain_text;
+use serde_json::Value;
+
 /// Prints to standard output. Nobody may be reading it any more: that stops nothing.
 pub(crate) fn print(text: &str) {
     let mut out = io::stdout().lock();
     drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+}
+
+/// An answer for programs, which a person may look at too: nothing in it acts on a terminal.
+pub(crate) fn json_text(value: &Value) -> String {
+    format!("{}\n", plain_text::json(value))
 }
 
 /// Says something to whoever watches, on standard error: standard output is for what was asked for.

@@ -10,7 +10,7 @@ use super::client::{Asked, Client};
 use super::server::ServerFlags;
 use super::table::{Column, details};
 use super::{Ending, Refusal, SERVER_HELP};
-use crate::output::print;
+use crate::output::{json_text, print};
 
 const LIST: &[Column] = &[
     ("ID", "/id"),
@@ -194,7 +194,7 @@ async fn show(
         return Err(Refusal(format!("{id} is none of the access keys that are listed")).into());
     };
     print(&if flags.json {
-        format!("{found:#}\n")
+        json_text(found)
     } else {
         details(ONE, found)
     });

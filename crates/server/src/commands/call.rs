@@ -11,7 +11,7 @@ use super::client::{Asked, Client};
 use super::server::ServerFlags;
 use super::table::{Column, details, table};
 use super::{Ending, Refusal};
-use crate::output::{ask, print};
+use crate::output::{ask, json_text, print};
 
 /// A command.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl Call {
             (Shown::Alone(member), _) => {
                 format!("{}\n", answer.body[member].as_str().unwrap_or(""))
             }
-            (_, true) => format!("{:#}\n", answer.body),
+            (_, true) => json_text(&answer.body),
             (Shown::List(columns), _) => table(columns, listed(&answer.body), answer.total),
             (Shown::One(columns), _) => details(columns, &answer.body),
             (Shown::Done(sentence), _) => format!("{sentence}\n"),

@@ -12,7 +12,7 @@ use super::rows::{self, Format, Rows};
 use super::sending::{Counts, Target, send_all};
 use super::server::ServerFlags;
 use super::{Ending, Refusal};
-use crate::output::print;
+use crate::output::{json_text, print};
 
 const HELP: &str = "\
 Examples:
@@ -71,7 +71,7 @@ impl ImportFlags {
                 "rows": counts.rows(), "created": counts.created, "exists": counts.exists,
                 "refused": counts.refused, "refusedFile": refused, "dryRun": self.dry_run,
             });
-            format!("{summary:#}\n")
+            json_text(&summary)
         } else {
             summary(counts, refused.as_deref(), self.dry_run)
         });

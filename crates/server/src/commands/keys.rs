@@ -14,7 +14,7 @@ use super::import::ImportFlags;
 use super::server::ServerFlags;
 use super::table::{Column, details};
 use super::{Ending, SERVER_HELP, read_line};
-use crate::output::print;
+use crate::output::{json_text, print};
 
 const LIST: &[Column] = &[
     ("ID", "/id"),
@@ -251,7 +251,7 @@ impl VerifyFlags {
         let asked = Asked::new(Method::POST, ["api-keys", "verify"]).body(body);
         let answer = flags.client()?.send(asked).await?.body;
         print(&if flags.json {
-            format!("{answer:#}\n")
+            json_text(&answer)
         } else {
             details(VERIFIED, &answer)
         });

@@ -1,8 +1,10 @@
 //! The file that tells what was refused, a JSON object a line. It is there when there is anything.
 
-use std::fs::{self, File};
-use std::io::{BufWriter, ErrorKind, Write};
-use std::path::PathBuf;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, ErrorKind, Write};
+#[cfg(unix)]
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -12,6 +14,15 @@ use serde_json::Value;
 pub(super) struct Report {
     path: PathBuf,
     file: Option<BufWriter<File>>,
+}
+
+/// Makes a file that only its owner reads: it tells of customers. One that is there is left alone.
+fn private_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+    options.open(path)
 }
 
 impl Report {
@@ -31,7 +42,7 @@ impl Report {
         let file = match &mut self.file {
             Some(file) => file,
             none => none.insert(BufWriter::new(
-                File::create(&self.path).with_context(failed)?,
+                private_file(&self.path).with_context(failed)?,
             )),
         };
         writeln!(file, "{line}").with_context(failed)
@@ -45,5 +56,29 @@ impl Report {
         let written = file.flush();
         written.with_context(|| format!("cannot write {}", self.path.display()))?;
         Ok(Some(self.path))
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_was_refused_is_its_owner_s_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.refused.ndjson");
+        // As an earlier run may have left it.
+        fs::write(&path, "earlier").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let mut report = Report::new(path.clone()).unwrap();
+        report.note(&json!({"line": 1})).unwrap();
+        report.finish().unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "{\"line\":1}\n");
     }
 }

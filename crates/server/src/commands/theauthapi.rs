@@ -19,7 +19,7 @@ use super::sending::{Counts, Target, send_all};
 use super::server::ServerFlags;
 use super::{Ending, SERVER_HELP};
 use crate::config::Secret;
-use crate::output::{print, tell};
+use crate::output::{json_text, print, tell};
 
 const HELP: &str = "\
 Examples:
@@ -119,7 +119,7 @@ impl Import {
                 "created": created, "exists": exists, "refused": refused,
                 "toReissue": totals.to_reissue, "report": reported, "dryRun": from.dry_run,
             });
-            format!("{summary:#}\n")
+            json_text(&summary)
         } else {
             totals.tell(from.dry_run, reported.as_ref())
         });
