@@ -194,6 +194,10 @@ impl Metrics {
             "Keys and limits with counts that are not written yet.",
         );
         out.sample(&[], verifier.unwritten());
+        let name = "claviger_usage_journal_bytes";
+        let help = "What is written of usage and not where it belongs yet, as of a minute ago.";
+        out.gauge(name, help);
+        out.sample(&[], self.jobs.journal_bytes());
     }
 
     fn write_tools(&self, out: &mut Text) {

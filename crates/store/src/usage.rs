@@ -8,7 +8,7 @@ use claviger_domain::limit::{Allowance, QuotaUse, Window};
 use claviger_domain::time::Timestamp;
 use claviger_domain::usage::UsageCounts;
 
-pub use self::journal::{SHARDS, fold, fold_all, shard_of, waiting};
+pub use self::journal::{SHARDS, fold, fold_all, journal_bytes, shard_of, waiting};
 use crate::db::on;
 use crate::{Db, StoreError};
 

@@ -1,4 +1,5 @@
-//! What became of the jobs that remove what is old, for `/metrics`.
+//! What became of the jobs that remove what is old, and what the database is asked once a minute, for
+//! `/metrics`.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -8,7 +9,10 @@ use super::retention::Job;
 
 /// The figures of all of these jobs.
 #[derive(Debug, Default)]
-pub struct JobFigures([Figures; Job::ALL.len()]);
+pub struct JobFigures {
+    jobs: [Figures; Job::ALL.len()],
+    journal_bytes: AtomicU64,
+}
 
 /// The figures of one.
 #[derive(Debug, Default)]
@@ -34,7 +38,7 @@ pub(crate) struct JobFigure {
 impl JobFigures {
     fn of(&self, job: Job) -> &Figures {
         let place = Job::ALL.iter().position(|one| *one == job);
-        &self.0[place.expect("all jobs are in the list of all")]
+        &self.jobs[place.expect("all jobs are in the list of all")]
     }
 
     pub(super) fn removed(&self, job: Job, rows: u64) {
@@ -50,9 +54,18 @@ impl JobFigures {
         done_at.store(at.as_micros(), Ordering::Relaxed);
     }
 
+    pub(super) fn journal_has(&self, bytes: u64) {
+        self.journal_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes in the journal of usage, as they were a minute ago.
+    pub(crate) fn journal_bytes(&self) -> u64 {
+        self.journal_bytes.load(Ordering::Relaxed)
+    }
+
     /// Each job with its figures.
     pub(crate) fn all(&self) -> impl Iterator<Item = JobFigure> {
-        Job::ALL.into_iter().zip(&self.0).map(|(job, figures)| {
+        Job::ALL.into_iter().zip(&self.jobs).map(|(job, figures)| {
             let done_at = figures.done_at.load(Ordering::Relaxed);
             JobFigure {
                 name: job.name(),

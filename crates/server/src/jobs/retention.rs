@@ -11,7 +11,7 @@ use claviger_domain::time::{Clock, Timestamp};
 use claviger_edge::Core;
 use claviger_store::idempotency::REMEMBERED_SECONDS;
 use claviger_store::jobs::{self, Claim};
-use claviger_store::{Db, StoreError, retention as rows};
+use claviger_store::{Db, StoreError, retention as rows, usage};
 use tokio::sync::watch;
 use tokio::time::Duration;
 
@@ -137,6 +137,9 @@ impl Sweeper {
             if let Some(job) = Job::ALL.into_iter().find(|job| job.name() == name) {
                 self.figures.done(job, at);
             }
+        }
+        if let Ok(bytes) = usage::journal_bytes(&self.db).await {
+            self.figures.journal_has(bytes);
         }
     }
 
@@ -284,7 +287,7 @@ mod tests {
     use claviger_domain::id::Id;
     use claviger_domain::usage::UsageCounts;
     use claviger_store::events;
-    use claviger_store::usage::{self, Flush, UsageHour};
+    use claviger_store::usage::{Flush, UsageHour};
     use claviger_testkit::in_both_worlds;
     use claviger_testkit::world::World;
 
@@ -362,7 +365,6 @@ mod tests {
             ..Flush::at(world.now())
         };
         usage::add(&world.db, &flush).await.unwrap();
-        usage::fold_all(&world.db, world.now()).await.unwrap();
         let kept = Retention {
             usage_by_hour: KeptFor::Days(30),
             ..Retention::default()

@@ -149,6 +149,13 @@ pub async fn waiting(db: &Db) -> Result<Vec<u16>, StoreError> {
         .collect()
 }
 
+/// How many bytes the journal has, of pieces that are not in their rows yet.
+pub async fn journal_bytes(db: &Db) -> Result<u64, StoreError> {
+    const SQL: &str = "SELECT CAST(COALESCE(SUM(LENGTH(body)), 0) AS BIGINT) FROM usage_journal";
+    let bytes: i64 = on!(usage db, |c| sqlx::query_scalar(SQL).fetch_one(c).await)?;
+    Ok(bytes.unsigned_abs())
+}
+
 /// Folds what is in the journal, before anything is read that has to be true: limits that were
 /// counted by a process that was killed.
 pub async fn fold_all(db: &Db, now: Timestamp) -> Result<(), StoreError> {

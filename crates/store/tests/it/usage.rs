@@ -142,6 +142,7 @@ async fn what_is_counted_of_many_keys_is_folded_once(world: World) {
     // Counted, and in no row yet.
     assert_eq!(usage::totals(&world.db, &keys[0]).await.unwrap().total(), 0);
     assert!(pieces(&world).await > 3);
+    assert!(usage::journal_bytes(&world.db).await.unwrap() > 3 * 1_500);
 
     // Two nodes that fold at once, each all of it.
     let fold = async || {
@@ -155,6 +156,7 @@ async fn what_is_counted_of_many_keys_is_folded_once(world: World) {
     // Of a shard that both come to at once, each may take some pieces: those are rows twice.
     assert!(one + other >= 3_000, "{one} and {other}");
     assert_eq!(pieces(&world).await, 0);
+    assert_eq!(usage::journal_bytes(&world.db).await.unwrap(), 0);
     for key in [&keys[0], &keys[1_499]] {
         let totals = usage::totals(&world.db, key).await.unwrap();
         assert_eq!(totals, hour(key, 0, 3).counts);
