@@ -3,6 +3,7 @@
 mod access_keys;
 mod accounts;
 mod api_keys;
+pub mod bodies;
 mod forward_auth;
 mod legacy;
 mod openapi;

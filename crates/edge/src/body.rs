@@ -22,7 +22,7 @@ impl<T: DeserializeOwned, S: Sync, const MIB: usize> FromRequest<S> for Body<T, 
         let bytes = to_bytes(request.into_body(), MIB * 1_024 * 1_024)
             .await
             .map_err(|error| unread_body(error, &format!("{MIB} MiB")))?;
-        read(&bytes).map(Self)
+        read_body(&bytes).map(Self)
     }
 }
 
@@ -38,8 +38,8 @@ pub fn unread_body(error: axum::Error, largest: &str) -> ApiError {
     }
 }
 
-/// Reads a body; a refusal names the member.
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+/// Reads the bytes of a body; a refusal names the member.
+pub fn read_body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let text = bytes.trim_ascii();
     let text = if text.is_empty() { b"{}" } else { text };
     if !matches!(text.first(), Some(b'{' | b'[')) {
@@ -202,19 +202,19 @@ mod tests {
 
     #[test]
     fn absent_null_and_value_are_told_apart() {
-        assert_eq!(read::<Example>(b"").unwrap().name, Patch::Keep);
+        assert_eq!(read_body::<Example>(b"").unwrap().name, Patch::Keep);
         assert_eq!(
-            read::<Example>(b"{\"name\":null}").unwrap().name,
+            read_body::<Example>(b"{\"name\":null}").unwrap().name,
             Patch::Clear
         );
-        let set = read::<Example>(b" {\"name\":\"x\"} ").unwrap();
+        let set = read_body::<Example>(b" {\"name\":\"x\"} ").unwrap();
         assert_eq!(set.name, Patch::Set("x".to_owned()));
         assert!(set.inner_part.is_none());
     }
 
     #[test]
     fn a_refusal_names_the_member() {
-        let error = read::<Example>(br#"{"innerPart":{"count":-1}}"#).unwrap_err();
+        let error = read_body::<Example>(br#"{"innerPart":{"count":-1}}"#).unwrap_err();
         assert_eq!(error.details[0].field, "innerPart.count");
         assert!(
             error.details[0].message.contains("expected u64"),
@@ -226,13 +226,13 @@ mod tests {
     #[test]
     fn deep_or_broken_json_is_refused() {
         let deep = format!("{{\"name\":{}{}}}", "[".repeat(70), "]".repeat(70));
-        assert!(read::<Value>(deep.as_bytes()).is_err());
+        assert!(read_body::<Value>(deep.as_bytes()).is_err());
         let brackets_in_text = format!("{{\"name\":\"{}\"}}", "[".repeat(70));
-        assert!(read::<Value>(brackets_in_text.as_bytes()).is_ok());
-        assert!(read::<Value>(br#"{"name":"a\\u0000"}"#).is_ok());
-        assert!(read::<Value>(br#"{"name":"a\u0000"}"#).is_err());
+        assert!(read_body::<Value>(brackets_in_text.as_bytes()).is_ok());
+        assert!(read_body::<Value>(br#"{"name":"a\\u0000"}"#).is_ok());
+        assert!(read_body::<Value>(br#"{"name":"a\u0000"}"#).is_err());
         for text in ["null", "1", "{", "{} x", "name=x", "{\"a\":1,}"] {
-            assert!(read::<Value>(text.as_bytes()).is_err(), "{text}");
+            assert!(read_body::<Value>(text.as_bytes()).is_err(), "{text}");
         }
     }
 }

@@ -18,7 +18,7 @@ mod respond;
 mod slow_body;
 mod traffic;
 
-pub use body::{Body, Patch, TextFault, check_text, parse, unread_body};
+pub use body::{Body, Patch, TextFault, check_text, parse, read_body, unread_body};
 pub use caller::{Anyone, Caller, Requires, permission};
 pub use client_address::{ClientAddress, network_of};
 pub use core::{Core, CoreParts};

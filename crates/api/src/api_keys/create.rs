@@ -5,8 +5,9 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::{KeyPurpose, PlainKey, check_custom_key};
+use claviger_domain::random::Random;
 use claviger_edge::permission::KeysWrite;
-use claviger_edge::{ApiError, Body, Caller, Core, ErrorCode, NoStore};
+use claviger_edge::{ApiError, Body, Caller, Core, ErrorCode, NoStore, Patch};
 use claviger_store::api_keys::{ApiKey, Status};
 use claviger_store::projects::Project;
 use claviger_store::{Base, Change, projects};
@@ -33,14 +34,10 @@ pub(crate) async fn create_api_key(
     caller: Caller<KeysWrite>,
     Body(input): Body<ApiKeyInput>,
 ) -> Result<Response, ApiError> {
-    name_of(match &input.name {
-        claviger_edge::Patch::Set(name) => Some(name),
-        _ => None,
-    })?;
+    named(&input)?;
     let project = project_for(&core, &caller, input.project_id.as_deref()).await?;
     let change = core.change(&caller.actor);
-    let (mut key, plain) = draw(&core, &change, &project, input.key.as_deref())?;
-    input.apply(&mut key)?;
+    let (key, plain) = new_key(input, &project, &change, &*core.random)?;
     let data = json!({"name": key.name, "customAccountId": key.custom_account_id});
     let made = core
         .verifier
@@ -92,23 +89,30 @@ pub(super) async fn project_for(
     Err(ApiError::new(ErrorCode::ProjectNeeded, message))
 }
 
-fn draw(
-    core: &Core,
-    change: &Change,
+/// Refuses what has no name, or one that no key may have.
+pub(crate) fn named(input: &ApiKeyInput) -> Result<(), ApiError> {
+    let name = match &input.name {
+        Patch::Set(name) => Some(name.as_str()),
+        Patch::Keep | Patch::Clear => None,
+    };
+    name_of(name).map(|_| ())
+}
+
+/// The whole creation as a rule: the key that a body comes to in a project, and its key string.
+pub(crate) fn new_key(
+    input: ApiKeyInput,
     project: &Project,
-    custom: Option<&str>,
+    change: &Change,
+    random: &dyn Random,
 ) -> Result<(ApiKey, PlainKey), ApiError> {
-    let drawn = KeyPurpose::ApiKey(project.environment()).draw(&*core.random);
-    let plain = match custom {
-        Some(text) => custom_key(text)?,
-        None => drawn.plain,
-    };
-    let id = Id::from_suffix(&drawn.public);
-    let key = ApiKey {
+    let drawn = KeyPurpose::ApiKey(project.environment()).draw(random);
+    let custom = input.key.as_deref().map(custom_key).transpose()?;
+    let mut key = ApiKey {
         is_custom: custom.is_some(),
-        ..blank(id, project, change)
+        ..blank(Id::from_suffix(&drawn.public), project, change)
     };
-    Ok((key, plain))
+    input.apply(&mut key)?;
+    Ok((key, custom.unwrap_or(drawn.plain)))
 }
 
 /// A key of a project on which nothing is set.

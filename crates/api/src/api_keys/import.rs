@@ -8,7 +8,7 @@ use claviger_domain::id::Id;
 use claviger_domain::key_hash::KeyHash;
 use claviger_domain::key_string::PUBLIC_LENGTH;
 use claviger_edge::permission::KeysWrite;
-use claviger_edge::{ApiError, Body, Caller, Core, FieldError, Patch, parse};
+use claviger_edge::{ApiError, Body, Caller, Core, FieldError, parse};
 use claviger_store::Change;
 use claviger_store::api_keys::{ApiKey, Status};
 use claviger_store::projects::Project;
@@ -20,9 +20,9 @@ use serde_json::value::RawValue;
 use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::create::{blank, custom_key, duplicate, project_for};
+use super::create::{blank, custom_key, duplicate, named, project_for};
 use super::revoke::{reason_of, switch_off};
-use crate::wire::{ApiKeyInput, name_of};
+use crate::wire::ApiKeyInput;
 
 /// Keys that one request brings, at most.
 const LARGEST_IMPORT: usize = 1_000;
@@ -173,15 +173,12 @@ pub(crate) async fn import_api_keys(
     caller: Caller<KeysWrite>,
     Body(input): Body<ImportInput, LARGEST_IMPORT_MIB>,
 ) -> Result<(StatusCode, Json<Vec<RowResult>>), ApiError> {
-    if input.keys.len() > LARGEST_IMPORT {
-        let message = format!("has more than {LARGEST_IMPORT} members");
-        return Err(ApiError::field("keys", message));
-    }
+    let texts = input.rows()?;
     let project = project_for(&core, &caller, input.project_id.as_deref()).await?;
     let change = core.change(&caller.actor);
-    let mut results = Vec::with_capacity(input.keys.len());
-    let mut keys = Vec::with_capacity(input.keys.len());
-    for (row, text) in input.keys.iter().enumerate() {
+    let mut results = Vec::with_capacity(texts.len());
+    let mut keys = Vec::with_capacity(texts.len());
+    for (row, text) in texts.iter().enumerate() {
         let read = read_row(text, &project, &change);
         results.push(match read {
             Ok(key) => {
@@ -209,18 +206,26 @@ pub(crate) async fn import_api_keys(
     Ok((status, Json(results.collect())))
 }
 
+impl ImportInput {
+    /// The rows, unless there are more than one request may bring.
+    pub(crate) fn rows(&self) -> Result<&[Box<RawValue>], ApiError> {
+        if self.keys.len() > LARGEST_IMPORT {
+            let message = format!("has more than {LARGEST_IMPORT} members");
+            return Err(ApiError::field("keys", message));
+        }
+        Ok(&self.keys)
+    }
+}
+
 /// Reads one row as creating that key alone would.
-fn read_row(
+pub(crate) fn read_row(
     text: &RawValue,
     project: &Project,
     change: &Change,
 ) -> Result<(ApiKey, Brought), ApiError> {
     let input: ApiKeyInput = parse(text.get().as_bytes())?;
     let RowHash { key_hash } = parse(text.get().as_bytes())?;
-    name_of(match &input.name {
-        Patch::Set(name) => Some(name),
-        _ => None,
-    })?;
+    named(&input)?;
     let named = input.project_id.as_deref();
     if named.is_some_and(|named| named != project.id.as_str()) {
         let message = "must be that of the request, or not be given";

@@ -53,7 +53,11 @@ pub(crate) async fn update_api_key(
 }
 
 /// The whole update as a rule: what the key becomes, and which event tells of it.
-fn apply(input: ApiKeyInput, key: &mut ApiKey, change: &Change) -> Result<Edit, ApiError> {
+pub(crate) fn apply(
+    input: ApiKeyInput,
+    key: &mut ApiKey,
+    change: &Change,
+) -> Result<Edit, ApiError> {
     let before = key.clone();
     if input
         .project_id

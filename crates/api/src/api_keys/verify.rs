@@ -189,13 +189,7 @@ pub(crate) async fn verify_api_keys(
     caller: Caller<KeysCheck>,
     Body(batch): Body<VerifyBatchInput>,
 ) -> Result<Response, ApiError> {
-    if batch.keys.len() > LARGEST_BATCH {
-        let message = format!(
-            "has {} members, at most {LARGEST_BATCH} are taken",
-            batch.keys.len()
-        );
-        return Err(ApiError::field("keys", message));
-    }
+    batch.check_size()?;
     // All are looked at before the first is counted.
     let mut found = Vec::with_capacity(batch.keys.len());
     for (index, input) in batch.keys.iter().enumerate() {
@@ -213,8 +207,41 @@ pub(crate) async fn verify_api_keys(
     Ok(NoStore(Json(answers)).into_response())
 }
 
+impl VerifyBatchInput {
+    /// Refuses more keys than one request may bring.
+    pub(crate) fn check_size(&self) -> Result<(), ApiError> {
+        let count = self.keys.len();
+        if count > LARGEST_BATCH {
+            let message = format!("has {count} members, at most {LARGEST_BATCH} are taken");
+            return Err(ApiError::field("keys", message));
+        }
+        Ok(())
+    }
+
+    /// The keys, each with what is known of its request.
+    pub(crate) fn inputs(&self) -> &[VerifyInput] {
+        &self.keys
+    }
+}
+
 impl VerifyInput {
-    fn question(&self) -> Question<'_> {
+    /// Refuses what no key could be asked; `path` is where it stands in the body.
+    pub(crate) fn check_bounds(&self, path: &str) -> Result<(), ApiError> {
+        if self
+            .scopes
+            .as_ref()
+            .is_some_and(|scopes| scopes.len() > MOST_SCOPES)
+        {
+            let message = format!("has more than {MOST_SCOPES} members");
+            return Err(ApiError::field(format!("{path}scopes"), message));
+        }
+        if self.cost.is_some_and(|cost| cost > GREATEST_LIMIT) {
+            return Err(unaffordable(path));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn question(&self) -> Question<'_> {
         Question {
             presented: Presented {
                 project: self.project_id.as_deref(),
@@ -239,21 +266,7 @@ async fn look_up(
     input: &VerifyInput,
     path: &str,
 ) -> Result<Found, ApiError> {
-    if input
-        .scopes
-        .as_ref()
-        .is_some_and(|scopes| scopes.len() > MOST_SCOPES)
-    {
-        let message = format!("has more than {MOST_SCOPES} members");
-        return Err(ApiError::field(format!("{path}scopes"), message));
-    }
-    let unaffordable = || {
-        let message = "must be a whole number from 0 to the key's limit or quota";
-        ApiError::field(format!("{path}cost"), message)
-    };
-    if input.cost.is_some_and(|cost| cost > GREATEST_LIMIT) {
-        return Err(unaffordable());
-    }
+    input.check_bounds(path)?;
     let question = input.question();
     let found = core
         .verifier
@@ -266,9 +279,14 @@ async fn look_up(
         .await?;
     // Without a cost it is 1, which every limit has.
     if input.cost.is_some() && !core.verifier.affordable(&found, &question) {
-        return Err(unaffordable());
+        return Err(unaffordable(path));
     }
     Ok(found)
+}
+
+fn unaffordable(path: &str) -> ApiError {
+    let message = "must be a whole number from 0 to the key's limit or quota";
+    ApiError::field(format!("{path}cost"), message)
 }
 
 fn verification<'a>(
