@@ -7,6 +7,7 @@
 
 mod bench;
 mod deny;
+mod fuzz;
 mod lint;
 mod needs;
 mod openapi;
@@ -50,6 +51,17 @@ enum Command {
     /// Installs cargo-deny when it is missing, which takes some minutes. Known vulnerabilities are
     /// not part of it: `cargo deny check advisories` looks them up on the network.
     Deny,
+    /// Tries what reads keys, dates, bodies and files with inputs that nobody would think of
+    ///
+    /// Installs cargo-fuzz when it is missing. Each target is tried for some minutes, beginning with
+    /// the inputs in fuzz/seeds; CI does not do this.
+    Fuzz {
+        /// Tries only this target, which is the name of a file in fuzz/
+        target: Option<String>,
+        /// How long each is tried
+        #[arg(long, default_value_t = 10)]
+        minutes: u64,
+    },
     /// Measures what the program costs, beside what else could do the same
     ///
     /// Builds the release first. The published figures are in docs/performance.md.
@@ -66,6 +78,7 @@ fn main() -> ExitCode {
         Command::Lint => lint::run(workspace),
         Command::Openapi { check } => openapi::run(workspace, check),
         Command::Deny => deny::run(workspace),
+        Command::Fuzz { target, minutes } => fuzz::run(workspace, target.as_deref(), minutes),
         Command::Bench(benchmark) => bench::run(workspace, &benchmark),
     };
     match outcome {

@@ -1,5 +1,7 @@
 //! Files of keys, read row by row: CSV with a header line, or a JSON object a line.
 
+// Named, since fuzz/ takes this file as a module of its own.
+#[path = "rows/cells.rs"]
 mod cells;
 
 use std::fs::File;
@@ -13,7 +15,7 @@ use serde_json::value::RawValue;
 use self::cells::{Column, column, read_record};
 
 /// Longer rows are refused here: a batch of them would be too large a body.
-const LONGEST_ROW: usize = 64 * 1_024;
+pub(super) const LONGEST_ROW: usize = 64 * 1_024;
 
 /// How a file is written.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]

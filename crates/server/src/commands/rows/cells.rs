@@ -27,11 +27,11 @@ const COLUMNS: [(&str, Kind); 19] = [
 ];
 
 /// A column: its member in the API, and how its cells are read.
-pub(in crate::commands) type Column = (&'static str, Kind);
+pub(in super::super) type Column = (&'static str, Kind);
 
 /// How a cell is read.
 #[derive(Clone, Copy)]
-pub(in crate::commands) enum Kind {
+pub(in super::super) enum Kind {
     /// As it is.
     Text,
     /// A whole number.
