@@ -19,6 +19,7 @@ use tracing::Instrument;
 
 use crate::error::Report;
 use crate::slow_body::in_time;
+use crate::trace_parent::trace_parent;
 use crate::traffic::place_of;
 use crate::{ApiError, ClientAddress, Core, Delegated, ErrorCode, paths};
 
@@ -128,6 +129,7 @@ impl Surface {
             method = request.method().as_str(),
             route = tracing::field::Empty,
             status = tracing::field::Empty,
+            traceparent = trace_parent(request.headers()),
         );
         let response = match paths::normalize(request.uri()) {
             None => {

@@ -16,6 +16,7 @@ mod query;
 mod redact;
 mod respond;
 mod slow_body;
+mod trace_parent;
 mod traffic;
 
 pub use body::{Body, Patch, TextFault, check_text, parse, read_body, unread_body};

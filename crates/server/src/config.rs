@@ -9,6 +9,7 @@ mod retention;
 mod secret;
 mod settings;
 mod show;
+mod traces;
 mod warnings;
 
 use std::env;
@@ -29,8 +30,9 @@ pub use retention::{KeptFor, Retention};
 pub use secret::Secret;
 pub use settings::{
     DatabaseSettings, LogFormat, LogSettings, MetricsSettings, OperatorSettings, RetentionSettings,
-    Settings, TlsSettings,
+    Settings, TlsSettings, TracesSettings,
 };
+pub use traces::Traces;
 
 /// The default configuration with every setting in a comment.
 pub const DEFAULT_FILE: &str = include_str!("default.toml");
@@ -41,6 +43,7 @@ const AWAY: Duration = Duration::from_mins(5);
 /// Below this, a program would not get its answers in time on a busy day.
 const LEAST_STALENESS: Duration = Duration::from_millis(200);
 
+const OTLP_VARIABLE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 const MASTER_KEY_VARIABLE: &str = "CLAVIGER_MASTER_KEY";
 const NEW_MASTER_KEY_VARIABLE: &str = "CLAVIGER_NEW_MASTER_KEY";
 const NEW_MASTER_KEY_FILE_VARIABLE: &str = "CLAVIGER_NEW_MASTER_KEY_FILE";
@@ -78,6 +81,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// How long what is kept.
     pub retention: Retention,
+    /// Where traces go; none: nowhere.
+    pub traces: Option<Traces>,
 }
 
 /// Where certificate and key are.
@@ -109,7 +114,14 @@ impl Config {
             Some(path) => read_file(path)?,
             None => Settings::default(),
         };
-        let mut config = Self::in_force(upper.over(lower))?;
+        let mut settings = upper.over(lower);
+        if traces::IS_BUILT {
+            // The variable that other programs on a machine are told by. A build that sends no traces
+            // is not kept from starting by it.
+            let endpoint = &mut settings.traces.otlp_endpoint;
+            *endpoint = endpoint.take().or_else(|| env::var(OTLP_VARIABLE).ok());
+        }
+        let mut config = Self::in_force(settings)?;
         // There for an exchange only, so that it is no setting of the file.
         let file = env::var_os(NEW_MASTER_KEY_FILE_VARIABLE).map(PathBuf::from);
         config.new_master_key = match (variable(NEW_MASTER_KEY_VARIABLE)?, file) {
@@ -173,6 +185,7 @@ impl Config {
             log_filter: settings.log.filter.unwrap_or_else(|| "info".to_owned()),
             log_format: settings.log.format.unwrap_or(LogFormat::Text),
             retention: Retention::in_force(&settings.retention)?,
+            traces: Traces::in_force(settings.traces)?,
         })
     }
 

@@ -1,30 +1,81 @@
-//! Log lines: to standard error, for people or for programs.
+//! Log lines: to standard error, for people or for programs. Traces beside them, where the program is
+//! built with OpenTelemetry.
+
+#[cfg(feature = "opentelemetry")]
+mod sending;
+#[cfg(feature = "opentelemetry")]
+mod traces;
 
 use std::io::{self, IsTerminal};
 use std::panic;
 
 use anyhow::{Context, Result};
-use tracing_subscriber::EnvFilter;
+use tokio::runtime::Handle;
 use tracing_subscriber::filter::Directive;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use crate::config::{Config, LogFormat};
 
-/// Begins to log as configured, panics too. It takes effect once in a process: later calls change
-/// nothing.
-pub(crate) fn start(config: &Config) -> Result<()> {
-    let filter = filter(config)?;
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+/// What goes on beside log lines until the program stops.
+#[derive(Debug, Default)]
+pub(crate) struct Logging {
+    #[cfg(feature = "opentelemetry")]
+    traces: Option<sending::Sending>,
+}
+
+type Layers = Vec<Box<dyn Layer<Registry> + Send + Sync>>;
+
+/// Begins to log as configured, panics too; traces are sent by `runtime`. It takes effect once in a
+/// process: later calls change nothing.
+pub(crate) fn start(config: &Config, runtime: &Handle) -> Result<Logging> {
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal());
-    let started = match config.log_format {
-        LogFormat::Text => lines.try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
-    };
-    if started.is_ok() {
+    let filter = filter(config)?;
+    let mut layers: Layers = vec![match config.log_format {
+        LogFormat::Text => lines.with_filter(filter).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
+    }];
+    let logging = add_traces(config, runtime, &mut layers)?;
+    if tracing_subscriber::registry()
+        .with(layers)
+        .try_init()
+        .is_ok()
+    {
         log_panics();
     }
-    Ok(())
+    Ok(logging)
+}
+
+#[cfg(feature = "opentelemetry")]
+fn add_traces(config: &Config, runtime: &Handle, layers: &mut Layers) -> Result<Logging> {
+    let Some(traces) = &config.traces else {
+        return Ok(Logging::default());
+    };
+    let (sending, spans) = sending::Sending::start(traces, runtime.clone())?;
+    let takes = tracing_subscriber::filter::filter_fn(traces::RequestSpans::takes);
+    layers.push(spans.with_filter(takes).boxed());
+    Ok(Logging {
+        traces: Some(sending),
+    })
+}
+
+#[cfg(not(feature = "opentelemetry"))]
+#[expect(clippy::unnecessary_wraps, reason = "with OpenTelemetry it can fail")]
+fn add_traces(_: &Config, _: &Handle, _: &mut Layers) -> Result<Logging> {
+    Ok(Logging::default())
+}
+
+impl Logging {
+    /// Sends what waits to be sent; it may take a second.
+    pub(crate) fn stop(self) {
+        #[cfg(feature = "opentelemetry")]
+        if let Some(traces) = self.traces {
+            traces.stop();
+        }
+    }
 }
 
 /// The filter as configured; a wrong one is told before anything is started.

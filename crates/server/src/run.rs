@@ -49,12 +49,13 @@ fn carry_out(command: Command, outside: Outside) -> Result<ExitCode> {
     match command {
         Command::Serve(flags) => {
             let config = read(flags)?;
-            log::start(&config)?;
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .enable_all()
                 .build()
                 .context("cannot start threads")?;
+            let logging = log::start(&config, runtime.handle())?;
             let served = runtime.block_on(serve::serve(&config, outside));
+            logging.stop();
             // What was cut off by the stop is not waited for here either.
             runtime.shutdown_background();
             served?;

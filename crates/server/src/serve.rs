@@ -112,18 +112,8 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
         tokio::spawn(tls.keep(stopped.clone()));
     }
     if let Some(listener) = metrics_listener {
-        // It ends when it is told to, and nobody waits for what it still answers.
-        let address = listener.local_addr().context("cannot listen")?;
-        tracing::info!(%address, "metrics are served to everybody who reaches this address");
-        let routes = Metrics::new(&core, Arc::clone(&job_figures)).open();
-        let stop = wait(stopped.clone());
-        tokio::spawn(connections::serve(
-            listener,
-            None,
-            move |request, peer| routes.answer(request, Some(peer)),
-            stop,
-            Duration::ZERO,
-        ));
+        let metrics = Metrics::new(&core, Arc::clone(&job_figures));
+        serve_metrics(listener, metrics, wait(stopped.clone()))?;
     }
     let jobs = jobs::start(&core, config.retention, &job_figures, &stopped);
     let announced = announce(config, instance.handover, &mut directory, &url);
@@ -146,6 +136,26 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
         );
     }
     announced
+}
+
+/// Serves `/metrics` to all who reach the listener.
+fn serve_metrics(
+    listener: TcpListener,
+    metrics: Metrics,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<()> {
+    let address = listener.local_addr().context("cannot listen")?;
+    tracing::info!(%address, "metrics are served to everybody who reaches this address");
+    let routes = metrics.open();
+    // It ends when it is told to, and nobody waits for what it still answers.
+    tokio::spawn(connections::serve(
+        listener,
+        None,
+        move |request, peer| routes.answer(request, Some(peer)),
+        stop,
+        Duration::ZERO,
+    ));
+    Ok(())
 }
 
 async fn wait(mut stopped: watch::Receiver<bool>) {

@@ -120,6 +120,10 @@ pub struct Settings {
     /// How long what is kept.
     #[command(flatten)]
     pub retention: RetentionSettings,
+
+    /// Traces.
+    #[command(flatten)]
+    pub traces: TracesSettings,
 }
 
 /// The section `[database]`.
@@ -289,6 +293,32 @@ pub struct RetentionSettings {
     pub deleted: Option<KeptFor>,
 }
 
+/// The section `[traces]`.
+#[derive(Args, Deserialize, Clone, Debug, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct TracesSettings {
+    /// Collector of OpenTelemetry (OTLP over HTTP) that requests are told to as traces, such as
+    /// `http://127.0.0.1:4318`; in a build with the feature opentelemetry [default: none]
+    #[arg(
+        id = "otlp_endpoint",
+        long = "otlp-endpoint",
+        env = "CLAVIGER_OTLP_ENDPOINT",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub otlp_endpoint: Option<String>,
+
+    /// How many of all traces are told, from 0 to 1 [default: 1]
+    #[arg(
+        id = "traces_ratio",
+        long = "traces-ratio",
+        env = "CLAVIGER_TRACES_RATIO",
+        hide_env_values = true,
+        value_name = "RATIO"
+    )]
+    pub ratio: Option<f64>,
+}
+
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -349,6 +379,10 @@ impl Settings {
                 format: self.log.format.or(lower.log.format),
             },
             retention: self.retention.over(&lower.retention),
+            traces: TracesSettings {
+                otlp_endpoint: self.traces.otlp_endpoint.or(lower.traces.otlp_endpoint),
+                ratio: self.traces.ratio.or(lower.traces.ratio),
+            },
         }
     }
 }

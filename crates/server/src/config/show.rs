@@ -59,6 +59,14 @@ impl Display for Config {
         writeln!(out, "usage_by_hour = {by_hour}")?;
         writeln!(out, "usage = {}", text(&retention.usage))?;
         writeln!(out, "events = {}", text(&retention.events))?;
-        writeln!(out, "deleted = {}", text(&retention.deleted))
+        writeln!(out, "deleted = {}", text(&retention.deleted))?;
+        writeln!(out, "\n[traces]")?;
+        match &self.traces {
+            Some(traces) => {
+                writeln!(out, "otlp_endpoint = {}", text(&traces.shown()))?;
+                writeln!(out, "ratio = {:?}", traces.ratio)
+            }
+            None => writeln!(out, "# otlp_endpoint, ratio: no traces are sent"),
+        }
     }
 }

@@ -46,7 +46,12 @@ fn the_default_file_has_every_setting_and_no_other() {
         operator: OperatorSettings { remote },
         log: LogSettings { filter, format },
         retention,
+        traces: TracesSettings {
+            otlp_endpoint,
+            ratio,
+        },
     } = &settings;
+    assert!(otlp_endpoint.is_some() && ratio.is_some());
     let RetentionSettings {
         calls,
         usage_by_hour,
@@ -147,6 +152,33 @@ fn a_period_is_a_number_with_a_unit() {
     for wrong in ["-1s", "1", "soon", ""] {
         let read = toml::from_str::<Settings>(&format!("away_bound = '{wrong}'"));
         assert!(read.is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_collector_is_a_url_and_a_ratio_is_from_0_to_1() {
+    let traces = |text: &str| in_force(&format!("[traces]\n{text}"));
+    let url = "otlp_endpoint = 'http://me:secret@127.0.0.1:4318/'";
+    if !cfg!(feature = "opentelemetry") {
+        let error = traces(url).unwrap_err().to_string();
+        assert!(error.contains("--features opentelemetry"), "{error}");
+        return;
+    }
+    let config = traces(&format!("{url}\nratio = 0.25")).unwrap();
+    let expected = Traces {
+        endpoint: "http://me:secret@127.0.0.1:4318".to_owned(),
+        ratio: 0.25,
+    };
+    assert!(!config.to_string().contains("secret"));
+    assert_eq!(config.traces, Some(expected));
+    for wrong in [
+        "ratio = 1.5",
+        "ratio = -0.1",
+        "ratio = nan",
+        "otlp_endpoint = '127.0.0.1:4318'",
+        "otlp_endpoint = 'grpc://collector'",
+    ] {
+        assert!(traces(wrong).is_err(), "{wrong}");
     }
 }
 

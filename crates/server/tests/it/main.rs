@@ -24,6 +24,8 @@ mod place;
 mod refusals;
 mod stopping;
 mod tls;
+#[cfg(feature = "opentelemetry")]
+mod traces;
 mod under_flood;
 mod under_load;
 
