@@ -44,11 +44,12 @@ pub(crate) fn run(options: &FlushOptions) -> Result<()> {
 /// Milliseconds of each flush: every key was checked once, in a minute of its own.
 async fn measure(instance: &Instance, keys: &[Key], rounds: u32) -> Result<Vec<f64>> {
     instance.fill(keys, |_| {}).await?;
-    let (db, pepper) = instance.open().await?;
+    let (db, opened) = instance.open().await?;
     let clock = Arc::new(MockClock::default());
     let verifier = Verifier::start(Settings {
         db: db.clone(),
-        pepper,
+        pepper: opened.pepper,
+        sealing: Arc::new(opened.sealing),
         clock: clock.clone(),
         random: Arc::new(SeededRandom::new(3)),
         key_cache_bytes: KEY_CACHE_BYTES,

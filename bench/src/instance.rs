@@ -7,10 +7,11 @@ use anyhow::{Context, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use claviger_domain::id::{self, Id};
-use claviger_domain::key_string::{Environment, KeyPurpose, Pepper, PlainKey};
+use claviger_domain::key_string::{Environment, KeyPurpose, PlainKey};
 use claviger_domain::time::Clock;
 use claviger_store::sealing::MasterKey;
-use claviger_store::{Db, Location, secrets};
+use claviger_store::secrets::{self, Secrets};
+use claviger_store::{Db, Location};
 use serde_json::{Value, json};
 use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -97,7 +98,7 @@ impl Instance {
     }
 
     /// Opens its database, as the program does.
-    pub(crate) async fn open(&self) -> Result<(Db, Pepper)> {
+    pub(crate) async fn open(&self) -> Result<(Db, Secrets)> {
         let master = fs::read_to_string(self.folder.join("master.key"))?;
         let master: [u8; 32] = STANDARD
             .decode(master.trim())?
@@ -107,7 +108,7 @@ impl Instance {
         let now = MockClock::default().now();
         let random = SeededRandom::new(2);
         let opened = secrets::open(&db, &MasterKey::new(master), &random, now).await?;
-        Ok((db, opened.pepper))
+        Ok((db, opened))
     }
 
     /// Fills it with keys that have been used before: copies of the template's row, with ids and
@@ -126,7 +127,7 @@ impl Instance {
         const USE: &str = "INSERT INTO usage.usage_hours SELECT id, first_used_at / 3600000000, \
                            project_id, 1, 0, 0, first_used_at FROM copies";
         const BATCH: usize = 10_000;
-        let (db, pepper) = self.open().await?;
+        let (db, Secrets { pepper, .. }) = self.open().await?;
         db.close().await;
         let options = SqliteConnectOptions::new().filename(self.folder.join("claviger.db"));
         let mut connection = SqliteConnection::connect_with(&options).await?;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -15,6 +15,17 @@ use serde::Serialize;
 )]
 pub(crate) fn now() -> Instant {
     Instant::now()
+}
+
+/// Microseconds since the epoch, for the servers that are compared with.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a server that is compared with has a clock of its own"
+)]
+pub(crate) fn micros_now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let micros = since.map_or(0, |since| since.as_micros());
+    i64::try_from(micros).unwrap_or(i64::MAX)
 }
 
 /// Waits while nothing can be waited for: until servers have come to rest.

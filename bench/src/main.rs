@@ -50,11 +50,15 @@ enum Command {
     /// A process of `verify`: the bare route, with this answer
     #[command(hide = true)]
     ServeBare { answer: String },
-    /// A process of `verify`: the route that asks PostgreSQL
+    /// A process of `verify`: a route that asks PostgreSQL
     #[command(hide = true)]
     ServePostgres {
+        asks: postgres::Asks,
         #[arg(long)]
         keys: u32,
+        /// The caller that it knows
+        #[arg(long)]
+        access_key: String,
     },
     /// A process of `create`: the bare inserts
     #[command(hide = true)]
@@ -93,8 +97,12 @@ fn run(command: Command) -> Result<()> {
         Command::ServeBare { answer } => {
             serving(async move { bare::serve(bare::routes(&answer)?).await })
         }
-        Command::ServePostgres { keys } => serving(async move {
-            let (routes, _postgres) = postgres::routes(keys).await?;
+        Command::ServePostgres {
+            asks,
+            keys,
+            access_key,
+        } => serving(async move {
+            let (routes, _postgres) = postgres::routes(keys, asks, &access_key).await?;
             bare::serve(routes).await
         }),
         Command::Insert { database, seconds } => create::insert(database, seconds),

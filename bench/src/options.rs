@@ -7,10 +7,11 @@ use clap::{Args, Subcommand};
 
 const VERIFY_HELP: &str = "\
 What is compared, in turn, round after round:
-  bare route         axum answering as many bytes as a check does, and doing nothing else
-  claviger, many     the program checking random keys out of --keys
-  claviger, few      the same out of 10,000
-  PostgreSQL route   axum asking PostgreSQL for each key: a digest, an indexed SELECT, JSON
+  bare route           axum answering as many bytes as a check does, and doing nothing else
+  claviger, many       the program checking random keys out of --keys
+  claviger, few        the same out of 10,000
+  PostgreSQL, look-up  axum asking PostgreSQL for each key: a digest, an indexed SELECT, JSON
+  PostgreSQL, check    axum asking PostgreSQL for all of a check: caller, key, limit, usage
 
 Each is pinned to the first core (PostgreSQL with its route), the load to the last. What counts is CPU
 per request, user and system time of all processes of a server over requests answered: other work on

@@ -85,16 +85,20 @@ pub(crate) fn run(options: &VerifyOptions) -> Result<()> {
     read_each(&small_server, &small.verifier_key, few)?;
     small_server.rest()?;
 
-    println!("Starting the bare route, and PostgreSQL with as many keys");
+    println!("Starting the bare route, and PostgreSQL twice with as many keys");
     let answer = many_server.call(&line_of(&keys[0]), &many.verifier_key, &Value::Null)?;
     let answer = serde_json::to_string(&(answer.headers, answer.body))?;
     let log = |name: &str| scratch.path().join(name).with_extension("log");
     let mut bare = own_server("serve-bare")?;
     bare.arg(answer);
     let bare = Server::start(bare, &log("bare"))?;
-    let mut postgres = own_server("serve-postgres")?;
-    postgres.args(["--keys", &options.keys.to_string()]);
-    let postgres = Server::start(postgres, &log("postgres"))?;
+    let postgres = |asks| {
+        let mut command = own_server("serve-postgres")?;
+        command.args([asks, "--keys", &options.keys.to_string(), "--access-key"]);
+        command.arg(&many.verifier_key);
+        Server::start(command, &log(asks))
+    };
+    let (look_up, check) = (postgres("look-up")?, postgres("check")?);
 
     let target = |name, server, file: &Path, keys: &[Key], instance: &Instance| Target {
         name,
@@ -108,7 +112,8 @@ pub(crate) fn run(options: &VerifyOptions) -> Result<()> {
         target("bare route", bare, &many_file, &keys, &many),
         target("claviger, many keys", many_server, &many_file, &keys, &many),
         target("claviger, few keys", small_server, &few_file, few, &small),
-        target("PostgreSQL route", postgres, &many_file, &keys, &many),
+        target("PostgreSQL, look-up", look_up, &many_file, &keys, &many),
+        target("PostgreSQL, check", check, &many_file, &keys, &many),
     ];
     let time = Duration::from_secs(options.seconds.into());
     for number in 1..=options.rounds {
@@ -260,7 +265,7 @@ fn report(
     options: &VerifyOptions,
     machine: &Machine,
     once: Once,
-    targets: &[Target; 4],
+    targets: &[Target; 5],
 ) -> Result<()> {
     let rows: Vec<_> = targets
         .iter()
@@ -321,7 +326,7 @@ fn report(
     write_json(options.json.as_deref(), &figures)
 }
 
-fn judge(once: Once, [bare, many, few, postgres]: &[Target; 4]) -> Vec<Judged> {
+fn judge(once: Once, [bare, many, few, look_up, check]: &[Target; 5]) -> Vec<Judged> {
     let cpu = |one: &Round, other: &Round| one.full.cpu_micros / other.full.cpu_micros;
     vec![
         Judged::new(
@@ -337,9 +342,15 @@ fn judge(once: Once, [bare, many, few, postgres]: &[Target; 4]) -> Vec<Judged> {
             Bar::AtMost(1.3, Some(1.1)),
         ),
         Judged::new(
-            "CPU of the PostgreSQL route, beside a check",
+            "CPU of a check over PostgreSQL, beside a check",
             "times",
-            compare(postgres, many, cpu),
+            compare(check, many, cpu),
+            Bar::AtLeast(12.0, None),
+        ),
+        Judged::new(
+            "CPU of a look-up in PostgreSQL, beside a check",
+            "times",
+            compare(look_up, many, cpu),
             Bar::AtLeast(12.0, None),
         ),
         Judged::new(

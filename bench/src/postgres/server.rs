@@ -13,7 +13,8 @@ use super::binaries::server_binaries;
 /// Runs the server until its standard input ends: the kernel closes that pipe also when the process
 /// that holds it is killed, as the benchmark ends its servers.
 const UNTIL_THE_PIPE_CLOSES: &str = r#"
-"$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c shared_buffers=1GB &
+"$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c shared_buffers=1GB \
+  -c synchronous_commit=off &
 read -r _
 kill -QUIT $!
 wait $!
