@@ -162,22 +162,33 @@ pub enum Selector {
     Id(ApiKeyId),
     /// The key with that digest.
     Digest(KeyDigest),
+    /// The key with that digest, or the one that was brought as a hash of the same key string and
+    /// that nobody has presented yet.
+    Full {
+        /// Of the key string.
+        digest: KeyDigest,
+        /// Of its hash.
+        of_hash: KeyDigest,
+    },
 }
 
 impl Selector {
-    fn binds(&self) -> (Option<String>, Option<Vec<u8>>) {
+    fn binds(&self) -> (Option<String>, Option<Vec<u8>>, Option<Vec<u8>>) {
+        let bytes = |digest: &KeyDigest| Some(digest.as_bytes().to_vec());
         match self {
-            Self::Id(id) => (Some(id.to_string()), None),
-            Self::Digest(digest) => (None, Some(digest.as_bytes().to_vec())),
+            Self::Id(id) => (Some(id.to_string()), None, None),
+            Self::Digest(digest) => (None, bytes(digest), None),
+            Self::Full { digest, of_hash } => (None, bytes(digest), bytes(of_hash)),
         }
     }
 }
 
-/// The key that is selected by `$4` or `$5`. SQLite takes the index of digests, which has no deleted
-/// keys, only where that is said of the digest itself.
+/// The key that is selected by `$4`, `$5` or `$6`. SQLite takes the index of digests, which has no
+/// deleted keys, only where that is said of the digest itself.
 macro_rules! selected {
     () => {
-        "(id = $4 OR digest = $5 AND deleted_at IS NULL) AND deleted_at IS NULL"
+        "(id = $4 OR digest = $5 AND deleted_at IS NULL OR digest = $6 AND deleted_at IS NULL) \
+         AND deleted_at IS NULL"
     };
 }
 
@@ -197,13 +208,14 @@ const FIND: &str = concat!(
 /// custom key, since nothing tells which one is meant.
 pub async fn find(db: &Db, reach: &Reach, which: &Selector) -> Result<Option<ApiKey>, StoreError> {
     let binds = ReachBinds::of(reach);
-    let (id, digest) = which.binds();
+    let (id, digest, of_hash) = which.binds();
     let mut rows: Vec<Row> = on!(read db, |c| sqlx::query_as(FIND)
         .bind(binds.everything)
         .bind(&binds.accounts)
         .bind(&binds.projects)
         .bind(id)
         .bind(digest)
+        .bind(of_hash)
         .fetch_all(c)
         .await)?;
     let only = rows.pop().filter(|_| rows.is_empty());
@@ -258,13 +270,14 @@ pub async fn lock(
         row: Row,
     }
     let binds = ReachBinds::of(reach);
-    let (id, digest) = which.binds();
+    let (id, digest, of_hash) = which.binds();
     let locked: Option<Locked> = on!(tx, |c| sqlx::query_as(LOCK)
         .bind(binds.everything)
         .bind(&binds.accounts)
         .bind(&binds.projects)
         .bind(id)
         .bind(digest)
+        .bind(of_hash)
         .fetch_optional(c)
         .await)?;
     let Some(Locked { digest, row }) = locked else {

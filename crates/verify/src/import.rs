@@ -138,7 +138,7 @@ impl Verifier {
         if check_custom_key(text).is_err() {
             return Ok(None);
         }
-        let of_hash = KeyHash::of(text).digest(&self.pepper);
+        let of_hash = self.digest_of_hash(text);
         let known = api_keys::find_presented(&self.db, root, &of_hash).await?;
         if known.is_none() {
             // It may have got its digest after that was looked for, and before its hash was.

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use claviger_domain::id::{self, Id};
+use claviger_domain::key_hash::KeyHash;
 use claviger_domain::key_string::{KeyDigest, Pepper};
 use claviger_domain::random::Random;
 use claviger_domain::time::Clock;
@@ -137,6 +138,12 @@ impl Verifier {
     /// The digest under which a key is stored.
     pub fn digest(&self, key: &str) -> KeyDigest {
         self.pepper.digest(key)
+    }
+
+    /// The digest under which a key is stored that was brought as a hash of this key string, until
+    /// somebody presents it.
+    pub fn digest_of_hash(&self, key: &str) -> KeyDigest {
+        KeyHash::of(key).digest(&self.pepper)
     }
 
     /// When a key was used, as far as it is not flushed yet.

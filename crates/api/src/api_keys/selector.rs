@@ -8,7 +8,10 @@ use claviger_store::api_keys::Selector;
 pub(crate) fn selector_of(core: &Core, text: &str) -> Selector {
     match name_of_api_key(text) {
         KeyName::Id(id) => Selector::Id(id),
-        KeyName::Full(text) => Selector::Digest(core.verifier.digest(text)),
+        KeyName::Full(text) => Selector::Full {
+            digest: core.verifier.digest(text),
+            of_hash: core.verifier.digest_of_hash(text),
+        },
     }
 }
 

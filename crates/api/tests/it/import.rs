@@ -243,6 +243,41 @@ on_both_engines!(
     }
 );
 
+on_both_engines!(
+    a_key_that_was_brought_as_a_hash_is_named_by_its_key_string,
+    async |app| {
+        let tenant = app.tenant("Acme").await;
+        let stranger = app.tenant("Other").await;
+        let key = "moved-key-0001";
+        let rows = json!([{"name": "hashed", "keyHash": hash(key)}]);
+        let id = import(&app, &tenant, rows).await[0]["id"].clone();
+        let by_key = json!(key);
+        assert_eq!(show(&app, &tenant, &by_key).await["id"], id);
+        let listed = app
+            .request("GET", &format!("/api-keys?key={key}"))
+            .key(tenant.owner())
+            .send()
+            .await
+            .expect(200);
+        assert_eq!(listed[0]["id"], id);
+        let path = format!("/api-keys/{key}");
+        let theirs = app
+            .request("DELETE", &path)
+            .key(stranger.owner())
+            .send()
+            .await;
+        theirs.expect(404);
+        let revoked = app
+            .request("DELETE", &path)
+            .key(tenant.owner())
+            .send()
+            .await;
+        revoked.expect(200);
+        authenticate(&app, &tenant, key).await.expect(404);
+        assert_eq!(show(&app, &tenant, &id).await["isActive"], false);
+    }
+);
+
 on_both_engines!(a_dry_run_tells_and_stores_nothing, async |app| {
     let tenant = app.tenant("Acme").await;
     app.api_key(&tenant, json!({"key": "there-already"})).await;

@@ -149,6 +149,14 @@ macro_rules! restrict {
                     .push(" AND digest = ")
                     .push_bind(digest.as_bytes().to_vec());
             }
+            Some(Selector::Full { digest, of_hash }) => {
+                $query
+                    .push(" AND digest IN (")
+                    .push_bind(digest.as_bytes().to_vec())
+                    .push(", ")
+                    .push_bind(of_hash.as_bytes().to_vec())
+                    .push(")");
+            }
         }
     }};
 }
