@@ -21,7 +21,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection, PgPool, Postgres, SqlitePool, Transaction};
 
 pub use self::feed::{Feed, FeedError, Heard, Told, ToldKey};
-pub(crate) use self::rows::{ByRows, Cell, hexadecimal, list_of_rows};
+pub(crate) use self::rows::{ByRows, Cell, list_of_rows};
 use self::turns::{Crowded, Turns};
 pub use self::turns::{Turn, TurnsTaken};
 use self::writer::{Company, Writer};

@@ -9,7 +9,8 @@ use serde_json::json;
 
 use super::row::{Row, columns};
 use super::{ApiKey, ApiKeyId, Incoming, Stored, append};
-use crate::db::{hexadecimal, on};
+use crate::db::on;
+use crate::hexadecimal::hexadecimal;
 use crate::reach::list;
 use crate::{Change, Db, StoreError, Tx};
 

@@ -13,7 +13,8 @@ use super::import;
 use super::row::list_of;
 use super::{ApiKey, ApiKeyId, quota_columns};
 use crate::access_keys::rate_limit_columns;
-use crate::db::{ByRows, Cell, hexadecimal, list_of_rows, on};
+use crate::db::{ByRows, Cell, list_of_rows, on};
+use crate::hexadecimal::hexadecimal;
 use crate::reach::list;
 use crate::{Change, StoreError, Tx, sealed_keys};
 

@@ -8,6 +8,8 @@ use serde::{Serialize, Serializer};
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use sqlx::{Arguments, AssertSqlSafe, Encode, Sqlite, Type};
 
+use crate::hexadecimal::hexadecimal;
+
 /// How many rows a statement has: few statements, so that SQLite keeps them prepared.
 const SIZES: [usize; 4] = [1, 4, 16, 64];
 /// Rows of the largest, whose columns are fewer than SQLite takes binds for.
@@ -82,16 +84,6 @@ impl Cell<'_> {
 pub(crate) fn list_of_rows<const CELLS: usize>(rows: &[[Cell<'_>; CELLS]]) -> String {
     let rows: Vec<&[Cell<'_>]> = rows.iter().map(<[_; CELLS]>::as_slice).collect();
     serde_json::to_string(&rows).expect("texts and numbers are JSON")
-}
-
-/// Digits of bytes, for texts of SQL and lists of JSON.
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .map(|half| char::from(DIGITS[usize::from(half)]))
-        .collect()
 }
 
 /// A statement of SQLite's over rows of so many cells, which it finds as `column1` and so on. It has
