@@ -75,6 +75,8 @@ impl Logging {
         if let Some(traces) = self.traces {
             traces.stop();
         }
+        #[cfg(not(feature = "opentelemetry"))]
+        let Self {} = self;
     }
 }
 

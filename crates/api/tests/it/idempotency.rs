@@ -60,7 +60,7 @@ on_both_engines!(
 
 /// How a key is shown whose full string an answer has.
 fn reference(answer: &Value) -> String {
-    let full = answer["key"].as_str().unwrap();
+    let full = answer["key"].as_str().expect("keys are text");
     let public = full.len() - 48;
     format!("{}*********", &full[..public])
 }
@@ -282,7 +282,11 @@ async fn a_sealed_answer_of_another_request_is_not_given() {
 /// and of its body.
 async fn digests(app: &TestApp, tenant: &Tenant, key: &[u8], body: &Value) -> ([u8; 32], [u8; 32]) {
     let presenter = app.core.verifier.presenter(tenant.owner(), None).await;
-    let caller = presenter.unwrap().unwrap().actor().describe();
+    let caller = presenter
+        .expect("the database answers")
+        .expect("the key is there")
+        .actor()
+        .describe();
     let id = plain(&[caller.as_bytes(), b"POST", b"/api-keys", key]);
     let body = plain(&[body.to_string().as_bytes()]);
     (peppered(app, id), peppered(app, body))
@@ -299,7 +303,7 @@ fn plain(parts: &[&[u8]]) -> [u8; 32] {
 
 fn peppered(app: &TestApp, digest: [u8; 32]) -> [u8; 32] {
     let hexadecimal = digest.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").unwrap();
+        write!(text, "{byte:02x}").expect("texts take what is written");
         text
     });
     *app.core.verifier.digest(&hexadecimal).as_bytes()
@@ -352,7 +356,11 @@ async fn what_is_remembered_of_a_request_is_digested_under_the_pepper() {
     let (id, body_digest) = digests(&app, &tenant, b"one", &body).await;
     let plain_body = plain(&[body.to_string().as_bytes()]);
     let presenter = app.core.verifier.presenter(tenant.owner(), None).await;
-    let caller = presenter.unwrap().unwrap().actor().describe();
+    let caller = presenter
+        .expect("the database answers")
+        .expect("the key is there")
+        .actor()
+        .describe();
     let plain_id = plain(&[caller.as_bytes(), b"POST", b"/api-keys", b"one"]);
     let claim = async |id, body| {
         let claimed = idempotency::claim(&app.core.db, id, body, app.core.now()).await;

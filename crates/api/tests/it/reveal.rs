@@ -28,7 +28,7 @@ impl Room {
         ]);
         assert_eq!(shown, expected);
         Self {
-            grant: made["id"].as_str().unwrap().to_owned(),
+            grant: made["id"].as_str().expect("ids are text").to_owned(),
             tenant,
             reader,
         }
@@ -36,7 +36,7 @@ impl Room {
 
     /// What of a key somebody is shown as `key`, alone and in the list.
     async fn shown(&self, app: &TestApp, credential: &str, key: &Value) -> [Value; 2] {
-        let id = key["id"].as_str().unwrap();
+        let id = key["id"].as_str().expect("ids are text");
         let get = async |path: &str| {
             let request = app.request("GET", path).key(credential);
             request.send().await.expect(200)
@@ -44,8 +44,9 @@ impl Room {
         let alone = get(&format!("/api-keys/{id}")).await["key"].clone();
         let path = format!("/api-keys?projectId={}", self.tenant.project.id);
         let list = get(&path).await;
-        let found = list.as_array().unwrap().iter().find(|one| one["id"] == id);
-        [alone, found.unwrap()["key"].clone()]
+        let list = list.as_array().expect("lists are arrays");
+        let found = list.iter().find(|one| one["id"] == id);
+        [alone, found.expect("the key is listed")["key"].clone()]
     }
 
     async fn is_read(&self, app: &TestApp, key: &Value) -> bool {
@@ -73,7 +74,10 @@ fn grant(app: &TestApp, tenant: &Tenant, key: &MadeAccessKey, seconds: i64) -> T
 }
 
 fn is_reference(value: &Value) -> bool {
-    value.as_str().unwrap().ends_with("*********")
+    value
+        .as_str()
+        .expect("keys are text")
+        .ends_with("*********")
 }
 
 on_both_engines!(
@@ -97,7 +101,7 @@ on_both_engines!(
             let operator = app.operator_key.expose();
             assert!(is_reference(&room.shown(&app, operator, &key).await[0]));
             // What was read can be sent back, and changes nothing.
-            let path = format!("/api-keys/{}", key["id"].as_str().unwrap());
+            let path = format!("/api-keys/{}", key["id"].as_str().expect("ids are text"));
             let read = app.request("GET", &path).key(&room.reader.plain);
             let read = read.send().await.expect(200);
             let sent = app.request("PATCH", &path).key(tenant.owner());
@@ -169,7 +173,7 @@ on_both_engines!(a_grant_ends_at_once, async |app| {
         let made = grant(&app, &room.tenant, &room.reader, 60).send().await;
         let made = made.expect(201);
         assert!(room.is_read(&app, &key).await);
-        made["id"].as_str().unwrap().to_owned()
+        made["id"].as_str().expect("ids are text").to_owned()
     };
     let id = granted().await;
     let end = |id: &str, credential: &str| {
@@ -322,7 +326,7 @@ async fn a_foreign_tenant_s_grant_is_absent() {
     let room = Room::of(&app).await;
     let other = Room::of(&app).await;
     let key = app.api_key(&room.tenant, json!({})).await;
-    let path = format!("/api-keys/{}", key["id"].as_str().unwrap());
+    let path = format!("/api-keys/{}", key["id"].as_str().expect("ids are text"));
     let read = app.request("GET", &path).key(&other.reader.plain);
     read.send().await.expect(404);
     for path in [
@@ -347,7 +351,7 @@ on_both_engines!(what_is_read_back_is_what_passes_now, async |app| {
         assert!(answer.status.is_success(), "{:#}", answer.body);
         answer.body
     };
-    let path_of = |key: &Value| format!("/api-keys/{}", key["id"].as_str().unwrap());
+    let path_of = |key: &Value| format!("/api-keys/{}", key["id"].as_str().expect("ids are text"));
     // Off and on again.
     let key = app.api_key(tenant, json!({})).await;
     send("DELETE", &path_of(&key), json!({})).await;
@@ -407,7 +411,7 @@ async fn what_was_made_before_and_what_is_erased_cannot_be_read_back() {
     let reader = app.access_key(&tenant.account, Role::Owner, None).await;
     let made = grant(&app, &tenant, &reader, 60).send().await.expect(201);
     let mut room = Room {
-        grant: made["id"].as_str().unwrap().to_owned(),
+        grant: made["id"].as_str().expect("ids are text").to_owned(),
         tenant,
         reader,
     };
@@ -422,7 +426,7 @@ async fn what_was_made_before_and_what_is_erased_cannot_be_read_back() {
         .send()
         .await
         .expect(201);
-    room.grant = made["id"].as_str().unwrap().to_owned();
+    room.grant = made["id"].as_str().expect("ids are text").to_owned();
     assert!(!room.is_read(&app, &kept).await);
     let path = format!("/api-keys/auth/{}", kept["key"].as_str().unwrap());
     let check = app.request("POST", &path).key(room.tenant.owner());

@@ -160,6 +160,16 @@ remote = true
 filter = "debug"
 format = "text"
 
+[retention]
+calls = "30d"
+usage_by_hour = "90d"
+usage = "forever"
+events = "forever"
+deleted = "30d"
+
+[traces]
+# otlp_endpoint, ratio: no traces are sent
+
 # Warning: The operator key is taken from other machines (operator.remote): it opens every account.
 "#);
 }
