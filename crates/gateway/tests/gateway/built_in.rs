@@ -235,7 +235,10 @@ fn operations_without_a_tool_are_told_with_the_reason() {
       "POST /api-keys/auth/{key}: the connector does not name it",
       "POST /api-keys/import: the connector does not name it",
       "POST /api-keys/verify: the connector does not name it",
-      "POST /api-keys/verify/batch: the connector does not name it"
+      "POST /api-keys/verify/batch: the connector does not name it",
+      "GET /projects/{id}/reveal-grants: the connector does not name it",
+      "POST /projects/{id}/reveal-grants: the connector does not name it",
+      "DELETE /projects/{id}/reveal-grants/{grantId}: the connector does not name it"
     ]
     "#);
 }

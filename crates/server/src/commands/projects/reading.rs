@@ -54,7 +54,7 @@ pub(super) enum Reading {
         /// Id of the project
         id: String,
         /// Id of the access key
-        access_key: String,
+        reader: String,
         /// When that ends, such as 2030-01-31
         #[arg(long, value_name = "DATE", required_unless_present = "days")]
         until: Option<String>,
@@ -112,7 +112,7 @@ impl Reading {
             }
             Self::GrantReveal {
                 id,
-                access_key,
+                reader,
                 until,
                 days,
             } => {
@@ -121,7 +121,7 @@ impl Reading {
                     (None, Some(days)) => in_days(days),
                     (None, None) => bail!("say until when: --until or --days"),
                 };
-                let body = json!({"accessKeyId": access_key, "expiresAt": until});
+                let body = json!({"accessKeyId": reader, "expiresAt": until});
                 let asked = Asked::new(Method::POST, grants(id)).body(body);
                 let call = Call::new(asked, Shown::One(GRANT));
                 call.carry_out_as_operator(flags).await
