@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use claviger_domain::key_storage::KeyStorage;
 use claviger_domain::event::Actor;
 use claviger_domain::id::Id;
 use claviger_domain::random::Random;
@@ -42,7 +43,7 @@ pub fn project() -> Project {
         root_account_id: account,
         name: "a project".to_owned(),
         env: "live".to_owned(),
-        key_storage: "hashed".to_owned(),
+        key_storage: KeyStorage::Hashed,
         base: Base::made_by(&change()),
     }
 }

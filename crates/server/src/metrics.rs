@@ -218,9 +218,14 @@ impl Metrics {
     fn write_jobs(&self, out: &mut Text) {
         let name = "claviger_retention_last_done_timestamp_seconds";
         let help = "When what was past its time was removed last, by whichever program over the \
-                    database; 0: not yet.";
+                    database; nothing where it was not yet.";
         out.gauge(name, help);
-        for job in self.jobs.all() {
+        let done = self
+            .jobs
+            .all()
+            .into_iter()
+            .filter(|job| job.done_at.as_micros() > 0);
+        for job in done {
             let done_at = seconds(job.done_at.as_micros().unsigned_abs());
             out.sample(&[("of", job.name)], done_at);
         }

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::db::on;
 use crate::gone::Gone;
 use crate::reach::{self, ReachBinds};
+use crate::reveal_grants::{self, Ended};
 use crate::{Base, Change, Db, Page, StoreError, Tx, sealed_keys};
 
 type AccountId = Id<id::Account>;
@@ -256,8 +257,6 @@ pub async fn delete(
                             WHERE account_id = $1 AND deleted_at IS NULL RETURNING digest";
     const ACCESS_KEYS: &str = "UPDATE access_keys SET deleted_at = $2 \
                                WHERE account_id = $1 AND deleted_at IS NULL RETURNING digest";
-    const REVEAL_GRANTS: &str = "DELETE FROM reveal_grants WHERE project_id IN \
-                                 (SELECT id FROM projects WHERE account_id = $1)";
     // Held first: a child that is being made holds it too, and is there once this goes on. Whoever
     // cannot reach the account does not learn that it has children.
     if !hold(tx, reach, id).await? {
@@ -315,11 +314,7 @@ pub async fn delete(
             .await
             .map(drop))?;
     }
-    on!(&mut *tx, |c| sqlx::query(REVEAL_GRANTS)
-        .bind(id.as_str())
-        .execute(c)
-        .await
-        .map(drop))?;
+    reveal_grants::end(tx, change, Ended::OfAccount(id)).await?;
     sealed_keys::erase_of_account(tx, id).await?;
     append(tx, change, EventKind::AccountDeleted, &account).await?;
     Ok((Deleted::Done, Some(gone)))

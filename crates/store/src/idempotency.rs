@@ -14,7 +14,7 @@ pub const REMEMBERED_SECONDS: i64 = 86_400;
 pub const SEALED_SECONDS: i64 = 600;
 
 /// Sealed answers that are erased by one change, at most.
-const PART: i64 = 1_000;
+const PART: i64 = 200;
 
 /// What is known of a request when it arrives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +75,12 @@ macro_rules! is_live {
     };
 }
 
+/// Until when an answer that is sealed now is given again. One that is to be given for longer was
+/// written by a clock that was ahead.
+fn latest(now: Timestamp) -> i64 {
+    now.plus_seconds(SEALED_SECONDS).as_micros()
+}
+
 /// Claims a request by its digest (credential, method, path and key) and that of its body.
 pub async fn claim(
     db: &Db,
@@ -87,7 +93,7 @@ pub async fn claim(
     const TAKE: &str = "INSERT INTO idempotency (id, body_digest, created_at) VALUES ($1, $2, $3) \
                         ON CONFLICT (id) DO NOTHING";
     const FIND: &str = concat!(
-        "SELECT body_digest, status, body, CASE WHEN sealed_until > $2 AND ",
+        "SELECT body_digest, status, body, CASE WHEN sealed_until > $2 AND sealed_until <= $3 AND ",
         is_live!(),
         " THEN sealed END AS sealed FROM idempotency WHERE id = $1"
     );
@@ -113,6 +119,7 @@ pub async fn claim(
             let row: Option<Row> = on!(tx, |c| sqlx::query_as(FIND)
                 .bind(&id[..])
                 .bind(now.as_micros())
+                .bind(latest(now))
                 .fetch_optional(c)
                 .await)?;
             Ok(match row {
@@ -144,14 +151,23 @@ pub async fn finish(
 ) -> Result<(), StoreError> {
     const SQL: &str = "UPDATE idempotency SET status = $2, body = $3, made_key = $4, sealed = $5, \
                        sealed_until = $6 WHERE id = $1";
+    // The key was committed before: what ended it, or exchanged its string, since then has found no
+    // answer to erase.
+    const ERASE: &str = concat!(
+        "UPDATE idempotency SET sealed = NULL, sealed_until = NULL, made_key = NULL WHERE id = $1 \
+         AND sealed IS NOT NULL AND (NOT ",
+        is_live!(),
+        " OR EXISTS (SELECT 1 FROM api_keys WHERE api_keys.id = made_key \
+         AND api_keys.updated_at <> api_keys.created_at) \
+         OR EXISTS (SELECT 1 FROM access_keys WHERE access_keys.id = made_key \
+         AND access_keys.updated_at <> access_keys.created_at))"
+    );
     let Answer {
         status,
         body,
         sealed,
     } = answer;
-    let until = sealed
-        .as_ref()
-        .map(|_| now.plus_seconds(SEALED_SECONDS).as_micros());
+    let until = sealed.as_ref().map(|_| latest(now));
     let (key, sealed) = sealed.map(|sealed| (sealed.key, sealed.body)).unzip();
     db.write(move |tx| {
         Box::pin(async move {
@@ -162,6 +178,11 @@ pub async fn finish(
                 .bind(key)
                 .bind(sealed)
                 .bind(until)
+                .execute(c)
+                .await
+                .map(drop))?;
+            on!(tx, |c| sqlx::query(ERASE)
+                .bind(&id[..])
                 .execute(c)
                 .await
                 .map(drop))?;
@@ -203,9 +224,10 @@ pub(crate) async fn erase_answers_of(tx: &mut Tx, key: &str) -> Result<(), Store
 /// project or account.
 pub async fn erase_due(db: &Db, now: Timestamp) -> Result<(), StoreError> {
     const DUE: &str = concat!(
-        "SELECT id FROM idempotency WHERE sealed IS NOT NULL AND sealed_until <= $1 \
-         UNION ALL SELECT id FROM idempotency WHERE sealed IS NOT NULL AND sealed_until > $1 \
-         AND NOT ",
+        "SELECT id FROM idempotency WHERE sealed IS NOT NULL \
+         AND (sealed_until <= $1 OR sealed_until > $3) \
+         UNION ALL SELECT id FROM idempotency WHERE sealed IS NOT NULL \
+         AND sealed_until > $1 AND sealed_until <= $3 AND NOT ",
         is_live!(),
         " LIMIT $2"
     );
@@ -215,6 +237,7 @@ pub async fn erase_due(db: &Db, now: Timestamp) -> Result<(), StoreError> {
         let due: Vec<Vec<u8>> = on!(read db, |c| sqlx::query_scalar(DUE)
             .bind(now.as_micros())
             .bind(PART)
+            .bind(latest(now))
             .fetch_all(c)
             .await)?;
         let is_last = i64::try_from(due.len()) != Ok(PART);

@@ -136,6 +136,8 @@ pub enum Ended<'a> {
     One(&'a Id<id::Project>, &'a GrantId),
     /// Those of a project.
     OfProject(&'a Id<id::Project>),
+    /// Those of an account's projects.
+    OfAccount(&'a Id<id::Account>),
     /// Those of an access key.
     OfAccessKey(&'a Id<id::AccessKey>),
     /// That of an access key in a project.
@@ -168,6 +170,11 @@ pub async fn end(tx: &mut Tx, change: &Change, which: Ended<'_>) -> Result<usize
             id.as_str(),
         ),
         Ended::OfProject(project) => (ending!("project_id = $1 AND $2 = ''"), project.as_str(), ""),
+        Ended::OfAccount(account) => (
+            ending!("project_id IN (SELECT id FROM projects WHERE account_id = $1) AND $2 = ''"),
+            account.as_str(),
+            "",
+        ),
         Ended::OfAccessKey(key) => (ending!("access_key_id = $1 AND $2 = ''"), key.as_str(), ""),
         Ended::OfBoth(project, key) => (
             ending!("project_id = $1 AND access_key_id = $2"),

@@ -13,7 +13,7 @@ use crate::meter::SharedMeter;
 use crate::meters::{Dropped, TakenOut};
 use crate::told::to_the_end;
 
-/// Hours of keys that wait to be written, at most; about 50 bytes each.
+/// Hours of keys that wait to be written, at most; some 200 bytes each with what keeps them.
 const MOST_WAITING: usize = 1_000_000;
 
 /// Rows a second that are written out of the journal, about: a fiftieth of a core.

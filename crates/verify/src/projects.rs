@@ -53,7 +53,8 @@ impl Verifier {
         }
         let sought = Sought::Of(account.id.clone());
         let load = async |_: &_| {
-            let found = projects::page(&self.db, reach, &account.id, &first_two).await?;
+            // Of all callers that reach the whole account: nobody's reach shapes what is kept.
+            let found = projects::page(&self.db, &Reach::whole(), &account.id, &first_two).await?;
             Ok::<_, StoreError>(Some(Arc::from(found)))
         };
         let found = self.projects.get_or_load(sought, self.believes(), load);

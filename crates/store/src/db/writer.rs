@@ -177,7 +177,7 @@ where
     fn run(self: Box<Self>, tx: &mut Tx) -> BoxFuture<'_, Ran> {
         Box::pin(async move {
             let Self { change, answer } = *self;
-            // What the change left half-done is in its savepoint, which goes with it.
+            // What the change left half-done goes with its savepoint, or with its transaction.
             let outcome = AssertUnwindSafe(async { change(tx).await })
                 .catch_unwind()
                 .await;

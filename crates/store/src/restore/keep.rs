@@ -113,6 +113,23 @@ const ERASURES: [&str; 3] = [
      WHERE $1 IS NOT NULL AND (deleted_at IS NOT NULL OR NOT is_active))",
 ];
 
+/// What goes with a project or an account that stays deleted: the present file may have removed the
+/// rows themselves since, so that it cannot say so of each.
+const BURIALS: [&str; 5] = [
+    "UPDATE main.projects SET deleted_at = $1 WHERE deleted_at IS NULL AND account_id IN \
+     (SELECT id FROM main.accounts WHERE deleted_at IS NOT NULL)",
+    "UPDATE main.api_keys SET deleted_at = $1 WHERE deleted_at IS NULL AND project_id IN \
+     (SELECT id FROM main.projects WHERE deleted_at IS NOT NULL)",
+    "UPDATE main.connected_accounts SET deleted_at = $1 WHERE deleted_at IS NULL AND (project_id IN \
+     (SELECT id FROM main.projects WHERE deleted_at IS NOT NULL) OR account_id IN \
+     (SELECT id FROM main.accounts WHERE deleted_at IS NOT NULL))",
+    "UPDATE main.mcp_servers SET deleted_at = $1 WHERE deleted_at IS NULL AND (project_id IN \
+     (SELECT id FROM main.projects WHERE deleted_at IS NOT NULL) OR account_id IN \
+     (SELECT id FROM main.accounts WHERE deleted_at IS NOT NULL))",
+    "UPDATE main.access_keys SET deleted_at = $1 WHERE deleted_at IS NULL AND account_id IN \
+     (SELECT id FROM main.accounts WHERE deleted_at IS NOT NULL)",
+];
+
 impl Undone {
     /// Whether it can be ended in the copy, too.
     pub fn can_be_kept(&self) -> bool {
@@ -190,6 +207,13 @@ async fn settle_in(
                 None => instance::note(tx, change, kind, &id, data).await?,
             }
         }
+    }
+    for sql in BURIALS {
+        on!(&mut *tx, |c| sqlx::query(sql)
+            .bind(change.now.as_micros())
+            .execute(c)
+            .await
+            .map(drop))?;
     }
     let ids: Vec<_> = ended.iter().map(|one| [&one.id]).collect();
     for sql in ERASURES {

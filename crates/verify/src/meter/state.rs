@@ -149,7 +149,11 @@ impl State {
                 one.counts.add(counted.counts);
                 one.last_used_at = one.last_used_at.max(counted.last_used_at);
             }
-            None => hours.push(counted),
+            None => {
+                // Nearly always the only one; while the database is away, of very many keys.
+                hours.reserve_exact(1);
+                hours.push(counted);
+            }
         }
     }
 
