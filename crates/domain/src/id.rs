@@ -164,6 +164,12 @@ pub enum RevealGrant {}
 /// One logged call of a tool.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Call {}
+/// A URL that is told what happens in an account.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Webhook {}
+/// One event on its way to one webhook.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Delivery {}
 /// One HTTP request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Request {}
@@ -198,14 +204,20 @@ impl Kind for RevealGrant {
 impl Kind for Call {
     const PREFIX: &'static str = "cal";
 }
+impl Kind for Webhook {
+    const PREFIX: &'static str = "whk";
+}
+impl Kind for Delivery {
+    const PREFIX: &'static str = "dlv";
+}
 impl Kind for Request {
     const PREFIX: &'static str = "req";
 }
 
 /// The prefixes of all ids that a caller can meet, also of kinds that are not built yet.
-const PREFIXES: [&str; 15] = [
+const PREFIXES: [&str; 16] = [
     "acc", "prj", "key", "ack", "opr", "evt", "cac", "mcp", "rvg", "cal", "req", "usr", "whk",
-    "inv", "ntf",
+    "dlv", "inv", "ntf",
 ];
 
 /// Whether `text` is shaped as one of our ids, of whatever kind.

@@ -22,3 +22,4 @@ pub mod rights;
 pub mod role;
 pub mod time;
 pub mod usage;
+pub mod webhook;
