@@ -306,6 +306,7 @@ pub async fn delete(
     for sql in [
         "UPDATE connected_accounts SET deleted_at = $2 WHERE account_id = $1 AND deleted_at IS NULL",
         "UPDATE mcp_servers SET deleted_at = $2 WHERE account_id = $1 AND deleted_at IS NULL",
+        "UPDATE webhooks SET deleted_at = $2 WHERE account_id = $1 AND deleted_at IS NULL",
     ] {
         on!(&mut *tx, |c| sqlx::query(sql)
             .bind(id.as_str())

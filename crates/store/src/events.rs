@@ -3,6 +3,7 @@
 use claviger_domain::event::NewEvent;
 use claviger_domain::id::{self, Id};
 use claviger_domain::time::Timestamp;
+use claviger_domain::webhook::Topic;
 
 use crate::db::{ByRows, list_of_rows, on};
 use crate::{Change, Db, StoreError, Tx};
@@ -52,6 +53,7 @@ pub async fn append_all(
                 event.kind.as_str().into(),
                 event.target.into(),
                 event.data.to_string().into(),
+                Topic::of_event(event.kind.as_str()).map(|_| "told").into(),
             ]
         })
         .collect();
@@ -73,16 +75,36 @@ pub async fn append_all(
 }
 
 /// The cells of a row.
-const CELLS: usize = 8;
+const CELLS: usize = 9;
 
 macro_rules! into_columns {
     () => {
-        "INSERT INTO events (id, at, account_id, project_id, actor, kind, target, data) SELECT "
+        "INSERT INTO events (id, at, account_id, project_id, actor, kind, target, data, \
+         awaits_fan_out) SELECT "
+    };
+}
+
+/// Whether an event is to be fanned out, by its last cell and its account: only what somebody is to be
+/// told waits for that, elsewhere the trail is written and let be.
+macro_rules! awaits_fan_out {
+    ($last:literal, $account:literal) => {
+        concat!(
+            "(COALESCE(",
+            $last,
+            ", '') = 'told' AND EXISTS (SELECT 1 FROM webhooks WHERE account_id = ",
+            $account,
+            " AND deleted_at IS NULL))"
+        )
     };
 }
 
 static INSERT: ByRows<CELLS> = ByRows::new(
-    concat!(into_columns!(), "* FROM ("),
+    concat!(
+        into_columns!(),
+        "column1, column2, column3, column4, column5, column6, column7, column8, ",
+        awaits_fan_out!("column9", "column3"),
+        " FROM ("
+    ),
     ") WHERE column1 IS NOT NULL",
 );
 
@@ -90,7 +112,9 @@ const INSERT_ON_POSTGRES: &str = concat!(
     "WITH rows AS MATERIALIZED (SELECT value AS cells FROM json_each($1)) ",
     into_columns!(),
     "cells ->> 0, CAST(cells ->> 1 AS BIGINT), cells ->> 2, cells ->> 3, cells ->> 4, \
-     cells ->> 5, cells ->> 6, cells ->> 7 FROM rows"
+     cells ->> 5, cells ->> 6, cells ->> 7, ",
+    awaits_fan_out!("cells ->> 8", "cells ->> 2"),
+    " FROM rows"
 );
 
 /// The events of an account, the oldest first.

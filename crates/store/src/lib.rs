@@ -31,6 +31,8 @@ pub mod sealed_keys;
 pub mod sealing;
 pub mod secrets;
 pub mod usage;
+pub mod webhook_deliveries;
+pub mod webhooks;
 
 pub use asker::Asker;
 pub use base::Base;

@@ -238,8 +238,8 @@ pub async fn update(
     Ok(Some(project))
 }
 
-/// Removes a project within the reach, with its keys, connected accounts and MCP servers; their
-/// rows stay, absent everywhere. Access keys that are for further projects stay for those, and so
+/// Removes a project within the reach, with its keys, connected accounts, MCP servers and webhooks;
+/// their rows stay, absent everywhere. Access keys that are for further projects stay for those, and so
 /// do the MCP servers that they made.
 pub async fn delete(
     tx: &mut Tx,
@@ -307,6 +307,7 @@ pub async fn delete(
     for sql in [
         "UPDATE connected_accounts SET deleted_at = $2 WHERE project_id = $1 AND deleted_at IS NULL",
         "UPDATE mcp_servers SET deleted_at = $2 WHERE project_id = $1 AND deleted_at IS NULL",
+        "UPDATE webhooks SET deleted_at = $2 WHERE project_id = $1 AND deleted_at IS NULL",
     ] {
         on!(&mut *tx, |c| sqlx::query(sql)
             .bind(id.as_str())

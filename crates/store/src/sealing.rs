@@ -37,6 +37,8 @@ pub enum Purpose {
     ApiKeys,
     /// Answers that are given again with their secret.
     Answers,
+    /// Secrets of webhooks, and the headers that they send.
+    Webhooks,
 }
 
 impl Purpose {
@@ -46,6 +48,7 @@ impl Purpose {
             Self::Gateway => "gateway",
             Self::ApiKeys => "api-keys",
             Self::Answers => "answers",
+            Self::Webhooks => "webhooks",
         }
     }
 }

@@ -35,6 +35,7 @@ mod secrets;
 mod shared_commits;
 mod upgrade;
 mod usage;
+mod webhooks;
 
 use claviger_domain::event::EventKind;
 use claviger_domain::id::{self, Id};

@@ -69,6 +69,10 @@ async fn every_column_of_bytes_is_known_to_those_who_exchange_secrets() {
         "connected_accounts.credentials",
         "sealed_keys.sealed",
         "sealed_secrets.sealed",
+        "webhooks.headers",
+        "webhooks.legacy_secret",
+        "webhooks.previous_secret",
+        "webhooks.secret",
     ];
     let neither = [
         "call_log.arguments_digest",

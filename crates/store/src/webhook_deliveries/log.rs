@@ -1,0 +1,144 @@
+//! The log of deliveries, and sending some of them again. Who asks has found the webhook already.
+
+use claviger_domain::id::{self, Id};
+use claviger_domain::time::Timestamp;
+use claviger_domain::webhook::{DeliveryStatus, Topic};
+
+use super::Delivery;
+use super::fan_out::wake;
+use crate::db::on;
+use crate::{Change, Db, StoreError, Tx};
+
+type WebhookId = Id<id::Webhook>;
+
+macro_rules! columns {
+    () => {
+        "id, event_id, topic, status, attempts, next_at, created_at"
+    };
+}
+
+/// Which deliveries to list.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Filter {
+    /// Of which that became.
+    pub status: Option<DeliveryStatus>,
+    /// Of that topic.
+    pub topic: Option<Topic>,
+}
+
+/// Lists the deliveries of a webhook, the newest first, and tells how many there are.
+pub async fn list(
+    db: &Db,
+    webhook: &WebhookId,
+    filter: Filter,
+    limit: i64,
+    offset: i64,
+) -> Result<(Vec<Delivery>, i64), StoreError> {
+    macro_rules! filtered {
+        () => {
+            "webhook_id = $1 AND ($2 IS NULL OR status = $2) AND ($3 IS NULL OR topic = $3)"
+        };
+    }
+    const ROWS: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM webhook_deliveries WHERE ",
+        filtered!(),
+        " ORDER BY created_at DESC, id DESC LIMIT $4 OFFSET $5"
+    );
+    const TOTAL: &str = concat!(
+        "SELECT COUNT(*) FROM webhook_deliveries WHERE ",
+        filtered!()
+    );
+    let (status, topic) = (
+        filter.status.map(DeliveryStatus::as_str),
+        filter.topic.map(Topic::as_str),
+    );
+    let rows = on!(read db, |c| sqlx::query_as(ROWS)
+        .bind(webhook.as_str())
+        .bind(status)
+        .bind(topic)
+        .bind(limit)
+        .bind(offset)
+        .fetch_all(c)
+        .await)?;
+    let total = on!(read db, |c| sqlx::query_scalar(TOTAL)
+        .bind(webhook.as_str())
+        .bind(status)
+        .bind(topic)
+        .fetch_one(c)
+        .await)?;
+    Ok((rows, total))
+}
+
+/// Sends a delivery of a webhook again, whatever became of it, as if for the first time.
+pub async fn replay(
+    tx: &mut Tx,
+    change: &Change,
+    webhook: &WebhookId,
+    id: &Id<id::Delivery>,
+) -> Result<Option<Delivery>, StoreError> {
+    const SQL: &str = concat!(
+        "UPDATE webhook_deliveries SET status = 'waiting', failures = 0, next_at = $3 \
+         WHERE id = $1 AND webhook_id = $2 RETURNING ",
+        columns!()
+    );
+    let replayed: Option<Delivery> = on!(&mut *tx, |c| sqlx::query_as(SQL)
+        .bind(id.as_str())
+        .bind(webhook.as_str())
+        .bind(change.now.as_micros())
+        .fetch_optional(c)
+        .await)?;
+    if replayed.is_some() {
+        wake(tx, webhook.as_str(), change.now.as_micros()).await?;
+    }
+    Ok(replayed)
+}
+
+/// Deliveries of events that happened in a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    /// From then on.
+    pub from: Timestamp,
+    /// Before then.
+    pub to: Timestamp,
+    /// Also those that the receiver took.
+    pub with_delivered: bool,
+}
+
+/// Sends the deliveries of a span again that have failed, or all of them, and tells how many.
+pub async fn replay_span(
+    tx: &mut Tx,
+    change: &Change,
+    webhook: &WebhookId,
+    span: Span,
+) -> Result<u64, StoreError> {
+    const SQL: &str = "UPDATE webhook_deliveries SET status = 'waiting', failures = 0, \
+                       next_at = $2 WHERE webhook_id = $1 AND created_at >= $3 \
+                       AND created_at < $4 \
+                       AND (status = 'failed' OR (status = 'delivered' AND $5))";
+    let replayed = on!(&mut *tx, |c| sqlx::query(SQL)
+        .bind(webhook.as_str())
+        .bind(change.now.as_micros())
+        .bind(span.from.as_micros())
+        .bind(span.to.as_micros())
+        .bind(span.with_delivered)
+        .execute(c)
+        .await
+        .map(|done| done.rows_affected()))?;
+    if replayed > 0 {
+        wake(tx, webhook.as_str(), change.now.as_micros()).await?;
+    }
+    Ok(replayed)
+}
+
+/// Puts a webhook in force again at once, even if its receiver asked for a rest.
+pub async fn resume(tx: &mut Tx, webhook: &WebhookId) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE webhooks SET rests_until = NULL WHERE id = $1";
+    on!(tx, |c| sqlx::query(SQL)
+        .bind(webhook.as_str())
+        .execute(c)
+        .await
+        .map(drop))?;
+    Ok(())
+}

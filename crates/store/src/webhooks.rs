@@ -1,0 +1,494 @@
+//! Webhooks: URLs that are told what happens in an account. What they are sent is in
+//! [`webhook_deliveries`](crate::webhook_deliveries).
+
+use claviger_domain::event::{EventKind, NewEvent};
+use claviger_domain::id::{self, Id};
+use claviger_domain::rights::{AccountRef, Reach};
+use claviger_domain::time::Timestamp;
+use claviger_domain::webhook::{Format, Method, Status, Topic};
+use serde_json::{Value, json};
+
+use crate::db::on;
+use crate::reach::{ReachBinds, list as json_list, within_reach};
+use crate::{Base, Change, Db, Page, StoreError, Tx, accounts, projects};
+
+type WebhookId = Id<id::Webhook>;
+
+/// A URL that is told what happens in an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Webhook {
+    /// Its id.
+    pub id: WebhookId,
+    /// The account whose events it is told of.
+    pub account: AccountRef,
+    /// The only project whose events it is told of, where it is for one.
+    pub project: Option<Id<id::Project>>,
+    /// Its name.
+    pub name: Option<String>,
+    /// Where deliveries go.
+    pub url: String,
+    /// Scheme, host and port of that.
+    pub origin: String,
+    /// The verb of deliveries.
+    pub method: Method,
+    /// How their bodies look.
+    pub format: Format,
+    /// What it is told of.
+    pub topics: Vec<Topic>,
+    /// Whether it is sent what waits for it.
+    pub status: Status,
+    /// What only its receiver may see, sealed for [`Webhook::subject`].
+    pub sealed: Sealed,
+    /// The names of the headers that it sends.
+    pub header_names: Vec<String>,
+    /// Since when no delivery has succeeded, where the last one failed.
+    pub failing_since: Option<Timestamp>,
+    /// Who made it, and when.
+    pub base: Base,
+}
+
+/// The secrets of a webhook.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// Under which deliveries are signed.
+    pub secret: Vec<u8>,
+    /// Under which they are signed as well, until an instant.
+    pub previous: Option<(Vec<u8>, Timestamp)>,
+    /// Under which the older header is signed.
+    pub legacy: Option<Vec<u8>>,
+    /// The headers that are sent along, JSON.
+    pub headers: Option<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Sealed {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("[sealed]")
+    }
+}
+
+impl Webhook {
+    /// What its secrets are bound to: they open for it, and for this receiver, alone.
+    pub fn subject(&self) -> String {
+        subject(self.id.as_str(), &self.origin)
+    }
+}
+
+fn subject(id: &str, origin: &str) -> String {
+    format!("{id} {origin}")
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: String,
+    account_id: String,
+    root_account_id: String,
+    project_id: Option<String>,
+    name: Option<String>,
+    url: String,
+    origin: String,
+    http_method: String,
+    format: String,
+    topics: String,
+    status: String,
+    secret: Vec<u8>,
+    previous_secret: Option<Vec<u8>>,
+    previous_until: Option<i64>,
+    legacy_secret: Option<Vec<u8>>,
+    headers: Option<Vec<u8>>,
+    header_names: String,
+    failing_since: Option<i64>,
+    #[sqlx(flatten)]
+    base: Base,
+}
+
+impl TryFrom<Row> for Webhook {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let broken = |what| StoreError::Row {
+            table: "webhooks",
+            what,
+        };
+        let previous = row
+            .previous_secret
+            .zip(row.previous_until.map(Timestamp::from_micros));
+        Ok(Self {
+            id: Id::from_trusted(row.id),
+            account: AccountRef {
+                id: Id::from_trusted(row.account_id),
+                root: Id::from_trusted(row.root_account_id),
+            },
+            project: row.project_id.map(Id::from_trusted),
+            name: row.name,
+            url: row.url,
+            origin: row.origin,
+            method: Method::parse(&row.http_method).ok_or_else(|| broken("http_method"))?,
+            format: Format::parse(&row.format).ok_or_else(|| broken("format"))?,
+            topics: read_topics(&row.topics),
+            status: Status::parse(&row.status).ok_or_else(|| broken("status"))?,
+            sealed: Sealed {
+                secret: row.secret,
+                previous,
+                legacy: row.legacy_secret,
+                headers: row.headers,
+            },
+            header_names: serde_json::from_str(&row.header_names)
+                .map_err(|_| broken("header_names"))?,
+            failing_since: row.failing_since.map(Timestamp::from_micros),
+            base: row.base,
+        })
+    }
+}
+
+/// The topics of a row. One that a newer program knows is let be.
+pub(crate) fn read_topics(text: &str) -> Vec<Topic> {
+    let listed: Vec<[String; 1]> = serde_json::from_str(text).unwrap_or_default();
+    let topics = listed.iter().filter_map(|[topic]| Topic::parse(topic));
+    topics.collect()
+}
+
+fn topics_text(webhook: &Webhook) -> String {
+    json_list(webhook.topics.iter().map(|topic| topic.as_str()))
+}
+
+macro_rules! columns {
+    () => {
+        "id, account_id, root_account_id, project_id, name, url, origin, http_method, format, \
+         topics, status, secret, previous_secret, previous_until, legacy_secret, headers, \
+         header_names, failing_since, created_by, created_by_type, created_in, last_changed_by, \
+         last_changed_by_type, created_at, updated_at"
+    };
+}
+
+/// Reads a row that was selected by `columns!`.
+macro_rules! of_row {
+    ($row:expr) => {{
+        let row: Option<Row> = $row;
+        row.map(Webhook::try_from).transpose()
+    }};
+}
+
+/// Finds a webhook within the reach.
+pub async fn find(db: &Db, reach: &Reach, id: &WebhookId) -> Result<Option<Webhook>, StoreError> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM webhooks WHERE id = $4 AND deleted_at IS NULL AND ",
+        within_reach!()
+    );
+    let binds = ReachBinds::of(reach);
+    of_row!(on!(read db, |c| sqlx::query_as(SQL)
+        .bind(binds.everything)
+        .bind(&binds.accounts)
+        .bind(&binds.projects)
+        .bind(id.as_str())
+        .fetch_optional(c)
+        .await)?)
+}
+
+/// The webhook that a worker holds, as it is now; `None` when somebody deleted it.
+pub async fn held(db: &Db, id: &WebhookId, lease: &str) -> Result<Option<Webhook>, StoreError> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM webhooks WHERE id = $1 AND lease = $2 AND status = 'live' AND deleted_at IS NULL"
+    );
+    of_row!(on!(read db, |c| sqlx::query_as(SQL)
+        .bind(id.as_str())
+        .bind(lease)
+        .fetch_optional(c)
+        .await)?)
+}
+
+/// Which webhooks to list.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    /// Of that account.
+    pub account: Id<id::Account>,
+    /// For that project.
+    pub project: Option<Id<id::Project>>,
+    /// That are told of it.
+    pub topic: Option<Topic>,
+}
+
+/// Lists webhooks within the reach, and tells how many there are.
+pub async fn list(
+    db: &Db,
+    reach: &Reach,
+    filter: &Filter,
+    page: &Page,
+) -> Result<(Vec<Webhook>, i64), StoreError> {
+    macro_rules! filtered {
+        () => {
+            concat!(
+                "account_id = $4 AND deleted_at IS NULL AND ($5 IS NULL OR project_id = $5) \
+                 AND ($6 IS NULL OR EXISTS (SELECT 1 FROM json_each(topics) AS own \
+                 WHERE own.value ->> 0 = $6)) AND ",
+                within_reach!()
+            )
+        };
+    }
+    const ROWS: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM webhooks WHERE ",
+        filtered!(),
+        " AND (created_at, id) > ($7, $8) ORDER BY created_at, id LIMIT $9 OFFSET $10"
+    );
+    const TOTAL: &str = concat!("SELECT COUNT(*) FROM webhooks WHERE ", filtered!());
+    let binds = ReachBinds::of(reach);
+    let (project, topic) = (
+        filter.project.as_ref().map(Id::as_str),
+        filter.topic.map(Topic::as_str),
+    );
+    let rows: Vec<Row> = on!(read db, |c| sqlx::query_as(ROWS)
+        .bind(binds.everything)
+        .bind(&binds.accounts)
+        .bind(&binds.projects)
+        .bind(filter.account.as_str())
+        .bind(project)
+        .bind(topic)
+        .bind(page.after.0.as_micros())
+        .bind(&page.after.1)
+        .bind(page.limit)
+        .bind(page.offset)
+        .fetch_all(c)
+        .await)?;
+    let total = on!(read db, |c| sqlx::query_scalar(TOTAL)
+        .bind(binds.everything)
+        .bind(&binds.accounts)
+        .bind(&binds.projects)
+        .bind(filter.account.as_str())
+        .bind(project)
+        .bind(topic)
+        .fetch_one(c)
+        .await)?;
+    let webhooks = rows.into_iter().map(Webhook::try_from);
+    Ok((webhooks.collect::<Result<_, _>>()?, total))
+}
+
+/// What came of making a webhook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// It is told of what happens from now on.
+    Done,
+    /// Its account or project is gone.
+    Absent,
+    /// The account has as many as it may have.
+    TooMany,
+}
+
+/// Webhooks that an account has, at most: each event is looked at for each of them.
+pub const MOST: i64 = 100;
+
+/// Stores a webhook.
+pub async fn create(
+    tx: &mut Tx,
+    change: &Change,
+    reach: &Reach,
+    webhook: &Webhook,
+) -> Result<Created, StoreError> {
+    const COUNT: &str =
+        "SELECT COUNT(*) FROM webhooks WHERE account_id = $1 AND deleted_at IS NULL";
+    const SQL: &str = "INSERT INTO webhooks (id, account_id, root_account_id, project_id, name, \
+        url, origin, http_method, format, topics, status, secret, legacy_secret, headers, \
+        header_names, created_by, created_by_type, created_in, last_changed_by, \
+        last_changed_by_type, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, \
+        $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)";
+    let held = match &webhook.project {
+        Some(project) => projects::hold(tx, reach, project).await?.is_some(),
+        None => accounts::hold(tx, reach, &webhook.account.id).await?,
+    };
+    if !held {
+        return Ok(Created::Absent);
+    }
+    let others: i64 = on!(&mut *tx, |c| sqlx::query_scalar(COUNT)
+        .bind(webhook.account.id.as_str())
+        .fetch_one(c)
+        .await)?;
+    if others >= MOST {
+        return Ok(Created::TooMany);
+    }
+    on!(&mut *tx, |c| sqlx::query(SQL)
+        .bind(webhook.id.as_str())
+        .bind(webhook.account.id.as_str())
+        .bind(webhook.account.root.as_str())
+        .bind(webhook.project.as_ref().map(Id::as_str))
+        .bind(&webhook.name)
+        .bind(&webhook.url)
+        .bind(&webhook.origin)
+        .bind(webhook.method.as_str())
+        .bind(webhook.format.as_str())
+        .bind(topics_text(webhook))
+        .bind(webhook.status.as_str())
+        .bind(&webhook.sealed.secret)
+        .bind(&webhook.sealed.legacy)
+        .bind(&webhook.sealed.headers)
+        .bind(json!(webhook.header_names).to_string())
+        .bind(&webhook.base.created_by)
+        .bind(&webhook.base.created_by_type)
+        .bind(&webhook.base.created_in)
+        .bind(&webhook.base.last_changed_by)
+        .bind(&webhook.base.last_changed_by_type)
+        .bind(webhook.base.created_at.as_micros())
+        .bind(webhook.base.updated_at.as_micros())
+        .execute(c)
+        .await
+        .map(drop))?;
+    append(tx, change, EventKind::WebhookCreated, webhook, json!({})).await?;
+    Ok(Created::Done)
+}
+
+/// Finds a webhook within the reach, and keeps it from being changed until the transaction ends.
+pub async fn lock(
+    tx: &mut Tx,
+    reach: &Reach,
+    id: &WebhookId,
+) -> Result<Option<Webhook>, StoreError> {
+    const SQL: &str = concat!(
+        "UPDATE webhooks SET status = status WHERE id = $4 AND deleted_at IS NULL AND ",
+        within_reach!(),
+        " RETURNING ",
+        columns!()
+    );
+    let binds = ReachBinds::of(reach);
+    of_row!(on!(tx, |c| sqlx::query_as(SQL)
+        .bind(binds.everything)
+        .bind(&binds.accounts)
+        .bind(&binds.projects)
+        .bind(id.as_str())
+        .fetch_optional(c)
+        .await)?)
+}
+
+/// Writes a webhook that was locked and changed.
+pub async fn save(
+    tx: &mut Tx,
+    change: &Change,
+    webhook: &mut Webhook,
+    kind: EventKind,
+    data: Value,
+) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE webhooks SET name = $2, url = $3, origin = $4, http_method = $5, \
+        format = $6, topics = $7, status = $8, secret = $9, previous_secret = $10, \
+        previous_until = $11, legacy_secret = $12, headers = $13, header_names = $14, \
+        failing_since = $15, last_changed_by = $16, last_changed_by_type = $17, \
+        updated_at = $18 WHERE id = $1";
+    webhook.base.touch(change);
+    let previous = webhook.sealed.previous.as_ref();
+    on!(&mut *tx, |c| sqlx::query(SQL)
+        .bind(webhook.id.as_str())
+        .bind(&webhook.name)
+        .bind(&webhook.url)
+        .bind(&webhook.origin)
+        .bind(webhook.method.as_str())
+        .bind(webhook.format.as_str())
+        .bind(topics_text(webhook))
+        .bind(webhook.status.as_str())
+        .bind(&webhook.sealed.secret)
+        .bind(previous.map(|(secret, _)| secret))
+        .bind(previous.map(|(_, until)| until.as_micros()))
+        .bind(&webhook.sealed.legacy)
+        .bind(&webhook.sealed.headers)
+        .bind(json!(webhook.header_names).to_string())
+        .bind(webhook.failing_since.map(Timestamp::as_micros))
+        .bind(&webhook.base.last_changed_by)
+        .bind(&webhook.base.last_changed_by_type)
+        .bind(webhook.base.updated_at.as_micros())
+        .execute(c)
+        .await
+        .map(drop))?;
+    append(tx, change, kind, webhook, data).await
+}
+
+/// Removes a webhook within the reach: what waits for it is sent no more.
+pub async fn delete(
+    tx: &mut Tx,
+    change: &Change,
+    reach: &Reach,
+    id: &WebhookId,
+) -> Result<Option<Webhook>, StoreError> {
+    const SQL: &str = "UPDATE webhooks SET deleted_at = $2 WHERE id = $1";
+    let Some(webhook) = lock(tx, reach, id).await? else {
+        return Ok(None);
+    };
+    on!(&mut *tx, |c| sqlx::query(SQL)
+        .bind(id.as_str())
+        .bind(change.now.as_micros())
+        .execute(c)
+        .await
+        .map(drop))?;
+    append(tx, change, EventKind::WebhookDeleted, &webhook, json!({})).await?;
+    Ok(Some(webhook))
+}
+
+/// Switches a live webhook off, in the name of the program; `false` when it was not live.
+pub async fn disable(
+    tx: &mut Tx,
+    change: &Change,
+    id: &WebhookId,
+    reason: &'static str,
+) -> Result<bool, StoreError> {
+    const SQL: &str = concat!(
+        "UPDATE webhooks SET status = 'disabled', updated_at = $2 \
+         WHERE id = $1 AND status = 'live' AND deleted_at IS NULL RETURNING ",
+        columns!()
+    );
+    let disabled = of_row!(on!(&mut *tx, |c| sqlx::query_as(SQL)
+        .bind(id.as_str())
+        .bind(change.now.as_micros())
+        .fetch_optional(c)
+        .await)?)?;
+    if let Some(webhook) = &disabled {
+        let data = json!({"reason": reason, "failingSince": webhook.failing_since});
+        append(tx, change, EventKind::WebhookDisabled, webhook, data).await?;
+    }
+    Ok(disabled.is_some())
+}
+
+/// What is sealed of all webhooks, deleted ones too, each with what it is bound to.
+pub(crate) async fn all_sealed(db: &Db) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+    type Columns = (
+        String,
+        String,
+        Vec<u8>,
+        Option<Vec<u8>>,
+        Option<Vec<u8>>,
+        Option<Vec<u8>>,
+    );
+    const SQL: &str =
+        "SELECT id, origin, secret, previous_secret, legacy_secret, headers FROM webhooks";
+    let rows: Vec<Columns> = on!(read db, |c| sqlx::query_as(SQL).fetch_all(c).await)?;
+    let sealed = rows
+        .into_iter()
+        .flat_map(|(id, origin, secret, previous, legacy, headers)| {
+            let subject = subject(&id, &origin);
+            let all = [Some(secret), previous, legacy, headers];
+            all.into_iter()
+                .flatten()
+                .map(move |one| (subject.clone(), one))
+        });
+    Ok(sealed.collect())
+}
+
+async fn append(
+    tx: &mut Tx,
+    change: &Change,
+    kind: EventKind,
+    webhook: &Webhook,
+    more: Value,
+) -> Result<(), StoreError> {
+    let mut data =
+        json!({"name": webhook.name, "origin": webhook.origin, "status": webhook.status.as_str()});
+    if let (Value::Object(data), Value::Object(more)) = (&mut data, more) {
+        data.extend(more);
+    }
+    let event = NewEvent {
+        kind,
+        account: webhook.account.id.clone(),
+        project: webhook.project.clone(),
+        target: webhook.id.to_string(),
+        data,
+    };
+    crate::events::append(tx, change, event).await
+}

@@ -1,0 +1,311 @@
+//! Webhooks and their deliveries: told once, held by one, sent until taken.
+
+use std::collections::BTreeSet;
+
+use claviger_domain::event::{EventKind, NewEvent};
+use claviger_domain::id::{self, Id};
+use claviger_domain::webhook::{DeliveryStatus, Format, KEPT_FOR, Method, Status, Topic};
+use claviger_store::accounts::Account;
+use claviger_store::webhook_deliveries::{
+    self as deliveries, Claimed, Delivery, Due, Filter, Health, LEASE, Outcome,
+};
+use claviger_store::webhooks::{self, Created, Sealed, Webhook};
+use claviger_store::{Base, events};
+use claviger_testkit::in_both_worlds;
+use claviger_testkit::world::{World, everything};
+use futures::future::join_all;
+use serde_json::json;
+
+in_both_worlds![
+    an_event_is_told_once_however_many_fan_out,
+    nobody_is_told_who_was_not_there,
+    a_webhook_is_held_by_one_until_the_lease_is_over,
+    a_busy_family_waits_and_others_do_not,
+    what_was_delivered_stays_so,
+    letting_go_says_when_there_is_more_to_do,
+    deliveries_are_kept_for_a_month,
+    an_account_has_a_hundred_webhooks_at_most,
+];
+
+async fn made(world: &World, account: &Account) -> Webhook {
+    let (webhook, created) = make(world, account).await;
+    assert_eq!(created, Created::Done);
+    webhook
+}
+
+async fn make(world: &World, account: &Account) -> (Webhook, Created) {
+    let webhook = Webhook {
+        id: Id::draw(&*world.random),
+        account: account.reference(),
+        project: None,
+        name: None,
+        url: "https://example.com/hooks".to_owned(),
+        origin: "https://example.com".to_owned(),
+        method: Method::Post,
+        format: Format::Standard,
+        topics: vec![Topic::AccountUpdated],
+        status: Status::Live,
+        sealed: Sealed {
+            secret: vec![7],
+            previous: None,
+            legacy: None,
+            headers: None,
+        },
+        header_names: vec!["authorization".to_owned()],
+        failing_since: None,
+        base: Base::made_by(&world.change()),
+    };
+    let new = webhook.clone();
+    let created = world
+        .write(move |tx, change| {
+            Box::pin(async move { webhooks::create(tx, &change, &everything(), &new).await })
+        })
+        .await;
+    (webhook, created)
+}
+
+/// Appends events of that account.
+async fn happen(world: &World, account: &Account, count: usize) {
+    for _ in 0..count {
+        let event = NewEvent {
+            kind: EventKind::AccountUpdated,
+            account: account.id.clone(),
+            project: None,
+            target: account.id.to_string(),
+            data: json!({}),
+        };
+        world
+            .write(move |tx, change| {
+                Box::pin(async move { events::append(tx, &change, event).await })
+            })
+            .await;
+    }
+}
+
+async fn fan_out(world: &World, most: i64) -> usize {
+    world
+        .write(move |tx, change| {
+            Box::pin(async move { deliveries::fan_out(tx, &change, most).await })
+        })
+        .await
+}
+
+async fn claim(world: &World, busy: &[&Account]) -> Option<Claimed> {
+    let busy: BTreeSet<_> = busy.iter().map(|account| account.id.clone()).collect();
+    world
+        .write(move |tx, change| {
+            Box::pin(async move { deliveries::claim(tx, &change, &busy).await })
+        })
+        .await
+}
+
+async fn release(world: &World, claimed: &Claimed, health: Health) -> bool {
+    let claimed = claimed.clone();
+    world
+        .write(move |tx, change| {
+            Box::pin(async move { deliveries::release(tx, &change, &claimed, health).await })
+        })
+        .await
+}
+
+async fn due(world: &World, webhook: &Webhook) -> Vec<Due> {
+    let due = deliveries::due(&world.db, &webhook.id, world.now(), 100);
+    due.await.unwrap()
+}
+
+async fn record(world: &World, due: &Due, status: DeliveryStatus, retry_in: Option<i64>) {
+    let outcome = Outcome {
+        id: due.id.clone(),
+        failures_before: due.failures,
+        status,
+        next_at: retry_in.map(|seconds| world.now().plus_seconds(seconds)),
+        attempts: "[]".to_owned(),
+    };
+    world
+        .write(move |tx, _| Box::pin(async move { deliveries::record(tx, &[outcome]).await }))
+        .await;
+}
+
+async fn log(world: &World, webhook: &Webhook) -> Vec<Delivery> {
+    let listed = deliveries::list(&world.db, &webhook.id, Filter::default(), 1_000, 0).await;
+    let (rows, total) = listed.unwrap();
+    assert_eq!(rows.len(), usize::try_from(total).unwrap());
+    rows
+}
+
+async fn an_event_is_told_once_however_many_fan_out(world: World) {
+    let account = world.account("mine").await;
+    let webhook = made(&world, &account).await;
+    happen(&world, &account, 25).await;
+    assert!(deliveries::is_awaited(&world.db).await.unwrap());
+    // More writers than events a turn, all at the same time.
+    let fanned: usize = join_all((0..8).map(|_| fan_out(&world, 10)))
+        .await
+        .into_iter()
+        .sum();
+    let rest = fan_out(&world, 100).await;
+    assert_eq!(fanned + rest, 25);
+    assert!(!deliveries::is_awaited(&world.db).await.unwrap());
+    let told: BTreeSet<_> = log(&world, &webhook)
+        .await
+        .into_iter()
+        .map(|one| one.event_id)
+        .collect();
+    assert_eq!(told.len(), 25);
+}
+
+async fn nobody_is_told_who_was_not_there(world: World) {
+    let (mine, theirs) = (world.account("mine").await, world.account("theirs").await);
+    happen(&world, &mine, 1).await;
+    assert!(!deliveries::is_awaited(&world.db).await.unwrap());
+    let webhook = made(&world, &mine).await;
+    happen(&world, &theirs, 1).await;
+    assert!(!deliveries::is_awaited(&world.db).await.unwrap());
+    happen(&world, &mine, 1).await;
+    fan_out(&world, 100).await;
+    assert_eq!(log(&world, &webhook).await.len(), 1);
+    let id = webhook.id.clone();
+    world
+        .write(move |tx, change| {
+            Box::pin(async move { webhooks::delete(tx, &change, &everything(), &id).await })
+        })
+        .await
+        .unwrap();
+    assert_eq!(claim(&world, &[]).await, None);
+    happen(&world, &mine, 1).await;
+    assert!(!deliveries::is_awaited(&world.db).await.unwrap());
+}
+
+async fn a_webhook_is_held_by_one_until_the_lease_is_over(world: World) {
+    let account = world.account("mine").await;
+    let webhook = made(&world, &account).await;
+    assert_eq!(claim(&world, &[]).await, None, "nothing is due");
+    happen(&world, &account, 1).await;
+    fan_out(&world, 100).await;
+    let claims = join_all((0..8).map(|_| claim(&world, &[]))).await;
+    let mut held = claims.into_iter().flatten();
+    let first = held.next().unwrap();
+    assert_eq!((&first.id, held.next()), (&webhook.id, None));
+    let is_held = async |by: &Claimed| {
+        let held = webhooks::held(&world.db, &by.id, &by.lease).await;
+        held.unwrap().is_some()
+    };
+    assert!(is_held(&first).await);
+    world.clock.advance(LEASE - 1);
+    assert_eq!(claim(&world, &[]).await, None);
+    world.clock.advance(1);
+    let second = claim(&world, &[]).await.unwrap();
+    assert!(!is_held(&first).await && is_held(&second).await);
+    // Who was too slow lets nobody else's go.
+    release(&world, &first, Health::default()).await;
+    assert!(is_held(&second).await);
+}
+
+async fn a_busy_family_waits_and_others_do_not(world: World) {
+    let (busy, other) = (world.account("busy").await, world.account("other").await);
+    for account in [&busy, &other] {
+        made(&world, account).await;
+        happen(&world, account, 1).await;
+    }
+    fan_out(&world, 100).await;
+    assert!(
+        deliveries::is_due(&world.db, world.now(), &BTreeSet::new())
+            .await
+            .unwrap()
+    );
+    assert_eq!(claim(&world, &[&busy, &other]).await, None);
+    assert_eq!(claim(&world, &[&busy]).await.unwrap().root, other.id);
+    assert_eq!(claim(&world, &[]).await.unwrap().root, busy.id);
+}
+
+async fn what_was_delivered_stays_so(world: World) {
+    let account = world.account("mine").await;
+    let webhook = made(&world, &account).await;
+    happen(&world, &account, 1).await;
+    fan_out(&world, 100).await;
+    let [tried] = &due(&world, &webhook).await[..] else {
+        panic!("one is due")
+    };
+    record(&world, tried, DeliveryStatus::Delivered, None).await;
+    // Another, whose lease was over, gets no answer to the same one.
+    record(&world, tried, DeliveryStatus::Waiting, Some(5)).await;
+    let log = log(&world, &webhook).await;
+    assert_eq!((&*log[0].status, log[0].next_at), ("delivered", None));
+    assert!(due(&world, &webhook).await.is_empty());
+}
+
+async fn letting_go_says_when_there_is_more_to_do(world: World) {
+    let account = world.account("mine").await;
+    let webhook = made(&world, &account).await;
+    happen(&world, &account, 2).await;
+    fan_out(&world, 100).await;
+    let claimed = claim(&world, &[]).await.unwrap();
+    let two = due(&world, &webhook).await;
+    record(&world, &two[0], DeliveryStatus::Delivered, None).await;
+    record(&world, &two[1], DeliveryStatus::Waiting, Some(5)).await;
+    let failed = Health {
+        failed_some: true,
+        ..Health::default()
+    };
+    assert!(!release(&world, &claimed, failed).await);
+    assert_eq!(claim(&world, &[]).await, None);
+    assert_eq!(
+        deliveries::backlog(&world.db, world.now()).await.unwrap(),
+        (1, None)
+    );
+    world.clock.advance(7);
+    let (waiting, since) = deliveries::backlog(&world.db, world.now()).await.unwrap();
+    assert_eq!(
+        (waiting, world.now().micros_since(since.unwrap())),
+        (1, 2_000_000)
+    );
+    let claimed = claim(&world, &[]).await.unwrap();
+    world.clock.advance(5 * 86_400);
+    assert!(
+        release(&world, &claimed, failed).await,
+        "it has failed for days"
+    );
+    let found = webhooks::find(&world.db, &everything(), &webhook.id).await;
+    assert_eq!(found.unwrap().unwrap().status, Status::Disabled);
+    assert_eq!(claim(&world, &[]).await, None);
+}
+
+async fn deliveries_are_kept_for_a_month(world: World) {
+    let account = world.account("mine").await;
+    let webhook = made(&world, &account).await;
+    happen(&world, &account, 3).await;
+    fan_out(&world, 100).await;
+    let sweep = async || {
+        world
+            .write(|tx, change| Box::pin(async move { deliveries::sweep(tx, change.now, 2).await }))
+            .await
+    };
+    world.clock.advance(KEPT_FOR);
+    assert_eq!(sweep().await, 0);
+    world.clock.advance(1);
+    assert_eq!((sweep().await, sweep().await, sweep().await), (2, 1, 0));
+    assert!(log(&world, &webhook).await.is_empty());
+}
+
+async fn an_account_has_a_hundred_webhooks_at_most(world: World) {
+    let account = world.account("mine").await;
+    for _ in 0..webhooks::MOST {
+        made(&world, &account).await;
+    }
+    assert_eq!(make(&world, &account).await.1, Created::TooMany);
+    let filter = webhooks::Filter {
+        account: account.id.clone(),
+        project: None::<Id<id::Project>>,
+        topic: Some(Topic::AccountUpdated),
+    };
+    let page = claviger_store::Page::first(2, 0);
+    let listed = webhooks::list(&world.db, &everything(), &filter, &page).await;
+    let (rows, total) = listed.unwrap();
+    assert_eq!((rows.len(), total), (2, webhooks::MOST));
+    let other = webhooks::Filter {
+        topic: Some(Topic::ApiKeyCreated),
+        ..filter
+    };
+    let listed = webhooks::list(&world.db, &everything(), &other, &page).await;
+    assert!(listed.unwrap().0.is_empty());
+}
