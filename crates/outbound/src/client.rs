@@ -1,0 +1,397 @@
+//! The one HTTP client for places that a caller names.
+//!
+//! A name is looked up once, its addresses are checked, and only those are dialled: what a resolver
+//! says later does not matter. Errors have no URL in them, and those of what is refused look like
+//! those of what is not there.
+
+use std::error::Error as _;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use claviger_domain::plain_text;
+use claviger_domain::time::Timestamp;
+use claviger_domain::webhook::{LONGEST_REST, Method};
+use http::{HeaderMap, StatusCode, header};
+use rustls::ClientConfig;
+use rustls_platform_verifier::BuilderVerifierExt;
+use tokio::time::timeout;
+
+use crate::address::is_public;
+use crate::resolver::Resolve;
+use crate::target::{Host, Target, TargetFault};
+
+/// How long a request may take as a whole.
+const PATIENCE: Duration = Duration::from_secs(15);
+const CONNECTING: Duration = Duration::from_secs(10);
+/// Bytes of an answer that are read; the rest is not waited for.
+const READ: usize = 4_096;
+/// Characters of an answer that are kept.
+const EXCERPT: usize = 500;
+/// Ports to which requests go, beside those that are configured.
+const PORTS: [u16; 3] = [80, 443, 8443];
+const AGENT: &str = concat!("claviger/", env!("CARGO_PKG_VERSION"));
+
+/// Where requests may go.
+#[derive(Clone, Debug, Default)]
+pub struct Guard {
+    /// Whether they may go to private addresses, and to any port: for development.
+    pub allow_private: bool,
+    /// Ports beside 80, 443 and 8443.
+    pub ports: Vec<u16>,
+    /// What links to this program begin with: no request goes back to it.
+    pub own_url: Option<String>,
+    /// Where this program listens.
+    pub own_address: Option<SocketAddr>,
+}
+
+/// Why there is no answer: all that is told of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No request goes there.
+    #[error("blocked")]
+    Blocked,
+    /// Nothing answers there, or not in HTTP.
+    #[error("unreachable")]
+    Unreachable,
+    /// It takes too long.
+    #[error("timeout")]
+    Timeout,
+    /// Its certificate, or how it encrypts, is not good.
+    #[error("tls")]
+    Tls,
+}
+
+/// A request to be sent.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// Its verb.
+    pub method: Method,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+}
+
+/// What was answered, as far as it is looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// When to come again, where the answer says so.
+    pub retry_at: Option<Timestamp>,
+    /// The beginning of the body, harmless.
+    pub excerpt: String,
+}
+
+/// The guarded client.
+#[derive(Clone, Debug)]
+pub struct Client {
+    guard: Arc<Guard>,
+    resolver: Arc<dyn Resolve>,
+    tls: ClientConfig,
+}
+
+/// A client for one receiver, whose addresses were checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Receiver {
+    http: reqwest::Client,
+    target: Target,
+}
+
+impl Client {
+    /// A client that goes where `guard` lets it.
+    pub fn new(guard: Guard, resolver: Arc<dyn Resolve>) -> Self {
+        Self {
+            guard: Arc::new(guard),
+            resolver,
+            tls: tls(),
+        }
+    }
+
+    /// Reads the URL of a receiver; a port to which no request would go is a fault already.
+    pub fn target(&self, url: &str) -> Result<Target, TargetFault> {
+        let target = Target::parse(url)?;
+        if self.may_use(target.port()) {
+            Ok(target)
+        } else {
+            Err(TargetFault::Port)
+        }
+    }
+
+    /// Sends one request.
+    pub async fn send(
+        &self,
+        target: &Target,
+        outgoing: Outgoing,
+        now: Timestamp,
+    ) -> Result<Answer, Refusal> {
+        let sending = async { self.receiver(target).await?.send(outgoing, now).await };
+        timeout(PATIENCE, sending)
+            .await
+            .unwrap_or(Err(Refusal::Timeout))
+    }
+
+    /// Looks a receiver up, and checks where it is.
+    pub(crate) async fn receiver(&self, target: &Target) -> Result<Receiver, Refusal> {
+        let addresses = timeout(CONNECTING, self.addresses(target))
+            .await
+            .unwrap_or(Err(Refusal::Timeout))?;
+        let http = self
+            .pinned(target, &addresses)
+            .map_err(|_| Refusal::Unreachable)?;
+        Ok(Receiver {
+            http,
+            target: target.clone(),
+        })
+    }
+
+    fn may_use(&self, port: u16) -> bool {
+        self.guard.allow_private || PORTS.contains(&port) || self.guard.ports.contains(&port)
+    }
+
+    async fn addresses(&self, target: &Target) -> Result<Vec<SocketAddr>, Refusal> {
+        let port = target.port();
+        if !self.may_use(port) || self.is_own(target) {
+            return Err(Refusal::Blocked);
+        }
+        let found = match target.host() {
+            Host::Address(address) => vec![address],
+            Host::Name(name) => {
+                let found = self.resolver.resolve(&name).await;
+                found.map_err(|_| Refusal::Unreachable)?
+            }
+        };
+        if found.is_empty() {
+            return Err(Refusal::Unreachable);
+        }
+        let allowed = found
+            .into_iter()
+            .map(|address| SocketAddr::new(address, port))
+            .filter(|address| self.may_dial(*address));
+        let allowed: Vec<_> = allowed.collect();
+        if allowed.is_empty() {
+            return Err(Refusal::Blocked);
+        }
+        Ok(allowed)
+    }
+
+    fn may_dial(&self, address: SocketAddr) -> bool {
+        let ip = address.ip().to_canonical();
+        let is_own = self.guard.own_address.is_some_and(|own| {
+            own.port() == address.port()
+                && (own.ip() == ip
+                    || own.ip().is_unspecified() && (ip.is_loopback() || ip.is_unspecified()))
+        });
+        !is_own && (self.guard.allow_private || is_public(address.ip()))
+    }
+
+    fn is_own(&self, target: &Target) -> bool {
+        let own = self.guard.own_url.as_deref().map(Target::parse);
+        own.and_then(Result::ok).is_some_and(|own| {
+            // Whichever way the two are encrypted: what listens on one port often does on both.
+            let name = |target: &Target| match target.host() {
+                Host::Name(name) => name.trim_end_matches('.').to_owned(),
+                Host::Address(address) => address.to_string(),
+            };
+            name(&own) == name(target)
+                && (own.port() == target.port() || PORTS.contains(&target.port()))
+        })
+    }
+
+    /// A client that dials these addresses, and looks nothing up.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the guarded client that all else is to use"
+    )]
+    fn pinned(
+        &self,
+        target: &Target,
+        addresses: &[SocketAddr],
+    ) -> Result<reqwest::Client, reqwest::Error> {
+        let mut http = reqwest::Client::builder()
+            .dns_resolver(NoResolver)
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .retry(reqwest::retry::never())
+            .http1_only()
+            .user_agent(AGENT)
+            .connect_timeout(CONNECTING)
+            .timeout(PATIENCE)
+            .tls_backend_preconfigured(self.tls.clone());
+        if let Host::Name(name) = target.host() {
+            http = http.resolve_to_addrs(&name, addresses);
+        }
+        http.build()
+    }
+}
+
+impl Receiver {
+    /// Sends one request.
+    pub(crate) async fn send(&self, outgoing: Outgoing, now: Timestamp) -> Result<Answer, Refusal> {
+        let method = match outgoing.method {
+            Method::Post => http::Method::POST,
+            Method::Put => http::Method::PUT,
+            Method::Patch => http::Method::PATCH,
+        };
+        let request = self
+            .http
+            .request(method, self.target.url.clone())
+            .headers(outgoing.headers)
+            .body(outgoing.body);
+        let mut response = request.send().await.map_err(|error| why(&error))?;
+        let retry_at = response
+            .headers()
+            .get(header::RETRY_AFTER)
+            .and_then(|value| retry_at(value.to_str().ok()?, now));
+        let mut body = Vec::new();
+        // What was answered counts, even when the rest of it does not arrive.
+        while body.len() < READ
+            && let Ok(Some(chunk)) = response.chunk().await
+        {
+            body.extend_from_slice(&chunk[..chunk.len().min(READ - body.len())]);
+        }
+        Ok(Answer {
+            status: response.status(),
+            retry_at,
+            excerpt: excerpt(&body),
+        })
+    }
+}
+
+/// A name that was not looked up beforehand is not looked up at all.
+#[derive(Debug)]
+struct NoResolver;
+
+impl reqwest::dns::Resolve for NoResolver {
+    fn resolve(&self, _: reqwest::dns::Name) -> reqwest::dns::Resolving {
+        let refused = io::Error::from(io::ErrorKind::PermissionDenied);
+        Box::pin(async { Err(refused.into()) })
+    }
+}
+
+/// How receivers' certificates are checked: as the machine does.
+fn tls() -> ClientConfig {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = || {
+        ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .expect("ring has what these versions need")
+    };
+    match builder().with_platform_verifier() {
+        Ok(verified) => verified.with_no_client_auth(),
+        Err(error) => {
+            tracing::warn!(
+                %error,
+                "the machine has no root certificates: no receiver is reached over https"
+            );
+            builder()
+                .with_root_certificates(rustls::RootCertStore::empty())
+                .with_no_client_auth()
+        }
+    }
+}
+
+/// The one word that is told of an error.
+fn why(error: &reqwest::Error) -> Refusal {
+    if error.is_timeout() {
+        return Refusal::Timeout;
+    }
+    let mut cause = error.source();
+    while let Some(one) = cause {
+        let inner = one.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if one.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+            return Refusal::Tls;
+        }
+        cause = one.source();
+    }
+    Refusal::Unreachable
+}
+
+/// Reads `Retry-After`: seconds, or a date.
+fn retry_at(text: &str, now: Timestamp) -> Option<Timestamp> {
+    let at = match text.trim().parse::<u32>() {
+        Ok(seconds) => now.plus_seconds(seconds.into()),
+        Err(_) => {
+            let date = jiff::fmt::rfc2822::parse(text.trim()).ok()?;
+            Timestamp::from_micros(date.timestamp().as_microsecond())
+        }
+    };
+    (at > now).then(|| at.min(now.plus_seconds(LONGEST_REST)))
+}
+
+/// The beginning of a body as text that does nothing.
+fn excerpt(body: &[u8]) -> String {
+    let text = plain_text::clean(&String::from_utf8_lossy(body));
+    text.trim().chars().take(EXCERPT).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+
+    #[test]
+    fn a_receiver_says_in_seconds_or_by_a_date_when_to_come_again() {
+        let now = Timestamp::from_micros(1_445_412_400_000_000);
+        assert_eq!(retry_at("30", now), Some(now.plus_seconds(30)));
+        let date = retry_at("Wed, 21 Oct 2015 07:28:00 GMT", now);
+        assert_eq!(date, Some(now.plus_seconds(80)));
+        assert_eq!(
+            retry_at("999999999", now),
+            Some(now.plus_seconds(LONGEST_REST))
+        );
+        for wrong in ["0", "-5", "soon", "Wed, 21 Oct 2010 07:28:00 GMT"] {
+            assert_eq!(retry_at(wrong, now), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_excerpt_is_short_and_harmless() {
+        assert_eq!(excerpt(b" \x1b[31mred\x1b[0m\x00 "), "red");
+        let wide = "é".repeat(2_000);
+        assert_eq!(
+            excerpt(&wide.as_bytes()[..READ - 1]).chars().count(),
+            EXCERPT
+        );
+    }
+
+    #[test]
+    fn this_program_is_no_receiver() {
+        let client = |guard| Client::new(guard, Arc::new(crate::SystemResolver));
+        let named = client(Guard {
+            own_url: Some("https://keys.example.com".to_owned()),
+            ..Guard::default()
+        });
+        for own in [
+            "https://keys.example.com/webhooks",
+            "http://KEYS.example.com/",
+            "https://keys.example.com:8443/",
+            "https://keys.example.com./",
+        ] {
+            assert!(named.is_own(&Target::parse(own).unwrap()), "{own}");
+        }
+        let other = Target::parse("https://keys.example.org/").unwrap();
+        assert!(!named.is_own(&other));
+        let listening = client(Guard {
+            allow_private: true,
+            own_address: Some("0.0.0.0:8420".parse().unwrap()),
+            ..Guard::default()
+        });
+        for own in [
+            "127.0.0.1:8420",
+            "127.9.9.9:8420",
+            "[::1]:8420",
+            "[::ffff:127.0.0.1]:8420",
+        ] {
+            assert!(!listening.may_dial(own.parse().unwrap()), "{own}");
+        }
+        assert!(listening.may_dial("127.0.0.1:8421".parse().unwrap()));
+        let address: IpAddr = "10.0.0.1".parse().unwrap();
+        assert!(listening.may_dial(SocketAddr::new(address, 8420)));
+    }
+}

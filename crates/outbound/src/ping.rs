@@ -1,0 +1,132 @@
+//! A try-out of a receiver: one request at once, and what came of it.
+
+use std::sync::PoisonError;
+
+use bytes::Bytes;
+use claviger_domain::id::{self, Id};
+use claviger_domain::time::Timestamp;
+use claviger_domain::webhook::Method;
+use claviger_store::StoreError;
+use claviger_store::webhooks::Webhook;
+use http::{HeaderMap, StatusCode};
+use serde_json::json;
+
+use crate::client::{Outgoing, Refusal};
+use crate::payload::Payload;
+use crate::target::Target;
+use crate::webhooks::Webhooks;
+
+/// Pings of an account in a minute, at most.
+const BUDGET: u32 = 10;
+/// Accounts that are remembered before those are let go whose minute is over.
+const REMEMBERED: usize = 1_000;
+
+/// The pings of an account in the present minute.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window {
+    minute: i64,
+    used: u32,
+}
+
+/// What is sent, and where.
+#[derive(Debug)]
+pub struct Ping {
+    /// Where it goes.
+    pub target: Target,
+    /// Its verb.
+    pub method: Method,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+}
+
+/// What came of it: of what is refused no more than of what is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pinged {
+    /// The status of the answer, or why there is none.
+    pub answer: Result<StatusCode, Refusal>,
+    /// How long it took.
+    pub duration_ms: i64,
+}
+
+/// The account has had its pings for this minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OverBudget {
+    /// When to come again.
+    pub retry_after_seconds: u64,
+}
+
+impl Webhooks {
+    /// Takes one ping of an account's budget.
+    pub fn take_ping(&self, account: &Id<id::Account>) -> Result<(), OverBudget> {
+        let seconds = self.clock.now().as_seconds();
+        let minute = seconds.div_euclid(60);
+        let mut pings = self.pings.lock().unwrap_or_else(PoisonError::into_inner);
+        if pings.len() >= REMEMBERED {
+            pings.retain(|_, window| window.minute == minute);
+        }
+        let window = pings
+            .entry(account.clone())
+            .or_insert(Window { minute, used: 0 });
+        if window.minute != minute {
+            *window = Window { minute, used: 0 };
+        }
+        if window.used >= BUDGET {
+            return Err(OverBudget {
+                retry_after_seconds: 60 - seconds.rem_euclid(60).unsigned_abs(),
+            });
+        }
+        window.used += 1;
+        Ok(())
+    }
+
+    /// Sends a ping.
+    pub async fn ping(&self, ping: Ping) -> Pinged {
+        let outgoing = Outgoing {
+            method: ping.method,
+            headers: ping.headers,
+            body: ping.body,
+        };
+        self.ping_now(&ping.target, outgoing).await
+    }
+
+    /// Sends a ping to a webhook, signed and with its headers. What it says is ours: else whoever may
+    /// ping could have anything signed.
+    pub async fn ping_webhook(&self, webhook: &Webhook) -> Result<Pinged, StoreError> {
+        let now = self.clock.now();
+        let id = Id::<id::Event>::draw_at(now, &*self.random);
+        let payload = Payload {
+            id: id.as_str(),
+            topic: "ping",
+            created_at: now,
+            account_id: webhook.account.id.as_str(),
+            project_id: webhook.project.as_ref().map(Id::as_str),
+            data: json!({"id": webhook.id, "name": webhook.name}),
+        };
+        let body = payload.body(webhook.format);
+        let outgoing = Outgoing {
+            method: webhook.method,
+            headers: self.headers(webhook, id.as_str(), now, &body)?,
+            body,
+        };
+        let Ok(target) = self.client.target(&webhook.url) else {
+            // The port is one that the instance was configured for before.
+            return Ok(self.pinged(Err(Refusal::Blocked), now));
+        };
+        Ok(self.ping_now(&target, outgoing).await)
+    }
+
+    async fn ping_now(&self, target: &Target, outgoing: Outgoing) -> Pinged {
+        let now = self.clock.now();
+        let answer = self.client.send(target, outgoing, now).await;
+        self.pinged(answer.map(|answer| answer.status), now)
+    }
+
+    fn pinged(&self, answer: Result<StatusCode, Refusal>, since: Timestamp) -> Pinged {
+        Pinged {
+            answer,
+            duration_ms: self.clock.now().micros_since(since) / 1_000,
+        }
+    }
+}
