@@ -10,6 +10,7 @@ mod openapi;
 mod projects;
 mod root;
 mod router;
+mod webhooks;
 mod wire;
 
 pub use api_keys::SHORTCUT;

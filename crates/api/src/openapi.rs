@@ -125,6 +125,10 @@ fn tags() -> Vec<Tag> {
             "access_keys",
             "Credentials of your own programs, with a role.",
         ),
+        tag(
+            "webhooks",
+            "URLs that are told what happens in an account: make, try out, see what was sent.",
+        ),
         tag("auth", "Authentication as older clients ask for it."),
         tag("misc", "The service itself."),
     ]

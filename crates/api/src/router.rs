@@ -5,7 +5,7 @@ use claviger_edge::{ApiError, Core, Idempotent, cross_origin, idempotent, identi
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::api_keys::LARGEST_IMPORT_MIB;
-use crate::{access_keys, accounts, api_keys, forward_auth, legacy, projects, root};
+use crate::{access_keys, accounts, api_keys, forward_auth, legacy, projects, root, webhooks};
 
 /// Routes whose POST creates or rotates, and so honours an `Idempotency-Key`.
 const CREATING: &[&str] = &[
@@ -15,6 +15,8 @@ const CREATING: &[&str] = &[
     "/accounts",
     "/access-keys",
     "/access-keys/{id}/rotate",
+    "/webhooks",
+    "/webhooks/{id}/rotate-secret",
 ];
 
 /// All routes, with whoever calls found before any of them.
@@ -48,5 +50,6 @@ pub(crate) fn routes() -> OpenApiRouter<Core> {
         .merge(projects::routes())
         .merge(accounts::routes())
         .merge(access_keys::routes())
+        .merge(webhooks::routes())
         .merge(legacy::routes())
 }

@@ -55,6 +55,8 @@ pub mod permission {
         ConnectedAccountsRead,
         McpRead,
         McpWrite,
+        WebhooksRead,
+        WebhooksWrite,
         LogsRead,
     );
 }

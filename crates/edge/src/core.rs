@@ -5,6 +5,7 @@ use std::sync::Arc;
 use claviger_domain::event::Actor;
 use claviger_domain::random::Random;
 use claviger_domain::time::{Clock, Timestamp};
+use claviger_outbound::Webhooks;
 use claviger_store::sealing::SealingKey;
 use claviger_store::{Change, Db};
 use claviger_verify::Verifier;
@@ -24,6 +25,8 @@ pub struct CoreParts {
     pub verifier: Arc<Verifier>,
     /// What is sealed under.
     pub sealing: Arc<SealingKey>,
+    /// What is told to whom of what happens.
+    pub webhooks: Arc<Webhooks>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness, for keys and ids.

@@ -84,6 +84,10 @@ codes! {
     ConnectedAccountNotFound = "connected_account_not_found", NOT_FOUND;
     /// No such MCP server, or one that the caller may not see.
     McpServerNotFound = "mcp_server_not_found", NOT_FOUND;
+    /// No such webhook, or one that the caller may not see.
+    WebhookNotFound = "webhook_not_found", NOT_FOUND;
+    /// The webhook has no such delivery.
+    DeliveryNotFound = "delivery_not_found", NOT_FOUND;
     /// The path has other methods.
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED;
     /// The family of accounts has a key with that key string.
@@ -102,6 +106,8 @@ codes! {
     OwnAccount = "own_account", CONFLICT;
     /// A child account has no children.
     ChildOfChild = "child_of_child", CONFLICT;
+    /// The account has as many webhooks as it may have.
+    TooManyWebhooks = "too_many_webhooks", CONFLICT;
     /// The first request with that idempotency key is not finished.
     IdempotencyInFlight = "idempotency_in_flight", CONFLICT;
     /// The body is larger than is taken.
@@ -116,6 +122,8 @@ codes! {
     CallerRateLimited = "caller_rate_limited", TOO_MANY_REQUESTS;
     /// Too many keys or credentials were presented that are none.
     TooManyAttempts = "too_many_attempts", TOO_MANY_REQUESTS;
+    /// The account has had its pings for this minute.
+    TooManyPings = "too_many_pings", TOO_MANY_REQUESTS;
     /// Something of ours failed; the log has the request id.
     Internal = "internal", INTERNAL_SERVER_ERROR;
     /// Not configured on this instance.

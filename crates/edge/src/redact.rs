@@ -5,8 +5,9 @@ use claviger_domain::key_string::{self, KeyName, KeyShape, PUBLIC_LENGTH};
 use serde_json::Value;
 
 const TOKEN_PREFIX: &str = "clvmcp_";
+const WEBHOOK_SECRET_PREFIX: &str = "whsec_";
 
-/// Replaces every full key and every MCP token in an answer by its reference or a mask.
+/// Replaces every full key, MCP token and webhook's secret in an answer by its reference or a mask.
 pub fn mask_secrets(value: &mut Value) {
     match value {
         Value::String(text) => mask_text(text),
@@ -43,6 +44,9 @@ fn mask_text(text: &mut String) {
             ""
         };
         *text = shape.purpose.reference(public);
+    } else if text.starts_with(WEBHOOK_SECRET_PREFIX) {
+        text.truncate(WEBHOOK_SECRET_PREFIX.len());
+        text.extend(std::iter::repeat_n('*', PUBLIC_LENGTH));
     } else if let Some(at) = text.find(TOKEN_PREFIX) {
         // Also within the URL that carries it.
         text.truncate(at + TOKEN_PREFIX.len());
@@ -77,6 +81,7 @@ mod tests {
             "custom": {"id": "key_0123456789abcdef", "key": "a-custom-key-of-mine"},
             "foreign": {"id": "key_fedcba9876543210", "key": foreign},
             "list": [own, foreign, "plain"],
+            "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
             "url": format!("http://localhost/mcp/clvmcp_{public}{public}"),
         });
         mask_secrets(&mut value);
@@ -89,6 +94,7 @@ mod tests {
                 "custom": {"id": "key_0123456789abcdef", "key": "key_0123456789abcdef*********"},
                 "foreign": {"id": "key_fedcba9876543210", "key": "key_fedcba9876543210*********"},
                 "list": [reference, "live_*********", "plain"],
+                "secret": "whsec_****************",
                 "url": "http://localhost/mcp/clvmcp_****************",
             })
         );

@@ -29,8 +29,8 @@ pub use period::Period;
 pub use retention::{KeptFor, Retention};
 pub use secret::Secret;
 pub use settings::{
-    DatabaseSettings, LogFormat, LogSettings, MetricsSettings, OperatorSettings, RetentionSettings,
-    Settings, TlsSettings, TracesSettings,
+    DatabaseSettings, LogFormat, LogSettings, MetricsSettings, OperatorSettings, OutboundSettings,
+    RetentionSettings, Settings, TlsSettings, TracesSettings,
 };
 pub use traces::Traces;
 
@@ -75,6 +75,10 @@ pub struct Config {
     pub metrics_listen: Option<SocketAddr>,
     /// Whether operator keys are taken from other machines.
     pub operator_remote: bool,
+    /// Whether requests to places that callers name may go to private networks, and to any port.
+    pub outbound_allow_private: bool,
+    /// Ports to which they may go beside those of the web.
+    pub outbound_ports: Vec<u16>,
     /// What to log.
     pub log_filter: String,
     /// How a log line looks.
@@ -182,6 +186,8 @@ impl Config {
             },
             metrics_listen: settings.metrics.listen,
             operator_remote: settings.operator.remote.unwrap_or(false),
+            outbound_allow_private: settings.outbound.allow_private.unwrap_or(false),
+            outbound_ports: settings.outbound.ports.unwrap_or_default(),
             log_filter: settings.log.filter.unwrap_or_else(|| "info".to_owned()),
             log_format: settings.log.format.unwrap_or(LogFormat::Text),
             retention: Retention::in_force(&settings.retention)?,

@@ -1,11 +1,13 @@
 //! From a configuration to a program that could serve: database, secrets, what the first start makes.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 use claviger_domain::event::Actor;
 use claviger_edge::{Core, CoreParts};
+use claviger_outbound::{Client, Guard, SystemResolver, Webhooks};
 use claviger_store::sealing::{MasterKey, SealingKey};
 use claviger_store::secrets::{self, Secrets};
 use claviger_store::{Db, StoreError, instance, operator_keys};
@@ -37,6 +39,7 @@ impl Instance {
         config: &Config,
         outside: &Outside,
         directory: &mut DataDirectory,
+        address: SocketAddr,
     ) -> Result<Self> {
         // What cannot be read is told before anything is opened.
         let handed_over = Bootstrap::read(directory)?;
@@ -63,7 +66,7 @@ impl Instance {
             config,
             outside,
             directory,
-            handed_over,
+            (handed_over, address),
         )
         .await;
         if opened.is_err() {
@@ -78,7 +81,7 @@ impl Instance {
         config: &Config,
         outside: &Outside,
         directory: &mut DataDirectory,
-        handed_over: Option<Bootstrap>,
+        (handed_over, address): (Option<Bootstrap>, SocketAddr),
     ) -> Result<Self> {
         let opened = open_secrets(&db, config, directory.path(), masters, outside).await;
         let is_foreign =
@@ -111,10 +114,26 @@ impl Instance {
         verifier.follow(config.bounds).await.map_err(|error| {
             anyhow::Error::new(error).context("the PostgreSQL database cannot be followed")
         })?;
+        let guard = Guard {
+            allow_private: config.outbound_allow_private,
+            ports: config.outbound_ports.clone(),
+            own_url: config.public_url.clone(),
+            own_address: Some(address),
+        };
+        let webhooks = Webhooks::new(
+            claviger_outbound::Settings {
+                db: db.clone(),
+                sealing: Arc::clone(&sealing),
+                client: Client::new(guard, Arc::new(SystemResolver)),
+            },
+            Arc::clone(&outside.clock),
+            Arc::clone(&outside.random),
+        );
         let core = Core::of(CoreParts {
             db,
             verifier,
             sealing: Arc::clone(&sealing),
+            webhooks: Arc::new(webhooks),
             clock: Arc::clone(&outside.clock),
             random: Arc::clone(&outside.random),
             remote_operator: config.operator_remote,

@@ -6,6 +6,7 @@ mod flush;
 mod fold;
 mod retention;
 mod sweep;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ pub(crate) fn start(
     let fold = tokio::spawn(fold::run(verifier.clone(), stopped.clone()));
     let sweep = tokio::spawn(sweep::run(verifier.clone(), stopped.clone()));
     let feed = tokio::spawn(feed::run(verifier, stopped.clone()));
+    let webhooks = tokio::spawn(webhooks::run(core.webhooks.clone(), stopped.clone()));
     let (core, figures) = (core.clone(), Arc::clone(figures));
     let retention = tokio::spawn(retention::run(core, retention, figures, stopped.clone()));
     async {
@@ -37,6 +39,7 @@ pub(crate) fn start(
             ("sweep", sweep),
             ("feed", feed),
             ("retention", retention),
+            ("webhooks", webhooks),
         ] {
             if let Err(error) = job.await {
                 tracing::error!(job = name, %error, "a job had failed before the program stopped");

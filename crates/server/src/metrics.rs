@@ -72,6 +72,7 @@ impl Metrics {
         self.write_usage(&mut out);
         self.write_tools(&mut out);
         self.write_jobs(&mut out);
+        self.write_webhooks(&mut out);
         out.finish()
     }
 
@@ -210,6 +211,28 @@ impl Metrics {
         let name = "claviger_tool_call_duration_seconds";
         out.histogram(name, "How long calls of tools took.");
         out.durations(&[], traffic.tool_durations());
+    }
+
+    fn write_webhooks(&self, out: &mut Text) {
+        let figures = self.core.webhooks.figures();
+        let name = "claviger_webhook_attempts_total";
+        out.counter(name, "Attempts to deliver an event, by what they came to.");
+        for (outcome, count) in figures.attempts() {
+            out.sample(&[("outcome", outcome.as_str())], count);
+        }
+        let name = "claviger_webhooks_disabled_total";
+        let help = "Webhooks that were disabled, since their receivers failed or were gone.";
+        out.counter(name, help);
+        out.sample(&[], figures.disabled());
+        let name = "claviger_webhook_deliveries_waiting";
+        let help = "Deliveries that wait, those that are to be tried again among them.";
+        out.gauge(name, help);
+        out.sample(&[], figures.waiting());
+        let name = "claviger_webhook_delay_seconds";
+        let help =
+            "For how long the delivery is due that is due longest and that nobody sends yet.";
+        out.gauge(name, help);
+        out.sample(&[], seconds(figures.oldest_us()));
     }
 }
 

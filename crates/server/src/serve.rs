@@ -74,7 +74,7 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
             "What a restore left that was given up cannot be removed."
         );
     }
-    let instance = match Instance::open(config, &outside, &mut directory).await {
+    let instance = match Instance::open(config, &outside, &mut directory, address).await {
         Ok(instance) => instance,
         Err(error) => {
             directory.undo();

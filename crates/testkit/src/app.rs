@@ -9,6 +9,7 @@ use claviger_domain::key_string::PlainKey;
 use claviger_edge::{Core, CoreParts};
 use claviger_gateway::Gateway;
 use claviger_gateway::mcp::hosts::Hosts;
+use claviger_outbound::{Client, Guard, SystemResolver, Webhooks};
 use claviger_server::assemble::{Assembled, Parts, assemble_over};
 use claviger_server::first_start;
 use claviger_store::StoreError;
@@ -81,10 +82,26 @@ impl TestApp {
             key_cache_bytes: KEY_CACHE_BYTES,
         })
         .await?;
+        let guard = Guard {
+            // Receivers of tests are on this machine.
+            allow_private: true,
+            own_url: Some(format!("https://{PUBLIC_HOST}")),
+            ..Guard::default()
+        };
+        let webhooks = Webhooks::new(
+            claviger_outbound::Settings {
+                db: db.clone(),
+                sealing: sealing.clone(),
+                client: Client::new(guard, Arc::new(SystemResolver)),
+            },
+            clock.clone(),
+            random.clone(),
+        );
         let core = Core::of(CoreParts {
             db,
             verifier,
             sealing: sealing.clone(),
+            webhooks: Arc::new(webhooks),
             clock: clock.clone(),
             random,
             remote_operator: false,

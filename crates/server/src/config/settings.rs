@@ -113,6 +113,10 @@ pub struct Settings {
     #[command(flatten)]
     pub operator: OperatorSettings,
 
+    /// Requests to places that callers name.
+    #[command(flatten)]
+    pub outbound: OutboundSettings,
+
     /// Log lines.
     #[command(flatten)]
     pub log: LogSettings,
@@ -209,6 +213,37 @@ pub struct OperatorSettings {
         default_missing_value = "true"
     )]
     pub remote: Option<bool>,
+}
+
+/// The section `[outbound]`.
+#[derive(Args, Deserialize, Clone, Debug, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct OutboundSettings {
+    /// For development: whether webhooks may go to this machine and private networks, and to any
+    /// port [default: false]
+    #[arg(
+        id = "outbound_allow_private",
+        long = "outbound-allow-private",
+        env = "CLAVIGER_OUTBOUND_ALLOW_PRIVATE",
+        hide_env_values = true,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    pub allow_private: Option<bool>,
+
+    /// Ports to which webhooks may go beside 80, 443 and 8443, with commas between them
+    /// [default: none]
+    #[arg(
+        id = "outbound_ports",
+        long = "outbound-ports",
+        env = "CLAVIGER_OUTBOUND_PORTS",
+        hide_env_values = true,
+        value_name = "PORTS",
+        value_delimiter = ','
+    )]
+    pub ports: Option<Vec<u16>>,
 }
 
 /// The section `[log]`.
@@ -373,6 +408,10 @@ impl Settings {
             },
             operator: OperatorSettings {
                 remote: self.operator.remote.or(lower.operator.remote),
+            },
+            outbound: OutboundSettings {
+                allow_private: self.outbound.allow_private.or(lower.outbound.allow_private),
+                ports: self.outbound.ports.or(lower.outbound.ports),
             },
             log: LogSettings {
                 filter: self.log.filter.or(lower.log.filter),

@@ -51,6 +51,9 @@ impl Display for Config {
             None => writeln!(out, "# listen: with the operator key only")?,
         }
         writeln!(out, "\n[operator]\nremote = {}", self.operator_remote)?;
+        let allow_private = self.outbound_allow_private;
+        writeln!(out, "\n[outbound]\nallow_private = {allow_private}")?;
+        writeln!(out, "ports = {:?}", self.outbound_ports)?;
         writeln!(out, "\n[log]\nfilter = {}", text(&self.log_filter))?;
         writeln!(out, "format = {}", text(&self.log_format.as_str()))?;
         let retention = &self.retention;

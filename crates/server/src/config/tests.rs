@@ -44,6 +44,10 @@ fn the_default_file_has_every_setting_and_no_other() {
             listen: metrics_listen,
         },
         operator: OperatorSettings { remote },
+        outbound: OutboundSettings {
+            allow_private,
+            ports,
+        },
         log: LogSettings { filter, format },
         retention,
         traces: TracesSettings {
@@ -67,6 +71,7 @@ fn the_default_file_has_every_setting_and_no_other() {
     assert!(staleness_bound.is_some() && away_bound.is_some());
     assert!(url.is_some() && url_file.is_some());
     assert!(cert.is_some() && key.is_some() && metrics_listen.is_some());
+    assert!(allow_private.is_some() && ports.is_some());
     assert!(remote.is_some() && filter.is_some() && format.is_some());
 }
 
@@ -82,6 +87,9 @@ fn the_default_file_says_the_defaults() {
     let in_force = [config.bounds.staleness, config.bounds.away];
     assert_eq!(periods.map(|period| period.0), in_force);
     assert_eq!(written.operator.remote, Some(config.operator_remote));
+    let allow_private = written.outbound.allow_private;
+    assert_eq!(allow_private, Some(config.outbound_allow_private));
+    assert_eq!(written.outbound.ports, Some(config.outbound_ports));
     assert_eq!(written.log.filter, Some(config.log_filter));
     assert_eq!(written.log.format, Some(config.log_format));
     let written = Retention::in_force(&written.retention).unwrap();
@@ -100,6 +108,7 @@ fn what_is_in_force_is_a_configuration_file_without_secrets() {
         "master_key = 'open sesame'\ntrusted_proxies = ['10.1.2.3/8', '::1']\n\
          staleness_bound = '1m 2s 3ms'\naway_bound = '0s'\n[database]\nurl = 'postgres://me:sesame@db/keys'\n\
          [tls]\ncert = 'c.pem'\nkey = 'k.pem'\n[metrics]\nlisten = '[::1]:1'\n\
+         [outbound]\nallow_private = true\nports = [8080, 8081]\n\
          [log]\nformat = 'json'\n[retention]\ncalls = '7d'\nevents = '400d'",
     );
     let shown = config.unwrap().to_string();
@@ -220,6 +229,8 @@ fn risky_combinations_are_warned_of() {
     assert_eq!(count("master_key = 'x'"), 0);
     assert_eq!(count(""), 1);
     assert_eq!(count("master_key = 'x'\n[operator]\nremote = true"), 1);
+    let private = "master_key = 'x'\n[outbound]\nallow_private = true";
+    assert_eq!(count(private), 1);
     assert_eq!(count("master_key = 'x'\nlisten = '0.0.0.0:1'"), 2);
     let all = "master_key = 'x'\ntrusted_proxies = ['10.0.0.0/8', '::/0', '0.0.0.0/0']";
     assert_eq!(count(all), 2);

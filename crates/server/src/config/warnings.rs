@@ -27,6 +27,13 @@ impl Config {
                     .to_owned(),
             );
         }
+        if self.outbound_allow_private {
+            warnings.push(
+                "Webhooks may go to this machine and to private networks (outbound.allow_private): \
+                 whoever makes one reaches what only this machine should. For development only."
+                    .to_owned(),
+            );
+        }
         for network in &self.trusted_proxies {
             if network.prefix_len() == 0 {
                 warnings.push(format!(
