@@ -12,12 +12,15 @@ const CONNECTOR: &str = include_str!("../../../../connectors/theauthapi.yaml");
 const TABLE: &str = include_str!("../data/tools.tsv");
 
 /// The resources whose operations The Auth API has by now.
-const RESOURCES: [&str; 10] = [
+const RESOURCES: [&str; 13] = [
     "misc",
     "access_keys",
     "access_key_reactivate",
     "projects",
     "accounts",
+    "webhooks",
+    "webhooks_ping",
+    "webhooks_topics",
     "auth_authenticate",
     "api_keys",
     "api_keys_auths",
@@ -107,7 +110,7 @@ fn the_tools_are_the_published_ones() {
         .collect();
     let published: BTreeSet<&str> = rows().iter().map(|row| row.name).collect();
     assert_eq!(by_name.keys().copied().collect::<BTreeSet<_>>(), published);
-    assert_eq!(catalogue.tools().len(), 28);
+    assert_eq!(catalogue.tools().len(), 35);
     for row in rows() {
         let tool = by_name[row.name];
         assert_eq!(
@@ -177,6 +180,9 @@ fn beyond_the_table_only_the_operation_requires() {
       ],
       "create_a_the_auth_api_project": [
         "name"
+      ],
+      "create_a_the_auth_api_webhook": [
+        "url"
       ]
     }
     "#);
@@ -201,7 +207,14 @@ fn each_tool_sends_the_published_request() {
         assert_eq!(sent.verb.as_str(), verb, "{}", row.name);
         let expected = match row.method {
             _ if path.contains("?key=") => path.replace("?key=", "?key=X"),
-            "list" if row.required.contains(&"accountId") => format!("{path}?accountId=X"),
+            "list" if !row.required.is_empty() => {
+                let query: Vec<_> = row
+                    .required
+                    .iter()
+                    .map(|name| format!("{name}=X"))
+                    .collect();
+                format!("{path}?{}", query.join("&"))
+            }
             _ => path.replace("{id}", "X"),
         };
         assert_eq!(sent.path_and_query(), expected, "{}", row.name);
@@ -238,7 +251,11 @@ fn operations_without_a_tool_are_told_with_the_reason() {
       "POST /api-keys/verify/batch: the connector does not name it",
       "GET /projects/{id}/reveal-grants: the connector does not name it",
       "POST /projects/{id}/reveal-grants: the connector does not name it",
-      "DELETE /projects/{id}/reveal-grants/{grantId}: the connector does not name it"
+      "DELETE /projects/{id}/reveal-grants/{grantId}: the connector does not name it",
+      "GET /webhooks/{id}/deliveries: the connector does not name it",
+      "POST /webhooks/{id}/deliveries/replay: the connector does not name it",
+      "POST /webhooks/{id}/deliveries/{deliveryId}/replay: the connector does not name it",
+      "POST /webhooks/{id}/rotate-secret: the connector does not name it"
     ]
     "#);
 }
@@ -296,7 +313,7 @@ fn read_has_no_effects_and_write_goes_by_method() {
     assert!(!read.iter().any(|tool| tool.ends_with(".create")));
     let write = select(Some(&["write"]), None).unwrap();
     assert!(write.contains(&"api_keys_auths.create".to_owned()));
-    assert_eq!(read.len() + write.len(), 28);
+    assert_eq!(read.len() + write.len(), 35);
 }
 
 #[test]

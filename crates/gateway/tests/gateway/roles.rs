@@ -24,7 +24,7 @@ const ROLES: [Role; 6] = [
 ];
 
 /// A tool of each permission, without its prefix, and which roles may call it.
-const TABLE: [(&str, &str, [bool; 6]); 12] = [
+const TABLE: [(&str, &str, [bool; 6]); 14] = [
     // accounts:read
     (
         "list_all",
@@ -97,6 +97,18 @@ const TABLE: [(&str, &str, [bool; 6]); 12] = [
         "access_key",
         [true, true, true, false, false, false],
     ),
+    // webhooks:read
+    (
+        "list_all",
+        "webhooks",
+        [true, true, true, true, false, false],
+    ),
+    // webhooks:write
+    (
+        "create_a",
+        "webhook",
+        [true, true, true, false, false, false],
+    ),
 ];
 
 /// Arguments with which the tool does its work, or finds that what it is to change is not there.
@@ -112,6 +124,13 @@ fn arguments(world: &World, tool: (&str, &str)) -> Value {
         ("create_a", "access_key") => {
             json!({ "accountId": account, "name": "x", "role": "verifier" })
         }
+        ("list_all", "webhooks") => json!({
+            "accountId": account, "projectId": world.project.id, "topic": "api-key.created",
+        }),
+        ("create_a", "webhook") => json!({
+            "accountId": account, "projectId": world.project.id, "topic": "api-key.created",
+            "url": "https://example.com/hooks",
+        }),
         ("create_a", _) => json!({ "name": "x" }),
         _ => json!({}),
     }
