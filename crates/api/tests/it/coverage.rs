@@ -23,6 +23,8 @@ const TABLE: &str = "
 | keys:check         | x | x | own |     |   | own |
 | access-keys:read   | x | x | own |     |   |     |
 | access-keys:write  | x | x | own |     |   |     |
+| webhooks:read      | x | x | own | own |   |     |
+| webhooks:write     | x | x | own |     |   |     |
 | audit:read         | x | x |     |     |   |     |
 | keys:reveal grant  |   |   |     |     |   |     |
 ";

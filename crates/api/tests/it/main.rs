@@ -17,3 +17,4 @@ mod operations;
 mod reveal;
 mod rotation;
 mod transport;
+mod webhooks;

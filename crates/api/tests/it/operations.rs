@@ -37,11 +37,14 @@ pub(crate) struct Objects {
     pub(crate) key: String,
     pub(crate) access_key_id: String,
     pub(crate) grant_id: String,
+    pub(crate) webhook: String,
+    pub(crate) delivery: String,
 }
 
 impl Objects {
     pub(crate) async fn of(app: &TestApp, tenant: &Tenant) -> Self {
         let project = tenant.project.id.to_string();
+        let webhook = webhook_of(app, tenant).await;
         let key = app.api_key(tenant, json!({})).await;
         let access_key = app
             .request("POST", "/access-keys")
@@ -66,6 +69,8 @@ impl Objects {
             grant_id: grant_of(app, &project, &text(&access_key["id"])).await,
             project,
             access_key_id: text(&access_key["id"]),
+            delivery: delivery_of(app, tenant, &webhook).await,
+            webhook,
         }
     }
 
@@ -80,6 +85,8 @@ impl Objects {
             key: format!("live_{}", "z".repeat(64)),
             access_key_id: "ack_zzzzzzzzzzzzzzzz".to_owned(),
             grant_id: id("rvg"),
+            webhook: id("whk"),
+            delivery: id("dlv"),
         }
     }
 }
@@ -100,6 +107,34 @@ async fn grant_of(app: &TestApp, project: &str, access_key: &str) -> String {
     grant["id"].as_str().expect("ids are text").to_owned()
 }
 
+/// A webhook of the tenant's project: the one that is left of an earlier call, since an account has
+/// a hundred at most.
+async fn webhook_of(app: &TestApp, tenant: &Tenant) -> String {
+    let list = app.request("GET", "/webhooks").key(tenant.owner());
+    let listed = list.send().await.expect(200);
+    let mut webhook = listed.get(0).cloned().unwrap_or_default();
+    if webhook.is_null() {
+        let body = json!({"url": "http://127.0.0.1:9/", "topic": "api-key.created",
+            "projectId": tenant.project.id});
+        let create = app.request("POST", "/webhooks").key(tenant.owner());
+        webhook = create.json(body).send().await.expect(201);
+    }
+    webhook["id"].as_str().expect("ids are text").to_owned()
+}
+
+/// The delivery to it of the key that was made last.
+async fn delivery_of(app: &TestApp, tenant: &Tenant, webhook: &str) -> String {
+    let fanned = app.core.webhooks.fan_out().await;
+    fanned.expect("the tests' own database takes rows");
+    let path = format!("/webhooks/{webhook}/deliveries?limit=1");
+    let list = app.request("GET", &path).key(tenant.owner());
+    let deliveries = list.send().await.expect(200);
+    deliveries[0]["id"]
+        .as_str()
+        .expect("ids are text")
+        .to_owned()
+}
+
 impl Operation {
     /// The request about those objects, without a credential.
     pub(crate) fn request(&self, app: &TestApp, objects: &Objects) -> TestRequest {
@@ -111,7 +146,9 @@ impl Operation {
             .replace("{key_id}", &objects.key_id)
             .replace("{key}", &objects.key)
             .replace("{access_key}", &objects.access_key_id)
-            .replace("{grant}", &objects.grant_id);
+            .replace("{grant}", &objects.grant_id)
+            .replace("{webhook}", &objects.webhook)
+            .replace("{delivery}", &objects.delivery);
         let request = app.request(self.method, &path);
         match (self.body)(objects) {
             Value::Null => request,
@@ -465,6 +502,108 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "/access-keys/{access_key}/rotate",
         "access-keys:write",
         201,
+        Kind::Object,
+        NOTHING,
+    ),
+    operation(
+        "listWebhooks",
+        "GET",
+        "/webhooks?accountId={account}&projectId={project}",
+        "webhooks:read",
+        200,
+        Kind::Object,
+        NOTHING,
+    ),
+    operation(
+        "createWebhook",
+        "POST",
+        "/webhooks",
+        "webhooks:write",
+        201,
+        Kind::Object,
+        |objects| {
+            json!({"url": "http://127.0.0.1:9/", "topic": "api-key.created",
+            "projectId": objects.project})
+        },
+    ),
+    operation(
+        "listWebhookTopics",
+        "GET",
+        "/webhooks/topics",
+        "webhooks:read",
+        200,
+        Kind::Plain,
+        NOTHING,
+    ),
+    operation(
+        "pingWebhook",
+        "POST",
+        "/webhooks/ping",
+        "webhooks:write",
+        200,
+        Kind::Object,
+        |objects| json!({"id": objects.webhook}),
+    ),
+    operation(
+        "showWebhook",
+        "GET",
+        "/webhooks/{webhook}",
+        "webhooks:read",
+        200,
+        Kind::Object,
+        NOTHING,
+    ),
+    operation(
+        "updateWebhook",
+        "PATCH",
+        "/webhooks/{webhook}",
+        "webhooks:write",
+        200,
+        Kind::Object,
+        |_| json!({"status": "paused"}),
+    ),
+    operation(
+        "deleteWebhook",
+        "DELETE",
+        "/webhooks/{webhook}",
+        "webhooks:write",
+        204,
+        Kind::Object,
+        NOTHING,
+    ),
+    operation(
+        "rotateWebhookSecret",
+        "POST",
+        "/webhooks/{webhook}/rotate-secret",
+        "webhooks:write",
+        200,
+        Kind::Object,
+        NOTHING,
+    ),
+    operation(
+        "listWebhookDeliveries",
+        "GET",
+        "/webhooks/{webhook}/deliveries",
+        "webhooks:read",
+        200,
+        Kind::Object,
+        NOTHING,
+    ),
+    operation(
+        "replayWebhookDeliveries",
+        "POST",
+        "/webhooks/{webhook}/deliveries/replay",
+        "webhooks:write",
+        200,
+        Kind::Object,
+        |_| json!({"from": "2020-01-01"}),
+    ),
+    operation(
+        "replayWebhookDelivery",
+        "POST",
+        "/webhooks/{webhook}/deliveries/{delivery}/replay",
+        "webhooks:write",
+        200,
         Kind::Object,
         NOTHING,
     ),

@@ -1,6 +1,7 @@
 //! The test kit itself: what it promises to the tests that stand on it.
 
 mod testbed;
+mod webhooks;
 
 use claviger_domain::role::Role;
 use claviger_testkit::{TestApp, on_both_engines};

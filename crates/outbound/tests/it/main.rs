@@ -1,0 +1,9 @@
+//! Where the guarded client goes and where it does not, and what sending withstands.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends where what it stands on is missing"
+)]
+
+mod guard;
+mod sending;
