@@ -49,9 +49,24 @@ pub async fn is_awaited(db: &Db) -> Result<bool, StoreError> {
     Ok(on!(read db, |c| sqlx::query_scalar(SQL).fetch_one(c).await)?)
 }
 
-/// Makes deliveries of up to `most` events that wait for it, and tells how many events those were.
-///
-/// Another program that does so at the same time waits for this one, and takes the next.
+/// Names the turn to fan out among the locks of a database.
+const TURN: i64 = 0x0077_6562_686f_6f6b;
+
+/// Whether nobody else fans out until the transaction ends. On SQLite nobody else writes; on
+/// PostgreSQL two programs that mark the same events could wait for each other in a circle.
+async fn takes_turn(tx: &mut Tx) -> Result<bool, StoreError> {
+    const SQL: &str = "SELECT pg_try_advisory_xact_lock($1)";
+    match tx {
+        Tx::Sqlite(_) => Ok(true),
+        Tx::Postgres(open) => {
+            let query = sqlx::query_scalar(SQL).bind(TURN);
+            Ok(query.fetch_one(&mut **open).await?)
+        }
+    }
+}
+
+/// Makes deliveries of up to `most` events that wait for it, and tells how many events those were;
+/// none while another program does so.
 pub async fn fan_out(tx: &mut Tx, change: &Change, most: i64) -> Result<usize, StoreError> {
     const EVENTS: &str = "UPDATE events SET awaits_fan_out = (1 = 0) \
                           WHERE seq IN (SELECT seq FROM events WHERE awaits_fan_out \
@@ -65,6 +80,9 @@ pub async fn fan_out(tx: &mut Tx, change: &Change, most: i64) -> Result<usize, S
                        SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, 'waiting', 0, \
                        '[]', CAST(value ->> 4 AS BIGINT), CAST(value ->> 4 AS BIGINT) \
                        FROM json_each($1) WHERE true ON CONFLICT (webhook_id, event_id) DO NOTHING";
+    if !takes_turn(tx).await? {
+        return Ok(0);
+    }
     let events: Vec<Event> = on!(&mut *tx, |c| sqlx::query_as(EVENTS)
         .bind(most)
         .fetch_all(c)

@@ -202,6 +202,16 @@ pub struct Health {
     pub rests_until: Option<Timestamp>,
 }
 
+impl Health {
+    /// Adds how it did in another round.
+    pub fn add(&mut self, round: Self) {
+        self.took_some |= round.took_some;
+        self.failed_some |= round.failed_some;
+        self.is_gone |= round.is_gone;
+        self.rests_until = self.rests_until.max(round.rests_until);
+    }
+}
+
 /// Lets go of a webhook, and disables it where its receiver is gone or has failed for days. Tells
 /// whether it did.
 pub async fn release(
@@ -215,8 +225,10 @@ pub async fn release(
                           WHEN $5 AND failing_since IS NULL THEN CAST($6 AS BIGINT) \
                           ELSE failing_since END \
                           WHERE id = $1 AND lease = $2 RETURNING failing_since";
-    // A statement of its own, which sees what was added while the first waited for the row.
-    const NEXT: &str = "UPDATE webhooks SET next_at = (SELECT MIN(d.next_at) \
+    // A statement of its own, which sees what was added while the first waited for the row. Whoever has
+    // more to send goes to the end of the queue: a long backlog does not stand before everybody else.
+    const NEXT: &str = "UPDATE webhooks SET next_at = (SELECT CASE WHEN MIN(d.next_at) < $2 \
+                        THEN CAST($2 AS BIGINT) ELSE MIN(d.next_at) END \
                         FROM webhook_deliveries d WHERE d.webhook_id = $1 \
                         AND d.next_at IS NOT NULL) WHERE id = $1";
     let since: Option<Option<i64>> = on!(&mut *tx, |c| sqlx::query_scalar(LET_GO)
@@ -234,6 +246,7 @@ pub async fn release(
     };
     on!(&mut *tx, |c| sqlx::query(NEXT)
         .bind(claimed.id.as_str())
+        .bind(change.now.as_micros())
         .execute(c)
         .await
         .map(drop))?;
