@@ -47,7 +47,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 
 /// The address of version 4 inside one of version 6: mapped, of 6to4, NAT64, Teredo or ISATAP.
 fn hidden_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let v4 = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
+    let v4 = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
     match address.segments() {
         [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
             Some(v4(high, low))

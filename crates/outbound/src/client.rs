@@ -15,7 +15,7 @@ use claviger_domain::plain_text;
 use claviger_domain::time::Timestamp;
 use claviger_domain::webhook::{LONGEST_REST, Method};
 use http::{HeaderMap, StatusCode, header};
-use rustls::ClientConfig;
+use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::time::timeout;
 
@@ -273,7 +273,8 @@ impl reqwest::dns::Resolve for NoResolver {
     }
 }
 
-/// How receivers' certificates are checked: as the machine does.
+/// How receivers' certificates are checked: as the machine does, and where it has no roots, such as in
+/// a container, by those that are compiled in.
 fn tls() -> ClientConfig {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = || {
@@ -281,18 +282,13 @@ fn tls() -> ClientConfig {
             .with_safe_default_protocol_versions()
             .expect("ring has what these versions need")
     };
-    match builder().with_platform_verifier() {
-        Ok(verified) => verified.with_no_client_auth(),
-        Err(error) => {
-            tracing::warn!(
-                %error,
-                "the machine has no root certificates: no receiver is reached over https"
-            );
-            builder()
-                .with_root_certificates(rustls::RootCertStore::empty())
-                .with_no_client_auth()
-        }
+    if let Ok(verified) = builder().with_platform_verifier() {
+        return verified.with_no_client_auth();
     }
+    let roots = webpki_roots::TLS_SERVER_ROOTS.iter().cloned();
+    builder()
+        .with_root_certificates(roots.collect::<RootCertStore>())
+        .with_no_client_auth()
 }
 
 /// The one word that is told of an error.
@@ -302,13 +298,21 @@ fn why(error: &reqwest::Error) -> Refusal {
     }
     let mut cause = error.source();
     while let Some(one) = cause {
-        let inner = one.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if one.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+        if is_of_tls(one) {
             return Refusal::Tls;
         }
         cause = one.source();
     }
     Refusal::Unreachable
+}
+
+/// Whether an error is one of TLS, also inside those of input and output, which show the cause of what
+/// they wrap and not that itself.
+fn is_of_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    let inner = error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref);
+    error.is::<rustls::Error>() || inner.is_some_and(|inner| is_of_tls(inner))
 }
 
 /// Reads `Retry-After`: seconds, or a date.
@@ -353,7 +357,7 @@ mod tests {
     #[test]
     fn an_excerpt_is_short_and_harmless() {
         assert_eq!(excerpt(b" \x1b[31mred\x1b[0m\x00 "), "red");
-        let wide = "é".repeat(2_000);
+        let wide = "é".repeat(3_000);
         assert_eq!(
             excerpt(&wide.as_bytes()[..READ - 1]).chars().count(),
             EXCERPT

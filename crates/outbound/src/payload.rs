@@ -51,14 +51,11 @@ impl<'a> Payload<'a> {
     /// One line, in which names of others act as nothing but text.
     fn as_text(&self) -> String {
         let target = self.data["id"].as_str().unwrap_or_default();
-        let mut text = format!("{} {target}", self.topic);
-        if let Some(name) = self.data["name"].as_str() {
-            text.push_str(&format!(" ({})", inert(name)));
-        }
-        if let Some(project) = self.project_id.filter(|project| *project != target) {
-            text.push_str(&format!(" in {project}"));
-        }
-        text
+        let name = self.data["name"].as_str();
+        let name = name.map_or(String::new(), |name| format!(" ({})", inert(name)));
+        let project = self.project_id.filter(|project| *project != target);
+        let project = project.map_or(String::new(), |project| format!(" in {project}"));
+        format!("{} {target}{name}{project}", self.topic)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Signatures of deliveries: Standard Webhooks, and the older header.
 
+use std::fmt::Write;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use claviger_domain::time::Timestamp;
@@ -36,9 +38,10 @@ pub(crate) fn legacy(secret: &SecretSlice<u8>, body: &[u8]) -> String {
     let mut mac = keyed(secret);
     mac.update(body);
     let bytes = mac.finalize().into_bytes();
-    bytes
-        .iter()
-        .fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a text takes whatever is written");
+        text
+    })
 }
 
 fn keyed(secret: &SecretSlice<u8>) -> Hmac<Sha256> {

@@ -29,9 +29,12 @@ const AT_ONCE: i64 = 8;
 /// Rounds of these before others have their turn.
 const ROUNDS: usize = 16;
 /// Seconds before a lease is over in which nothing is begun: longer than a request takes.
-const MARGIN: i64 = 20;
-/// Events that one transaction fans out.
-const EVENTS: i64 = 500;
+const MARGIN: i64 = 30;
+/// Events that one transaction fans out, each to up to a hundred webhooks.
+const EVENTS: i64 = 100;
+/// How long a receiver is left alone that took nothing of a round, in seconds: what was not tried
+/// then has not failed, and is there when it takes something again.
+const RECOVERY: i64 = 5;
 /// Deliveries that one transaction lets go of.
 const SWEPT: i64 = 500;
 /// Attempts that a delivery's log has, at most: the last ones.
@@ -151,8 +154,14 @@ impl Webhooks {
                 Some((url, receiver)) if url == webhook.url => receiver,
                 _ => self.receiver(&webhook.url).await,
             };
-            self.send_all(&webhook, receiver.as_ref(), due, health, &mut stopped)
+            let mut round = Health::default();
+            self.send_all(&webhook, receiver.as_ref(), due, &mut round, &mut stopped)
                 .await?;
+            if round.failed_some && !round.took_some {
+                let rest = self.clock.now().plus_seconds(RECOVERY);
+                round.rests_until = round.rests_until.max(Some(rest));
+            }
+            health.add(round);
             known = Some((webhook.url, receiver));
         }
         Ok(())

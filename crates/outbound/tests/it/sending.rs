@@ -31,7 +31,7 @@ async fn a_stop_keeps_what_was_answered_and_lets_go_of_the_rest() {
     let (tell, mut told) = mpsc::unbounded_channel();
     let receiver = Receiver::answering(move |one| {
         let hangs = one.json()["data"]["name"] == "hangs";
-        drop(tell.send(()));
+        let _ = tell.send(());
         async move {
             if hangs {
                 std::future::pending::<()>().await;
