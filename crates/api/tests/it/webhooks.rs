@@ -21,14 +21,17 @@ async fn ask(app: &TestApp, tenant: &Tenant, method: &str, path: &str, body: Val
 }
 
 fn path_of(webhook: &Value, rest: &str) -> String {
-    format!("/webhooks/{}{rest}", webhook["id"].as_str().unwrap())
+    format!(
+        "/webhooks/{}{rest}",
+        webhook["id"].as_str().expect("ids are text")
+    )
 }
 
 async fn deliveries(app: &TestApp, tenant: &Tenant, webhook: &Value) -> Vec<Value> {
     let path = path_of(webhook, "/deliveries");
     let request = app.request("GET", &path).key(tenant.owner());
     let listed = request.send().await.expect(200);
-    listed.as_array().unwrap().clone()
+    listed.as_array().expect("a list").clone()
 }
 
 #[tokio::test]
@@ -391,9 +394,12 @@ fn verifies(secret: &Value, delivery: &claviger_testkit::Received) -> bool {
     use base64::engine::general_purpose::STANDARD;
     use hmac::{Hmac, KeyInit, Mac};
 
-    let secret = secret.as_str().unwrap().strip_prefix("whsec_").unwrap();
-    let key = STANDARD.decode(secret).unwrap();
-    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(&key).unwrap();
+    let secret = secret
+        .as_str()
+        .and_then(|secret| secret.strip_prefix("whsec_"));
+    let secret = secret.expect("a secret of ours");
+    let key = STANDARD.decode(secret).expect("it is base64");
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(&key).expect("keys have any length");
     for part in [
         delivery.header("webhook-id"),
         ".",

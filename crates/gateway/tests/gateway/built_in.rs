@@ -354,7 +354,7 @@ fn a_filter_that_says_nothing_or_something_unknown_is_an_error() {
         select(methods, tags).unwrap_err().to_string()
     };
     insta::assert_snapshot!(message(Some(&["raed"]), None), @"`methods` has the unknown value `raed`, did you mean `read`?; known are `read`, `write`, `custom`, `list`, `get`, `create`, `update`, `delete`, `list_2`");
-    insta::assert_snapshot!(message(None, Some(&["apikeys"])), @"`tags` has the unknown value `apikeys`, did you mean `api_keys`?; known are `misc`, `access_keys`, `projects`, `accounts`, `auth`, `api_keys`");
+    insta::assert_snapshot!(message(None, Some(&["apikeys"])), @"`tags` has the unknown value `apikeys`, did you mean `api_keys`?; known are `misc`, `access_keys`, `projects`, `accounts`, `webhooks`, `auth`, `api_keys`");
     insta::assert_snapshot!(message(Some(&["custom"]), None), @"no tool is left: none has one of the `methods` `custom` and one of the `tags` (all)");
     insta::assert_snapshot!(message(Some(&["list_2"]), Some(&["misc", "auth"])), @"no tool is left: none has one of the `methods` `list_2` and one of the `tags` `auth`, `misc`");
     assert!(message(Some(&["Read"]), None).contains("`Read`"));
