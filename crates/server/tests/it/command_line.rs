@@ -63,33 +63,60 @@ Start the program (what `claviger` alone does)
 Usage: claviger serve [OPTIONS]
 
 Options:
-      --config <FILE>                    Configuration file; `claviger config` prints one [env: CLAVIGER_CONFIG]
-      --listen <ADDRESS>                 Address and port to listen on; port 0 picks a free one [default: 127.0.0.1:8420] [env: CLAVIGER_LISTEN]
-      --data-dir <FOLDER>                Folder for databases, keys and credentials, made when it is missing [default: ./claviger-data] [env: CLAVIGER_DATA_DIR]
-      --public-url <URL>                 URL under which others reach this program, for the links that it hands out [default: http:// and the address] [env: CLAVIGER_PUBLIC_URL]
-      --trusted-proxies <NETWORKS>       Networks of proxies in front that are believed when they tell whom they were asked by, with commas between them [default: none] [env: CLAVIGER_TRUSTED_PROXIES]
-      --key-cache <MIB>                  MiB of memory for keys that are checked, some 2,500 keys each; keys beyond it are read from the database when they are checked [default: 512] [env: CLAVIGER_KEY_CACHE]
-      --master-key-file <FILE>           File with the master key: 32 bytes, base64 or hexadecimal [default: master.key in the folder] [env: CLAVIGER_MASTER_KEY_FILE]
-      --staleness-bound <PERIOD>         With PostgreSQL: how long changes of other programs over the same database may be unknown here, before each check asks it [default: 1s] [env: CLAVIGER_STALENESS_BOUND]
-      --away-bound <PERIOD>              With PostgreSQL: how long keys in memory are checked on while it is away [default: 5m] [env: CLAVIGER_AWAY_BOUND]
-      --database-url <URL>               PostgreSQL to keep the rows in, `postgres://user@host/database` [default: SQLite in the folder] [env: CLAVIGER_DATABASE_URL]
-      --database-url-file <FILE>         File with that URL, for one that has a password [env: CLAVIGER_DATABASE_URL_FILE]
-      --tls-cert <FILE>                  File with the certificate and those between it and the root, PEM, for https without a proxy [env: CLAVIGER_TLS_CERT]
-      --tls-key <FILE>                   File with the certificate's private key, PEM [env: CLAVIGER_TLS_KEY]
-      --metrics-listen <ADDRESS>         Address and port on which /metrics is served to everybody who reaches it [default: none, with the operator key only] [env: CLAVIGER_METRICS_LISTEN]
-      --operator-remote[=<BOOL>]         Whether the operator key is taken from other machines than this one [default: false] [env: CLAVIGER_OPERATOR_REMOTE] [possible values: true, false]
-      --outbound-allow-private[=<BOOL>]  For development: whether webhooks may go to this machine and private networks, and to any port [default: false] [env: CLAVIGER_OUTBOUND_ALLOW_PRIVATE] [possible values: true, false]
-      --outbound-ports <PORTS>           Ports to which webhooks may go beside 80, 443 and 8443, with commas between them [default: none] [env: CLAVIGER_OUTBOUND_PORTS]
-      --log <FILTER>                     What to log: error, warn, info, debug, trace, or a filter such as `info,sqlx=debug` [default: info] [env: CLAVIGER_LOG]
-      --log-format <FORMAT>              How a line looks [default: text] [env: CLAVIGER_LOG_FORMAT] [possible values: text, json]
-      --retention-calls <DAYS>           How long calls stay in the log: days such as 30d, or forever [default: 30d] [env: CLAVIGER_RETENTION_CALLS]
-      --retention-usage-by-hour <DAYS>   How long usage is kept by hour, before it is added up to days [default: 90d] [env: CLAVIGER_RETENTION_USAGE_BY_HOUR]
-      --retention-usage <DAYS>           How long usage is kept at all [default: forever] [env: CLAVIGER_RETENTION_USAGE]
-      --retention-events <DAYS>          How long the audit trail is kept, at least 90d [default: forever] [env: CLAVIGER_RETENTION_EVENTS]
-      --retention-deleted <DAYS>         How long rows stay, unseen, that were deleted with their project or account, and MCP servers after their end [default: 30d] [env: CLAVIGER_RETENTION_DELETED]
-      --otlp-endpoint <URL>              Collector of OpenTelemetry (OTLP over HTTP) that requests are told to as traces, such as `http://127.0.0.1:4318`; in a build with the feature opentelemetry [default: none] [env: CLAVIGER_OTLP_ENDPOINT]
-      --traces-ratio <RATIO>             How many of all traces are told, from 0 to 1 [default: 1] [env: CLAVIGER_TRACES_RATIO]
-  -h, --help                             Print help (see more with '--help')
+      --config <FILE>
+          Configuration file; `claviger config` prints one [env: CLAVIGER_CONFIG]
+      --listen <ADDRESS>
+          Address and port to listen on; port 0 picks a free one [default: 127.0.0.1:8420] [env: CLAVIGER_LISTEN]
+      --data-dir <FOLDER>
+          Folder for databases, keys and credentials, made when it is missing [default: ./claviger-data] [env: CLAVIGER_DATA_DIR]
+      --public-url <URL>
+          URL under which others reach this program, for the links that it hands out [default: http:// and the address] [env: CLAVIGER_PUBLIC_URL]
+      --trusted-proxies <NETWORKS>
+          Networks of proxies in front that are believed when they tell whom they were asked by, with commas between them [default: none] [env: CLAVIGER_TRUSTED_PROXIES]
+      --key-cache <MIB>
+          MiB of memory for keys that are checked, some 2,500 keys each; keys beyond it are read from the database when they are checked [default: 512] [env: CLAVIGER_KEY_CACHE]
+      --master-key-file <FILE>
+          File with the master key: 32 bytes, base64 or hexadecimal [default: master.key in the folder] [env: CLAVIGER_MASTER_KEY_FILE]
+      --staleness-bound <PERIOD>
+          With PostgreSQL: how long changes of other programs over the same database may be unknown here, before each check asks it [default: 1s] [env: CLAVIGER_STALENESS_BOUND]
+      --away-bound <PERIOD>
+          With PostgreSQL: how long keys in memory are checked on while it is away [default: 5m] [env: CLAVIGER_AWAY_BOUND]
+      --database-url <URL>
+          PostgreSQL to keep the rows in, `postgres://user@host/database` [default: SQLite in the folder] [env: CLAVIGER_DATABASE_URL]
+      --database-url-file <FILE>
+          File with that URL, for one that has a password [env: CLAVIGER_DATABASE_URL_FILE]
+      --tls-cert <FILE>
+          File with the certificate and those between it and the root, PEM, for https without a proxy [env: CLAVIGER_TLS_CERT]
+      --tls-key <FILE>
+          File with the certificate's private key, PEM [env: CLAVIGER_TLS_KEY]
+      --metrics-listen <ADDRESS>
+          Address and port on which /metrics is served to everybody who reaches it [default: none, with the operator key only] [env: CLAVIGER_METRICS_LISTEN]
+      --operator-remote[=<BOOL>]
+          Whether the operator key is taken from other machines than this one [default: false] [env: CLAVIGER_OPERATOR_REMOTE] [possible values: true, false]
+      --outbound-allow-private[=<BOOL>]
+          For development: whether webhooks may go to this machine and private networks, and to any port [default: false] [env: CLAVIGER_OUTBOUND_ALLOW_PRIVATE] [possible values: true, false]
+      --outbound-ports <PORTS>
+          Ports to which webhooks may go beside 80, 443 and 8443, with commas between them [default: none] [env: CLAVIGER_OUTBOUND_PORTS]
+      --log <FILTER>
+          What to log: error, warn, info, debug, trace, or a filter such as `info,sqlx=debug` [default: info] [env: CLAVIGER_LOG]
+      --log-format <FORMAT>
+          How a line looks [default: text] [env: CLAVIGER_LOG_FORMAT] [possible values: text, json]
+      --retention-calls <DAYS>
+          How long calls stay in the log: days such as 30d, or forever [default: 30d] [env: CLAVIGER_RETENTION_CALLS]
+      --retention-usage-by-hour <DAYS>
+          How long usage is kept by hour, before it is added up to days [default: 90d] [env: CLAVIGER_RETENTION_USAGE_BY_HOUR]
+      --retention-usage <DAYS>
+          How long usage is kept at all [default: forever] [env: CLAVIGER_RETENTION_USAGE]
+      --retention-events <DAYS>
+          How long the audit trail is kept, at least 90d [default: forever] [env: CLAVIGER_RETENTION_EVENTS]
+      --retention-deleted <DAYS>
+          How long rows stay, unseen, that were deleted with their project or account, and MCP servers after their end [default: 30d] [env: CLAVIGER_RETENTION_DELETED]
+      --otlp-endpoint <URL>
+          Collector of OpenTelemetry (OTLP over HTTP) that requests are told to as traces, such as `http://127.0.0.1:4318`; in a build with the feature opentelemetry [default: none] [env: CLAVIGER_OTLP_ENDPOINT]
+      --traces-ratio <RATIO>
+          How many of all traces are told, from 0 to 1 [default: 1] [env: CLAVIGER_TRACES_RATIO]
+  -h, --help
+          Print help (see more with '--help')
 
 Examples:
   claviger serve --listen 0.0.0.0:8420 --public-url https://keys.example.com
@@ -157,6 +184,10 @@ url = "***"
 
 [operator]
 remote = true
+
+[outbound]
+allow_private = false
+ports = []
 
 [log]
 filter = "debug"
