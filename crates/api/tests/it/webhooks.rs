@@ -195,6 +195,8 @@ async fn what_fails_is_tried_again_later_and_later_until_it_is_taken() {
     )
     .await;
     assert_eq!(answer["replayed"], 1);
+    // It has just taken nothing, and is left alone for a moment.
+    app.advance(5);
     app.tell_webhooks().await;
     assert_eq!(receiver.received().len(), 9);
 }
