@@ -7,10 +7,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
-        IpAddr::V6(address) => match hidden_v4(address) {
-            Some(hidden) => is_public_v4(hidden),
-            None => is_public_v6(address),
-        },
+        IpAddr::V6(address) => {
+            let is_public = hidden_v4(address).map_or_else(|| is_public_v6(address), is_public_v4);
+            is_public && interface_v4(address).is_none_or(is_public_v4)
+        }
     }
 }
 
@@ -45,7 +45,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         && !(first == 0x3fff && second < 0x1000)
 }
 
-/// The address of version 4 inside one of version 6: mapped, of 6to4, NAT64, Teredo or ISATAP.
+/// The address of version 4 that stands for one of version 6: mapped, of 6to4, NAT64 or Teredo.
 fn hidden_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let v4 = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
     match address.segments() {
@@ -55,7 +55,17 @@ fn hidden_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
         [0x2002, high, low, ..] => Some(v4(high, low)),
         // Teredo has the client's address with each bit turned.
         [0x2001, 0, .., high, low] => Some(v4(!high, !low)),
-        [_, _, _, _, 0 | 0x0200, 0x5efe, high, low] => Some(v4(high, low)),
+        _ => None,
+    }
+}
+
+/// The address of version 4 by which ISATAP names an interface, behind whatever prefix: that is to be
+/// everybody's as well.
+fn interface_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    match address.segments() {
+        [_, _, _, _, 0 | 0x0200, 0x5efe, high, low] => {
+            Some(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)))
+        }
         _ => None,
     }
 }
@@ -109,6 +119,15 @@ mod tests {
             "fec0::1",
             "ff02::1",
             "2600:1f00::5efe:10.0.0.1",
+            "2600:1f00::200:5efe:10.0.0.1",
+            "::5efe:8.8.8.8",
+            "fd00::5efe:8.8.8.8",
+            "fd00::200:5efe:8.8.8.8",
+            "fe80::5efe:8.8.8.8",
+            "fec0::5efe:8.8.8.8",
+            "ff02::5efe:8.8.8.8",
+            "2001:db8::5efe:8.8.8.8",
+            "2002:7f00:1::5efe:8.8.8.8",
         ] {
             assert!(!is_public(refused.parse().unwrap()), "{refused}");
         }
@@ -125,6 +144,7 @@ mod tests {
             "::ffff:8.8.8.8",
             "64:ff9b::8.8.8.8",
             "2002:808:808::1",
+            "2600:1f00::5efe:8.8.8.8",
         ] {
             assert!(is_public(public.parse().unwrap()), "{public}");
         }
