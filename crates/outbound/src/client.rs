@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use claviger_domain::plain_text;
 use claviger_domain::time::Timestamp;
 use claviger_domain::webhook::{LONGEST_REST, Method};
 use http::{HeaderMap, StatusCode, header};
@@ -20,6 +19,7 @@ use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::time::timeout;
 
 use crate::address::is_public;
+use crate::excerpt::{Secrets, excerpt};
 use crate::resolver::Resolve;
 use crate::target::{Host, Target, TargetFault};
 
@@ -27,9 +27,7 @@ use crate::target::{Host, Target, TargetFault};
 const PATIENCE: Duration = Duration::from_secs(15);
 const CONNECTING: Duration = Duration::from_secs(10);
 /// Bytes of an answer that are read; the rest is not waited for.
-const READ: usize = 4_096;
-/// Characters of an answer that are kept.
-const EXCERPT: usize = 500;
+pub(crate) const READ: usize = 4_096;
 /// Ports to which requests go, beside those that are configured.
 const PORTS: [u16; 3] = [80, 443, 8443];
 const AGENT: &str = concat!("claviger/", env!("CARGO_PKG_VERSION"));
@@ -237,6 +235,7 @@ impl Receiver {
             Method::Put => http::Method::PUT,
             Method::Patch => http::Method::PATCH,
         };
+        let secrets = Secrets::of(&outgoing.headers);
         let request = self
             .http
             .request(method, self.target.url.clone())
@@ -257,7 +256,7 @@ impl Receiver {
         Ok(Answer {
             status: response.status(),
             retry_at,
-            excerpt: excerpt(&body),
+            excerpt: excerpt(&body, &secrets),
         })
     }
 }
@@ -327,12 +326,6 @@ fn retry_at(text: &str, now: Timestamp) -> Option<Timestamp> {
     (at > now).then(|| at.min(now.plus_seconds(LONGEST_REST)))
 }
 
-/// The beginning of a body as text that does nothing.
-fn excerpt(body: &[u8]) -> String {
-    let text = plain_text::clean(&String::from_utf8_lossy(body));
-    text.trim().chars().take(EXCERPT).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
@@ -352,16 +345,6 @@ mod tests {
         for wrong in ["0", "-5", "soon", "Wed, 21 Oct 2010 07:28:00 GMT"] {
             assert_eq!(retry_at(wrong, now), None, "{wrong}");
         }
-    }
-
-    #[test]
-    fn an_excerpt_is_short_and_harmless() {
-        assert_eq!(excerpt(b" \x1b[31mred\x1b[0m\x00 "), "red");
-        let wide = "é".repeat(3_000);
-        assert_eq!(
-            excerpt(&wide.as_bytes()[..READ - 1]).chars().count(),
-            EXCERPT
-        );
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod address;
 mod client;
+mod excerpt;
 mod figures;
 mod payload;
 mod ping;
@@ -17,7 +18,7 @@ mod worker;
 pub use address::is_public;
 pub use client::{Answer, Client, Guard, Outgoing, Refusal};
 pub use figures::{Figures, Sent};
-pub use ping::{OverBudget, Ping, Pinged};
+pub use ping::{Leave, OverBudget, Ping, Pinged};
 pub use resolver::{Resolve, SystemResolver};
 pub use target::{Target, TargetFault};
 pub use webhooks::{Drawn, HeaderFault, Settings, Webhooks, custom_headers};

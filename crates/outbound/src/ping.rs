@@ -1,6 +1,6 @@
 //! A try-out of a receiver: one request at once, and what came of it.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 use claviger_domain::id::{self, Id};
@@ -10,18 +10,21 @@ use claviger_store::StoreError;
 use claviger_store::webhooks::Webhook;
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::client::{Outgoing, Refusal};
 use crate::payload::Payload;
 use crate::target::Target;
 use crate::webhooks::Webhooks;
 
-/// Pings of an account in a minute, at most.
+/// Pings of a family of accounts in a minute, at most: who may make accounts makes no more pings.
 const BUDGET: u32 = 10;
-/// Accounts that are remembered before those are let go whose minute is over.
+/// Pings of everybody that are in flight at once, at most.
+pub(crate) const AT_ONCE: usize = 32;
+/// Families that are remembered before those are let go whose minute is over.
 const REMEMBERED: usize = 1_000;
 
-/// The pings of an account in the present minute.
+/// The pings of a family in the present minute.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Window {
     minute: i64,
@@ -50,7 +53,13 @@ pub struct Pinged {
     pub duration_ms: i64,
 }
 
-/// The account has had its pings for this minute.
+/// Leave to send one ping.
+#[derive(Debug)]
+pub struct Leave {
+    _in_flight: OwnedSemaphorePermit,
+}
+
+/// The family has had its pings for this minute, or too many of everybody are in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OverBudget {
     /// When to come again.
@@ -58,8 +67,12 @@ pub struct OverBudget {
 }
 
 impl Webhooks {
-    /// Takes one ping of an account's budget.
-    pub fn take_ping(&self, account: &Id<id::Account>) -> Result<(), OverBudget> {
+    /// Takes one ping of the budget of a family of accounts, by its root.
+    pub fn take_ping(&self, root: &Id<id::Account>) -> Result<Leave, OverBudget> {
+        let in_flight = Arc::clone(&self.pings_at_once).try_acquire_owned();
+        let in_flight = in_flight.map_err(|_| OverBudget {
+            retry_after_seconds: 1,
+        })?;
         let seconds = self.clock.now().as_seconds();
         let minute = seconds.div_euclid(60);
         let mut pings = self.pings.lock().unwrap_or_else(PoisonError::into_inner);
@@ -67,7 +80,7 @@ impl Webhooks {
             pings.retain(|_, window| window.minute == minute);
         }
         let window = pings
-            .entry(account.clone())
+            .entry(root.clone())
             .or_insert(Window { minute, used: 0 });
         if window.minute != minute {
             *window = Window { minute, used: 0 };
@@ -78,22 +91,28 @@ impl Webhooks {
             });
         }
         window.used += 1;
-        Ok(())
+        Ok(Leave {
+            _in_flight: in_flight,
+        })
     }
 
     /// Sends a ping.
-    pub async fn ping(&self, ping: Ping) -> Pinged {
+    pub async fn ping(&self, ping: Ping, leave: Leave) -> Pinged {
         let outgoing = Outgoing {
             method: ping.method,
             headers: ping.headers,
             body: ping.body,
         };
-        self.ping_now(&ping.target, outgoing).await
+        self.ping_now(&ping.target, outgoing, leave).await
     }
 
     /// Sends a ping to a webhook, signed and with its headers. What it says is ours: else whoever may
     /// ping could have anything signed.
-    pub async fn ping_webhook(&self, webhook: &Webhook) -> Result<Pinged, StoreError> {
+    pub async fn ping_webhook(
+        &self,
+        webhook: &Webhook,
+        leave: Leave,
+    ) -> Result<Pinged, StoreError> {
         let now = self.clock.now();
         let id = Id::<id::Event>::draw_at(now, &*self.random);
         let payload = Payload {
@@ -114,12 +133,13 @@ impl Webhooks {
             // The port is one that the instance was configured for before.
             return Ok(self.pinged(Err(Refusal::Blocked), now));
         };
-        Ok(self.ping_now(&target, outgoing).await)
+        Ok(self.ping_now(&target, outgoing, leave).await)
     }
 
-    async fn ping_now(&self, target: &Target, outgoing: Outgoing) -> Pinged {
+    async fn ping_now(&self, target: &Target, outgoing: Outgoing, leave: Leave) -> Pinged {
         let now = self.clock.now();
         let answer = self.client.send(target, outgoing, now).await;
+        drop(leave);
         self.pinged(answer.map(|answer| answer.status), now)
     }
 

@@ -13,10 +13,11 @@ use claviger_store::webhooks::Webhook;
 use claviger_store::{Change, Db, StoreError};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
+use tokio::sync::Semaphore;
 
 use crate::client::Client;
 use crate::figures::Figures;
-use crate::ping::Window;
+use crate::ping::{AT_ONCE, Window};
 use crate::signature;
 
 /// Headers that a webhook sends beside ours, at most, and characters of a value.
@@ -47,8 +48,12 @@ pub struct Webhooks {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) client: Client,
     pub(crate) figures: Figures,
-    /// Pings of the present minute, by account.
+    /// Pings of the present minute, by the root of a family of accounts.
     pub(crate) pings: Mutex<HashMap<Id<id::Account>, Window>>,
+    /// Pings that may be in flight beside those that are.
+    pub(crate) pings_at_once: Arc<Semaphore>,
+    /// The account whose events were fanned out last.
+    pub(crate) fanned: Mutex<String>,
     sealing: Arc<SealingKey>,
 }
 
@@ -86,6 +91,8 @@ impl Webhooks {
             client: settings.client,
             figures: Figures::default(),
             pings: Mutex::default(),
+            pings_at_once: Arc::new(Semaphore::new(AT_ONCE)),
+            fanned: Mutex::default(),
             sealing: settings.sealing,
         }
     }
@@ -155,17 +162,23 @@ impl Webhooks {
         };
         let mut headers = custom_headers(&self.open_headers(webhook)?).map_err(broken)?;
         let text = |text: &str| HeaderValue::from_str(text).expect("letters and digits");
+        // What is sensitive is also kept out of what is told of the answer.
+        let sensitive = |text: &str| {
+            let mut value = HeaderValue::from_str(text).expect("letters and digits");
+            value.set_sensitive(true);
+            value
+        };
         headers.insert(header::CONTENT_TYPE, JSON);
         headers.insert(ID, text(id));
         headers.insert(TIMESTAMP, HeaderValue::from(now.as_seconds()));
         let signature = signature::standard(&secrets, id, now, body);
-        headers.insert(SIGNATURE, text(&signature));
+        headers.insert(SIGNATURE, sensitive(&signature));
         // Over what is not encrypted anybody could collect them.
         if let Some(legacy) = &sealed.legacy
             && webhook.url.starts_with("https://")
         {
             let signature = signature::legacy(&self.open(&subject, legacy)?, body);
-            headers.insert(LEGACY_SIGNATURE, text(&signature));
+            headers.insert(LEGACY_SIGNATURE, sensitive(&signature));
         }
         Ok(headers)
     }

@@ -2,10 +2,12 @@
 
 use axum::Json;
 use axum::extract::State;
+use claviger_domain::id::{self, Id};
 use claviger_domain::webhook::Method;
 use claviger_edge::permission::WebhooksWrite;
 use claviger_edge::{ApiError, Body, Caller, Core, ErrorCode};
 use claviger_outbound::{OverBudget, Ping, Pinged, custom_headers};
+use claviger_store::accounts;
 use http::{HeaderMap, HeaderValue, header};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -30,7 +32,7 @@ pub(crate) struct PingInput {
     #[serde(default)]
     #[schema(example = "whk_4f8Q2mXc7ZrT1bVw9KpL")]
     id: Option<String>,
-    /// The account whose pings are counted: an id from listing accounts. The caller's own when it is
+    /// The account whose family's pings are counted: an id from listing accounts. The caller's own when it is
     /// not given.
     #[serde(default)]
     account_id: Option<String>,
@@ -68,7 +70,8 @@ pub(crate) struct PingResult {
 /// Ping a webhook
 ///
 /// Sends one request at once, to a URL or to a webhook, and answers what came of it: always with
-/// 200, `success` tells whether the receiver took it. At most 10 a minute for an account.
+/// 200, `success` tells whether the receiver took it. At most 10 a minute for an account and its
+/// children together.
 #[utoipa::path(post, path = "/webhooks/ping", operation_id = "pingWebhook", tag = "webhooks",
     request_body = PingInput,
     responses(
@@ -91,9 +94,9 @@ pub(crate) async fn ping_webhook(
                 return Err(ApiError::field("id", message));
             }
             let webhook = found(&core, &caller.reach, id).await?;
-            let taken = core.webhooks.take_ping(&webhook.account.id);
-            taken.map_err(too_many)?;
-            core.webhooks.ping_webhook(&webhook).await?
+            let leave = core.webhooks.take_ping(&webhook.account.root);
+            let leave = leave.map_err(too_many)?;
+            core.webhooks.ping_webhook(&webhook, leave).await?
         }
         (Some(url), None) => {
             let target = input::target(&core.webhooks, url)?;
@@ -104,22 +107,34 @@ pub(crate) async fn ping_webhook(
                 .transpose()?;
             let headers = headers_of(input.headers, input.custom_headers)?;
             let body = body_of(input.body)?;
-            let named = crate::accounts::named(&core, &caller.reach, input.account_id.as_deref());
-            let account = match named.await? {
-                Some(named) => named,
-                None => caller.own_account()?.id.clone(),
-            };
-            core.webhooks.take_ping(&account).map_err(too_many)?;
+            let root = root_of(&core, &caller, input.account_id.as_deref()).await?;
+            let leave = core.webhooks.take_ping(&root).map_err(too_many)?;
             let ping = Ping {
                 target,
                 method: method.unwrap_or(Method::Post),
                 headers,
                 body: body.into(),
             };
-            core.webhooks.ping(ping).await
+            core.webhooks.ping(ping, leave).await
         }
     };
     Ok(Json(result_of(pinged)))
+}
+
+/// The root of the family whose pings are counted: of the account that is named, or else of the
+/// caller's own.
+async fn root_of(
+    core: &Core,
+    caller: &Caller<WebhooksWrite>,
+    named: Option<&str>,
+) -> Result<Id<id::Account>, ApiError> {
+    let Some(text) = named else {
+        return Ok(caller.own_account()?.root.clone());
+    };
+    let id = Id::parse(text).ok_or_else(crate::accounts::absent)?;
+    let found = accounts::find(&core.db, &caller.reach, &id).await?;
+    let found = found.ok_or_else(crate::accounts::absent)?;
+    Ok(found.reference().root)
 }
 
 fn headers_of(one: Option<Headers>, other: Option<Headers>) -> Result<HeaderMap, ApiError> {
@@ -151,7 +166,7 @@ fn body_of(given: Option<Value>) -> Result<String, ApiError> {
 }
 
 fn too_many(over: OverBudget) -> ApiError {
-    let message = "Too many pings, at most 10 a minute for an account";
+    let message = "Too many pings, at most 10 a minute for an account and its children";
     let retry_after = HeaderValue::from(over.retry_after_seconds);
     ApiError::new(ErrorCode::TooManyPings, message)
         .with_headers([(header::RETRY_AFTER, retry_after)])
