@@ -12,18 +12,20 @@ use std::sync::Arc;
 
 use claviger_edge::Core;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::{Duration, Interval, MissedTickBehavior, interval};
 
 pub use self::figures::JobFigures;
 use crate::config::Retention;
 
-/// Starts all jobs; the future that is returned completes when the last has ended.
+/// Starts all jobs; the futures that are returned complete when they have ended. What webhooks do is
+/// the second: nothing else waits for it.
 pub(crate) fn start(
     core: &Core,
     retention: Retention,
     figures: &Arc<JobFigures>,
     stopped: &watch::Receiver<bool>,
-) -> impl Future<Output = ()> {
+) -> (impl Future<Output = ()>, impl Future<Output = ()>) {
     let verifier = core.verifier.clone();
     let flush = tokio::spawn(flush::run(verifier.clone(), stopped.clone()));
     let fold = tokio::spawn(fold::run(verifier.clone(), stopped.clone()));
@@ -32,18 +34,20 @@ pub(crate) fn start(
     let webhooks = tokio::spawn(webhooks::run(core.webhooks.clone(), stopped.clone()));
     let (core, figures) = (core.clone(), Arc::clone(figures));
     let retention = tokio::spawn(retention::run(core, retention, figures, stopped.clone()));
-    async {
-        for (name, job) in [
-            ("flush", flush),
-            ("fold", fold),
-            ("sweep", sweep),
-            ("feed", feed),
-            ("retention", retention),
-            ("webhooks", webhooks),
-        ] {
-            if let Err(error) = job.await {
-                tracing::error!(job = name, %error, "a job had failed before the program stopped");
-            }
+    let ours = [
+        ("flush", flush),
+        ("fold", fold),
+        ("sweep", sweep),
+        ("feed", feed),
+        ("retention", retention),
+    ];
+    (ended(ours), ended([("webhooks", webhooks)]))
+}
+
+async fn ended<const COUNT: usize>(jobs: [(&'static str, JoinHandle<()>); COUNT]) {
+    for (name, job) in jobs {
+        if let Err(error) = job.await {
+            tracing::error!(job = name, %error, "a job had failed before the program stopped");
         }
     }
 }

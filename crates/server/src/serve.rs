@@ -115,7 +115,7 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
         let metrics = Metrics::new(&core, Arc::clone(&job_figures));
         serve_metrics(listener, metrics, wait(stopped.clone()))?;
     }
-    let jobs = jobs::start(&core, config.retention, &job_figures, &stopped);
+    let (jobs, webhooks) = jobs::start(&core, config.retention, &job_figures, &stopped);
     let announced = announce(config, instance.handover, &mut directory, &url);
     if announced.is_ok() {
         stop.await;
@@ -123,11 +123,16 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
     }
     stopping.send_replace(true);
     serving.await.context("serving failed")?;
-    let last = async {
+    let counted = async {
         jobs.await;
         // The lines of calls that were cut off are written by tasks of their own.
         gateway.lines_written().await;
         write_the_last(&core).await;
+    };
+    let last = async {
+        // What was counted is written whatever receivers do: those have a bound of their own.
+        tokio::join!(counted, webhooks);
+        core.db.close().await;
     };
     if tokio::time::timeout(LAST_WRITES, last).await.is_err() {
         tracing::error!(
@@ -221,5 +226,4 @@ async fn write_the_last(core: &Core) {
     // What is left of it then is written at the next start, before that serves.
     let folding = usage::fold_all(&core.db, core.now());
     drop(tokio::time::timeout(FOLDING, folding).await);
-    core.db.close().await;
 }

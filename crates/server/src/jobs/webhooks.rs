@@ -9,7 +9,7 @@ use claviger_outbound::Webhooks;
 use claviger_store::StoreError;
 use tokio::sync::watch;
 use tokio::task::{Id as TaskId, JoinSet};
-use tokio::time::Duration;
+use tokio::time::{Duration, sleep};
 
 use super::{each, goes_on};
 
@@ -23,6 +23,9 @@ const OF_ONE_FAMILY: usize = 8;
 const MEASURED_EACH: u32 = 50;
 /// Periods from one look for what is older than it is kept to the next.
 const SWEPT_EACH: u32 = 3_000;
+/// How long a stop waits for webhooks, whatever holds them up: what they hold is free again when its
+/// lease is over.
+const LAST: Duration = Duration::from_secs(1);
 
 /// Those that are served, each with the family that it is of.
 #[derive(Default)]
@@ -32,6 +35,21 @@ struct Workers {
 }
 
 pub(super) async fn run(webhooks: Arc<Webhooks>, mut stopped: watch::Receiver<bool>) {
+    let telling = tell(webhooks, stopped.clone());
+    let last = async {
+        // An error says that the sender is gone, which is a stop, too.
+        drop(stopped.wait_for(|stopped| *stopped).await);
+        sleep(LAST).await;
+    };
+    tokio::select! {
+        () = telling => {}
+        () = last => {
+            tracing::warn!("webhooks were in the middle of something, it is done in a minute");
+        }
+    }
+}
+
+async fn tell(webhooks: Arc<Webhooks>, mut stopped: watch::Receiver<bool>) {
     let mut ticks = each(PERIOD);
     let mut workers = Workers::default();
     let mut count: u32 = 0;
