@@ -72,7 +72,7 @@ impl Target {
 
     /// Scheme, host and port.
     pub fn origin(&self) -> String {
-        self.url.origin().ascii_serialization()
+        claviger_store::webhooks::origin(self.url())
     }
 
     /// Whether what is sent there is encrypted.

@@ -1,6 +1,8 @@
 //! Webhooks: URLs that are told what happens in an account. What they are sent is in
 //! [`webhook_deliveries`](crate::webhook_deliveries).
 
+mod sealed;
+
 use claviger_domain::event::{EventKind, NewEvent};
 use claviger_domain::id::{self, Id};
 use claviger_domain::rights::{AccountRef, Reach};
@@ -8,6 +10,8 @@ use claviger_domain::time::Timestamp;
 use claviger_domain::webhook::{Format, Method, Status, Topic};
 use serde_json::{Value, json};
 
+pub(crate) use self::sealed::all_sealed;
+pub use self::sealed::{Sealed, origin};
 use crate::db::on;
 use crate::reach::{ReachBinds, list as json_list, within_reach};
 use crate::{Base, Change, Db, Page, StoreError, Tx, accounts, projects};
@@ -27,8 +31,6 @@ pub struct Webhook {
     pub name: Option<String>,
     /// Where deliveries go.
     pub url: String,
-    /// Scheme, host and port of that.
-    pub origin: String,
     /// The verb of deliveries.
     pub method: Method,
     /// How their bodies look.
@@ -47,36 +49,6 @@ pub struct Webhook {
     pub base: Base,
 }
 
-/// The secrets of a webhook.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Sealed {
-    /// Under which deliveries are signed.
-    pub secret: Vec<u8>,
-    /// Under which they are signed as well, until an instant.
-    pub previous: Option<(Vec<u8>, Timestamp)>,
-    /// Under which the older header is signed.
-    pub legacy: Option<Vec<u8>>,
-    /// The headers that are sent along, JSON.
-    pub headers: Option<Vec<u8>>,
-}
-
-impl std::fmt::Debug for Sealed {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("[sealed]")
-    }
-}
-
-impl Webhook {
-    /// What its secrets are bound to: they open for it, and for this receiver, alone.
-    pub fn subject(&self) -> String {
-        subject(self.id.as_str(), &self.origin)
-    }
-}
-
-fn subject(id: &str, origin: &str) -> String {
-    format!("{id} {origin}")
-}
-
 #[derive(sqlx::FromRow)]
 struct Row {
     id: String,
@@ -85,7 +57,6 @@ struct Row {
     project_id: Option<String>,
     name: Option<String>,
     url: String,
-    origin: String,
     http_method: String,
     format: String,
     topics: String,
@@ -121,7 +92,6 @@ impl TryFrom<Row> for Webhook {
             project: row.project_id.map(Id::from_trusted),
             name: row.name,
             url: row.url,
-            origin: row.origin,
             method: Method::parse(&row.http_method).ok_or_else(|| broken("http_method"))?,
             format: Format::parse(&row.format).ok_or_else(|| broken("format"))?,
             topics: read_topics(&row.topics),
@@ -153,8 +123,8 @@ fn topics_text(webhook: &Webhook) -> String {
 
 macro_rules! columns {
     () => {
-        "id, account_id, root_account_id, project_id, name, url, origin, http_method, format, \
-         topics, status, secret, previous_secret, previous_until, legacy_secret, headers, \
+        "id, account_id, root_account_id, project_id, name, url, http_method, format, topics, \
+         status, secret, previous_secret, previous_until, legacy_secret, headers, \
          header_names, failing_since, created_by, created_by_type, created_in, last_changed_by, \
          last_changed_by_type, created_at, updated_at"
     };
@@ -291,10 +261,10 @@ pub async fn create(
     const COUNT: &str =
         "SELECT COUNT(*) FROM webhooks WHERE account_id = $1 AND deleted_at IS NULL";
     const SQL: &str = "INSERT INTO webhooks (id, account_id, root_account_id, project_id, name, \
-        url, origin, http_method, format, topics, status, secret, legacy_secret, headers, \
-        header_names, created_by, created_by_type, created_in, last_changed_by, \
-        last_changed_by_type, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, \
-        $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)";
+        url, http_method, format, topics, status, secret, legacy_secret, headers, header_names, \
+        created_by, created_by_type, created_in, last_changed_by, last_changed_by_type, \
+        created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, \
+        $14, $15, $16, $17, $18, $19, $20, $21)";
     let held = match &webhook.project {
         Some(project) => projects::hold(tx, reach, project).await?.is_some(),
         None => accounts::hold(tx, reach, &webhook.account.id).await?,
@@ -316,7 +286,6 @@ pub async fn create(
         .bind(webhook.project.as_ref().map(Id::as_str))
         .bind(&webhook.name)
         .bind(&webhook.url)
-        .bind(&webhook.origin)
         .bind(webhook.method.as_str())
         .bind(webhook.format.as_str())
         .bind(topics_text(webhook))
@@ -369,18 +338,17 @@ pub async fn save(
     kind: EventKind,
     data: Value,
 ) -> Result<(), StoreError> {
-    const SQL: &str = "UPDATE webhooks SET name = $2, url = $3, origin = $4, http_method = $5, \
-        format = $6, topics = $7, status = $8, secret = $9, previous_secret = $10, \
-        previous_until = $11, legacy_secret = $12, headers = $13, header_names = $14, \
-        failing_since = $15, last_changed_by = $16, last_changed_by_type = $17, \
-        updated_at = $18 WHERE id = $1";
+    const SQL: &str = "UPDATE webhooks SET name = $2, url = $3, http_method = $4, \
+        format = $5, topics = $6, status = $7, secret = $8, previous_secret = $9, \
+        previous_until = $10, legacy_secret = $11, headers = $12, header_names = $13, \
+        failing_since = $14, last_changed_by = $15, last_changed_by_type = $16, \
+        updated_at = $17 WHERE id = $1";
     webhook.base.touch(change);
     let previous = webhook.sealed.previous.as_ref();
     on!(&mut *tx, |c| sqlx::query(SQL)
         .bind(webhook.id.as_str())
         .bind(&webhook.name)
         .bind(&webhook.url)
-        .bind(&webhook.origin)
         .bind(webhook.method.as_str())
         .bind(webhook.format.as_str())
         .bind(topics_text(webhook))
@@ -446,31 +414,6 @@ pub async fn disable(
     Ok(disabled.is_some())
 }
 
-/// What is sealed of all webhooks, deleted ones too, each with what it is bound to.
-pub(crate) async fn all_sealed(db: &Db) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-    type Columns = (
-        String,
-        String,
-        Vec<u8>,
-        Option<Vec<u8>>,
-        Option<Vec<u8>>,
-        Option<Vec<u8>>,
-    );
-    const SQL: &str =
-        "SELECT id, origin, secret, previous_secret, legacy_secret, headers FROM webhooks";
-    let rows: Vec<Columns> = on!(read db, |c| sqlx::query_as(SQL).fetch_all(c).await)?;
-    let sealed = rows
-        .into_iter()
-        .flat_map(|(id, origin, secret, previous, legacy, headers)| {
-            let subject = subject(&id, &origin);
-            let all = [Some(secret), previous, legacy, headers];
-            all.into_iter()
-                .flatten()
-                .map(move |one| (subject.clone(), one))
-        });
-    Ok(sealed.collect())
-}
-
 async fn append(
     tx: &mut Tx,
     change: &Change,
@@ -478,8 +421,7 @@ async fn append(
     webhook: &Webhook,
     more: Value,
 ) -> Result<(), StoreError> {
-    let mut data =
-        json!({"name": webhook.name, "origin": webhook.origin, "status": webhook.status.as_str()});
+    let mut data = json!({"name": webhook.name, "origin": webhook.origin(), "status": webhook.status.as_str()});
     if let (Value::Object(data), Value::Object(more)) = (&mut data, more) {
         data.extend(more);
     }

@@ -115,7 +115,6 @@ pub(crate) async fn create_webhook(
         project,
         name: name.map(str::to_owned),
         url: target.url().to_owned(),
-        origin: target.origin(),
         method: method.unwrap_or(Method::Post),
         format: format.unwrap_or(Format::Standard),
         topics,

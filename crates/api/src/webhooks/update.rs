@@ -108,7 +108,7 @@ pub(crate) async fn update_webhook(
                 if webhook == before {
                     return Ok(Some(webhook));
                 }
-                let data = json!({"receiverChanged": webhook.origin != before.origin});
+                let data = json!({"receiverChanged": webhook.origin() != before.origin()});
                 let kind = EventKind::WebhookUpdated;
                 webhooks::save(tx, &change, &mut webhook, kind, data).await?;
                 if webhook.status == Status::Live && before.status != Status::Live {
@@ -162,7 +162,7 @@ fn apply(service: &Webhooks, webhook: &mut Webhook, edit: Edit) -> Result<(), Ap
     let moves = edit
         .target
         .as_ref()
-        .is_some_and(|target| target.origin() != webhook.origin);
+        .is_some_and(|target| target.origin() != webhook.origin());
     // Nothing that one receiver was trusted with goes to another.
     let kept = if moves {
         Headers::new()
@@ -175,7 +175,6 @@ fn apply(service: &Webhooks, webhook: &mut Webhook, edit: Edit) -> Result<(), Ap
     }
     if let Some(target) = edit.target {
         target.url().clone_into(&mut webhook.url);
-        webhook.origin = target.origin();
     }
     let subject = webhook.subject();
     if let Some(headers) = input::headers_over(&kept, edit.headers)?

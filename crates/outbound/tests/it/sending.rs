@@ -60,13 +60,14 @@ async fn a_stop_keeps_what_was_answered_and_lets_go_of_the_rest() {
     assert!(again.is_some(), "nobody waits for a lease to be over");
 }
 
-/// A row whose secret was sealed for another receiver, such as by somebody who can write rows.
+/// A row whose URL was moved to another receiver, such as by somebody who can write rows.
 #[tokio::test]
 async fn secrets_of_another_receiver_are_not_opened_and_nothing_is_sent() {
     let app = TestApp::start().await;
     let tenant = app.tenant("Acme").await;
-    let receiver = Receiver::start().await;
+    let (receiver, other) = (Receiver::start().await, Receiver::start().await);
     let webhook = listening(&app, &tenant, &receiver.url).await;
+    let elsewhere = other.url.clone();
     let id = claviger_domain::id::Id::parse(webhook["id"].as_str().unwrap()).unwrap();
     let change = app.core.change(&claviger_domain::event::Actor::System);
     let everything = claviger_testkit::world::everything();
@@ -76,7 +77,7 @@ async fn secrets_of_another_receiver_are_not_opened_and_nothing_is_sent() {
             Box::pin(async move {
                 use claviger_store::webhooks::{lock, save};
                 let mut webhook = lock(tx, &everything, &id).await?.unwrap();
-                webhook.origin = "https://elsewhere.example".to_owned();
+                webhook.url = elsewhere;
                 let kind = claviger_domain::event::EventKind::WebhookUpdated;
                 save(tx, &change, &mut webhook, kind, json!({})).await
             })
@@ -89,7 +90,7 @@ async fn secrets_of_another_receiver_are_not_opened_and_nothing_is_sent() {
     let claimed = webhooks.claim(BTreeSet::new()).await.unwrap().unwrap();
     let (_stop, stopped) = watch::channel(false);
     assert!(webhooks.serve(claimed, stopped).await.is_err());
-    assert!(receiver.received().is_empty());
+    assert!(receiver.received().is_empty() && other.received().is_empty());
     // It rests, so that it is not tried again and again.
     assert!(webhooks.claim(BTreeSet::new()).await.unwrap().is_none());
 }

@@ -6,8 +6,6 @@ CREATE TABLE webhooks (
     project_id TEXT COLLATE "C",
     name TEXT COLLATE "C",
     url TEXT COLLATE "C" NOT NULL,
-    -- Scheme, host and port of the URL: what is sealed opens for that alone.
-    origin TEXT COLLATE "C" NOT NULL,
     http_method TEXT COLLATE "C" NOT NULL,
     format TEXT COLLATE "C" NOT NULL,
     -- [["api-key.created"], …]

@@ -6,8 +6,6 @@ CREATE TABLE webhooks (
     project_id TEXT,
     name TEXT,
     url TEXT NOT NULL,
-    -- Scheme, host and port of the URL: what is sealed opens for that alone.
-    origin TEXT NOT NULL,
     http_method TEXT NOT NULL,
     format TEXT NOT NULL,
     -- [["api-key.created"], …]

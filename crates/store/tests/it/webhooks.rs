@@ -40,7 +40,6 @@ async fn make(world: &World, account: &Account) -> (Webhook, Created) {
         project: None,
         name: None,
         url: "https://example.com/hooks".to_owned(),
-        origin: "https://example.com".to_owned(),
         method: Method::Post,
         format: Format::Standard,
         topics: vec![Topic::AccountUpdated],
