@@ -10,7 +10,7 @@ mod log;
 mod work;
 
 pub use self::fan_out::{fan_out, is_awaited};
-pub use self::log::{Filter, Span, list, replay, replay_span, resume};
+pub use self::log::{Filter, Span, list, replay, replay_all, replayable, resume};
 pub use self::work::{
     Attempt, Claimed, Due, Health, LEASE, Outcome, backlog, claim, due, is_due, record, release,
     sweep,

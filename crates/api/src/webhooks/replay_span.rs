@@ -2,15 +2,16 @@
 
 use axum::Json;
 use axum::extract::State;
-use claviger_domain::id::Id;
+use claviger_domain::id::{self, Id};
+use claviger_domain::time::Timestamp;
 use claviger_edge::permission::WebhooksWrite;
 use claviger_edge::{ApiError, Body, Caller, Core, PathParameter};
 use claviger_store::webhook_deliveries::{self, Span};
-use claviger_store::{StoreError, webhooks};
+use claviger_store::webhooks;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::absent;
+use super::{absent, found};
 use crate::wire::DateText;
 
 /// Which deliveries to send again.
@@ -36,19 +37,28 @@ pub(crate) struct ReplayInput {
 pub(crate) struct ReplayResult {
     /// How many deliveries are sent again.
     replayed: u64,
+    /// When there are more: ask again with this as `from`. Null when these were all.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    next_from: Option<Timestamp>,
 }
+
+/// Deliveries that one transaction sends again: nobody waits long for it.
+const SLICE: u16 = 500;
+/// Deliveries that one request sends again, at most.
+const MOST: usize = 10_000;
 
 /// Replay the deliveries of a time
 ///
 /// Sends the failed deliveries of events in a time again, or all of them: after a receiver was away
-/// for long, or has lost data. Each has the `webhook-id` that it had.
+/// for long, or has lost data. Each has the `webhook-id` that it had. At most 10000 are sent again by
+/// one request, the oldest first; `nextFrom` is where the next one goes on.
 #[utoipa::path(post, path = "/webhooks/{id}/deliveries/replay",
     operation_id = "replayWebhookDeliveries", tag = "webhooks",
     params(("id" = String, Path, description = "The webhook's id, from listing webhooks.",
         example = "whk_4f8Q2mXc7ZrT1bVw9KpL")),
     request_body = ReplayInput,
     responses(
-        (status = 200, description = "How many are sent again.", body = ReplayResult),
+        (status = 200, description = "How many are sent again, and whether there are more.", body = ReplayResult),
         (status = 400, description = "A date is malformed, or `from` is missing."),
         (status = 404, description = "No such webhook.")))]
 pub(crate) async fn replay_webhook_deliveries(
@@ -57,28 +67,56 @@ pub(crate) async fn replay_webhook_deliveries(
     PathParameter(id): PathParameter,
     Body(input): Body<ReplayInput>,
 ) -> Result<Json<ReplayResult>, ApiError> {
-    let id = Id::parse(&id).ok_or_else(absent)?;
-    let (reach, change) = (caller.reach, core.change(&caller.actor));
-    let from = input.from.map(|from| from.0);
-    let to = input.to.map_or(change.now.plus_seconds(1), |to| to.0);
-    let with_delivered = input.delivered.unwrap_or(false);
-    let replayed = core
-        .db
+    let webhook = found(&core, &caller.reach, &id).await?;
+    let change = core.change(&caller.actor);
+    let from = input
+        .from
+        .ok_or_else(|| ApiError::field("from", "is required"))?;
+    let span = Span {
+        from: from.0,
+        to: input.to.map_or(change.now.plus_seconds(1), |to| to.0),
+        with_delivered: input.delivered.unwrap_or(false),
+    };
+    let mut after = (0, String::new());
+    let (mut replayed, mut looked_at) = (0, 0);
+    let next_from = loop {
+        let slice =
+            webhook_deliveries::replayable(&core.db, &webhook.id, span, &after, SLICE.into())
+                .await?;
+        let Some(last) = slice.last().cloned() else {
+            break None;
+        };
+        if looked_at >= MOST {
+            break Some(Timestamp::from_micros(slice[0].0));
+        }
+        looked_at += slice.len();
+        replayed += replay(&core, &caller, &webhook.id, slice).await?;
+        after = last;
+    };
+    Ok(Json(ReplayResult {
+        replayed,
+        next_from,
+    }))
+}
+
+/// Sends some deliveries again, in a transaction of their own.
+async fn replay(
+    core: &Core,
+    caller: &Caller<WebhooksWrite>,
+    webhook: &Id<id::Webhook>,
+    slice: Vec<(i64, String)>,
+) -> Result<u64, ApiError> {
+    let (reach, change) = (caller.reach.clone(), core.change(&caller.actor));
+    let id = webhook.clone();
+    core.db
         .write::<_, ApiError, _>(move |tx| {
             Box::pin(async move {
                 if webhooks::lock(tx, &reach, &id).await?.is_none() {
                     return Err(absent());
                 }
-                let from = from.ok_or_else(|| ApiError::field("from", "is required"))?;
-                let span = Span {
-                    from,
-                    to,
-                    with_delivered,
-                };
-                let replayed = webhook_deliveries::replay_span(tx, &change, &id, span).await;
-                Ok::<_, ApiError>(replayed.map_err(StoreError::from)?)
+                let ids = slice.iter().map(|(_, id)| id.as_str());
+                Ok(webhook_deliveries::replay_all(tx, &change, &id, ids).await?)
             })
         })
-        .await?;
-    Ok(Json(ReplayResult { replayed }))
+        .await
 }

@@ -90,9 +90,16 @@ pub async fn replay(
         .fetch_optional(c)
         .await)?;
     if replayed.is_some() {
-        wake(tx, webhook.as_str(), change.now.as_micros()).await?;
+        wake_again(tx, change, webhook).await?;
     }
     Ok(replayed)
+}
+
+/// Has a webhook sent what was replayed, even if its receiver asked for a rest: somebody says that it
+/// takes something now.
+async fn wake_again(tx: &mut Tx, change: &Change, webhook: &WebhookId) -> Result<(), StoreError> {
+    resume(tx, webhook).await?;
+    wake(tx, webhook.as_str(), change.now.as_micros()).await
 }
 
 /// Deliveries of events that happened in a time.
@@ -106,33 +113,57 @@ pub struct Span {
     pub with_delivered: bool,
 }
 
-/// Sends the deliveries of a span again that have failed, or all of them, and tells how many.
-pub async fn replay_span(
-    tx: &mut Tx,
-    change: &Change,
+/// Finds deliveries of a span that have failed, or all that came to an end: up to `most` of those
+/// behind `after`, each with when its event happened, the oldest first.
+pub async fn replayable(
+    db: &Db,
     webhook: &WebhookId,
     span: Span,
-) -> Result<u64, StoreError> {
-    const SQL: &str = "UPDATE webhook_deliveries SET status = 'waiting', failures = 0, \
-                       next_at = $2 WHERE webhook_id = $1 AND created_at >= $3 \
-                       AND created_at < $4 \
-                       AND (status = 'failed' OR (status = 'delivered' AND $5))";
-    let replayed = on!(&mut *tx, |c| sqlx::query(SQL)
+    after: &(i64, String),
+    most: i64,
+) -> Result<Vec<(i64, String)>, StoreError> {
+    const SQL: &str = "SELECT created_at, id FROM webhook_deliveries WHERE webhook_id = $1 \
+                       AND created_at >= $2 AND created_at < $3 \
+                       AND (created_at, id) > ($5, $6) \
+                       AND (status = 'failed' OR (status = 'delivered' AND $4)) \
+                       ORDER BY created_at, id LIMIT $7";
+    Ok(on!(read db, |c| sqlx::query_as(SQL)
         .bind(webhook.as_str())
-        .bind(change.now.as_micros())
         .bind(span.from.as_micros())
         .bind(span.to.as_micros())
         .bind(span.with_delivered)
+        .bind(after.0)
+        .bind(&after.1)
+        .bind(most)
+        .fetch_all(c)
+        .await)?)
+}
+
+/// Sends these deliveries of a webhook again, but for those that wait, and tells how many.
+pub async fn replay_all<'a>(
+    tx: &mut Tx,
+    change: &Change,
+    webhook: &WebhookId,
+    ids: impl Iterator<Item = &'a str>,
+) -> Result<u64, StoreError> {
+    const SQL: &str = "UPDATE webhook_deliveries SET status = 'waiting', failures = 0, \
+                       next_at = $2 WHERE id IN (SELECT value ->> 0 FROM json_each($3)) \
+                       AND webhook_id = $1 AND status <> 'waiting'";
+    let ids = crate::reach::list(ids);
+    let replayed = on!(&mut *tx, |c| sqlx::query(SQL)
+        .bind(webhook.as_str())
+        .bind(change.now.as_micros())
+        .bind(ids)
         .execute(c)
         .await
         .map(|done| done.rows_affected()))?;
     if replayed > 0 {
-        wake(tx, webhook.as_str(), change.now.as_micros()).await?;
+        wake_again(tx, change, webhook).await?;
     }
     Ok(replayed)
 }
 
-/// Puts a webhook in force again at once, even if its receiver asked for a rest.
+/// Lets a webhook be sent what is due at once: what its receiver asked for is over.
 pub async fn resume(tx: &mut Tx, webhook: &WebhookId) -> Result<(), StoreError> {
     const SQL: &str = "UPDATE webhooks SET rests_until = NULL WHERE id = $1";
     on!(tx, |c| sqlx::query(SQL)
