@@ -132,6 +132,12 @@ const DELAYS: [i64; 7] = [5, 300, 1_800, 7_200, 18_000, 36_000, 36_000];
 pub const LONGEST_REST: i64 = 86_400;
 /// How long a webhook may fail before it is disabled, in seconds.
 pub const FAILING_FOR: i64 = 5 * 86_400;
+/// Seconds from one failure to the next in which the webhook is said to fail all the while: longer
+/// than any receiver may ask to be left alone.
+pub const FAILS_WITHIN: i64 = 2 * LONGEST_REST;
+/// Seconds that a receiver is left alone which took nothing when it was asked last, by how often in a
+/// row that was so: what was not tried meanwhile has not failed.
+const RESTS: [i64; 4] = [5, 30, 120, 300];
 /// How long the signature of a secret that was rotated is still sent, in seconds.
 pub const SECRET_GRACE: i64 = 86_400;
 /// How long deliveries are kept, in seconds.
@@ -148,6 +154,12 @@ pub fn next_attempt(failures: u32, now: Timestamp, random: &dyn Random) -> Optio
     Some(Timestamp::from_micros(
         now.plus_seconds(delay).as_micros().saturating_add(jitter),
     ))
+}
+
+/// How long a receiver is left alone, in seconds, that took nothing so often in a row.
+pub fn rest_after(times: i64) -> i64 {
+    let last = RESTS.len() - 1;
+    RESTS[usize::try_from(times.saturating_sub(1)).map_or(0, |index| index.min(last))]
 }
 
 /// Whether a webhook may send a header of that name, in lower case, beside those of ours.
@@ -204,6 +216,15 @@ mod tests {
         let late: Vec<_> = (1..9).map_while(|failures| at(failures, 255)).collect();
         assert_eq!(late, [5, 330, 1_980, 7_920, 19_800, 39_600, 39_600]);
         assert_eq!(at(0, 0), None);
+    }
+
+    #[test]
+    fn a_receiver_that_takes_nothing_is_asked_less_and_less() {
+        let rests: Vec<_> = (0..=5).map(rest_after).collect();
+        assert_eq!(rests, [5, 5, 30, 120, 300, 300]);
+        assert_eq!(rest_after(i64::MAX), 300);
+        // Never longer than its deliveries wait anyway.
+        assert!(RESTS.iter().zip(DELAYS).all(|(rest, delay)| *rest <= delay));
     }
 
     #[test]

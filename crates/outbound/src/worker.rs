@@ -3,14 +3,13 @@
 //! One worker at a time holds a webhook, and sends a few of its deliveries at once; a slow receiver
 //! holds up its own, and no connection to the database is held while a receiver thinks.
 
-use std::collections::BTreeSet;
+use std::sync::PoisonError;
 
-use claviger_domain::id::{self, Id};
 use claviger_domain::time::Timestamp;
 use claviger_domain::webhook::{DeliveryStatus, next_attempt};
 use claviger_store::StoreError;
 use claviger_store::webhook_deliveries::{
-    self as deliveries, Attempt, Claimed, Due, Health, LEASE, Outcome,
+    self as deliveries, Attempt, Busy, Claimed, Due, Health, LEASE, Outcome,
 };
 use claviger_store::webhooks::{self, Webhook};
 use futures::StreamExt;
@@ -30,43 +29,41 @@ const AT_ONCE: i64 = 8;
 const ROUNDS: usize = 16;
 /// Seconds before a lease is over in which nothing is begun: longer than a request takes.
 const MARGIN: i64 = 30;
-/// Events that one transaction fans out, each to up to a hundred webhooks.
-const EVENTS: i64 = 100;
-/// How long a receiver is left alone that took nothing of a round, in seconds: what was not tried
-/// then has not failed, and is there when it takes something again.
-const RECOVERY: i64 = 5;
+/// What one transaction looks at to fan events out: each for each webhook of its account.
+const LOOKED_AT: usize = 1_000;
 /// Deliveries that one transaction lets go of.
 const SWEPT: i64 = 500;
 /// Attempts that a delivery's log has, at most: the last ones.
 const LOGGED: usize = 20;
 /// How long a receiver's webhook rests when what is ours went wrong with it, in seconds.
 const REST: i64 = 60;
-/// How long answers are waited for when the program stops.
-const LAST_ANSWERS: Duration = Duration::from_secs(1);
+/// How long answers are waited for when the program stops: there is to be time to write them.
+const LAST_ANSWERS: Duration = Duration::from_millis(600);
 
 impl Webhooks {
-    /// Makes deliveries of all events that wait for it.
-    pub async fn fan_out(&self) -> Result<(), StoreError> {
-        while deliveries::is_awaited(&self.db).await? {
-            let change = self.change();
-            let fanned = self
-                .db
-                .write::<_, StoreError, _>(move |tx| {
-                    Box::pin(async move { deliveries::fan_out(tx, &change, EVENTS).await })
-                })
-                .await?;
-            if i64::try_from(fanned).is_ok_and(|fanned| fanned < EVENTS) {
-                break;
-            }
+    /// Makes deliveries of some of the events that wait for it, and tells whether there may be more.
+    pub async fn fan_out(&self) -> Result<bool, StoreError> {
+        if !deliveries::is_awaited(&self.db).await? {
+            return Ok(false);
         }
-        Ok(())
+        let (change, after) = (self.change(), self.after());
+        let fanned = self
+            .db
+            .write::<_, StoreError, _>(move |tx| {
+                Box::pin(async move { deliveries::fan_out(tx, &change, &after, LOOKED_AT).await })
+            })
+            .await?;
+        *self.fanned.lock().unwrap_or_else(PoisonError::into_inner) = fanned.after;
+        Ok(fanned.events > 0)
     }
 
-    /// Takes hold of the webhook whose deliveries have waited longest, but for those of `busy`.
-    pub async fn claim(
-        &self,
-        busy: BTreeSet<Id<id::Account>>,
-    ) -> Result<Option<Claimed>, StoreError> {
+    fn after(&self) -> String {
+        let after = self.fanned.lock();
+        after.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes hold of the webhook whose deliveries have waited longest, but for those that are busy.
+    pub async fn claim(&self, busy: Busy) -> Result<Option<Claimed>, StoreError> {
         let change = self.change();
         if !deliveries::is_due(&self.db, change.now, &busy).await? {
             return Ok(None);
@@ -102,20 +99,16 @@ impl Webhooks {
         worked
     }
 
-    /// Lets go of deliveries that are older than they are kept.
-    pub async fn sweep(&self) -> Result<(), StoreError> {
-        loop {
-            let now = self.clock.now();
-            let swept = self
-                .db
-                .write::<_, StoreError, _>(move |tx| {
-                    Box::pin(async move { deliveries::sweep(tx, now, SWEPT).await })
-                })
-                .await?;
-            if swept < SWEPT.unsigned_abs() {
-                return Ok(());
-            }
-        }
+    /// Lets go of some deliveries that are older than they are kept, and tells whether there are more.
+    pub async fn sweep(&self) -> Result<bool, StoreError> {
+        let now = self.clock.now();
+        let swept = self
+            .db
+            .write::<_, StoreError, _>(move |tx| {
+                Box::pin(async move { deliveries::sweep(tx, now, SWEPT).await })
+            })
+            .await?;
+        Ok(swept == SWEPT.unsigned_abs())
     }
 
     /// Looks how much waits.
@@ -136,9 +129,14 @@ impl Webhooks {
     ) -> Result<(), StoreError> {
         let until = self.clock.now().plus_seconds(LEASE - MARGIN);
         let mut known: Option<(String, Result<Receiver, Refusal>)> = None;
+        // Whoever took nothing the last time is asked with one request whether it does again.
+        let mut at_once = if claimed.failed_holds > 0 { 1 } else { AT_ONCE };
         for _ in 0..ROUNDS {
             let now = self.clock.now();
-            let ends = health.is_gone || health.rests_until.is_some() || *stopped.borrow();
+            let ends = health.is_gone
+                || health.gave_up
+                || health.rests_until.is_some()
+                || *stopped.borrow();
             if ends || now >= until {
                 break;
             }
@@ -146,22 +144,26 @@ impl Webhooks {
             let Some(webhook) = webhooks::held(&self.db, &claimed.id, &claimed.lease).await? else {
                 break;
             };
-            let due = deliveries::due(&self.db, &claimed.id, now, AT_ONCE).await?;
+            let due = deliveries::due(&self.db, &claimed.id, now, at_once).await?;
             if due.is_empty() {
                 break;
             }
             let receiver = match known.take() {
                 Some((url, receiver)) if url == webhook.url => receiver,
-                _ => self.receiver(&webhook.url).await,
+                _ => {
+                    // A name may take long to be looked up, and a stop waits for nobody's.
+                    tokio::select! {
+                        biased;
+                        _ = stopped.wait_for(|stopped| *stopped) => break,
+                        receiver = self.receiver(&webhook.url) => receiver,
+                    }
+                }
             };
             let mut round = Health::default();
             self.send_all(&webhook, receiver.as_ref(), due, &mut round, &mut stopped)
                 .await?;
-            if round.failed_some && !round.took_some {
-                let rest = self.clock.now().plus_seconds(RECOVERY);
-                round.rests_until = round.rests_until.max(Some(rest));
-            }
             health.add(round);
+            at_once = AT_ONCE;
             known = Some((webhook.url, receiver));
         }
         Ok(())

@@ -9,11 +9,11 @@ mod fan_out;
 mod log;
 mod work;
 
-pub use self::fan_out::{fan_out, is_awaited};
-pub use self::log::{Filter, Span, list, replay, replay_all, replayable, resume};
+pub use self::fan_out::{Fanned, fan_out, is_awaited};
+pub use self::log::{Filter, Span, list, replay, replay_all, replayable, resume, take_away};
 pub use self::work::{
-    Attempt, Claimed, Due, Health, LEASE, Outcome, backlog, claim, due, is_due, record, release,
-    sweep,
+    Attempt, Busy, Claimed, Due, Health, LEASE, Outcome, backlog, claim, due, is_due, record,
+    release, sweep,
 };
 
 /// A delivery as its log shows it.

@@ -45,6 +45,8 @@ pub struct Webhook {
     pub header_names: Vec<String>,
     /// Since when no delivery has succeeded, where the last one failed.
     pub failing_since: Option<Timestamp>,
+    /// Until when its receiver is left alone, whatever waits.
+    pub rests_until: Option<Timestamp>,
     /// Who made it, and when.
     pub base: Base,
 }
@@ -68,6 +70,7 @@ struct Row {
     headers: Option<Vec<u8>>,
     header_names: String,
     failing_since: Option<i64>,
+    rests_until: Option<i64>,
     #[sqlx(flatten)]
     base: Base,
 }
@@ -105,6 +108,7 @@ impl TryFrom<Row> for Webhook {
             header_names: serde_json::from_str(&row.header_names)
                 .map_err(|_| broken("header_names"))?,
             failing_since: row.failing_since.map(Timestamp::from_micros),
+            rests_until: row.rests_until.map(Timestamp::from_micros),
             base: row.base,
         })
     }
@@ -125,7 +129,7 @@ macro_rules! columns {
     () => {
         "id, account_id, root_account_id, project_id, name, url, http_method, format, topics, \
          status, secret, previous_secret, previous_until, legacy_secret, headers, \
-         header_names, failing_since, created_by, created_by_type, created_in, last_changed_by, \
+         header_names, failing_since, rests_until, created_by, created_by_type, created_in, last_changed_by, \
          last_changed_by_type, created_at, updated_at"
     };
 }

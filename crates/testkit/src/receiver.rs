@@ -6,6 +6,7 @@ use axum::Router;
 use axum::body::{Bytes, to_bytes};
 use axum::extract::Request;
 use axum::response::IntoResponse;
+use claviger_store::webhook_deliveries::Busy;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -109,14 +110,24 @@ fn lock(received: &Mutex<Vec<Received>>) -> std::sync::MutexGuard<'_, Vec<Receiv
 }
 
 impl TestApp {
+    /// Makes deliveries of all that has happened.
+    pub async fn fan_out(&self) {
+        while self
+            .core
+            .webhooks
+            .fan_out()
+            .await
+            .expect("the tests' own database takes rows")
+        {}
+    }
+
     /// Tells webhooks what has happened, as the program's job does, until nothing is due.
     pub async fn tell_webhooks(&self) {
         let webhooks = &self.core.webhooks;
-        let fanned = webhooks.fan_out().await;
-        fanned.expect("the tests' own database takes rows");
+        self.fan_out().await;
         let (_stop, stopped) = watch::channel(false);
         loop {
-            let claimed = webhooks.claim(std::collections::BTreeSet::new()).await;
+            let claimed = webhooks.claim(Busy::default()).await;
             let Some(claimed) = claimed.expect("the tests' own database takes rows") else {
                 return;
             };

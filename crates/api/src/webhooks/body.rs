@@ -56,6 +56,9 @@ pub(crate) struct WebhookBody {
     /// Since when no delivery has succeeded, where the last one failed.
     #[schema(value_type = Option<String>, format = DateTime)]
     failing_since: Option<Timestamp>,
+    /// Until when nothing is sent: its receiver asked for that, or took nothing when it was asked last.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    rests_until: Option<Timestamp>,
     /// The secret that deliveries are signed with: in the answers of creation and rotation only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]
@@ -89,6 +92,7 @@ impl From<&Webhook> for WebhookBody {
             format: webhook.format.as_str(),
             legacy_signature: webhook.sealed.legacy.is_some(),
             failing_since: webhook.failing_since,
+            rests_until: webhook.rests_until,
             secret: None,
             legacy_secret: None,
             base: BaseBody::of(&webhook.base, webhook.status == Status::Live),

@@ -127,6 +127,7 @@ pub(crate) async fn create_webhook(
         },
         header_names: headers.keys().cloned().collect(),
         failing_since: None,
+        rests_until: None,
         base: Base::made_by(&change),
     };
     let subject = webhook.subject();

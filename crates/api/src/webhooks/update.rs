@@ -108,11 +108,16 @@ pub(crate) async fn update_webhook(
                 if webhook == before {
                     return Ok(Some(webhook));
                 }
-                let data = json!({"receiverChanged": webhook.origin() != before.origin()});
+                let moves = webhook.origin() != before.origin();
+                let data = json!({"receiverChanged": moves});
                 let kind = EventKind::WebhookUpdated;
                 webhooks::save(tx, &change, &mut webhook, kind, data).await?;
-                if webhook.status == Status::Live && before.status != Status::Live {
+                if moves {
+                    webhook_deliveries::take_away(tx, &webhook.id).await?;
+                }
+                if moves || webhook.status == Status::Live && before.status != Status::Live {
                     webhook_deliveries::resume(tx, &webhook.id).await?;
+                    webhook.rests_until = None;
                 }
                 Ok(Some(webhook))
             })
@@ -191,6 +196,7 @@ fn apply(service: &Webhooks, webhook: &mut Webhook, edit: Edit) -> Result<(), Ap
         webhook.sealed.secret = service.draw_secret(&subject).sealed;
         webhook.sealed.previous = None;
         webhook.sealed.legacy = None;
+        webhook.failing_since = None;
     }
     if legacy && webhook.sealed.legacy.is_none() {
         webhook.sealed.legacy = Some(service.draw_secret(&subject).sealed);
@@ -203,7 +209,8 @@ fn apply(service: &Webhooks, webhook: &mut Webhook, edit: Edit) -> Result<(), Ap
     webhook.method = edit.method.unwrap_or(webhook.method);
     webhook.format = edit.format.unwrap_or(webhook.format);
     if let Some(status) = edit.status {
-        if webhook.status == Status::Disabled {
+        // Whoever puts it in force says that the receiver takes something.
+        if status == Status::Live && webhook.status != Status::Live {
             webhook.failing_since = None;
         }
         webhook.status = status;

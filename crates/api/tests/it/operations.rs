@@ -124,8 +124,7 @@ async fn webhook_of(app: &TestApp, tenant: &Tenant) -> String {
 
 /// The delivery to it of the key that was made last.
 async fn delivery_of(app: &TestApp, tenant: &Tenant, webhook: &str) -> String {
-    let fanned = app.core.webhooks.fan_out().await;
-    fanned.expect("the tests' own database takes rows");
+    app.fan_out().await;
     let path = format!("/webhooks/{webhook}/deliveries?limit=1");
     let list = app.request("GET", &path).key(tenant.owner());
     let deliveries = list.send().await.expect(200);

@@ -1,5 +1,7 @@
 //! Webhooks from their making to what arrives, with a receiver on this machine.
 
+mod bounds;
+
 use claviger_domain::role::Role;
 use claviger_testkit::{Receiver, Tenant, TestApp};
 use http::{StatusCode, header};
@@ -199,87 +201,6 @@ async fn what_fails_is_tried_again_later_and_later_until_it_is_taken() {
     app.advance(5);
     app.tell_webhooks().await;
     assert_eq!(receiver.received().len(), 9);
-}
-
-#[tokio::test]
-async fn a_receiver_is_left_alone_as_long_as_it_asks() {
-    let app = TestApp::start().await;
-    let tenant = app.tenant("Acme").await;
-    let receiver = Receiver::answering(|_| async {
-        (
-            StatusCode::TOO_MANY_REQUESTS,
-            [(header::RETRY_AFTER, "3600")],
-        )
-    })
-    .await;
-    made(&app, &tenant, json!({"url": receiver.url})).await;
-    app.api_key(&tenant, json!({})).await;
-    app.tell_webhooks().await;
-    app.api_key(&tenant, json!({})).await;
-    app.advance(3_590);
-    app.tell_webhooks().await;
-    assert_eq!(receiver.received().len(), 1);
-    app.advance(10);
-    app.tell_webhooks().await;
-    assert_eq!(receiver.received().len(), 3);
-}
-
-#[tokio::test]
-async fn a_receiver_that_is_gone_or_fails_for_days_is_disabled_and_what_happens_waits() {
-    let app = TestApp::start().await;
-    let tenant = app.tenant("Acme").await;
-    let gone = Receiver::answering(|_| async { StatusCode::GONE }).await;
-    let failing = Receiver::answering(|_| async { StatusCode::INTERNAL_SERVER_ERROR }).await;
-    let watching = Receiver::start().await;
-    let of_gone = made(&app, &tenant, json!({"url": gone.url})).await;
-    let of_failing = made(&app, &tenant, json!({"url": failing.url})).await;
-    let topics = json!(["webhook.disabled"]);
-    made(
-        &app,
-        &tenant,
-        json!({"url": watching.url, "topics": topics}),
-    )
-    .await;
-    app.api_key(&tenant, json!({})).await;
-    app.tell_webhooks().await;
-    app.tell_webhooks().await;
-    let status = async |webhook: &Value| {
-        let shown = app
-            .request("GET", &path_of(webhook, ""))
-            .key(tenant.owner());
-        shown.send().await.expect(200)["status"].clone()
-    };
-    assert_eq!(
-        (status(&of_gone).await, status(&of_failing).await),
-        ("disabled".into(), "live".into())
-    );
-    for _ in 0..6 {
-        app.advance(86_400);
-        app.api_key(&tenant, json!({})).await;
-        app.tell_webhooks().await;
-    }
-    assert_eq!(status(&of_failing).await, "disabled");
-    app.tell_webhooks().await;
-    let told: Vec<_> = watching
-        .received()
-        .iter()
-        .map(|one| one.json()["data"]["reason"].clone())
-        .collect();
-    assert_eq!(told, ["gone", "failing"]);
-    let before = (gone.received().len(), failing.received().len());
-    assert_eq!(before.0, 1, "nothing was sent to it since");
-
-    // Put in force again, it gets what has waited.
-    ask(
-        &app,
-        &tenant,
-        "PATCH",
-        &path_of(&of_gone, ""),
-        json!({"status": "live"}),
-    )
-    .await;
-    app.tell_webhooks().await;
-    assert!(gone.received().len() > before.0);
 }
 
 #[tokio::test]
@@ -503,59 +424,6 @@ async fn what_a_webhook_cannot_be_is_said_by_its_member() {
         let refused = request.json(body).send().await.expect(400);
         assert_eq!(refused["details"][0]["field"], member);
     }
-}
-
-#[tokio::test]
-async fn a_ping_tells_what_came_of_it_and_no_more() {
-    let app = TestApp::start().await;
-    let tenant = app.tenant("Acme").await;
-    let receiver =
-        Receiver::answering(|_| async { (StatusCode::IM_A_TEAPOT, "secret inside") }).await;
-    let ping = async |body: Value| {
-        let request = app.request("POST", "/webhooks/ping").key(tenant.owner());
-        request.json(body).send().await
-    };
-    let body = json!({"url": receiver.url, "httpMethod": "PUT", "body": "plain",
-        "headers": {"x-mine": "1"}});
-    let answer = ping(body).await.expect(200);
-    let expected = json!({"success": false, "statusCode": 418, "durationMs": 0, "error": null});
-    assert_eq!(answer, expected);
-    let [received] = &receiver.received()[..] else {
-        panic!("it was received once")
-    };
-    assert_eq!(
-        (&*received.body, received.header("x-mine")),
-        (&b"plain"[..], "1")
-    );
-    assert_eq!(received.header("webhook-signature"), "");
-    // The program itself is nowhere to go.
-    let own = json!({"url": "https://keys.example.com/api-keys"});
-    let answer = ping(own).await.expect(200);
-    assert_eq!(
-        (&answer["success"], &answer["error"]),
-        (&false.into(), &"blocked".into())
-    );
-
-    let webhook = made(&app, &tenant, json!({"url": receiver.url})).await;
-    ping(json!({"id": webhook["id"], "url": receiver.url}))
-        .await
-        .expect(400);
-    ping(json!({"id": webhook["id"], "body": {"topic": "api-key.deleted"}}))
-        .await
-        .expect(400);
-    ping(json!({"id": webhook["id"]})).await.expect(200);
-    let signed = receiver.received().pop().unwrap();
-    assert!(verifies(&webhook["secret"], &signed));
-    assert_eq!(signed.json()["topic"], "ping");
-
-    for _ in 0..7 {
-        ping(json!({"url": receiver.url})).await.expect(200);
-    }
-    let refused = ping(json!({"url": receiver.url})).await;
-    assert_eq!(refused.header("retry-after"), "60");
-    assert_eq!(refused.expect(429)["code"], "too_many_pings");
-    app.advance(60);
-    ping(json!({"url": receiver.url})).await.expect(200);
 }
 
 #[tokio::test]

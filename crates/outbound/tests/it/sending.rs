@@ -1,8 +1,8 @@
 //! What sending withstands: a stop in the middle, a pause in the middle, secrets that do not open.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use claviger_store::webhook_deliveries::Busy;
 use claviger_testkit::{Receiver, Tenant, TestApp};
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -44,8 +44,8 @@ async fn a_stop_keeps_what_was_answered_and_lets_go_of_the_rest() {
     app.api_key(&tenant, json!({"name": "hangs"})).await;
     app.api_key(&tenant, json!({"name": "is taken"})).await;
     let webhooks = Arc::clone(&app.core.webhooks);
-    webhooks.fan_out().await.unwrap();
-    let claimed = webhooks.claim(BTreeSet::new()).await.unwrap().unwrap();
+    app.fan_out().await;
+    let claimed = webhooks.claim(Busy::default()).await.unwrap().unwrap();
     let (stop, stopped) = watch::channel(false);
     let serving = tokio::spawn(async move { webhooks.serve(claimed, stopped).await });
     told.recv().await;
@@ -56,7 +56,7 @@ async fn a_stop_keeps_what_was_answered_and_lets_go_of_the_rest() {
         statuses(&app, &tenant, &webhook).await,
         ["delivered", "waiting"]
     );
-    let again = app.core.webhooks.claim(BTreeSet::new()).await.unwrap();
+    let again = app.core.webhooks.claim(Busy::default()).await.unwrap();
     assert!(again.is_some(), "nobody waits for a lease to be over");
 }
 
@@ -86,11 +86,11 @@ async fn secrets_of_another_receiver_are_not_opened_and_nothing_is_sent() {
         .unwrap();
     app.api_key(&tenant, json!({})).await;
     let webhooks = &app.core.webhooks;
-    webhooks.fan_out().await.unwrap();
-    let claimed = webhooks.claim(BTreeSet::new()).await.unwrap().unwrap();
+    app.fan_out().await;
+    let claimed = webhooks.claim(Busy::default()).await.unwrap().unwrap();
     let (_stop, stopped) = watch::channel(false);
     assert!(webhooks.serve(claimed, stopped).await.is_err());
     assert!(receiver.received().is_empty() && other.received().is_empty());
     // It rests, so that it is not tried again and again.
-    assert!(webhooks.claim(BTreeSet::new()).await.unwrap().is_none());
+    assert!(webhooks.claim(Busy::default()).await.unwrap().is_none());
 }

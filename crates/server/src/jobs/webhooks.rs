@@ -1,15 +1,16 @@
 //! Tells webhooks what happens: fans events out, and has what is due sent, many receivers at once.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::error::Error;
 use std::sync::Arc;
 
 use claviger_domain::id::{self, Id};
 use claviger_outbound::Webhooks;
 use claviger_store::StoreError;
+use claviger_store::webhook_deliveries::{Busy, Claimed};
 use tokio::sync::watch;
 use tokio::task::{Id as TaskId, JoinSet};
-use tokio::time::{Duration, sleep};
+use tokio::time::{Duration, Instant, sleep};
 
 use super::{each, goes_on};
 
@@ -19,19 +20,32 @@ const PERIOD: Duration = Duration::from_millis(200);
 const WORKERS: usize = 32;
 /// Those of one family of accounts among them: whose receivers all hang leaves the others theirs.
 const OF_ONE_FAMILY: usize = 8;
-/// Periods from one look at how much waits to the next.
-const MEASURED_EACH: u32 = 50;
-/// Periods from one look for what is older than it is kept to the next.
-const SWEPT_EACH: u32 = 3_000;
+/// Those among them that took nothing when they were held last: most of them hang again.
+const FAILING: usize = 16;
+/// From one look at how much waits to the next.
+const MEASURED_EACH: Duration = Duration::from_secs(10);
+/// From one look for what is older than it is kept to the next.
+const SWEPT_EACH: Duration = Duration::from_mins(10);
 /// How long a stop waits for webhooks, whatever holds them up: what they hold is free again when its
 /// lease is over.
 const LAST: Duration = Duration::from_secs(1);
 
-/// Those that are served, each with the family that it is of.
+/// Those that are served.
 #[derive(Default)]
 struct Workers {
     tasks: JoinSet<Result<(), StoreError>>,
-    families: HashMap<TaskId, Id<id::Account>>,
+    served: HashMap<TaskId, Served>,
+}
+
+struct Served {
+    family: Id<id::Account>,
+    is_failing: bool,
+}
+
+/// When there is more to do than sending.
+struct Chores {
+    measure_at: Instant,
+    sweep_at: Instant,
 }
 
 pub(super) async fn run(webhooks: Arc<Webhooks>, mut stopped: watch::Receiver<bool>) {
@@ -52,12 +66,21 @@ pub(super) async fn run(webhooks: Arc<Webhooks>, mut stopped: watch::Receiver<bo
 async fn tell(webhooks: Arc<Webhooks>, mut stopped: watch::Receiver<bool>) {
     let mut ticks = each(PERIOD);
     let mut workers = Workers::default();
-    let mut count: u32 = 0;
+    let mut chores = Chores {
+        measure_at: Instant::now(),
+        sweep_at: Instant::now(),
+    };
     // A line for the first failure is all there is to say: what is not sent waits.
     let mut is_failing = false;
     while goes_on(&mut ticks, &mut stopped).await {
-        let done = turn(&webhooks, &mut workers, &stopped, count).await;
-        count = count.wrapping_add(1);
+        let fanned = webhooks.fan_out().await;
+        if matches!(fanned, Ok(true)) {
+            // The next slice comes at once, but after claims: whoever has much to tell holds up nobody.
+            ticks.reset_immediately();
+        }
+        let claimed = claim(&webhooks, &mut workers, &stopped).await;
+        let done = fanned.map(drop).and(claimed);
+        let done = done.and(chores.turn(&webhooks).await);
         if let Err(error) = &done
             && !is_failing
         {
@@ -70,36 +93,49 @@ async fn tell(webhooks: Arc<Webhooks>, mut stopped: watch::Receiver<bool>) {
     workers.tasks.join_all().await;
 }
 
-async fn turn(
+/// Has webhooks served whose deliveries are due, while there are workers for them.
+async fn claim(
     webhooks: &Arc<Webhooks>,
     workers: &mut Workers,
     stopped: &watch::Receiver<bool>,
-    count: u32,
 ) -> Result<(), StoreError> {
-    if count.is_multiple_of(SWEPT_EACH) {
-        webhooks.sweep().await?;
-    }
-    if count.is_multiple_of(MEASURED_EACH) {
-        webhooks.measure().await?;
-    }
-    webhooks.fan_out().await?;
     workers.reap();
-    while workers.tasks.len() < WORKERS {
+    while workers.tasks.len() < WORKERS && !*stopped.borrow() {
         let Some(claimed) = webhooks.claim(workers.busy()).await? else {
             break;
         };
-        let (webhooks, stopped) = (Arc::clone(webhooks), stopped.clone());
-        let family = claimed.root.clone();
-        let task = workers
-            .tasks
-            .spawn(async move { webhooks.serve(claimed, stopped).await });
-        workers.families.insert(task.id(), family);
+        workers.serve(Arc::clone(webhooks), claimed, stopped.clone());
         workers.reap();
     }
     Ok(())
 }
 
+impl Chores {
+    /// Does a slice of what is to be done beside sending.
+    async fn turn(&mut self, webhooks: &Webhooks) -> Result<(), StoreError> {
+        let now = Instant::now();
+        if now >= self.measure_at {
+            webhooks.measure().await?;
+            self.measure_at = now + MEASURED_EACH;
+        }
+        if now >= self.sweep_at && !webhooks.sweep().await? {
+            self.sweep_at = now + SWEPT_EACH;
+        }
+        Ok(())
+    }
+}
+
 impl Workers {
+    fn serve(&mut self, webhooks: Arc<Webhooks>, claimed: Claimed, stopped: watch::Receiver<bool>) {
+        let served = Served {
+            family: claimed.root.clone(),
+            is_failing: claimed.failed_holds > 0,
+        };
+        let serving = async move { webhooks.serve(claimed, stopped).await };
+        let task = self.tasks.spawn(serving);
+        self.served.insert(task.id(), served);
+    }
+
     /// Looks who is done.
     fn reap(&mut self) {
         while let Some(ended) = self.tasks.try_join_next_with_id() {
@@ -110,7 +146,7 @@ impl Workers {
                     (error.id(), Ok(()))
                 }
             };
-            self.families.remove(&task);
+            self.served.remove(&task);
             if let Err(error) = &served {
                 let error = error as &dyn Error;
                 tracing::error!(error, "a webhook could not be served, it rests");
@@ -118,15 +154,19 @@ impl Workers {
         }
     }
 
-    /// The families that have as many as one may have.
-    fn busy(&self) -> BTreeSet<Id<id::Account>> {
+    /// Those that have as many workers as they may have.
+    fn busy(&self) -> Busy {
         let mut counts: HashMap<&Id<id::Account>, usize> = HashMap::new();
-        for family in self.families.values() {
-            *counts.entry(family).or_default() += 1;
+        for served in self.served.values() {
+            *counts.entry(&served.family).or_default() += 1;
         }
         let full = counts
             .into_iter()
             .filter(|(_, count)| *count >= OF_ONE_FAMILY);
-        full.map(|(family, _)| family.clone()).collect()
+        let failing = self.served.values().filter(|served| served.is_failing);
+        Busy {
+            families: full.map(|(family, _)| family.clone()).collect(),
+            failing: failing.count() >= FAILING,
+        }
     }
 }

@@ -19,6 +19,9 @@ CREATE TABLE webhooks (
     -- The names of those headers, which may be shown: ["authorization", …]
     header_names TEXT COLLATE "C" NOT NULL,
     failing_since BIGINT,
+    last_failed_at BIGINT,
+    -- How often in a row it was held and took nothing.
+    failed_holds BIGINT NOT NULL DEFAULT 0,
     -- When its first delivery is due; null when none waits.
     next_at BIGINT,
     -- The receiver asked not to be asked before.
@@ -54,11 +57,11 @@ CREATE TABLE webhook_deliveries (
     -- When the event happened.
     created_at BIGINT NOT NULL
 );
-CREATE UNIQUE INDEX webhook_deliveries_by_event ON webhook_deliveries (webhook_id, event_id);
+CREATE UNIQUE INDEX webhook_deliveries_by_event ON webhook_deliveries (event_id, webhook_id);
 CREATE INDEX webhook_deliveries_by_webhook ON webhook_deliveries (webhook_id, created_at, id);
 CREATE INDEX webhook_deliveries_due ON webhook_deliveries (webhook_id, next_at) WHERE next_at IS NOT NULL;
 CREATE INDEX webhook_deliveries_by_age ON webhook_deliveries (created_at);
 
 -- Whether webhooks are still to be told. Only events of accounts that have one ever wait.
 ALTER TABLE events ADD COLUMN awaits_fan_out BOOLEAN NOT NULL DEFAULT false;
-CREATE INDEX events_to_fan_out ON events (seq) WHERE awaits_fan_out;
+CREATE INDEX events_to_fan_out ON events (account_id, seq) WHERE awaits_fan_out;

@@ -1,10 +1,10 @@
 //! From events to deliveries.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use claviger_domain::id::{self, Id};
 use claviger_domain::webhook::Topic;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::db::on;
 use crate::webhooks::read_topics;
@@ -15,24 +15,21 @@ use crate::{Change, Db, StoreError, Tx};
 struct Event {
     id: String,
     at: i64,
-    account_id: String,
     project_id: Option<String>,
     kind: String,
 }
 
-/// A webhook of one of their accounts, live or not: what it misses now waits for it.
+/// A webhook of their account, live or not: what it misses now waits for it.
 #[derive(sqlx::FromRow)]
 struct Listening {
     id: String,
-    account_id: String,
     project_id: Option<String>,
     topics: String,
 }
 
 impl Listening {
     fn is_told_of(&self, topic: Topic, topics: &[Topic], event: &Event) -> bool {
-        self.account_id == event.account_id
-            && topics.contains(&topic)
+        topics.contains(&topic)
             && match &self.project_id {
                 None => true,
                 Some(own) => event
@@ -53,7 +50,8 @@ pub async fn is_awaited(db: &Db) -> Result<bool, StoreError> {
 const TURN: i64 = 0x0077_6562_686f_6f6b;
 
 /// Whether nobody else fans out until the transaction ends. On SQLite nobody else writes; on
-/// PostgreSQL two programs that mark the same events could wait for each other in a circle.
+/// PostgreSQL two programs that mark the same events, or wake the same webhooks, could wait for each
+/// other in a circle.
 async fn takes_turn(tx: &mut Tx) -> Result<bool, StoreError> {
     const SQL: &str = "SELECT pg_try_advisory_xact_lock($1)";
     match tx {
@@ -65,77 +63,140 @@ async fn takes_turn(tx: &mut Tx) -> Result<bool, StoreError> {
     }
 }
 
-/// Makes deliveries of up to `most` events that wait for it, and tells how many events those were;
-/// none while another program does so.
-pub async fn fan_out(tx: &mut Tx, change: &Change, most: i64) -> Result<usize, StoreError> {
+/// What a slice of fanning out came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fanned {
+    /// Events that need not be looked at any more.
+    pub events: usize,
+    /// The account that had its turn last: others have theirs before it has the next.
+    pub after: String,
+}
+
+/// What is looked at for one account before others have their turn: an event for one webhook.
+const SHARE: usize = 200;
+/// What looking at an account costs beside that.
+const VISIT: usize = 20;
+
+/// Makes deliveries of events that wait for it, the accounts behind `after` first, until `most` was
+/// looked at; of none while another program does so.
+pub async fn fan_out(
+    tx: &mut Tx,
+    change: &Change,
+    after: &str,
+    most: usize,
+) -> Result<Fanned, StoreError> {
+    let mut fanned = Fanned {
+        events: 0,
+        after: after.to_owned(),
+    };
+    if !takes_turn(tx).await? {
+        return Ok(fanned);
+    }
+    let mut spent = 0;
+    while spent < most {
+        if let Some(account) = next_account(tx, &fanned.after).await? {
+            let share = SHARE.min(most - spent);
+            let (events, looked_at) = fan_out_one(tx, change, &account, share).await?;
+            fanned.events += events;
+            fanned.after = account;
+            spent += VISIT + looked_at;
+        } else if fanned.after.is_empty() {
+            break;
+        } else {
+            fanned.after.clear();
+        }
+    }
+    Ok(fanned)
+}
+
+/// The next account whose events wait.
+async fn next_account(tx: &mut Tx, after: &str) -> Result<Option<String>, StoreError> {
+    const SQL: &str = "SELECT account_id FROM events WHERE awaits_fan_out AND account_id > $1 \
+                       ORDER BY account_id LIMIT 1";
+    Ok(on!(tx, |c| sqlx::query_scalar(SQL)
+        .bind(after)
+        .fetch_optional(c)
+        .await)?)
+}
+
+/// Makes deliveries of some events of an account: how many events those were, and what was looked at.
+async fn fan_out_one(
+    tx: &mut Tx,
+    change: &Change,
+    account: &str,
+    share: usize,
+) -> Result<(usize, usize), StoreError> {
+    const WEBHOOKS: &str = "SELECT id, project_id, topics FROM webhooks WHERE account_id = $1 \
+                            AND deleted_at IS NULL";
     const EVENTS: &str = "UPDATE events SET awaits_fan_out = (1 = 0) \
                           WHERE seq IN (SELECT seq FROM events WHERE awaits_fan_out \
-                          ORDER BY seq LIMIT $1) AND awaits_fan_out \
-                          RETURNING id, at, account_id, project_id, kind";
-    const WEBHOOKS: &str = "SELECT id, account_id, project_id, topics FROM webhooks \
-                            WHERE account_id IN (SELECT value ->> 0 FROM json_each($1)) \
-                            AND deleted_at IS NULL";
+                          AND account_id = $1 ORDER BY seq LIMIT $2) AND awaits_fan_out \
+                          RETURNING id, at, project_id, kind";
+    let webhooks: Vec<Listening> = on!(&mut *tx, |c| sqlx::query_as(WEBHOOKS)
+        .bind(account)
+        .fetch_all(c)
+        .await)?;
+    let each = webhooks.len().max(1);
+    let most = i64::try_from((share / each).max(1)).unwrap_or(1);
+    let events: Vec<Event> = on!(&mut *tx, |c| sqlx::query_as(EVENTS)
+        .bind(account)
+        .bind(most)
+        .fetch_all(c)
+        .await)?;
+    let topics: Vec<_> = webhooks
+        .iter()
+        .map(|webhook| read_topics(&webhook.topics))
+        .collect();
+    let (mut rows, mut woken) = (Vec::new(), BTreeSet::new());
+    let mut first = i64::MAX;
+    for event in &events {
+        let Some(topic) = Topic::of_event(&event.kind) else {
+            continue;
+        };
+        for (webhook, topics) in webhooks.iter().zip(&topics) {
+            if webhook.is_told_of(topic, topics, event) {
+                let id = Id::<id::Delivery>::draw_at(change.now, &*change.random);
+                rows.push(json!([id, webhook.id, event.id, topic.as_str(), event.at]));
+                woken.insert(webhook.id.as_str());
+                first = first.min(event.at);
+            }
+        }
+    }
+    if !rows.is_empty() {
+        insert(tx, &rows).await?;
+        // After the rows: whoever lets go of one meanwhile sees them.
+        wake(tx, woken.into_iter(), first).await?;
+    }
+    Ok((events.len(), events.len() * each))
+}
+
+async fn insert(tx: &mut Tx, rows: &[Value]) -> Result<(), StoreError> {
     const SQL: &str = "INSERT INTO webhook_deliveries (id, webhook_id, event_id, topic, status, \
                        failures, attempts, next_at, created_at) \
                        SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, 'waiting', 0, \
                        '[]', CAST(value ->> 4 AS BIGINT), CAST(value ->> 4 AS BIGINT) \
-                       FROM json_each($1) WHERE true ON CONFLICT (webhook_id, event_id) DO NOTHING";
-    if !takes_turn(tx).await? {
-        return Ok(0);
-    }
-    let events: Vec<Event> = on!(&mut *tx, |c| sqlx::query_as(EVENTS)
-        .bind(most)
-        .fetch_all(c)
-        .await)?;
-    if events.is_empty() {
-        return Ok(0);
-    }
-    let accounts: BTreeSet<&str> = events.iter().map(|event| &*event.account_id).collect();
-    let accounts = crate::reach::list(accounts.into_iter());
-    let webhooks: Vec<Listening> = on!(&mut *tx, |c| sqlx::query_as(WEBHOOKS)
-        .bind(accounts)
-        .fetch_all(c)
-        .await)?;
-    let (mut rows, mut woken) = (Vec::new(), BTreeMap::new());
-    for webhook in &webhooks {
-        let topics = read_topics(&webhook.topics);
-        for event in &events {
-            let Some(topic) = Topic::of_event(&event.kind) else {
-                continue;
-            };
-            if webhook.is_told_of(topic, &topics, event) {
-                let id = Id::<id::Delivery>::draw_at(change.now, &*change.random);
-                rows.push(json!([id, webhook.id, event.id, topic.as_str(), event.at]));
-                woken
-                    .entry(webhook.id.as_str())
-                    .and_modify(|at: &mut i64| *at = event.at.min(*at))
-                    .or_insert(event.at);
-            }
-        }
-    }
-    if rows.is_empty() {
-        return Ok(events.len());
-    }
-    let list = serde_json::to_string(&rows).expect("texts and numbers are JSON");
-    on!(&mut *tx, |c| sqlx::query(SQL)
+                       FROM json_each($1) WHERE true ON CONFLICT (event_id, webhook_id) DO NOTHING";
+    let list = serde_json::to_string(rows).expect("texts and numbers are JSON");
+    on!(tx, |c| sqlx::query(SQL)
         .bind(list)
         .execute(c)
         .await
         .map(drop))?;
-    // After the rows, and in the order of ids: whoever lets go of one meanwhile sees the new rows, and
-    // two programs that wake the same ones do not wait for each other in a circle.
-    for (webhook, at) in woken {
-        wake(tx, webhook, at).await?;
-    }
-    Ok(events.len())
+    Ok(())
 }
 
-/// Notes that a webhook has something to send at `at`.
-pub(super) async fn wake(tx: &mut Tx, webhook: &str, at: i64) -> Result<(), StoreError> {
-    const SQL: &str = "UPDATE webhooks SET next_at = $2 WHERE id = $1 \
+/// Notes that webhooks have something to send at `at`.
+pub(super) async fn wake<'a>(
+    tx: &mut Tx,
+    webhooks: impl Iterator<Item = &'a str>,
+    at: i64,
+) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE webhooks SET next_at = $2 \
+                       WHERE id IN (SELECT value ->> 0 FROM json_each($1)) \
                        AND (next_at IS NULL OR next_at > $2)";
+    let webhooks = crate::reach::list(webhooks);
     on!(tx, |c| sqlx::query(SQL)
-        .bind(webhook)
+        .bind(webhooks)
         .bind(at)
         .execute(c)
         .await

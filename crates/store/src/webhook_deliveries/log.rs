@@ -99,7 +99,12 @@ pub async fn replay(
 /// takes something now.
 async fn wake_again(tx: &mut Tx, change: &Change, webhook: &WebhookId) -> Result<(), StoreError> {
     resume(tx, webhook).await?;
-    wake(tx, webhook.as_str(), change.now.as_micros()).await
+    wake(
+        tx,
+        std::iter::once(webhook.as_str()),
+        change.now.as_micros(),
+    )
+    .await
 }
 
 /// Deliveries of events that happened in a time.
@@ -163,9 +168,20 @@ pub async fn replay_all<'a>(
     Ok(replayed)
 }
 
-/// Lets a webhook be sent what is due at once: what its receiver asked for is over.
+/// Lets a webhook be sent what is due at once: what its receiver asked for, or failed at, is over.
 pub async fn resume(tx: &mut Tx, webhook: &WebhookId) -> Result<(), StoreError> {
-    const SQL: &str = "UPDATE webhooks SET rests_until = NULL WHERE id = $1";
+    const SQL: &str = "UPDATE webhooks SET rests_until = NULL, failed_holds = 0 WHERE id = $1";
+    on!(tx, |c| sqlx::query(SQL)
+        .bind(webhook.as_str())
+        .execute(c)
+        .await
+        .map(drop))?;
+    Ok(())
+}
+
+/// Takes a webhook away from who holds it: how its former receiver did is not written any more.
+pub async fn take_away(tx: &mut Tx, webhook: &WebhookId) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE webhooks SET lease = NULL, leased_until = NULL WHERE id = $1";
     on!(tx, |c| sqlx::query(SQL)
         .bind(webhook.as_str())
         .execute(c)

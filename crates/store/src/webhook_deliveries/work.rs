@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use claviger_domain::id::{self, Id};
 use claviger_domain::time::Timestamp;
-use claviger_domain::webhook::{DeliveryStatus, FAILING_FOR, KEPT_FOR};
+use claviger_domain::webhook::{DeliveryStatus, FAILING_FOR, FAILS_WITHIN, KEPT_FOR, rest_after};
 use serde::{Deserialize, Serialize};
 
 use crate::db::on;
@@ -25,6 +25,17 @@ pub struct Claimed {
     pub root: Id<id::Account>,
     /// What tells this claim from others.
     pub lease: String,
+    /// How often in a row it took nothing while it was held.
+    pub failed_holds: i64,
+}
+
+/// Which webhooks are not to be claimed now.
+#[derive(Clone, Debug, Default)]
+pub struct Busy {
+    /// Those of these families.
+    pub families: BTreeSet<Id<id::Account>>,
+    /// Those that took nothing when they were held last.
+    pub failing: bool,
 }
 
 macro_rules! due {
@@ -33,51 +44,51 @@ macro_rules! due {
          AND status = 'live' AND deleted_at IS NULL \
          AND (leased_until IS NULL OR leased_until <= $1) \
          AND (rests_until IS NULL OR rests_until <= $1) \
+         AND (failed_holds = 0 OR NOT $3) \
          AND root_account_id NOT IN (SELECT value ->> 0 FROM json_each($2))"
     };
 }
 
 /// Whether [`claim`] would find one: asked often, and of no writer.
-pub async fn is_due(
-    db: &Db,
-    now: Timestamp,
-    busy: &BTreeSet<Id<id::Account>>,
-) -> Result<bool, StoreError> {
+pub async fn is_due(db: &Db, now: Timestamp, busy: &Busy) -> Result<bool, StoreError> {
     const SQL: &str = concat!("SELECT EXISTS (SELECT 1 ", due!(), ")");
     Ok(on!(read db, |c| sqlx::query_scalar(SQL)
         .bind(now.as_micros())
-        .bind(json_list(busy.iter().map(Id::as_str)))
+        .bind(json_list(busy.families.iter().map(Id::as_str)))
+        .bind(busy.failing)
         .fetch_one(c)
         .await)?)
 }
 
-/// Takes hold of the webhook that has waited longest for being sent what is due; none of the
-/// families in `busy`, and none that anybody else holds.
+/// Takes hold of the webhook that has waited longest for being sent what is due; none that is
+/// `busy`, and none that anybody else holds.
 pub async fn claim(
     tx: &mut Tx,
     change: &Change,
-    busy: &BTreeSet<Id<id::Account>>,
+    busy: &Busy,
 ) -> Result<Option<Claimed>, StoreError> {
     // One at a time, so that two programs which claim never wait for each other in a circle. The
     // condition stands twice: whoever waited for a row of another's claim looks at it again.
     const SQL: &str = concat!(
-        "UPDATE webhooks SET lease = $3, leased_until = $4 WHERE id = (SELECT id ",
+        "UPDATE webhooks SET lease = $4, leased_until = $5 WHERE id = (SELECT id ",
         due!(),
         " ORDER BY next_at LIMIT 1) AND (leased_until IS NULL OR leased_until <= $1) \
-         RETURNING id, root_account_id"
+         RETURNING id, root_account_id, failed_holds"
     );
     let lease = claviger_domain::base62::random_text(&*change.random, 16);
-    let claimed: Option<(String, String)> = on!(tx, |c| sqlx::query_as(SQL)
+    let claimed: Option<(String, String, i64)> = on!(tx, |c| sqlx::query_as(SQL)
         .bind(change.now.as_micros())
-        .bind(json_list(busy.iter().map(Id::as_str)))
+        .bind(json_list(busy.families.iter().map(Id::as_str)))
+        .bind(busy.failing)
         .bind(&lease)
         .bind(change.now.plus_seconds(LEASE).as_micros())
         .fetch_optional(c)
         .await)?;
-    Ok(claimed.map(|(id, root)| Claimed {
+    Ok(claimed.map(|(id, root, failed_holds)| Claimed {
         id: Id::from_trusted(id),
         root: Id::from_trusted(root),
         lease,
+        failed_holds,
     }))
 }
 
@@ -196,6 +207,8 @@ pub struct Health {
     pub took_some: bool,
     /// Whether it failed at anything.
     pub failed_some: bool,
+    /// Whether it took nothing of what it was sent last.
+    pub gave_up: bool,
     /// Whether it said that it is gone.
     pub is_gone: bool,
     /// Until when it asked to be left alone.
@@ -208,6 +221,7 @@ impl Health {
         self.took_some |= round.took_some;
         self.failed_some |= round.failed_some;
         self.is_gone |= round.is_gone;
+        self.gave_up = round.failed_some && !round.took_some;
         self.rests_until = self.rests_until.max(round.rests_until);
     }
 }
@@ -220,10 +234,16 @@ pub async fn release(
     claimed: &Claimed,
     health: Health,
 ) -> Result<bool, StoreError> {
+    // Who fails after a long while in which nothing was tried fails anew.
     const LET_GO: &str = "UPDATE webhooks SET lease = NULL, leased_until = NULL, \
                           rests_until = $3, failing_since = CASE WHEN $4 THEN NULL \
-                          WHEN $5 AND failing_since IS NULL THEN CAST($6 AS BIGINT) \
-                          ELSE failing_since END \
+                          WHEN $5 AND (failing_since IS NULL OR last_failed_at IS NULL \
+                          OR last_failed_at < $7) THEN CAST($6 AS BIGINT) \
+                          ELSE failing_since END, \
+                          last_failed_at = CASE WHEN $4 THEN NULL \
+                          WHEN $5 THEN CAST($6 AS BIGINT) ELSE last_failed_at END, \
+                          failed_holds = CASE WHEN $4 THEN 0 \
+                          WHEN $5 THEN failed_holds + 1 ELSE failed_holds END \
                           WHERE id = $1 AND lease = $2 RETURNING failing_since";
     // A statement of its own, which sees what was added while the first waited for the row. Whoever has
     // more to send goes to the end of the queue: a long backlog does not stand before everybody else.
@@ -231,13 +251,22 @@ pub async fn release(
                         THEN CAST($2 AS BIGINT) ELSE MIN(d.next_at) END \
                         FROM webhook_deliveries d WHERE d.webhook_id = $1 \
                         AND d.next_at IS NOT NULL) WHERE id = $1";
+    let failed_holds = if health.took_some {
+        0
+    } else {
+        claimed.failed_holds
+    };
+    let rest = rest_after(failed_holds + 1);
+    let recovers_at = health.gave_up.then(|| change.now.plus_seconds(rest));
+    let rests_until = health.rests_until.max(recovers_at);
     let since: Option<Option<i64>> = on!(&mut *tx, |c| sqlx::query_scalar(LET_GO)
         .bind(claimed.id.as_str())
         .bind(&claimed.lease)
-        .bind(health.rests_until.map(Timestamp::as_micros))
+        .bind(rests_until.map(Timestamp::as_micros))
         .bind(health.took_some)
         .bind(health.failed_some)
         .bind(change.now.as_micros())
+        .bind(change.now.plus_seconds(-FAILS_WITHIN).as_micros())
         .fetch_optional(c)
         .await)?;
     let Some(since) = since else {
@@ -262,15 +291,22 @@ pub async fn release(
     webhooks::disable(tx, change, &claimed.id, reason).await
 }
 
-/// How many deliveries wait, and when the one was due that is due longest at a live webhook that
+/// Waiting deliveries that are counted, at most: more are too many all the same.
+const COUNTED: i64 = 100_000;
+
+/// How many deliveries wait, as far as that is counted, and when the one was due that is due longest at a live webhook that
 /// nobody holds and that does not rest.
 pub async fn backlog(db: &Db, now: Timestamp) -> Result<(i64, Option<Timestamp>), StoreError> {
-    const WAITING: &str = "SELECT COUNT(*) FROM webhook_deliveries WHERE next_at IS NOT NULL";
+    const WAITING: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM webhook_deliveries \
+                           WHERE next_at IS NOT NULL LIMIT $1) AS counted";
     const OLDEST: &str = "SELECT MIN(next_at) FROM webhooks WHERE next_at IS NOT NULL \
                           AND status = 'live' AND deleted_at IS NULL AND next_at <= $1 \
                           AND (leased_until IS NULL OR leased_until <= $1) \
                           AND (rests_until IS NULL OR rests_until <= $1)";
-    let waiting = on!(read db, |c| sqlx::query_scalar(WAITING).fetch_one(c).await)?;
+    let waiting = on!(read db, |c| sqlx::query_scalar(WAITING)
+        .bind(COUNTED)
+        .fetch_one(c)
+        .await)?;
     let oldest: Option<i64> = on!(read db, |c| sqlx::query_scalar(OLDEST)
         .bind(now.as_micros())
         .fetch_one(c)

@@ -7,7 +7,7 @@ use claviger_domain::id::{self, Id};
 use claviger_domain::webhook::{DeliveryStatus, Format, KEPT_FOR, Method, Status, Topic};
 use claviger_store::accounts::Account;
 use claviger_store::webhook_deliveries::{
-    self as deliveries, Claimed, Delivery, Due, Filter, Health, LEASE, Outcome,
+    self as deliveries, Busy, Claimed, Delivery, Due, Fanned, Filter, Health, LEASE, Outcome, Span,
 };
 use claviger_store::webhooks::{self, Created, Sealed, Webhook};
 use claviger_store::{Base, events};
@@ -19,6 +19,11 @@ use serde_json::json;
 in_both_worlds![
     an_event_is_told_once_however_many_fan_out,
     nobody_is_told_who_was_not_there,
+    who_has_much_to_tell_holds_up_nobody,
+    a_receiver_that_takes_nothing_is_left_alone_for_longer,
+    a_failure_after_a_long_quiet_is_the_first,
+    what_was_learned_of_a_former_receiver_is_not_written,
+    what_is_sent_again_is_taken_in_parts,
     a_webhook_is_held_by_one_until_the_lease_is_over,
     a_busy_family_waits_and_others_do_not,
     what_was_delivered_stays_so,
@@ -52,6 +57,7 @@ async fn make(world: &World, account: &Account) -> (Webhook, Created) {
         },
         header_names: vec!["authorization".to_owned()],
         failing_since: None,
+        rests_until: None,
         base: Base::made_by(&world.change()),
     };
     let new = webhook.clone();
@@ -81,16 +87,30 @@ async fn happen(world: &World, account: &Account, count: usize) {
     }
 }
 
-async fn fan_out(world: &World, most: i64) -> usize {
+async fn fan_out(world: &World, most: usize) -> usize {
+    slice(world, "", most).await.events
+}
+
+async fn slice(world: &World, after: &str, most: usize) -> Fanned {
+    let after = after.to_owned();
     world
         .write(move |tx, change| {
-            Box::pin(async move { deliveries::fan_out(tx, &change, most).await })
+            Box::pin(async move { deliveries::fan_out(tx, &change, &after, most).await })
         })
         .await
 }
 
 async fn claim(world: &World, busy: &[&Account]) -> Option<Claimed> {
-    let busy: BTreeSet<_> = busy.iter().map(|account| account.id.clone()).collect();
+    let families = busy.iter().map(|account| account.id.clone()).collect();
+    claim_but(world, families, false).await
+}
+
+async fn claim_but(
+    world: &World,
+    families: BTreeSet<Id<id::Account>>,
+    failing: bool,
+) -> Option<Claimed> {
+    let busy = Busy { families, failing };
     world
         .write(move |tx, change| {
             Box::pin(async move { deliveries::claim(tx, &change, &busy).await })
@@ -142,7 +162,7 @@ async fn an_event_is_told_once_however_many_fan_out(world: World) {
         .await
         .into_iter()
         .sum();
-    let rest = fan_out(&world, 100).await;
+    let rest = fan_out(&world, 1_000).await;
     assert_eq!(fanned + rest, 25);
     assert!(!deliveries::is_awaited(&world.db).await.unwrap());
     let told: BTreeSet<_> = log(&world, &webhook)
@@ -161,7 +181,7 @@ async fn nobody_is_told_who_was_not_there(world: World) {
     happen(&world, &theirs, 1).await;
     assert!(!deliveries::is_awaited(&world.db).await.unwrap());
     happen(&world, &mine, 1).await;
-    fan_out(&world, 100).await;
+    fan_out(&world, 1_000).await;
     assert_eq!(log(&world, &webhook).await.len(), 1);
     let id = webhook.id.clone();
     world
@@ -175,12 +195,141 @@ async fn nobody_is_told_who_was_not_there(world: World) {
     assert!(!deliveries::is_awaited(&world.db).await.unwrap());
 }
 
+async fn who_has_much_to_tell_holds_up_nobody(world: World) {
+    let (busy, other) = (world.account("busy").await, world.account("other").await);
+    let (told_much, told) = (made(&world, &busy).await, made(&world, &other).await);
+    made(&world, &busy).await;
+    happen(&world, &busy, 150).await;
+    happen(&world, &other, 1).await;
+    // A share of the busy account's, two webhooks for each event, and all of the other's.
+    let first = slice(&world, "", 240).await;
+    assert_eq!(first.events, 101);
+    assert_eq!(log(&world, &told_much).await.len(), 100);
+    assert_eq!(log(&world, &told).await.len(), 1);
+    // Whoever had a turn waits for the others': a slice ends, and the next begins behind it.
+    happen(&world, &other, 1).await;
+    let second = slice(&world, busy.id.as_str(), 1).await;
+    assert_eq!(
+        (second.events, second.after.as_str()),
+        (1, other.id.as_str())
+    );
+    assert_eq!(slice(&world, &second.after, 1_000).await.events, 50);
+    assert_eq!(slice(&world, "", 1_000).await, Fanned::default());
+}
+
+/// Lets the webhook be held once, and take nothing.
+async fn fail(world: &World) -> Claimed {
+    let claimed = claim(world, &[]).await.unwrap();
+    let health = Health {
+        failed_some: true,
+        gave_up: true,
+        ..Health::default()
+    };
+    assert!(!release(world, &claimed, health).await);
+    claimed
+}
+
+async fn a_receiver_that_takes_nothing_is_left_alone_for_longer(world: World) {
+    let account = world.account("mine").await;
+    let webhook = made(&world, &account).await;
+    happen(&world, &account, 1).await;
+    fan_out(&world, 1_000).await;
+    for (times, rest) in [(0, 5), (1, 30), (2, 120), (3, 300), (4, 300)] {
+        assert_eq!(fail(&world).await.failed_holds, times);
+        world.clock.advance(rest - 1);
+        assert_eq!(claim(&world, &[]).await, None, "{times}");
+        world.clock.advance(1);
+    }
+    assert_eq!(claim_but(&world, BTreeSet::new(), true).await, None);
+    let claimed = claim(&world, &[]).await.unwrap();
+    let took = Health {
+        took_some: true,
+        ..Health::default()
+    };
+    release(&world, &claimed, took).await;
+    let healthy = claim_but(&world, BTreeSet::new(), true).await.unwrap();
+    assert_eq!((healthy.id, healthy.failed_holds), (webhook.id, 0));
+}
+
+async fn a_failure_after_a_long_quiet_is_the_first(world: World) {
+    let account = world.account("mine").await;
+    let webhook = made(&world, &account).await;
+    happen(&world, &account, 1).await;
+    fan_out(&world, 1_000).await;
+    fail(&world).await;
+    world.clock.advance(7 * 86_400);
+    fail(&world).await;
+    let found = webhooks::find(&world.db, &everything(), &webhook.id).await;
+    let found = found.unwrap().unwrap();
+    assert_eq!(found.status, Status::Live);
+    assert_eq!(found.failing_since, Some(world.now()));
+}
+
+async fn what_was_learned_of_a_former_receiver_is_not_written(world: World) {
+    let account = world.account("mine").await;
+    let webhook = made(&world, &account).await;
+    happen(&world, &account, 1).await;
+    fan_out(&world, 1_000).await;
+    let claimed = claim(&world, &[]).await.unwrap();
+    let id = webhook.id.clone();
+    world
+        .write(move |tx, _| Box::pin(async move { deliveries::take_away(tx, &id).await }))
+        .await;
+    let gone = Health {
+        is_gone: true,
+        failed_some: true,
+        rests_until: Some(world.now().plus_seconds(86_400)),
+        ..Health::default()
+    };
+    assert!(!release(&world, &claimed, gone).await);
+    assert_eq!(claim(&world, &[]).await.unwrap().failed_holds, 0);
+}
+
+async fn what_is_sent_again_is_taken_in_parts(world: World) {
+    let account = world.account("mine").await;
+    let webhook = made(&world, &account).await;
+    happen(&world, &account, 5).await;
+    fan_out(&world, 1_000).await;
+    let all = due(&world, &webhook).await;
+    for (index, one) in all.iter().enumerate() {
+        let status = [DeliveryStatus::Failed, DeliveryStatus::Delivered][index / 3];
+        record(&world, one, status, None).await;
+    }
+    let span = |with_delivered| Span {
+        from: world.now(),
+        to: world.now().plus_seconds(1),
+        with_delivered,
+    };
+    let find = async |with_delivered, after: (i64, String)| {
+        let id = &webhook.id;
+        let found = deliveries::replayable(&world.db, id, span(with_delivered), &after, 2).await;
+        found.unwrap()
+    };
+    let first = find(true, (0, String::new())).await;
+    let second = find(true, first[1].clone()).await;
+    let third = find(true, second[1].clone()).await;
+    assert_eq!([first.len(), second.len(), third.len()], [2, 2, 1]);
+    let failed = find(false, (0, String::new())).await;
+    let (id, again) = (webhook.id.clone(), failed.clone());
+    let replay = world.write(move |tx, change| {
+        Box::pin(async move {
+            let ids = again.iter().map(|(_, id)| id.as_str());
+            deliveries::replay_all(tx, &change, &id, ids).await
+        })
+    });
+    assert_eq!(replay.await, 2);
+    assert_eq!(due(&world, &webhook).await.len(), 2);
+    // What waits is not found again, so that it is not sent twice.
+    assert_eq!(find(false, (0, String::new())).await.len(), 1);
+    assert!(claim(&world, &[]).await.is_some());
+}
+
 async fn a_webhook_is_held_by_one_until_the_lease_is_over(world: World) {
     let account = world.account("mine").await;
     let webhook = made(&world, &account).await;
     assert_eq!(claim(&world, &[]).await, None, "nothing is due");
     happen(&world, &account, 1).await;
-    fan_out(&world, 100).await;
+    fan_out(&world, 1_000).await;
     let claims = join_all((0..8).map(|_| claim(&world, &[]))).await;
     let mut held = claims.into_iter().flatten();
     let first = held.next().unwrap();
@@ -206,9 +355,9 @@ async fn a_busy_family_waits_and_others_do_not(world: World) {
         made(&world, account).await;
         happen(&world, account, 1).await;
     }
-    fan_out(&world, 100).await;
+    fan_out(&world, 1_000).await;
     assert!(
-        deliveries::is_due(&world.db, world.now(), &BTreeSet::new())
+        deliveries::is_due(&world.db, world.now(), &Busy::default())
             .await
             .unwrap()
     );
@@ -221,7 +370,7 @@ async fn what_was_delivered_stays_so(world: World) {
     let account = world.account("mine").await;
     let webhook = made(&world, &account).await;
     happen(&world, &account, 1).await;
-    fan_out(&world, 100).await;
+    fan_out(&world, 1_000).await;
     let [tried] = &due(&world, &webhook).await[..] else {
         panic!("one is due")
     };
@@ -237,7 +386,7 @@ async fn letting_go_says_when_there_is_more_to_do(world: World) {
     let account = world.account("mine").await;
     let webhook = made(&world, &account).await;
     happen(&world, &account, 2).await;
-    fan_out(&world, 100).await;
+    fan_out(&world, 1_000).await;
     let claimed = claim(&world, &[]).await.unwrap();
     let two = due(&world, &webhook).await;
     record(&world, &two[0], DeliveryStatus::Delivered, None).await;
@@ -258,8 +407,13 @@ async fn letting_go_says_when_there_is_more_to_do(world: World) {
         (waiting, world.now().micros_since(since.unwrap())),
         (1, 2_000_000)
     );
+    for _ in 0..4 {
+        let claimed = claim(&world, &[]).await.unwrap();
+        world.clock.advance(86_400 + 3_600);
+        assert!(!release(&world, &claimed, failed).await);
+    }
     let claimed = claim(&world, &[]).await.unwrap();
-    world.clock.advance(5 * 86_400);
+    world.clock.advance(86_400);
     assert!(
         release(&world, &claimed, failed).await,
         "it has failed for days"
@@ -273,7 +427,7 @@ async fn deliveries_are_kept_for_a_month(world: World) {
     let account = world.account("mine").await;
     let webhook = made(&world, &account).await;
     happen(&world, &account, 3).await;
-    fan_out(&world, 100).await;
+    fan_out(&world, 1_000).await;
     let sweep = async || {
         world
             .write(|tx, change| Box::pin(async move { deliveries::sweep(tx, change.now, 2).await }))
