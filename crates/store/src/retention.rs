@@ -36,11 +36,14 @@ pub async fn remove_requests(db: &Db, before: Timestamp, most: i64) -> Result<u6
 ///
 /// The last event stays, however old: a restore tells by it what a copy does not have. Other
 /// programs over the database read events within their staleness bound, or else forget all they
-/// know; a reader that keeps its place in the database has to be asked here for that place.
+/// know. Those that webhooks are still to be told of stay, and those that deliveries tell of, which
+/// may be sent again.
 pub async fn remove_events(db: &Db, before: Timestamp, most: i64) -> Result<u64, StoreError> {
     const SQL: &str = "DELETE FROM events WHERE seq IN \
                        (SELECT seq FROM (SELECT seq, at FROM events ORDER BY seq LIMIT $2) AS oldest \
-                       WHERE at < $1) AND seq < (SELECT MAX(seq) FROM events)";
+                       WHERE at < $1) AND seq < (SELECT MAX(seq) FROM events) \
+                       AND NOT awaits_fan_out AND NOT EXISTS (SELECT 1 FROM webhook_deliveries \
+                       WHERE webhook_deliveries.event_id = events.id)";
     db.write(move |tx| Box::pin(async move { execute(tx, SQL, before, most).await }))
         .await
 }
@@ -65,9 +68,16 @@ macro_rules! remove_from {
 
 /// What goes for good. Of projects and accounts the rows stay without their names, so that usage and
 /// events still tell in which one they happened.
-const DELETED: [&str; 7] = [
+const DELETED: [&str; 8] = [
     remove_from!("api_keys", "deleted_at", ""),
     remove_from!("access_keys", "deleted_at", ""),
+    // With its secrets, and once its deliveries are gone.
+    remove_from!(
+        "webhooks",
+        "deleted_at",
+        "AND NOT EXISTS (SELECT 1 FROM webhook_deliveries \
+         WHERE webhook_deliveries.webhook_id = webhooks.id)"
+    ),
     remove_from!("mcp_servers", "deleted_at", ""),
     remove_from!("mcp_servers", "expires_at", ""),
     // A server has a connected account, also one that is deleted and has not gone yet.

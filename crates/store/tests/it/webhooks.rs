@@ -1,13 +1,15 @@
 //! Webhooks and their deliveries: told once, held by one, sent until taken.
 
+mod log;
+
 use std::collections::BTreeSet;
 
 use claviger_domain::event::{EventKind, NewEvent};
 use claviger_domain::id::{self, Id};
-use claviger_domain::webhook::{DeliveryStatus, Format, KEPT_FOR, Method, Status, Topic};
+use claviger_domain::webhook::{DeliveryStatus, Format, Method, Status, Topic};
 use claviger_store::accounts::Account;
 use claviger_store::webhook_deliveries::{
-    self as deliveries, Busy, Claimed, Delivery, Due, Fanned, Filter, Health, LEASE, Outcome, Span,
+    self as deliveries, Busy, Claimed, Delivery, Due, Fanned, Filter, Health, LEASE, Outcome,
 };
 use claviger_store::webhooks::{self, Created, Sealed, Webhook};
 use claviger_store::{Base, events};
@@ -23,12 +25,10 @@ in_both_worlds![
     a_receiver_that_takes_nothing_is_left_alone_for_longer,
     a_failure_after_a_long_quiet_is_the_first,
     what_was_learned_of_a_former_receiver_is_not_written,
-    what_is_sent_again_is_taken_in_parts,
     a_webhook_is_held_by_one_until_the_lease_is_over,
     a_busy_family_waits_and_others_do_not,
     what_was_delivered_stays_so,
     letting_go_says_when_there_is_more_to_do,
-    deliveries_are_kept_for_a_month,
     an_account_has_a_hundred_webhooks_at_most,
 ];
 
@@ -285,45 +285,6 @@ async fn what_was_learned_of_a_former_receiver_is_not_written(world: World) {
     assert_eq!(claim(&world, &[]).await.unwrap().failed_holds, 0);
 }
 
-async fn what_is_sent_again_is_taken_in_parts(world: World) {
-    let account = world.account("mine").await;
-    let webhook = made(&world, &account).await;
-    happen(&world, &account, 5).await;
-    fan_out(&world, 1_000).await;
-    let all = due(&world, &webhook).await;
-    for (index, one) in all.iter().enumerate() {
-        let status = [DeliveryStatus::Failed, DeliveryStatus::Delivered][index / 3];
-        record(&world, one, status, None).await;
-    }
-    let span = |with_delivered| Span {
-        from: world.now(),
-        to: world.now().plus_seconds(1),
-        with_delivered,
-    };
-    let find = async |with_delivered, after: (i64, String)| {
-        let id = &webhook.id;
-        let found = deliveries::replayable(&world.db, id, span(with_delivered), &after, 2).await;
-        found.unwrap()
-    };
-    let first = find(true, (0, String::new())).await;
-    let second = find(true, first[1].clone()).await;
-    let third = find(true, second[1].clone()).await;
-    assert_eq!([first.len(), second.len(), third.len()], [2, 2, 1]);
-    let failed = find(false, (0, String::new())).await;
-    let (id, again) = (webhook.id.clone(), failed.clone());
-    let replay = world.write(move |tx, change| {
-        Box::pin(async move {
-            let ids = again.iter().map(|(_, id)| id.as_str());
-            deliveries::replay_all(tx, &change, &id, ids).await
-        })
-    });
-    assert_eq!(replay.await, 2);
-    assert_eq!(due(&world, &webhook).await.len(), 2);
-    // What waits is not found again, so that it is not sent twice.
-    assert_eq!(find(false, (0, String::new())).await.len(), 1);
-    assert!(claim(&world, &[]).await.is_some());
-}
-
 async fn a_webhook_is_held_by_one_until_the_lease_is_over(world: World) {
     let account = world.account("mine").await;
     let webhook = made(&world, &account).await;
@@ -421,23 +382,6 @@ async fn letting_go_says_when_there_is_more_to_do(world: World) {
     let found = webhooks::find(&world.db, &everything(), &webhook.id).await;
     assert_eq!(found.unwrap().unwrap().status, Status::Disabled);
     assert_eq!(claim(&world, &[]).await, None);
-}
-
-async fn deliveries_are_kept_for_a_month(world: World) {
-    let account = world.account("mine").await;
-    let webhook = made(&world, &account).await;
-    happen(&world, &account, 3).await;
-    fan_out(&world, 1_000).await;
-    let sweep = async || {
-        world
-            .write(|tx, change| Box::pin(async move { deliveries::sweep(tx, change.now, 2).await }))
-            .await
-    };
-    world.clock.advance(KEPT_FOR);
-    assert_eq!(sweep().await, 0);
-    world.clock.advance(1);
-    assert_eq!((sweep().await, sweep().await, sweep().await), (2, 1, 0));
-    assert!(log(&world, &webhook).await.is_empty());
 }
 
 async fn an_account_has_a_hundred_webhooks_at_most(world: World) {
