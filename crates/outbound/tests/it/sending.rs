@@ -1,9 +1,16 @@
 //! What sending withstands: a stop in the middle, a pause in the middle, secrets that do not open.
 
+use std::future::pending;
+use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use claviger_outbound::{Client, Guard, Resolve, Settings, Webhooks};
 use claviger_store::webhook_deliveries::Busy;
 use claviger_testkit::{Receiver, Tenant, TestApp};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
@@ -93,4 +100,84 @@ async fn secrets_of_another_receiver_are_not_opened_and_nothing_is_sent() {
     assert!(receiver.received().is_empty() && other.received().is_empty());
     // It rests, so that it is not tried again and again.
     assert!(webhooks.claim(Busy::default()).await.unwrap().is_none());
+}
+
+/// A name server that answers nobody, such as a tenant's own.
+#[derive(Debug)]
+struct Silent(mpsc::UnboundedSender<()>);
+
+impl Resolve for Silent {
+    fn resolve<'a>(&'a self, _: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
+        // Nobody has to listen.
+        drop(self.0.send(()));
+        pending().boxed()
+    }
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_no_name_to_be_looked_up() {
+    let app = TestApp::start().await;
+    let tenant = app.tenant("Acme").await;
+    let webhook = listening(&app, &tenant, "https://hooks.example.com/").await;
+    app.api_key(&tenant, json!({})).await;
+    app.fan_out().await;
+    let (tell, mut asked) = mpsc::unbounded_channel();
+    let settings = Settings {
+        db: app.core.db.clone(),
+        sealing: Arc::clone(&app.sealing),
+        client: Client::new(Guard::default(), Arc::new(Silent(tell))),
+    };
+    let (clock, random) = (Arc::clone(&app.core.clock), Arc::clone(&app.core.random));
+    let webhooks = Webhooks::new(settings, clock, random);
+    let claimed = webhooks.claim(Busy::default()).await.unwrap().unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let serving = tokio::spawn(async move { webhooks.serve(claimed, stopped).await });
+    asked.recv().await.unwrap();
+    stop.send_replace(true);
+    serving.await.unwrap().unwrap();
+    // It was not tried, and the next program need not wait for a lease.
+    assert_eq!(statuses(&app, &tenant, &webhook).await, ["waiting"]);
+    let again = app.core.webhooks.claim(Busy::default()).await.unwrap();
+    assert_eq!(again.unwrap().failed_holds, 0);
+}
+
+/// One that hangs or fails costs little: a round, then a request now and then, until it takes one.
+#[tokio::test]
+async fn a_receiver_that_fails_is_asked_with_one_request_until_it_takes_that() {
+    let app = TestApp::start().await;
+    let tenant = app.tenant("Acme").await;
+    let is_up = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&is_up);
+    let receiver = Receiver::answering(move |_| {
+        let is_up = told.load(Ordering::Relaxed);
+        async move {
+            if is_up {
+                StatusCode::OK
+            } else {
+                StatusCode::BAD_GATEWAY
+            }
+        }
+    })
+    .await;
+    listening(&app, &tenant, &receiver.url).await;
+    for _ in 0..20 {
+        app.api_key(&tenant, json!({})).await;
+    }
+    app.tell_webhooks().await;
+    assert_eq!(receiver.received().len(), 8, "a round is enough to know");
+    for (rest, requests) in [(5, 9), (30, 10), (120, 11), (300, 12), (300, 13)] {
+        app.advance(rest - 1);
+        app.tell_webhooks().await;
+        assert_eq!(receiver.received().len(), requests - 1, "{rest}");
+        app.advance(1);
+        app.tell_webhooks().await;
+        assert_eq!(receiver.received().len(), requests, "{rest}");
+    }
+    is_up.store(true, Ordering::Relaxed);
+    app.advance(300);
+    app.tell_webhooks().await;
+    assert!(
+        receiver.received().len() > 13 + 8,
+        "then it gets what waits"
+    );
 }

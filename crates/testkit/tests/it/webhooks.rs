@@ -237,9 +237,21 @@ async fn a_receiver_that_never_answers_holds_up_no_other_and_no_stop() {
         assert_eq!(came, Ok(Some(())), "round {round}");
     }
     assert_eq!(hanging.received().len(), 8, "so many at once, and no more");
+    // What is counted last is written, although requests are in flight that nobody answers.
+    let owner = text(&bootstrap, "accessKey");
+    let body = json!({"name": "A key", "projectId": bootstrap["projectId"]});
+    let key = ask(&program, "POST /api-keys", owner, &body);
+    let question = json!({"key": key["key"]});
+    let checked = ask(&program, "POST /api-keys/verify", owner, &question);
+    assert_eq!(checked["valid"], true, "{checked}");
     let (code, said) = program.stop().expect("it stops");
     assert_eq!(code, 0, "{said}");
     assert!(!said.contains("usage may be lost"), "{said}");
+    let later = start(bed(scratch.path()), scratch.path());
+    let line = format!("GET /api-keys/{}", text(&key, "id"));
+    let found = ask(&later, &line, owner, &Value::Null);
+    assert!(found["lastUsedAt"].is_string(), "{found}");
+    later.stop().expect("it stops");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
