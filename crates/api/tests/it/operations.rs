@@ -1,7 +1,11 @@
 //! Every operation of the document, as the coverage tests call it.
 
-use claviger_testkit::{Tenant, TestApp, TestRequest};
+mod objects;
+
+use claviger_testkit::{TestApp, TestRequest};
 use serde_json::{Value, json};
+
+pub(crate) use self::objects::{Kind, Objects};
 
 /// One operation: what it needs, what it answers, and how it is asked about a tenant's objects.
 pub(crate) struct Operation {
@@ -13,125 +17,6 @@ pub(crate) struct Operation {
     pub(crate) success: u16,
     pub(crate) body: fn(&Objects) -> Value,
     pub(crate) kind: Kind,
-}
-
-/// What a foreign tenant's objects come to.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// There is nothing of a tenant in it.
-    Plain,
-    /// It answers a list, without them.
-    List,
-    /// It answers 404.
-    Object,
-    /// It answers 200 and says `NOT_FOUND`.
-    Verification,
-}
-
-/// Objects of one tenant, made anew for each call, so that no call meets what another left.
-pub(crate) struct Objects {
-    pub(crate) account: String,
-    pub(crate) project: String,
-    pub(crate) child: String,
-    pub(crate) key_id: String,
-    pub(crate) key: String,
-    pub(crate) access_key_id: String,
-    pub(crate) grant_id: String,
-    pub(crate) webhook: String,
-    pub(crate) delivery: String,
-}
-
-impl Objects {
-    pub(crate) async fn of(app: &TestApp, tenant: &Tenant) -> Self {
-        let project = tenant.project.id.to_string();
-        let webhook = webhook_of(app, tenant).await;
-        let key = app.api_key(tenant, json!({})).await;
-        let access_key = app
-            .request("POST", "/access-keys")
-            .key(tenant.owner())
-            .json(json!({"name": "target", "role": "viewer", "projectId": project}))
-            .send()
-            .await
-            .expect(201);
-        let child = app
-            .request("POST", "/accounts")
-            .key(tenant.owner())
-            .json(json!({"name": "child"}))
-            .send()
-            .await
-            .expect(201);
-        let text = |value: &Value| value.as_str().expect("ids and keys are text").to_owned();
-        Self {
-            account: tenant.account.id.to_string(),
-            child: text(&child["id"]),
-            key_id: text(&key["id"]),
-            key: text(&key["key"]),
-            grant_id: grant_of(app, &project, &text(&access_key["id"])).await,
-            project,
-            access_key_id: text(&access_key["id"]),
-            delivery: delivery_of(app, tenant, &webhook).await,
-            webhook,
-        }
-    }
-
-    /// Ids of the right kind that name nothing.
-    pub(crate) fn unknown() -> Self {
-        let id = |prefix| format!("{prefix}_zzzzzzzzzzzzzzzzzzzz");
-        Self {
-            account: id("acc"),
-            project: id("prj"),
-            child: id("acc"),
-            key_id: "key_zzzzzzzzzzzzzzzz".to_owned(),
-            key: format!("live_{}", "z".repeat(64)),
-            access_key_id: "ack_zzzzzzzzzzzzzzzz".to_owned(),
-            grant_id: id("rvg"),
-            webhook: id("whk"),
-            delivery: id("dlv"),
-        }
-    }
-}
-
-/// Grants an access key the keys of a project, which can be read back from then on.
-async fn grant_of(app: &TestApp, project: &str, access_key: &str) -> String {
-    let path = format!("/projects/{project}");
-    let operator = app.operator_key.expose();
-    let storage = app.request("PATCH", &path).key(operator);
-    let storage = storage.json(json!({"keyStorage": "recoverable"}));
-    storage.send().await.expect(200);
-    let until = app.core.now().plus_seconds(60);
-    let grant = app.request("POST", &format!("{path}/reveal-grants"));
-    let grant = grant
-        .key(operator)
-        .json(json!({"accessKeyId": access_key, "expiresAt": until}));
-    let grant = grant.send().await.expect(201);
-    grant["id"].as_str().expect("ids are text").to_owned()
-}
-
-/// A webhook of the tenant's project: the one that is left of an earlier call, since an account has
-/// a hundred at most.
-async fn webhook_of(app: &TestApp, tenant: &Tenant) -> String {
-    let list = app.request("GET", "/webhooks").key(tenant.owner());
-    let listed = list.send().await.expect(200);
-    let mut webhook = listed.get(0).cloned().unwrap_or_default();
-    if webhook.is_null() {
-        let body = json!({"url": "http://127.0.0.1:9/", "topic": "api-key.created",
-            "projectId": tenant.project.id});
-        let create = app.request("POST", "/webhooks").key(tenant.owner());
-        webhook = create.json(body).send().await.expect(201);
-    }
-    webhook["id"].as_str().expect("ids are text").to_owned()
-}
-
-/// The delivery to it of the key that was made last.
-async fn delivery_of(app: &TestApp, tenant: &Tenant, webhook: &str) -> String {
-    app.fan_out().await;
-    let path = format!("/webhooks/{webhook}/deliveries?limit=1");
-    let list = app.request("GET", &path).key(tenant.owner());
-    let deliveries = list.send().await.expect(200);
-    deliveries[0]["id"]
-        .as_str()
-        .expect("ids are text")
-        .to_owned()
 }
 
 impl Operation {
