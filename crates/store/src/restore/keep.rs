@@ -31,7 +31,7 @@ struct Ending {
     sql: &'static str,
 }
 
-const ENDINGS: [Ending; 8] = [
+const ENDINGS: [Ending; 9] = [
     Ending {
         what: "api-key",
         kind: EventKind::ApiKeyDeleted,
@@ -88,6 +88,15 @@ const ENDINGS: [Ending; 8] = [
               RETURNING id, (SELECT account_id FROM main.projects WHERE id = project_id), project_id",
     },
     Ending {
+        what: "webhook",
+        kind: EventKind::WebhookDisabled,
+        // Deleted or disabled since: nothing is sent until somebody puts it in force. The present
+        // file is not asked which it was, it may be of a program that knew no webhooks.
+        sql: "UPDATE main.webhooks SET updated_at = $2, status = 'disabled' \
+              WHERE id IN (SELECT value ->> 0 FROM json_each($1)) \
+              RETURNING id, account_id, project_id",
+    },
+    Ending {
         what: "account",
         kind: EventKind::AccountDeleted,
         sql: "UPDATE main.accounts AS b SET updated_at = $2, deleted_at = COALESCE( \
@@ -115,7 +124,7 @@ const ERASURES: [&str; 3] = [
 
 /// What goes with a project or an account that stays deleted: the present file may have removed the
 /// rows themselves since, so that it cannot say so of each.
-const BURIALS: [&str; 5] = [
+const BURIALS: [&str; 6] = [
     "UPDATE main.projects SET deleted_at = $1 WHERE deleted_at IS NULL AND account_id IN \
      (SELECT id FROM main.accounts WHERE deleted_at IS NOT NULL)",
     "UPDATE main.api_keys SET deleted_at = $1 WHERE deleted_at IS NULL AND project_id IN \
@@ -124,6 +133,9 @@ const BURIALS: [&str; 5] = [
      (SELECT id FROM main.projects WHERE deleted_at IS NOT NULL) OR account_id IN \
      (SELECT id FROM main.accounts WHERE deleted_at IS NOT NULL))",
     "UPDATE main.mcp_servers SET deleted_at = $1 WHERE deleted_at IS NULL AND (project_id IN \
+     (SELECT id FROM main.projects WHERE deleted_at IS NOT NULL) OR account_id IN \
+     (SELECT id FROM main.accounts WHERE deleted_at IS NOT NULL))",
+    "UPDATE main.webhooks SET deleted_at = $1 WHERE deleted_at IS NULL AND (project_id IN \
      (SELECT id FROM main.projects WHERE deleted_at IS NOT NULL) OR account_id IN \
      (SELECT id FROM main.accounts WHERE deleted_at IS NOT NULL))",
     "UPDATE main.access_keys SET deleted_at = $1 WHERE deleted_at IS NULL AND account_id IN \
