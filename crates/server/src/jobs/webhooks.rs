@@ -100,7 +100,11 @@ async fn claim(
     stopped: &watch::Receiver<bool>,
 ) -> Result<(), StoreError> {
     workers.reap();
-    while workers.tasks.len() < WORKERS && !*stopped.borrow() {
+    // No more than that a turn: receivers that are quick must not keep all else from its own.
+    for _ in 0..WORKERS {
+        if workers.tasks.len() >= WORKERS || *stopped.borrow() {
+            break;
+        }
         let Some(claimed) = webhooks.claim(workers.busy()).await? else {
             break;
         };

@@ -191,9 +191,11 @@ pub(super) async fn wake<'a>(
     webhooks: impl Iterator<Item = &'a str>,
     at: i64,
 ) -> Result<(), StoreError> {
-    const SQL: &str = "UPDATE webhooks SET next_at = $2 \
-                       WHERE id IN (SELECT value ->> 0 FROM json_each($1)) \
-                       AND (next_at IS NULL OR next_at > $2)";
+    // Each is written, also where nothing changes, and so locked: on PostgreSQL, whoever lets go of one
+    // meanwhile looks for what is left only once this is there to be seen.
+    const SQL: &str = "UPDATE webhooks SET next_at = CASE WHEN next_at < $2 THEN next_at \
+                       ELSE CAST($2 AS BIGINT) END \
+                       WHERE id IN (SELECT value ->> 0 FROM json_each($1))";
     let webhooks = crate::reach::list(webhooks);
     on!(tx, |c| sqlx::query(SQL)
         .bind(webhooks)

@@ -4,7 +4,7 @@ use claviger_testkit::{Receiver, TestApp};
 use http::{StatusCode, header};
 use serde_json::{Value, json};
 
-use super::{ask, deliveries, made, path_of};
+use super::{ask, deliveries, made, path_of, verifies};
 
 #[tokio::test]
 async fn a_receiver_is_left_alone_as_long_as_it_asks() {
