@@ -20,19 +20,17 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         (a, b, c, d),
         // This network; private; shared by a carrier; this machine; the link, with the metadata of
         // clouds; private; protocols; examples; relays of 6to4.
-        (0 | 10 | 127, ..)
+        (0 | 10 | 127 | 224..=255, ..)
             | (100, 64..=127, ..)
             | (169, 254, ..)
             | (172, 16..=31, ..)
             | (192, 0, 0 | 2, _)
             | (192, 88, 99, _)
             | (192, 168, ..)
-            // Benchmarks; examples; the metadata of one cloud; many at once, and reserved.
             | (198, 18..=19, ..)
             | (198, 51, 100, _)
             | (203, 0, 113, _)
             | (168, 63, 129, 16)
-            | (224..=255, ..)
     )
 }
 

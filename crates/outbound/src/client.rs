@@ -316,12 +316,11 @@ fn is_of_tls(error: &(dyn std::error::Error + 'static)) -> bool {
 
 /// Reads `Retry-After`: seconds, or a date.
 fn retry_at(text: &str, now: Timestamp) -> Option<Timestamp> {
-    let at = match text.trim().parse::<u32>() {
-        Ok(seconds) => now.plus_seconds(seconds.into()),
-        Err(_) => {
-            let date = jiff::fmt::rfc2822::parse(text.trim()).ok()?;
-            Timestamp::from_micros(date.timestamp().as_microsecond())
-        }
+    let at = if let Ok(seconds) = text.trim().parse::<u32>() {
+        now.plus_seconds(seconds.into())
+    } else {
+        let date = jiff::fmt::rfc2822::parse(text.trim()).ok()?;
+        Timestamp::from_micros(date.timestamp().as_microsecond())
     };
     (at > now).then(|| at.min(now.plus_seconds(LONGEST_REST)))
 }

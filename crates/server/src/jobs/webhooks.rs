@@ -67,8 +67,8 @@ async fn tell(webhooks: Arc<Webhooks>, mut stopped: watch::Receiver<bool>) {
     let mut ticks = each(PERIOD);
     let mut workers = Workers::default();
     let mut chores = Chores {
-        measure_at: Instant::now(),
-        sweep_at: Instant::now(),
+        measure_at: machine_time(),
+        sweep_at: machine_time(),
     };
     // A line for the first failure is all there is to say: what is not sent waits.
     let mut is_failing = false;
@@ -91,6 +91,14 @@ async fn tell(webhooks: Arc<Webhooks>, mut stopped: watch::Receiver<bool>) {
     }
     // They end by themselves when the program stops, and write what has become of what they sent.
     workers.tasks.join_all().await;
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how often something is looked at is a matter of the machine's time, as all intervals are"
+)]
+fn machine_time() -> Instant {
+    Instant::now()
 }
 
 /// Has webhooks served whose deliveries are due, while there are workers for them.
@@ -117,7 +125,7 @@ async fn claim(
 impl Chores {
     /// Does a slice of what is to be done beside sending.
     async fn turn(&mut self, webhooks: &Webhooks) -> Result<(), StoreError> {
-        let now = Instant::now();
+        let now = machine_time();
         if now >= self.measure_at {
             webhooks.measure().await?;
             self.measure_at = now + MEASURED_EACH;

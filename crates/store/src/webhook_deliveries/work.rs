@@ -201,6 +201,10 @@ pub async fn record(tx: &mut Tx, outcomes: &[Outcome]) -> Result<(), StoreError>
 }
 
 /// How a receiver did while its webhook was held.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is seen by itself, in any of the answers"
+)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Health {
     /// Whether it took anything.

@@ -144,16 +144,13 @@ impl State {
 
     pub(super) fn add(&mut self, counted: CountedHour) {
         let hours = &mut self.rest.get_or_insert_default().hours;
-        match hours.iter_mut().find(|one| one.hour == counted.hour) {
-            Some(one) => {
-                one.counts.add(counted.counts);
-                one.last_used_at = one.last_used_at.max(counted.last_used_at);
-            }
-            None => {
-                // Nearly always the only one; while the database is away, of very many keys.
-                hours.reserve_exact(1);
-                hours.push(counted);
-            }
+        if let Some(one) = hours.iter_mut().find(|one| one.hour == counted.hour) {
+            one.counts.add(counted.counts);
+            one.last_used_at = one.last_used_at.max(counted.last_used_at);
+        } else {
+            // Nearly always the only one; while the database is away, of very many keys.
+            hours.reserve_exact(1);
+            hours.push(counted);
         }
     }
 
