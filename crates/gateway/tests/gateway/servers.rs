@@ -100,9 +100,9 @@ on_both_engines!(
                 "did you mean `read`?",
             ),
             (
-                json!({ "config": { "tags": ["webhooks"] } }),
+                json!({ "config": { "tags": ["invoices"] } }),
                 "invalid_filter",
-                "unknown value `webhooks`",
+                "unknown value `invoices`",
             ),
             (
                 json!({ "config": { "methods": ["list_2"], "tags": ["misc"] } }),
