@@ -9,6 +9,7 @@ mod excerpt;
 mod figures;
 mod payload;
 mod ping;
+mod ping_window;
 mod resolver;
 mod signature;
 mod target;

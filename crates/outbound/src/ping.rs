@@ -14,22 +14,14 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::client::{Outgoing, Refusal};
 use crate::payload::Payload;
+use crate::ping_window::Window;
 use crate::target::Target;
 use crate::webhooks::Webhooks;
 
 /// Pings of a family of accounts in a minute, at most: who may make accounts makes no more pings.
 const BUDGET: u32 = 10;
-/// Pings of everybody that are in flight at once, at most.
-pub(crate) const AT_ONCE: usize = 32;
 /// Families that are remembered before those are let go whose minute is over.
 const REMEMBERED: usize = 1_000;
-
-/// The pings of a family in the present minute.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Window {
-    minute: i64,
-    used: u32,
-}
 
 /// What is sent, and where.
 #[derive(Debug)]

@@ -65,7 +65,10 @@ mod tests {
         let body = br#"{"test": 2432232314}"#;
         let expected = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
         let id = "msg_p5jXN8AQM9LWM0D4loKWxJek";
-        assert_eq!(standard(&[secret.clone()], id, at, body), expected);
+        assert_eq!(
+            standard(std::slice::from_ref(&secret), id, at, body),
+            expected
+        );
         let both = standard(&[SecretSlice::from(vec![7; 32]), secret], id, at, body);
         assert_eq!(both.split(' ').count(), 2);
         assert!(both.ends_with(expected));

@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 
 use crate::client::Client;
 use crate::figures::Figures;
-use crate::ping::{AT_ONCE, Window};
+use crate::ping_window::{AT_ONCE, Window};
 use crate::signature;
 
 /// Headers that a webhook sends beside ours, at most, and characters of a value.

@@ -3,6 +3,7 @@
 //! It is read once, here, and passed on. What can be set stands in `config/settings.rs`, with the
 //! defaults in words in `default.toml`.
 
+mod kept_for;
 mod network;
 mod period;
 mod retention;
@@ -24,9 +25,10 @@ use claviger_verify::Bounds;
 use http::Uri;
 use ipnet::IpNet;
 
+pub use kept_for::KeptFor;
 pub use network::Network;
 pub use period::Period;
-pub use retention::{KeptFor, Retention};
+pub use retention::Retention;
 pub use secret::Secret;
 pub use settings::{
     DatabaseSettings, LogFormat, LogSettings, MetricsSettings, OperatorSettings, OutboundSettings,

@@ -4,6 +4,7 @@ mod feed;
 mod figures;
 mod flush;
 mod fold;
+mod job;
 mod retention;
 mod sweep;
 mod webhooks;

@@ -243,11 +243,7 @@ impl Metrics {
         let help = "When what was past its time was removed last, by whichever program over the \
                     database; nothing where it was not yet.";
         out.gauge(name, help);
-        let done = self
-            .jobs
-            .all()
-            .into_iter()
-            .filter(|job| job.done_at.as_micros() > 0);
+        let done = self.jobs.all().filter(|job| job.done_at.as_micros() > 0);
         for job in done {
             let done_at = seconds(job.done_at.as_micros().unsigned_abs());
             out.sample(&[("of", job.name)], done_at);

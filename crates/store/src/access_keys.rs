@@ -450,7 +450,7 @@ pub async fn save(
     if !key.is_active || key.rotated_to.is_some() {
         idempotency::erase_answers_of(tx, key.id.as_str()).await?;
     }
-    reveal_grants::follow(tx, change, key).await?;
+    reveal_grants::follow(tx, change, &key.id, key.is_active, key.stops_at).await?;
     append(tx, change, kind, key, data).await
 }
 

@@ -1,5 +1,8 @@
 //! Accounts: roots and their children, one level.
 
+#[cfg(test)]
+mod plans;
+
 use claviger_domain::event::{EventKind, NewEvent};
 use claviger_domain::id::{self, Id};
 use claviger_domain::rights::{AccountRef, Reach};
@@ -204,7 +207,7 @@ pub async fn rename(
 }
 
 // Not the id: SQLite would visit every row that refers to it.
-pub(crate) const HOLD: &str = concat!(
+const HOLD: &str = concat!(
     "UPDATE accounts SET name = name WHERE id = $4 AND ",
     within!()
 );

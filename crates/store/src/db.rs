@@ -144,8 +144,7 @@ pub(crate) enum Engine {
 /// One open transaction.
 #[derive(Debug)]
 pub enum Tx {
-    /// On the one writer connection of SQLite, in a savepoint of a transaction that others share, or
-    /// in one of its own.
+    /// On the one writer connection of SQLite, in a savepoint of a shared transaction, or in its own.
     Sqlite(Box<SqliteConnection>),
     /// On a connection of the pool.
     Postgres(Transaction<'static, Postgres>),

@@ -8,9 +8,7 @@ use claviger_domain::id::{self, Id};
 use claviger_domain::time::Timestamp;
 use serde_json::json;
 
-use crate::access_keys::AccessKey;
 use crate::db::on;
-use crate::projects::Project;
 use crate::{Change, Db, Page, StoreError, Tx};
 
 type GrantId = Id<id::RevealGrant>;
@@ -50,8 +48,8 @@ macro_rules! columns {
 pub async fn create(
     tx: &mut Tx,
     change: &Change,
-    project: &Project,
-    access_key: &AccessKey,
+    (account, project): (&Id<id::Account>, &Id<id::Project>),
+    access_key: &Id<id::AccessKey>,
     expires_at: Timestamp,
 ) -> Result<RevealGrant, StoreError> {
     const SQL: &str = concat!(
@@ -60,12 +58,12 @@ pub async fn create(
         ") VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING ",
         columns!()
     );
-    let earlier = Ended::OfBoth(&project.id, &access_key.id);
+    let earlier = Ended::OfBoth(project, access_key);
     end(tx, change, earlier).await?;
     let grant: RevealGrant = on!(&mut *tx, |c| sqlx::query_as(SQL)
         .bind(GrantId::draw(&*change.random).as_str())
-        .bind(project.id.as_str())
-        .bind(access_key.id.as_str())
+        .bind(project.as_str())
+        .bind(access_key.as_str())
         .bind(expires_at.as_micros())
         .bind(change.actor.id())
         .bind(change.actor.kind())
@@ -74,8 +72,8 @@ pub async fn create(
         .await)?;
     let event = NewEvent {
         kind: EventKind::RevealGrantCreated,
-        account: project.account_id.clone(),
-        project: Some(project.id.clone()),
+        account: account.clone(),
+        project: Some(project.clone()),
         target: grant.id.to_string(),
         data: json!({"accessKeyId": grant.access_key_id, "expiresAt": grant.expires_at}),
     };
@@ -207,15 +205,17 @@ pub async fn end(tx: &mut Tx, change: &Change, which: Ended<'_>) -> Result<usize
 pub(crate) async fn follow(
     tx: &mut Tx,
     change: &Change,
-    key: &AccessKey,
+    key: &Id<id::AccessKey>,
+    is_active: bool,
+    stops_at: Option<Timestamp>,
 ) -> Result<(), StoreError> {
     const CUT: &str =
         "UPDATE reveal_grants SET expires_at = $2 WHERE access_key_id = $1 AND expires_at > $2";
-    if !key.is_active {
-        end(tx, change, Ended::OfAccessKey(&key.id)).await?;
-    } else if let Some(stop) = key.stops_at {
+    if !is_active {
+        end(tx, change, Ended::OfAccessKey(key)).await?;
+    } else if let Some(stop) = stops_at {
         on!(tx, |c| sqlx::query(CUT)
-            .bind(key.id.as_str())
+            .bind(key.as_str())
             .bind(stop.as_micros())
             .execute(c)
             .await

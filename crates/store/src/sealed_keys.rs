@@ -6,7 +6,6 @@ use claviger_domain::id::{self, Id};
 use claviger_domain::time::Timestamp;
 use serde_json::json;
 
-use crate::api_keys::{ApiKey, Incoming};
 use crate::db::on;
 use crate::hexadecimal::hexadecimal;
 use crate::reach::list;
@@ -18,7 +17,7 @@ type ApiKeyId = Id<id::ApiKey>;
 /// now: it may have been another way when it was sealed. Their projects are held.
 pub(crate) async fn keep<'a>(
     tx: &mut Tx,
-    keys: impl Iterator<Item = &'a Incoming>,
+    keys: impl Iterator<Item = (&'a ApiKeyId, &'a Id<id::Project>, &'a [u8])>,
 ) -> Result<(), StoreError> {
     // CROSS JOIN has SQLite look the project of each one up.
     const SQL: &str = "INSERT INTO sealed_keys (key_id, project_id, sealed) \
@@ -26,10 +25,7 @@ pub(crate) async fn keep<'a>(
                        FROM json_each($1) CROSS JOIN projects WHERE projects.id = value ->> 1 \
                        AND projects.key_storage = 'recoverable'";
     let rows: Vec<_> = keys
-        .filter_map(|incoming| {
-            let sealed = hexadecimal(incoming.sealed.as_ref()?);
-            Some(json!([incoming.key.id, incoming.key.project_id, sealed]))
-        })
+        .map(|(id, project, sealed)| json!([id, project, hexadecimal(sealed)]))
         .collect();
     if rows.is_empty() {
         return Ok(());
@@ -46,15 +42,15 @@ pub(crate) async fn keep<'a>(
 /// held. With nothing to put there the old one is erased.
 pub async fn exchange(
     tx: &mut Tx,
-    key: &ApiKey,
+    (key, project): (&ApiKeyId, &Id<id::Project>),
     sealed: Option<Vec<u8>>,
 ) -> Result<(), StoreError> {
     const SQL: &str = "INSERT INTO sealed_keys (key_id, project_id, sealed) VALUES ($1, $2, $3)";
-    erase(tx, &key.id).await?;
+    erase(tx, key).await?;
     if let Some(sealed) = sealed {
         on!(tx, |c| sqlx::query(SQL)
-            .bind(key.id.as_str())
-            .bind(key.project_id.as_str())
+            .bind(key.as_str())
+            .bind(project.as_str())
             .bind(sealed)
             .execute(c)
             .await

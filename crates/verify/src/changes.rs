@@ -186,7 +186,8 @@ impl Verifier {
                                     touched.note(Touched::ForeignKeysOf(root.clone()));
                                 }
                                 touched.note(Touched::Key((root, digest)));
-                                sealed_keys::exchange(tx, &key, sealed).await?;
+                                sealed_keys::exchange(tx, (&key.id, &key.project_id), sealed)
+                                    .await?;
                                 api_keys::save(tx, &change, &mut key, kind, data).await?;
                             }
                             Edit::Purge => api_keys::purge(tx, &change, &key).await?,

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
+use super::kept_for::KeptFor;
 use super::network::Network;
 use super::period::Period;
-use super::retention::KeptFor;
 use super::secret::Secret;
 
 /// What flags, environment or the file say; what they leave open has a default.

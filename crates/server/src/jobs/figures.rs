@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use claviger_domain::time::Timestamp;
 
-use super::retention::Job;
+use super::job::Job;
 
 /// The figures of all of these jobs.
 #[derive(Debug, Default)]

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::time::Duration;
 
 use super::figures::JobFigures;
+use super::job::Job;
 use super::{each, goes_on};
 use crate::config::{KeptFor, Retention};
 
@@ -31,47 +32,7 @@ const KEYS: i64 = 100;
 const REST: Duration = Duration::from_millis(20);
 /// What is counted may be written that many hours late, at most.
 const LATE_HOURS: i64 = 72;
-const HOUR_SECONDS: i64 = 3_600;
 const DAY_SECONDS: i64 = 86_400;
-
-/// A job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Job {
-    Calls,
-    Requests,
-    Events,
-    Deleted,
-    Usage,
-}
-
-impl Job {
-    pub(crate) const ALL: [Self; 5] = [
-        Self::Calls,
-        Self::Requests,
-        Self::Events,
-        Self::Deleted,
-        Self::Usage,
-    ];
-
-    /// Its name, in the database and in figures.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Calls => "calls",
-            Self::Requests => "requests",
-            Self::Events => "events",
-            Self::Deleted => "deleted",
-            Self::Usage => "usage",
-        }
-    }
-
-    const fn every_seconds(self) -> i64 {
-        match self {
-            Self::Calls | Self::Requests | Self::Events | Self::Deleted => HOUR_SECONDS,
-            // Every key that was ever used is looked at.
-            Self::Usage => DAY_SECONDS,
-        }
-    }
-}
 
 /// Who removes what is old.
 struct Sweeper {
@@ -333,7 +294,7 @@ mod tests {
         world.clock.advance(89 * DAY_SECONDS);
         sweeper.turn(&mut [false; 5]).await;
         assert_eq!(trail().await, 2);
-        world.clock.advance(HOUR_SECONDS);
+        world.clock.advance(3_600);
         sweeper.turn(&mut [false; 5]).await;
         assert_eq!(trail().await, 1);
         assert_eq!(figure(&sweeper, Job::Events), (1, 0, world.now()));
@@ -410,7 +371,7 @@ mod tests {
         two.turn(&mut [false; 5]).await;
         // It was not due again, and the other knows when it was done.
         assert_eq!(figure(&two, Job::Calls), (0, 0, begun_at));
-        world.clock.advance(HOUR_SECONDS);
+        world.clock.advance(3_600);
         two.turn(&mut [false; 5]).await;
         assert_eq!(figure(&two, Job::Calls).2, world.now());
         assert_eq!(figure(&two, Job::Usage).2, begun_at);

@@ -38,6 +38,10 @@ impl Sending {
     pub(super) fn start(traces: &Traces, runtime: Handle) -> Result<(Self, RequestSpans)> {
         // A process has one provider; that it has been chosen already is no failure.
         drop(rustls::crypto::ring::default_provider().install_default());
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the collector is named by whoever runs the program, and mostly beside it"
+        )]
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()

@@ -138,7 +138,11 @@ pub async fn store_new(
     let (new, refused): (Vec<&(&Change, &Incoming)>, Vec<_>) = keys
         .iter()
         .partition(|(_, incoming)| created.contains(incoming.key.id.as_str()));
-    sealed_keys::keep(tx, new.iter().map(|one| one.1)).await?;
+    let sealed = new.iter().filter_map(|(_, incoming)| {
+        let sealed = incoming.sealed.as_deref()?;
+        Some((&incoming.key.id, &incoming.key.project_id, sealed))
+    });
+    sealed_keys::keep(tx, sealed).await?;
     crate::events::append_all(tx, new.into_iter().map(event)).await?;
     let earlier = if refused.is_empty() {
         HashMap::new()

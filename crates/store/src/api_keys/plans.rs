@@ -60,22 +60,6 @@ async fn no_question_about_one_key_reads_them_all() {
 }
 
 #[tokio::test]
-async fn to_hold_an_account_visits_no_key() {
-    let mut connection = tables().await;
-    let sql = crate::accounts::HOLD;
-    let rows = sqlx::query(AssertSqlSafe(format!("EXPLAIN {sql}")))
-        .fetch_all(&mut connection)
-        .await
-        .unwrap();
-    let opened = rows
-        .iter()
-        .filter(|row| row.get::<String, _>("opcode") == "OpenRead")
-        .count();
-    // Its own index and row are opened to be written; what refers to it would be opened to be read.
-    assert_eq!(opened, 0);
-}
-
-#[tokio::test]
 async fn a_new_key_on_postgres_looks_its_project_up() {
     const ROWS: &str = "\
         INSERT INTO accounts (id, root_account_id, name, name_folded, has_foreign_keys, created_in, \

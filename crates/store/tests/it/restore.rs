@@ -181,7 +181,14 @@ async fn what_may_not_be_read_back_any_more_is_told_and_kept_so() {
         let grant = world.write(move |tx, change| {
             Box::pin(async move {
                 api_keys::store_new(tx, &[(&change, &incoming)]).await?;
-                reveal_grants::create(tx, &change, &project, &access, until).await
+                reveal_grants::create(
+                    tx,
+                    &change,
+                    (&project.account_id, &project.id),
+                    &access.id,
+                    until,
+                )
+                .await
             })
         });
         grants.push(grant.await.id);

@@ -80,7 +80,16 @@ async fn granted(world: &World, project: &Project, key: &AccessKey, seconds: i64
     let until = world.now().plus_seconds(seconds);
     world
         .write(move |tx, change| {
-            Box::pin(async move { reveal_grants::create(tx, &change, &project, &key, until).await })
+            Box::pin(async move {
+                reveal_grants::create(
+                    tx,
+                    &change,
+                    (&project.account_id, &project.id),
+                    &key.id,
+                    until,
+                )
+                .await
+            })
         })
         .await
 }

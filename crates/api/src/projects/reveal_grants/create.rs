@@ -87,7 +87,14 @@ pub(crate) async fn create_reveal_grant(
             let locked = access_keys::lock(tx, &family(&project), &Selector::Id(which)).await?;
             let (key, _) = locked.ok_or_else(no_access_key)?;
             judge(&key, &project, change.now)?;
-            Ok(reveal_grants::create(tx, &change, &project, &key, until).await?)
+            Ok(reveal_grants::create(
+                tx,
+                &change,
+                (&project.account_id, &project.id),
+                &key.id,
+                until,
+            )
+            .await?)
         })
     });
     Ok((StatusCode::CREATED, Json((&made.await?).into())))
