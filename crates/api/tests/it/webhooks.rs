@@ -257,12 +257,12 @@ async fn webhooks_url_changed_to_a_second_receiver_it_gets_no_stored_credential(
     )
     .await;
     let path = path_of(&webhook, "");
-    let patch = async |body: Value| {
+    let edited = async |body: Value| {
         let request = app.request("PATCH", &path).key(tenant.owner());
         request.json(body).send().await
     };
     // Neither left out nor read and sent back do the headers go along.
-    patch(json!({"url": second.url})).await.expect(400);
+    edited(json!({"url": second.url})).await.expect(400);
     let read = app
         .request("GET", &path)
         .key(tenant.owner())
@@ -270,10 +270,10 @@ async fn webhooks_url_changed_to_a_second_receiver_it_gets_no_stored_credential(
         .await
         .expect(200);
     let mut whole = read.clone();
-    patch(whole.clone()).await.expect(200);
+    edited(whole.clone()).await.expect(200);
     whole["url"] = json!(second.url);
-    patch(whole).await.expect(400);
-    let moved = patch(json!({"url": second.url, "customHeaders": {}}))
+    edited(whole).await.expect(400);
+    let moved = edited(json!({"url": second.url, "customHeaders": {}}))
         .await
         .expect(200);
     assert_eq!(moved["customHeaders"], json!({}));
@@ -283,7 +283,7 @@ async fn webhooks_url_changed_to_a_second_receiver_it_gets_no_stored_credential(
     ask(&app, &tenant, "POST", "/webhooks/ping", ping).await;
     app.tell_webhooks().await;
     app.api_key(&tenant, json!({})).await;
-    patch(json!({"url": first.url})).await.expect(200);
+    edited(json!({"url": first.url})).await.expect(200);
     app.tell_webhooks().await;
     assert_eq!((first.received().len(), second.received().len()), (1, 2));
     let all = second.received().into_iter().chain(first.received());
@@ -302,7 +302,7 @@ async fn webhooks_url_changed_to_a_second_receiver_it_gets_no_stored_credential(
         json!({}),
     )
     .await;
-    patch(json!({"url": other_path})).await.expect(200);
+    edited(json!({"url": other_path})).await.expect(200);
     app.api_key(&tenant, json!({})).await;
     app.tell_webhooks().await;
     assert!(verifies(
