@@ -6,6 +6,7 @@ mod api_keys;
 pub mod bodies;
 mod forward_auth;
 mod legacy;
+mod notifications;
 mod openapi;
 mod projects;
 mod root;

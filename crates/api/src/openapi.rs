@@ -129,6 +129,10 @@ fn tags() -> Vec<Tag> {
             "webhooks",
             "URLs that are told what happens in an account: make, try out, see what was sent.",
         ),
+        tag(
+            "notifications",
+            "What the people of an account are told: list it, mark it read.",
+        ),
         tag("auth", "Authentication as older clients ask for it."),
         tag("misc", "The service itself."),
     ]

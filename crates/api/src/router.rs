@@ -5,7 +5,9 @@ use claviger_edge::{ApiError, Core, Idempotent, cross_origin, idempotent, identi
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::api_keys::LARGEST_IMPORT_MIB;
-use crate::{access_keys, accounts, api_keys, forward_auth, legacy, projects, root, webhooks};
+use crate::{
+    access_keys, accounts, api_keys, forward_auth, legacy, notifications, projects, root, webhooks,
+};
 
 /// Routes whose POST creates or rotates, and so honours an `Idempotency-Key`.
 const CREATING: &[&str] = &[
@@ -51,5 +53,6 @@ pub(crate) fn routes() -> OpenApiRouter<Core> {
         .merge(accounts::routes())
         .merge(access_keys::routes())
         .merge(webhooks::routes())
+        .merge(notifications::routes())
         .merge(legacy::routes())
 }

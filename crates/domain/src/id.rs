@@ -170,6 +170,9 @@ pub enum Webhook {}
 /// One event on its way to one webhook.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Delivery {}
+/// Something that the people of an account are told.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Notification {}
 /// One HTTP request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Request {}
@@ -209,6 +212,9 @@ impl Kind for Webhook {
 }
 impl Kind for Delivery {
     const PREFIX: &'static str = "dlv";
+}
+impl Kind for Notification {
+    const PREFIX: &'static str = "ntf";
 }
 impl Kind for Request {
     const PREFIX: &'static str = "req";

@@ -46,6 +46,7 @@ pub mod permission {
         ProjectsRead,
         ProjectsWrite,
         ProjectsDelete,
+        NotificationsRead,
         KeysRead,
         KeysWrite,
         KeysCheck,

@@ -88,6 +88,8 @@ codes! {
     WebhookNotFound = "webhook_not_found", NOT_FOUND;
     /// The webhook has no such delivery.
     DeliveryNotFound = "delivery_not_found", NOT_FOUND;
+    /// No such notification, or one that the caller may not see.
+    NotificationNotFound = "notification_not_found", NOT_FOUND;
     /// The path has other methods.
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED;
     /// The family of accounts has a key with that key string.

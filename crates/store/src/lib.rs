@@ -20,6 +20,7 @@ pub mod instance;
 pub mod jobs;
 pub mod mcp_servers;
 mod migrations;
+pub mod notifications;
 pub mod operator_keys;
 mod page;
 pub mod projects;

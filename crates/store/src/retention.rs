@@ -68,7 +68,7 @@ macro_rules! remove_from {
 
 /// What goes for good. Of projects and accounts the rows stay without their names, so that usage and
 /// events still tell in which one they happened.
-const DELETED: [&str; 8] = [
+const DELETED: [&str; 10] = [
     remove_from!("api_keys", "deleted_at", ""),
     remove_from!("access_keys", "deleted_at", ""),
     // With its secrets, and once its deliveries are gone.
@@ -87,6 +87,10 @@ const DELETED: [&str; 8] = [
         "AND NOT EXISTS (SELECT 1 FROM mcp_servers \
          WHERE mcp_servers.connected_account_id = connected_accounts.id)"
     ),
+    // Those that nobody has read stay, until their account has gone.
+    remove_from!("notifications", "read_at", ""),
+    "DELETE FROM notifications WHERE id IN (SELECT notifications.id FROM notifications \
+     JOIN accounts ON accounts.id = account_id WHERE accounts.deleted_at < $1 LIMIT $2)",
     "UPDATE projects SET name = '' WHERE id IN (SELECT id FROM projects \
      WHERE deleted_at < $1 AND name <> '' ORDER BY deleted_at LIMIT $2)",
     "UPDATE accounts SET name = '', name_folded = '' WHERE id IN (SELECT id FROM accounts \
@@ -94,7 +98,8 @@ const DELETED: [&str; 8] = [
 ];
 
 /// Removes what was deleted before that instant with its project or account, MCP servers that
-/// were deleted or ended before it, and the names of projects and accounts. Usage and events stay.
+/// were deleted or ended before it, notifications that were read before it, and the names of projects
+/// and accounts. Usage and events stay.
 pub async fn remove_deleted(db: &Db, before: Timestamp, most: i64) -> Result<u64, StoreError> {
     let mut removed = 0;
     for sql in DELETED {

@@ -14,6 +14,7 @@ pub(crate) use self::sealed::all_sealed;
 pub use self::sealed::{Sealed, origin};
 use crate::db::on;
 use crate::reach::{ReachBinds, list as json_list, within_reach};
+use crate::notifications::{self, News};
 use crate::{Base, Change, Db, Page, StoreError, Tx, accounts, projects};
 
 type WebhookId = Id<id::Webhook>;
@@ -414,8 +415,32 @@ pub async fn disable(
     if let Some(webhook) = &disabled {
         let data = json!({"reason": reason, "failingSince": webhook.failing_since});
         append(tx, change, EventKind::WebhookDisabled, webhook, data).await?;
+        tell_of_disabled(tx, change, webhook, reason).await?;
     }
     Ok(disabled.is_some())
+}
+
+async fn tell_of_disabled(
+    tx: &mut Tx,
+    change: &Change,
+    webhook: &Webhook,
+    reason: &str,
+) -> Result<(), StoreError> {
+    let name = webhook.name.as_deref().unwrap_or(webhook.id.as_str());
+    let news = News {
+        account: webhook.account.clone(),
+        project: webhook.project.clone(),
+        kind: EventKind::WebhookDisabled.as_str(),
+        title: format!("The webhook {name} is switched off"),
+        body: format!(
+            "{} takes no deliveries ({reason}). What happens meanwhile waits, and is sent once the \
+             webhook {} is live again.",
+            webhook.origin(),
+            webhook.id
+        ),
+        once: None,
+    };
+    notifications::tell(tx, change, news).await.map(drop)
 }
 
 async fn append(

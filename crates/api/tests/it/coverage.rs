@@ -23,6 +23,7 @@ const TABLE: &str = "
 | keys:check         | x | x | own |     |   | own |
 | access-keys:read   | x | x | own |     |   |     |
 | access-keys:write  | x | x | own |     |   |     |
+| notifications:read | x | x | x   | x   | x |     |
 | webhooks:read      | x | x | own | own |   |     |
 | webhooks:write     | x | x | own |     |   |     |
 | audit:read         | x | x |     |     |   |     |

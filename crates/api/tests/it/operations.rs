@@ -32,7 +32,8 @@ impl Operation {
             .replace("{access_key}", &objects.access_key_id)
             .replace("{grant}", &objects.grant_id)
             .replace("{webhook}", &objects.webhook)
-            .replace("{delivery}", &objects.delivery);
+            .replace("{delivery}", &objects.delivery)
+            .replace("{notification}", &objects.notification);
         let request = app.request(self.method, &path);
         match (self.body)(objects) {
             Value::Null => request,
@@ -487,6 +488,24 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "POST",
         "/webhooks/{webhook}/deliveries/{delivery}/replay",
         "webhooks:write",
+        200,
+        Kind::Object,
+        NOTHING,
+    ),
+    operation(
+        "listNotifications",
+        "GET",
+        "/notifications?accountId={account}",
+        "notifications:read",
+        200,
+        Kind::Object,
+        NOTHING,
+    ),
+    operation(
+        "updateNotification",
+        "PATCH",
+        "/notifications/{notification}",
+        "notifications:read",
         200,
         Kind::Object,
         NOTHING,

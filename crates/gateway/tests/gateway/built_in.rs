@@ -12,7 +12,7 @@ const CONNECTOR: &str = include_str!("../../../../connectors/theauthapi.yaml");
 const TABLE: &str = include_str!("../data/tools.tsv");
 
 /// The resources whose operations The Auth API has by now.
-const RESOURCES: [&str; 13] = [
+const RESOURCES: [&str; 14] = [
     "misc",
     "access_keys",
     "access_key_reactivate",
@@ -21,6 +21,7 @@ const RESOURCES: [&str; 13] = [
     "webhooks",
     "webhooks_ping",
     "webhooks_topics",
+    "notifications",
     "auth_authenticate",
     "api_keys",
     "api_keys_auths",
@@ -110,7 +111,7 @@ fn the_tools_are_the_published_ones() {
         .collect();
     let published: BTreeSet<&str> = rows().iter().map(|row| row.name).collect();
     assert_eq!(by_name.keys().copied().collect::<BTreeSet<_>>(), published);
-    assert_eq!(catalogue.tools().len(), 35);
+    assert_eq!(catalogue.tools().len(), 36);
     for row in rows() {
         let tool = by_name[row.name];
         assert_eq!(
@@ -313,7 +314,7 @@ fn read_has_no_effects_and_write_goes_by_method() {
     assert!(!read.iter().any(|tool| tool.ends_with(".create")));
     let write = select(Some(&["write"]), None).unwrap();
     assert!(write.contains(&"api_keys_auths.create".to_owned()));
-    assert_eq!(read.len() + write.len(), 35);
+    assert_eq!(read.len() + write.len(), 36);
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod idempotency;
 mod jobs;
 mod mcp_servers;
 mod new_keys;
+mod notifications;
 mod operator_keys;
 mod projects;
 mod races;

@@ -1,5 +1,8 @@
 //! The objects of a tenant that operations are asked about.
 
+use claviger_domain::event::Actor;
+use claviger_store::StoreError;
+use claviger_store::notifications::{self, News};
 use claviger_testkit::{Tenant, TestApp};
 use serde_json::{Value, json};
 
@@ -27,6 +30,7 @@ pub(crate) struct Objects {
     pub(crate) grant_id: String,
     pub(crate) webhook: String,
     pub(crate) delivery: String,
+    pub(crate) notification: String,
 }
 
 impl Objects {
@@ -59,6 +63,7 @@ impl Objects {
             access_key_id: text(&access_key["id"]),
             delivery: delivery_of(app, tenant, &webhook).await,
             webhook,
+            notification: notification_of(app, tenant).await,
         }
     }
 
@@ -75,6 +80,7 @@ impl Objects {
             grant_id: id("rvg"),
             webhook: id("whk"),
             delivery: id("dlv"),
+            notification: id("ntf"),
         }
     }
 }
@@ -120,4 +126,24 @@ async fn delivery_of(app: &TestApp, tenant: &Tenant, webhook: &str) -> String {
         .as_str()
         .expect("ids are text")
         .to_owned()
+}
+
+/// Something that the people of the tenant's project are told.
+async fn notification_of(app: &TestApp, tenant: &Tenant) -> String {
+    let news = News {
+        account: tenant.account.reference(),
+        project: Some(tenant.project.id.clone()),
+        kind: "webhook.disabled",
+        title: "Look here".to_owned(),
+        body: "Something happened.".to_owned(),
+        once: None,
+    };
+    let change = app.core.change(&Actor::System);
+    let told = app.core.db.write::<_, StoreError, _>(move |tx| {
+        Box::pin(async move { notifications::tell(tx, &change, news).await })
+    });
+    assert!(told.await.expect("the tests' own database takes rows"));
+    let list = app.request("GET", "/notifications").key(tenant.owner());
+    let told = list.send().await.expect(200);
+    told[0]["id"].as_str().expect("ids are text").to_owned()
 }
