@@ -14,6 +14,8 @@ use claviger_edge::Core;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub(crate) use self::body::RoleName;
+
 pub(crate) fn routes() -> OpenApiRouter<Core> {
     OpenApiRouter::new()
         .routes(routes!(list::list_access_keys, create::create_access_key))

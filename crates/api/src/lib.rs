@@ -3,14 +3,18 @@
 mod access_keys;
 mod accounts;
 mod api_keys;
+mod auth;
 pub mod bodies;
 mod forward_auth;
+mod invitations;
 mod legacy;
 mod notifications;
 mod openapi;
 mod projects;
+mod role_place;
 mod root;
 mod router;
+mod users;
 mod webhooks;
 mod wire;
 

@@ -133,7 +133,15 @@ fn tags() -> Vec<Tag> {
             "notifications",
             "What the people of an account are told: list it, mark it read.",
         ),
-        tag("auth", "Authentication as older clients ask for it."),
+        tag(
+            "auth",
+            "How people sign up and in; and authentication as older clients ask for it.",
+        ),
+        tag(
+            "invitations",
+            "Asking people into an account: invite, look, take back, accept.",
+        ),
+        tag("users", "People, and which roles they hold."),
         tag("misc", "The service itself."),
     ]
 }

@@ -6,7 +6,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::api_keys::LARGEST_IMPORT_MIB;
 use crate::{
-    access_keys, accounts, api_keys, forward_auth, legacy, notifications, projects, root, webhooks,
+    access_keys, accounts, api_keys, auth, forward_auth, invitations, legacy, notifications, projects, root, users, webhooks,
 };
 
 /// Routes whose POST creates or rotates, and so honours an `Idempotency-Key`.
@@ -19,6 +19,8 @@ const CREATING: &[&str] = &[
     "/access-keys/{id}/rotate",
     "/webhooks",
     "/webhooks/{id}/rotate-secret",
+    "/invitations",
+    "/accounts/{id}/users",
 ];
 
 /// All routes, with whoever calls found before any of them.
@@ -54,5 +56,8 @@ pub(crate) fn routes() -> OpenApiRouter<Core> {
         .merge(access_keys::routes())
         .merge(webhooks::routes())
         .merge(notifications::routes())
+        .merge(auth::routes())
+        .merge(users::routes())
+        .merge(invitations::routes())
         .merge(legacy::routes())
 }

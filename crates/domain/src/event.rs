@@ -40,6 +40,18 @@ pub enum EventKind {
     WebhookDeleted,
     WebhookSecretRotated,
     WebhookDisabled,
+    UserSignedUp,
+    UserUpdated,
+    UserSignedIn,
+    UserSignedOut,
+    UserPasswordChanged,
+    UserEmailVerified,
+    RoleGranted,
+    RoleRemoved,
+    InvitationCreated,
+    InvitationUpdated,
+    InvitationCancelled,
+    InvitationAccepted,
     OperatorKeyCreated,
     OperatorKeyRotated,
     OperatorKeyRevoked,
@@ -81,6 +93,18 @@ impl EventKind {
             Self::WebhookDeleted => "webhook.deleted",
             Self::WebhookSecretRotated => "webhook.secretRotated",
             Self::WebhookDisabled => "webhook.disabled",
+            Self::UserSignedUp => "user.signup",
+            Self::UserUpdated => "user.updated",
+            Self::UserSignedIn => "user.signedIn",
+            Self::UserSignedOut => "user.signedOut",
+            Self::UserPasswordChanged => "user.passwordChanged",
+            Self::UserEmailVerified => "user.emailVerified",
+            Self::RoleGranted => "role.granted",
+            Self::RoleRemoved => "role.removed",
+            Self::InvitationCreated => "invitation.created",
+            Self::InvitationUpdated => "invitation.updated",
+            Self::InvitationCancelled => "invitation.cancelled",
+            Self::InvitationAccepted => "invitation.accepted",
             Self::OperatorKeyCreated => "operator-key.created",
             Self::OperatorKeyRotated => "operator-key.rotated",
             Self::OperatorKeyRevoked => "operator-key.revoked",
@@ -100,6 +124,8 @@ pub enum Actor {
     Operator(Id<id::OperatorKey>),
     /// A program with an access key.
     AccessKey(Id<id::AccessKey>),
+    /// A person who is signed in.
+    User(Id<id::User>),
     /// An agent, through the MCP server that `maker` made.
     McpServer {
         /// The server that was called.
@@ -116,15 +142,17 @@ impl Actor {
             Self::System => None,
             Self::Operator(id) => Some(id.as_str()),
             Self::AccessKey(id) => Some(id.as_str()),
+            Self::User(id) => Some(id.as_str()),
             Self::McpServer { maker, .. } => maker.id(),
         }
     }
 
-    /// What an object's `createdByType` shows: `ACCESS_KEY`, or nothing.
+    /// What an object's `createdByType` shows: `ACCESS_KEY`, `USER`, or nothing.
     pub fn kind(&self) -> Option<&'static str> {
         match self {
             Self::System | Self::Operator(_) => None,
             Self::AccessKey(_) => Some("ACCESS_KEY"),
+            Self::User(_) => Some("USER"),
             Self::McpServer { maker, .. } => maker.kind(),
         }
     }
@@ -143,6 +171,7 @@ impl Actor {
             Self::System => "system".to_owned(),
             Self::Operator(id) => id.to_string(),
             Self::AccessKey(id) => id.to_string(),
+            Self::User(id) => id.to_string(),
             Self::McpServer { server, maker } => format!("{} via {server}", maker.describe()),
         }
     }

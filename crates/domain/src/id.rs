@@ -170,6 +170,21 @@ pub enum Webhook {}
 /// One event on its way to one webhook.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Delivery {}
+/// A person.
+#[derive(Debug, PartialEq, Eq)]
+pub enum User {}
+/// That a person is signed in, in one program of theirs.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Session {}
+/// A token of a session.
+#[derive(Debug, PartialEq, Eq)]
+pub enum SessionToken {}
+/// A role that a person holds in one place.
+#[derive(Debug, PartialEq, Eq)]
+pub enum RoleAssignment {}
+/// That somebody is asked into an account.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Invitation {}
 /// Something that the people of an account are told.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Notification {}
@@ -213,6 +228,21 @@ impl Kind for Webhook {
 impl Kind for Delivery {
     const PREFIX: &'static str = "dlv";
 }
+impl Kind for User {
+    const PREFIX: &'static str = "usr";
+}
+impl Kind for Session {
+    const PREFIX: &'static str = "ses";
+}
+impl Kind for SessionToken {
+    const PREFIX: &'static str = "tok";
+}
+impl Kind for RoleAssignment {
+    const PREFIX: &'static str = "rol";
+}
+impl Kind for Invitation {
+    const PREFIX: &'static str = "inv";
+}
 impl Kind for Notification {
     const PREFIX: &'static str = "ntf";
 }
@@ -221,9 +251,9 @@ impl Kind for Request {
 }
 
 /// The prefixes of all ids that a caller can meet, also of kinds that are not built yet.
-const PREFIXES: [&str; 16] = [
+const PREFIXES: [&str; 18] = [
     "acc", "prj", "key", "ack", "opr", "evt", "cac", "mcp", "rvg", "cal", "req", "usr", "whk",
-    "dlv", "inv", "ntf",
+    "dlv", "inv", "ntf", "ses", "rol",
 ];
 
 /// Whether `text` is shaped as one of our ids, of whatever kind.

@@ -5,6 +5,7 @@
 //! typo is refused without a look-up and a leak scanner can tell a real key.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
@@ -141,9 +142,42 @@ impl Pepper {
         layers.fold(first, |digest, layer| mac(layer, &[&digest.0]))
     }
 
+    /// Draws the key that follows another: always the same one, which nobody finds without the pepper.
+    pub fn successor(&self, of: &PlainKey, purpose: KeyPurpose) -> DrawnKey {
+        let stream = Successor {
+            pepper: self.clone(),
+            of: of.clone(),
+            purpose: purpose.prefix(),
+            blocks: AtomicU32::new(0),
+        };
+        purpose.draw(&stream)
+    }
+
     /// The same by the first layer alone: for what must not change when another is added.
     pub(crate) fn first_digest_parts(&self, parts: &[&[u8]]) -> KeyDigest {
         mac(&self.first, parts)
+    }
+}
+
+/// A byte that begins no text in UTF-8: what follows is digested for no other end.
+const OF_SUCCESSOR: &[u8] = &[0xfd];
+
+/// Bytes that follow from a key, block by block.
+struct Successor {
+    pepper: Pepper,
+    of: PlainKey,
+    purpose: &'static str,
+    blocks: AtomicU32,
+}
+
+impl Random for Successor {
+    fn fill(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(32) {
+            let block = self.blocks.fetch_add(1, Ordering::Relaxed).to_le_bytes();
+            let (purpose, of) = (self.purpose.as_bytes(), self.of.expose().as_bytes());
+            let drawn = self.pepper.digest_parts(&[OF_SUCCESSOR, &block, purpose, of]);
+            chunk.copy_from_slice(&drawn.0[..chunk.len()]);
+        }
     }
 }
 
@@ -183,6 +217,10 @@ pub enum KeyPurpose {
     AccessKey(Environment),
     /// `operator_…`: presented by whoever runs the instance.
     Operator,
+    /// `user_access_…`: presented by a person who is signed in.
+    UserAccess,
+    /// `user_refresh_…`: exchanged for another pair of tokens, once.
+    UserRefresh,
 }
 
 impl KeyPurpose {
@@ -194,6 +232,8 @@ impl KeyPurpose {
             Self::AccessKey(Environment::Live) => "live_access_",
             Self::AccessKey(Environment::Test) => "test_access_",
             Self::Operator => "operator_",
+            Self::UserAccess => "user_access_",
+            Self::UserRefresh => "user_refresh_",
         }
     }
 
@@ -294,6 +334,8 @@ fn split_purpose(text: &str) -> Option<(KeyPurpose, &str)> {
         KeyPurpose::ApiKey(Live),
         KeyPurpose::ApiKey(Test),
         KeyPurpose::Operator,
+        KeyPurpose::UserAccess,
+        KeyPurpose::UserRefresh,
     ]
     .into_iter()
     .find_map(|purpose| {
@@ -327,7 +369,14 @@ pub fn check_custom_key(text: &str) -> Result<(), CustomKeyError> {
     {
         return Err(CustomKeyError::Character);
     }
-    let is_credential = ["live_access_", "test_access_", "operator_", "clvmcp_"]
+    let is_credential = [
+        "live_access_",
+        "test_access_",
+        "operator_",
+        "user_access_",
+        "user_refresh_",
+        "clvmcp_",
+    ]
         .iter()
         .any(|prefix| text.starts_with(prefix));
     if id::is_shaped_as_id(text) || is_credential {

@@ -56,6 +56,10 @@ texts! {
         ProjectDeleted = "project.deleted",
         /// The account was renamed.
         AccountUpdated = "account.updated",
+        /// Somebody signed up in the account.
+        UserSignedUp = "user.signup",
+        /// Somebody who was invited joined.
+        InvitationAccepted = "invitation.accepted",
         /// An MCP server was made.
         McpServerCreated = "mcp-server.created",
         /// An MCP server was removed.

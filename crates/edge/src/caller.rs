@@ -39,6 +39,10 @@ pub mod permission {
     }
 
     permissions!(
+        MembersRead,
+        MembersWrite,
+        InvitationsRead,
+        InvitationsWrite,
         AccountsRead,
         AccountsWrite,
         AccountsDelete,
@@ -133,6 +137,38 @@ impl<S: Sync> FromRequestParts<S> for Anyone {
             return Err(ApiError::not_found());
         }
         Ok(Self)
+    }
+}
+
+/// A person who presents a token of their own, for what is theirs alone.
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    /// The person.
+    pub user: Id<id::User>,
+    /// The session that the token is of.
+    pub session: Id<id::Session>,
+    /// Who presented a credential.
+    pub identity: Identity,
+}
+
+impl<S: Sync> FromRequestParts<S> for SignedIn {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let identity = parts.extensions.get::<Identity>();
+        let identity = identity.ok_or_else(ApiError::unauthorized)?;
+        match (&identity.actor, &identity.session) {
+            (Actor::User(user), Some(session)) => Ok(Self {
+                user: user.clone(),
+                session: session.clone(),
+                identity: identity.clone(),
+            }),
+            _ if identity.rights.only_check_keys() => Err(ApiError::not_found()),
+            _ => {
+                let message = "This is for people who are signed in, not for keys";
+                Err(ApiError::new(ErrorCode::UserNeeded, message))
+            }
+        }
     }
 }
 

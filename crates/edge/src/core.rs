@@ -11,7 +11,7 @@ use claviger_store::{Change, Db};
 use claviger_verify::Verifier;
 use ipnet::IpNet;
 
-use crate::Traffic;
+use crate::{People, Traffic};
 
 /// The shared parts of a running program, as one: layers clone it some dozen times a request.
 #[derive(Clone)]
@@ -35,6 +35,8 @@ pub struct CoreParts {
     pub remote_operator: bool,
     /// The networks of proxies that are believed when they tell whom they were asked by.
     pub trusted_proxies: Arc<[IpNet]>,
+    /// How people come in.
+    pub people: People,
     /// What was asked of it, counted.
     pub traffic: Arc<Traffic>,
 }

@@ -50,6 +50,8 @@ codes! {
     InvalidFilter = "invalid_filter", BAD_REQUEST;
     /// No credential, or one that is not live.
     Unauthorized = "unauthorized", UNAUTHORIZED;
+    /// Address and password, a code or a token do not go together with anybody.
+    InvalidSignIn = "invalid_sign_in", UNAUTHORIZED;
     /// The credential lacks the permission.
     Forbidden = "forbidden", FORBIDDEN;
     /// The credential is not accepted from a web page.
@@ -58,6 +60,14 @@ codes! {
     OperatorNotLocal = "operator_not_local", FORBIDDEN;
     /// No access key may do that, whatever its role: an owner does it in person.
     OwnerNeeded = "owner_needed", FORBIDDEN;
+    /// No key may do that: a person does it who is signed in.
+    UserNeeded = "user_needed", FORBIDDEN;
+    /// Nobody signs up on this instance.
+    SignUpClosed = "sign_up_closed", FORBIDDEN;
+    /// Whoever signs up has to be invited.
+    InvitationNeeded = "invitation_needed", FORBIDDEN;
+    /// It was not seen yet that mail to the address reaches the person.
+    EmailNotVerified = "email_not_verified", FORBIDDEN;
     /// What would be made exceeds its maker.
     ExceedsMaker = "exceeds_maker", FORBIDDEN;
     /// A key cannot change that of itself.
@@ -88,6 +98,12 @@ codes! {
     WebhookNotFound = "webhook_not_found", NOT_FOUND;
     /// The webhook has no such delivery.
     DeliveryNotFound = "delivery_not_found", NOT_FOUND;
+    /// No such person, or nobody whom the caller may see.
+    UserNotFound = "user_not_found", NOT_FOUND;
+    /// No such session of the caller's.
+    SessionNotFound = "session_not_found", NOT_FOUND;
+    /// No such invitation, or one that the caller may not see.
+    InvitationNotFound = "invitation_not_found", NOT_FOUND;
     /// No such notification, or one that the caller may not see.
     NotificationNotFound = "notification_not_found", NOT_FOUND;
     /// The path has other methods.
@@ -108,6 +124,12 @@ codes! {
     OwnAccount = "own_account", CONFLICT;
     /// A child account has no children.
     ChildOfChild = "child_of_child", CONFLICT;
+    /// Somebody signed up with that address.
+    EmailTaken = "email_taken", CONFLICT;
+    /// The account would have no owner left.
+    LastOwner = "last_owner", CONFLICT;
+    /// The invitation was accepted, taken back, or is over.
+    InvitationOver = "invitation_over", CONFLICT;
     /// The account has as many webhooks as it may have.
     TooManyWebhooks = "too_many_webhooks", CONFLICT;
     /// The first request with that idempotency key is not finished.
@@ -124,6 +146,8 @@ codes! {
     CallerRateLimited = "caller_rate_limited", TOO_MANY_REQUESTS;
     /// Too many keys or credentials were presented that are none.
     TooManyAttempts = "too_many_attempts", TOO_MANY_REQUESTS;
+    /// The account has had its invitations for this day.
+    TooManyInvitations = "too_many_invitations", TOO_MANY_REQUESTS;
     /// The account has had its pings for this minute.
     TooManyPings = "too_many_pings", TOO_MANY_REQUESTS;
     /// Something of ours failed; the log has the request id.
@@ -132,7 +156,7 @@ codes! {
     NotConfigured = "not_configured", NOT_IMPLEMENTED;
     /// The database is away for now.
     DatabaseUnavailable = "database_unavailable", SERVICE_UNAVAILABLE;
-    /// Too many requests of the same family of accounts wait already.
+    /// Too many requests of the same kind, or of the same family of accounts, wait already.
     TooBusy = "too_busy", SERVICE_UNAVAILABLE;
 }
 
@@ -184,6 +208,14 @@ impl ApiError {
             .headers
             .push((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
         error
+    }
+
+    /// Address and password, a code or a token do not go together with anybody.
+    pub fn invalid_sign_in() -> Self {
+        Self {
+            headers: Self::unauthorized().headers,
+            ..Self::new(ErrorCode::InvalidSignIn, "Unauthorized")
+        }
     }
 
     /// The credential lacks the permission.
@@ -241,7 +273,7 @@ impl From<LookError> for ApiError {
             LookError::OverBudget {
                 retry_after_seconds,
             } => {
-                let message = "Too many unknown keys were presented, try again later";
+                let message = "Too many keys, passwords or tokens were presented that are none, try again later";
                 Self::new(ErrorCode::TooManyAttempts, message)
                     .with_headers(retry_after(retry_after_seconds))
             }
@@ -249,7 +281,7 @@ impl From<LookError> for ApiError {
     }
 }
 
-fn retry_after(seconds: u64) -> Vec<(HeaderName, HeaderValue)> {
+pub(crate) fn retry_after(seconds: u64) -> Vec<(HeaderName, HeaderValue)> {
     vec![(header::RETRY_AFTER, HeaderValue::from(seconds))]
 }
 

@@ -54,15 +54,16 @@ pub struct Identity {
     pub network: Option<Network>,
     /// Whether the gateway asks in somebody's name: what is secret is then not given out.
     pub is_delegated: bool,
+    /// The session of a person who asks in person.
+    pub session: Option<Id<id::Session>>,
+    /// Whom work at the database is for.
+    asker: Asker,
 }
 
 impl Identity {
     /// Whom work at the database is for.
     pub fn asker(&self) -> Asker {
-        match &self.account {
-            Some(account) => Asker::Family(account.root.clone()),
-            None => Asker::Operator,
-        }
+        self.asker.clone()
     }
 
     /// Whether the caller may say that the keys of a project can be read back, and who may read them:
@@ -71,7 +72,7 @@ impl Identity {
     pub fn may_open_keys(&self) -> bool {
         match &self.actor {
             Actor::Operator(_) => !self.is_delegated,
-            Actor::System | Actor::AccessKey(_) | Actor::McpServer { .. } => false,
+            Actor::System | Actor::AccessKey(_) | Actor::User(_) | Actor::McpServer { .. } => false,
         }
     }
 
@@ -109,6 +110,11 @@ impl Identity {
             keys: presenter.access_key().cloned().into_iter().collect(),
             network,
             is_delegated: false,
+            session: match presenter {
+                Presenter::User(known) => Some(known.session.clone()),
+                Presenter::Operator(_) | Presenter::AccessKey(_) => None,
+            },
+            asker: asker_of(presenter),
         }
     }
 
@@ -131,11 +137,13 @@ impl Identity {
         Self {
             actor,
             rights: Arc::new(rights),
+            asker: Asker::Family(account.root.clone()),
             account: Some(account),
             ends_at,
             keys,
             network: None,
             is_delegated: true,
+            session: None,
         }
     }
 }
@@ -176,6 +184,17 @@ pub async fn identify(State(core): State<Core>, mut request: Request, next: Next
     response
 }
 
+/// Whom work at the database is for that somebody asks for.
+fn asker_of(presenter: &Presenter) -> Asker {
+    let family = match presenter {
+        Presenter::Operator(_) => return Asker::Operator,
+        Presenter::AccessKey(known) => Some(&known.key.account.root),
+        Presenter::User(known) => known.family(),
+    };
+    // People without a role are nobody's.
+    family.map_or(Asker::Stranger, |root| Asker::Family(root.clone()))
+}
+
 /// Where a request comes from, as far as it matters to credentials.
 struct Arrival {
     has_origin: bool,
@@ -192,7 +211,9 @@ async fn present(
     let Some(presenter) = found.await? else {
         return Ok(None);
     };
-    if arrival.has_origin && !presenter.rights().only_check_keys() {
+    let is_for_pages =
+        matches!(presenter, Presenter::User(_)) || presenter.rights().only_check_keys();
+    if arrival.has_origin && !is_for_pages {
         let message = "This credential is not accepted from a web page, use a verifier key there";
         return Err(ApiError::new(ErrorCode::OriginNotAccepted, message));
     }

@@ -5,9 +5,10 @@ use claviger_domain::key_string::{self, KeyName, KeyShape, PUBLIC_LENGTH};
 use serde_json::Value;
 
 const TOKEN_PREFIX: &str = "clvmcp_";
+const INVITATION_PREFIX: &str = "invite_";
 const WEBHOOK_SECRET_PREFIX: &str = "whsec_";
 
-/// Replaces every full key, MCP token and webhook's secret in an answer by its reference or a mask.
+/// Replaces every full key, token and webhook's secret in an answer by its reference or a mask.
 pub fn mask_secrets(value: &mut Value) {
     match value {
         Value::String(text) => mask_text(text),
@@ -47,10 +48,13 @@ fn mask_text(text: &mut String) {
     } else if text.starts_with(WEBHOOK_SECRET_PREFIX) {
         text.truncate(WEBHOOK_SECRET_PREFIX.len());
         text.extend(std::iter::repeat_n('*', PUBLIC_LENGTH));
-    } else if let Some(at) = text.find(TOKEN_PREFIX) {
+    }
+    for prefix in [TOKEN_PREFIX, INVITATION_PREFIX] {
         // Also within the URL that carries it.
-        text.truncate(at + TOKEN_PREFIX.len());
-        text.extend(std::iter::repeat_n('*', PUBLIC_LENGTH));
+        if let Some(at) = text.find(prefix) {
+            text.truncate(at + prefix.len());
+            text.extend(std::iter::repeat_n('*', PUBLIC_LENGTH));
+        }
     }
 }
 
@@ -83,6 +87,7 @@ mod tests {
             "list": [own, foreign, "plain"],
             "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
             "url": format!("http://localhost/mcp/clvmcp_{public}{public}"),
+            "link": format!("http://localhost/accept-invitation?token=invite_{public}"),
         });
         mask_secrets(&mut value);
         let reference = format!("live_{public}*********");
@@ -96,6 +101,7 @@ mod tests {
                 "list": [reference, "live_*********", "plain"],
                 "secret": "whsec_****************",
                 "url": "http://localhost/mcp/clvmcp_****************",
+                "link": "http://localhost/accept-invitation?token=invite_****************",
             })
         );
     }

@@ -12,7 +12,7 @@ use claviger_edge::{ApiError, Credential, ErrorCode, rate_limit_headers};
 use claviger_store::access_keys::{self, AccessKey, Selector};
 use claviger_store::connected_accounts::{self, ConnectedAccount};
 use claviger_store::mcp_servers::{self, Maker, McpServer};
-use claviger_store::{Asker, operator_keys};
+use claviger_store::{Asker, operator_keys, roles};
 use claviger_verify::{CallerLimit, KnownAccessKey, Network, Presenter};
 use http::HeaderMap;
 
@@ -181,6 +181,15 @@ impl Gateway {
                     key: None,
                 };
                 Ok(is_live.then(held))
+            }
+            Maker::User(id) => {
+                // Who holds no role any more holds less than the server was made with.
+                let held = roles::of_user(&self.core.db, id).await?;
+                Ok(Some(Held {
+                    rights: roles::rights_of(&held),
+                    ends_at: None,
+                    key: None,
+                }))
             }
         }
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::commands::{AccessKeys, Accounts, Import, Keys, Mcp, Projects};
+use crate::commands::{AccessKeys, Accounts, Import, Keys, Mcp, Projects, Users};
 use crate::config::Settings;
 use crate::upkeep::{BackupFlags, OperatorKeyCommand, RestoreFlags, SecretsCommand};
 
@@ -47,6 +47,7 @@ pub(crate) enum Command {
     Projects(Projects),
     AccessKeys(AccessKeys),
     Accounts(Accounts),
+    Users(Users),
     Mcp(Mcp),
     Import(Import),
     Backup(BackupFlags),

@@ -17,6 +17,7 @@ mod sending;
 mod server;
 mod table;
 mod theauthapi;
+mod users;
 
 use std::io;
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ pub(crate) use self::keys::Keys;
 pub(crate) use self::mcp::Mcp;
 pub(crate) use self::projects::Projects;
 pub(crate) use self::theauthapi::Import;
+pub(crate) use self::users::Users;
 
 /// How a command ended that could ask what it wanted to ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

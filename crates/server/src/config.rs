@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
+use claviger_edge::SignUp;
 use claviger_store::Location;
 use claviger_verify::Bounds;
 use http::Uri;
@@ -32,7 +33,7 @@ pub use retention::Retention;
 pub use secret::Secret;
 pub use settings::{
     DatabaseSettings, LogFormat, LogSettings, MetricsSettings, OperatorSettings, OutboundSettings,
-    RetentionSettings, Settings, TlsSettings, TracesSettings,
+    RetentionSettings, Settings, SignUpSetting, TlsSettings, TracesSettings,
 };
 pub use traces::Traces;
 
@@ -85,6 +86,8 @@ pub struct Config {
     pub log_filter: String,
     /// How a log line looks.
     pub log_format: LogFormat,
+    /// Who may sign up.
+    pub sign_up: SignUp,
     /// How long what is kept.
     pub retention: Retention,
     /// Where traces go; none: nowhere.
@@ -192,6 +195,7 @@ impl Config {
             outbound_ports: settings.outbound.ports.unwrap_or_default(),
             log_filter: settings.log.filter.unwrap_or_else(|| "info".to_owned()),
             log_format: settings.log.format.unwrap_or(LogFormat::Text),
+            sign_up: settings.signup.map_or_else(SignUp::default, Into::into),
             retention: Retention::in_force(&settings.retention)?,
             traces: Traces::in_force(settings.traces)?,
         })

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::config::Config;
-use crate::serve::reachable;
+use crate::instance::reachable;
 
 /// How long the answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 use claviger_domain::event::Actor;
-use claviger_edge::{Core, CoreParts};
+use claviger_edge::{Core, CoreParts, Passwords, People};
 use claviger_outbound::{Client, Guard, SystemResolver, Webhooks};
 use claviger_store::sealing::{MasterKey, SealingKey};
 use claviger_store::secrets::{self, Secrets};
@@ -138,6 +138,11 @@ impl Instance {
             random: Arc::clone(&outside.random),
             remote_operator: config.operator_remote,
             trusted_proxies: config.trusted_proxies.as_slice().into(),
+            people: People {
+                sign_up: config.sign_up,
+                public_url: public_url(config, address).into(),
+                passwords: Arc::new(Passwords::new(&*outside.random)),
+            },
             traffic: Arc::default(),
         });
         // A layer of pepper that was added since is one that this program does not have; from now on
@@ -159,6 +164,29 @@ impl Instance {
             handover,
         })
     }
+}
+
+/// What links begin with: never what a request says.
+pub(crate) fn public_url(config: &Config, address: SocketAddr) -> String {
+    let url = || local_url(address, config.tls.is_some());
+    config.public_url.clone().unwrap_or_else(url)
+}
+
+/// The URL under which this machine reaches the program.
+pub(crate) fn local_url(address: SocketAddr, is_encrypted: bool) -> String {
+    let scheme = if is_encrypted { "https" } else { "http" };
+    format!("{scheme}://{}", reachable(address))
+}
+
+/// Where this machine reaches what listens on `address`.
+pub(crate) fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
 }
 
 /// Opens the secrets with the master key in force, or with the one that takes its place, where an

@@ -94,6 +94,7 @@ fn carry_out(command: Command, outside: Outside) -> Result<ExitCode> {
         Command::Projects(projects) => return commands::run(|| projects.run()),
         Command::AccessKeys(keys) => return commands::run(|| keys.run()),
         Command::Accounts(accounts) => return commands::run(|| accounts.run()),
+        Command::Users(users) => return commands::run(|| users.run()),
         Command::Mcp(mcp) => return commands::run(|| mcp.run()),
         Command::Import(import) => return commands::run(|| import.run()),
         Command::Backup(flags) => return commands::run(|| flags.run(outside)),

@@ -20,7 +20,7 @@ use crate::assemble::{Assembled, Parts, assemble};
 use crate::bootstrap::{Bootstrap, Handover};
 use crate::config::Config;
 use crate::data_directory::DataDirectory;
-use crate::instance::Instance;
+use crate::instance::{Instance, local_url, public_url};
 use crate::jobs::{self, JobFigures};
 use crate::metrics::Metrics;
 use crate::output::print;
@@ -90,7 +90,7 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
         jobs: Arc::clone(&job_figures),
         sealing: instance.sealing,
         hosts: Hosts::new(config.public_host(), address),
-        public_url: config.public_url.clone().unwrap_or_else(|| url.clone()),
+        public_url: public_url(config, address),
         extra: outside.routes,
     });
     let Assembled { surface, gateway } = match assembled {
@@ -191,23 +191,6 @@ fn announce(
         );
     }
     Ok(())
-}
-
-/// The URL under which this machine reaches the program.
-fn local_url(address: SocketAddr, is_encrypted: bool) -> String {
-    let scheme = if is_encrypted { "https" } else { "http" };
-    format!("{scheme}://{}", reachable(address))
-}
-
-/// Where this machine reaches what listens on `address`.
-pub(crate) fn reachable(mut address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        address.set_ip(match address {
-            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
-        });
-    }
-    address
 }
 
 async fn write_the_last(core: &Core) {

@@ -318,6 +318,12 @@ pub async fn delete(
             .await
             .map(drop))?;
     }
+    let roles = "DELETE FROM role_assignments WHERE account_id = $1";
+    on!(&mut *tx, |c| sqlx::query(roles)
+        .bind(id.as_str())
+        .execute(c)
+        .await
+        .map(drop))?;
     reveal_grants::end(tx, change, Ended::OfAccount(id)).await?;
     sealed_keys::erase_of_account(tx, id).await?;
     append(tx, change, EventKind::AccountDeleted, &account).await?;

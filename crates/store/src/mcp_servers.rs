@@ -21,6 +21,8 @@ pub enum Maker {
     AccessKey(Id<id::AccessKey>),
     /// Whoever runs the instance.
     Operator(Id<id::OperatorKey>),
+    /// A person.
+    User(Id<id::User>),
 }
 
 impl Maker {
@@ -29,6 +31,7 @@ impl Maker {
         match actor {
             Actor::AccessKey(id) => Some(Self::AccessKey(id.clone())),
             Actor::Operator(id) => Some(Self::Operator(id.clone())),
+            Actor::User(id) => Some(Self::User(id.clone())),
             Actor::System | Actor::McpServer { .. } => None,
         }
     }
@@ -38,6 +41,7 @@ impl Maker {
         match self {
             Self::AccessKey(id) => Actor::AccessKey(id.clone()),
             Self::Operator(id) => Actor::Operator(id.clone()),
+            Self::User(id) => Actor::User(id.clone()),
         }
     }
 
@@ -45,6 +49,7 @@ impl Maker {
         match self {
             Self::AccessKey(id) => ("access_key", id.as_str()),
             Self::Operator(id) => ("operator", id.as_str()),
+            Self::User(id) => ("user", id.as_str()),
         }
     }
 }
@@ -109,6 +114,7 @@ impl TryFrom<Row> for McpServer {
         let maker = match row.maker_kind.as_str() {
             "access_key" => Maker::AccessKey(Id::from_trusted(row.maker_id)),
             "operator" => Maker::Operator(Id::from_trusted(row.maker_id)),
+            "user" => Maker::User(Id::from_trusted(row.maker_id)),
             _ => return Err(broken("maker_kind")),
         };
         Ok(Self {

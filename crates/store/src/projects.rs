@@ -304,6 +304,12 @@ pub async fn delete(
             gone.access_keys.add(&digest);
         }
     });
+    let roles = "DELETE FROM role_assignments WHERE project_id = $1";
+    on!(&mut *tx, |c| sqlx::query(roles)
+        .bind(id.as_str())
+        .execute(c)
+        .await
+        .map(drop))?;
     for sql in [
         "UPDATE connected_accounts SET deleted_at = $2 WHERE project_id = $1 AND deleted_at IS NULL",
         "UPDATE mcp_servers SET deleted_at = $2 WHERE project_id = $1 AND deleted_at IS NULL",

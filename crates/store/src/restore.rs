@@ -140,10 +140,11 @@ pub async fn compare(
         SELECT substr(kind, 1, instr(kind, '.') - 1) AS what, target AS id, NULL AS name, \
             substr(kind, instr(kind, '.') + 1) AS ending, MAX(at) AS at FROM later \
         WHERE substr(kind, instr(kind, '.') + 1) IN \
-                ('deleted', 'removed', 'revoked', 'rotated', 'purged', 'disabled', 'retired') \
+                ('deleted', 'removed', 'revoked', 'rotated', 'purged', 'disabled', 'retired', \
+                 'cancelled', 'passwordChanged') \
             AND substr(target, 1, 4) NOT IN ('key_', 'ack_', 'mcp_', 'prj_', 'acc_') \
             AND target NOT IN (SELECT target FROM later WHERE kind LIKE '%.created') \
-        GROUP BY target";
+        GROUP BY target, what";
     const LATER: &str =
         "SELECT COUNT(*) FROM main.events WHERE id NOT IN (SELECT id FROM copy.events)";
     const LAYERS: &str = "SELECT (SELECT COUNT(*) FROM main.sealed_secrets WHERE name LIKE 'pepper%') \

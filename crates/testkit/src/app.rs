@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use claviger_domain::event::Actor;
 use claviger_domain::key_string::PlainKey;
-use claviger_edge::{Core, CoreParts};
+use claviger_edge::{Core, CoreParts, Passwords, People, SignUp};
 use claviger_gateway::Gateway;
 use claviger_gateway::mcp::hosts::Hosts;
 use claviger_outbound::{Client, Guard, SystemResolver, Webhooks};
@@ -56,14 +56,23 @@ impl TestApp {
 
     /// Starts one on that engine; panics where it does not start, since then there is no test.
     pub async fn with(engine: Engine) -> Self {
+        Self::signing_up(engine, SignUp::Open).await
+    }
+
+    /// Starts one on the engine of this run, where those sign up.
+    pub async fn with_sign_up(sign_up: SignUp) -> Self {
+        Self::signing_up(Engine::of_this_run(), sign_up).await
+    }
+
+    async fn signing_up(engine: Engine, sign_up: SignUp) -> Self {
         let database = TestDatabase::with(engine).await;
-        match Self::over(database).await {
+        match Self::over(database, sign_up).await {
             Ok(app) => app,
             Err(error) => panic!("the program does not start: {error:?}"),
         }
     }
 
-    async fn over(database: TestDatabase) -> anyhow::Result<Self> {
+    async fn over(database: TestDatabase, sign_up: SignUp) -> anyhow::Result<Self> {
         let db = database.db.clone();
         let clock = Arc::new(MockClock::default());
         let random = Arc::new(SeededRandom::new(0));
@@ -106,6 +115,12 @@ impl TestApp {
             random,
             remote_operator: false,
             trusted_proxies: [IpNet::from(PROXY)].into(),
+            people: People {
+                sign_up,
+                public_url: format!("https://{PUBLIC_HOST}").into(),
+                // As little as it can cost.
+                passwords: Arc::new(Passwords::costing(8, 2, &SeededRandom::new(1))),
+            },
             traffic: Arc::default(),
         });
         let (inside, inside_sealing) = (core.clone(), sealing.clone());

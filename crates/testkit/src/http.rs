@@ -36,6 +36,11 @@ impl TestRequest {
         self.header("x-api-key", key)
     }
 
+    /// Presents a person's token, as a page does.
+    pub fn bearer(self, token: &str) -> Self {
+        self.header("authorization", &format!("Bearer {token}"))
+    }
+
     /// Adds a header.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let name: HeaderName = name.parse().expect("tests send header names");

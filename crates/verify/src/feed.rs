@@ -161,6 +161,8 @@ impl Verifier {
             self.keys.forget_absences(|_| true);
             self.presenters.forget_where(|_, _| true);
             self.presenters.forget_absences(|_| true);
+            self.people.forget_where(|_, _| true);
+            self.people.forget_absences(|_| true);
             self.projects.forget_where(|_, _| true);
             self.projects.forget_absences(|_| true);
             self.others.resets.fetch_add(1, Ordering::Relaxed);

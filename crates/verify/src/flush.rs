@@ -5,7 +5,7 @@ use std::sync::Arc;
 use claviger_domain::event::Actor;
 use claviger_domain::time::Timestamp;
 use claviger_store::{
-    Change, StoreError, api_keys, idempotency, reveal_grants, sealed_keys, usage,
+    Change, StoreError, api_keys, idempotency, reveal_grants, sealed_keys, sessions, usage,
 };
 
 use crate::Verifier;
@@ -158,6 +158,7 @@ impl Verifier {
         let now = self.clock.now();
         idempotency::erase_due(&self.db, now).await?;
         sealed_keys::erase_due(&self.db, now).await?;
-        reveal_grants::forget_ended(&self.db, now).await
+        reveal_grants::forget_ended(&self.db, now).await?;
+        sessions::forget_ended(&self.db, now).await
     }
 }

@@ -3,10 +3,14 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use claviger_domain::email::Email;
 use claviger_domain::id::{self, Id};
-use claviger_domain::limit::{Allowance, Outcome, RateLimit};
+use claviger_domain::key_string::KeyDigest;
+use claviger_domain::limit::{Allowance, Outcome, RateLimit, Window};
 use claviger_domain::time::Timestamp;
 use quick_cache::sync::Cache;
+
+use crate::{LookError, Verifier};
 
 /// What may be presented from one network in a minute that is no credential.
 const CREDENTIALS: RateLimit = budget(600, 60);
@@ -15,6 +19,15 @@ const CREDENTIALS_THROUGH_A_PROXY: RateLimit = budget(30_000, 60);
 /// The keys that may be checked in a second that do not exist, of one family and from one network:
 /// enough for one whose own users are scanned, and a small part of what the database answers.
 const KEYS: RateLimit = budget(500, 1);
+/// What may be tried from one network in five minutes to sign in, and does not.
+const SIGN_INS: RateLimit = budget(60, 300);
+/// The same through a proxy that is not trusted to tell for whom.
+const SIGN_INS_THROUGH_A_PROXY: RateLimit = budget(3_000, 300);
+/// Wrong passwords of one address, from one network in five minutes: whoever has forgotten theirs.
+const PASSWORDS: RateLimit = budget(10, 300);
+/// Wrong passwords of one address in an hour, from anywhere: guessing from many networks ends, and so
+/// does, until then, signing in by password from a network that was not seen to succeed.
+const PASSWORDS_FROM_ANYWHERE: RateLimit = budget(100, 3_600);
 /// Whose guesses are remembered, at most.
 const REMEMBERED: usize = 65_536;
 
@@ -43,6 +56,11 @@ impl Network {
         }
     }
 
+    /// The address that stands for it; none behind a proxy, whose address says nothing of it.
+    pub fn address(self) -> Option<IpAddr> {
+        (!self.is_proxy).then_some(self.address)
+    }
+
     /// Whoever is behind the proxy at an address.
     pub fn behind(address: IpAddr) -> Self {
         Self {
@@ -61,6 +79,12 @@ pub(crate) enum Guesser {
     OperatorKeys(Network),
     /// Of the tokens of MCP servers, from a network.
     Tokens(Network),
+    /// Of passwords and codes, from a network; or from one that is not known.
+    SignIns(Option<Network>),
+    /// Of the password of an address, from a network.
+    Passwords(KeyDigest, Option<Network>),
+    /// Of the password of an address, from anywhere.
+    PasswordsOf(KeyDigest),
     /// Of the keys of a family, or of any; from a network, where that is known.
     Keys(Option<Id<id::Account>>, Option<Network>),
 }
@@ -75,8 +99,55 @@ impl Guesser {
                     CREDENTIALS
                 }
             }
+            Self::SignIns(Some(from)) if from.is_proxy => SIGN_INS_THROUGH_A_PROXY,
+            Self::SignIns(_) => SIGN_INS,
+            Self::Passwords(..) => PASSWORDS,
+            Self::PasswordsOf(_) => PASSWORDS_FROM_ANYWHERE,
             Self::Keys(..) => KEYS,
         }
+    }
+}
+
+/// An attempt that is counted, to be given back where it succeeds.
+#[derive(Debug)]
+#[must_use = "an attempt that succeeds is to be given back"]
+pub struct Attempt(Vec<Guesser>);
+
+impl Verifier {
+    /// Counts an attempt to sign in to an address by its password, before anything is looked up.
+    pub fn attempt_password(
+        &self,
+        email: &Email,
+        from: Option<Network>,
+    ) -> Result<Attempt, LookError> {
+        let whose = self.digest(email.folded());
+        self.attempt(vec![
+            Guesser::SignIns(from),
+            Guesser::Passwords(whose, from),
+            Guesser::PasswordsOf(whose),
+        ])
+    }
+
+    /// Counts an attempt to sign in by something else, such as a sign-up.
+    pub fn attempt_sign_in(&self, from: Option<Network>) -> Result<Attempt, LookError> {
+        self.attempt(vec![Guesser::SignIns(from)])
+    }
+
+    fn attempt(&self, all: Vec<Guesser>) -> Result<Attempt, LookError> {
+        let now = self.clock.now();
+        match self.guesses.take(&all, now) {
+            Ok(()) => Ok(Attempt(all)),
+            Err(later) => Err(LookError::until(later, now)),
+        }
+    }
+
+    /// Gives an attempt back that succeeded.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "what was given back must not be given back again"
+    )]
+    pub fn succeeded(&self, attempt: Attempt) {
+        self.guesses.give_back(&attempt.0, self.clock.now());
     }
 }
 
@@ -106,12 +177,52 @@ impl Guesses {
         }
     }
 
-    /// Counts one that was wrong.
-    pub(crate) fn count(&self, who: &Guesser, now: Timestamp) {
-        let made = self
+    /// Takes one from each budget, before it is known whether it is wrong; else tells when there is
+    /// again. So those that come at once are counted, too.
+    pub(crate) fn take(&self, all: &[Guesser], now: Timestamp) -> Result<(), Timestamp> {
+        for (place, who) in all.iter().enumerate() {
+            if let Err(later) = self.take_one(who, now) {
+                self.give_back(&all[..place], now);
+                return Err(later);
+            }
+        }
+        Ok(())
+    }
+
+    fn take_one(&self, who: &Guesser, now: Timestamp) -> Result<(), Timestamp> {
+        let counted = self.counted(who);
+        let mut counted = counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = counted.take(Some(who.budget()), None, 1, now);
+        match (taken.outcome, taken.rate_limit) {
+            (Outcome::OverRateLimit, Some(level)) => Err(level.resets_at),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives back what was taken for one that was right.
+    pub(crate) fn give_back(&self, all: &[Guesser], now: Timestamp) {
+        for who in all {
+            let counted = self.counted(who);
+            let mut counted = counted.lock().unwrap_or_else(PoisonError::into_inner);
+            let (window, quota) = counted.state();
+            let window = window.filter(|window| now < window.ends_at).map(|window| Window {
+                used: window.used.saturating_sub(1),
+                ..window
+            });
+            *counted = Allowance::resume(window, quota);
+        }
+    }
+
+    fn counted(&self, who: &Guesser) -> Arc<Mutex<Allowance>> {
+        let Ok(counted) = self
             .0
             .get_or_insert_with(who, || Ok::<_, std::convert::Infallible>(Arc::default()));
-        let Ok(counted) = made;
+        counted
+    }
+
+    /// Counts one that was wrong.
+    pub(crate) fn count(&self, who: &Guesser, now: Timestamp) {
+        let counted = self.counted(who);
         counted.lock().unwrap_or_else(PoisonError::into_inner).take(
             Some(who.budget()),
             None,

@@ -2,6 +2,7 @@
 
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::KeyDigest;
+use claviger_domain::time::Timestamp;
 use claviger_store::{Asker, StoreError};
 
 use crate::counters::Looked;
@@ -22,7 +23,26 @@ pub enum LookError {
     },
 }
 
+impl LookError {
+    /// Over the budget until then.
+    pub(crate) fn until(later: Timestamp, now: Timestamp) -> Self {
+        let micros = later.micros_since(now).max(0).unsigned_abs();
+        Self::OverBudget {
+            retry_after_seconds: micros.div_ceil(1_000_000),
+        }
+    }
+}
+
 impl Verifier {
+    /// Reads what has the digest of something that counts once, such as an invitation's token.
+    pub async fn look_for_one_time<T>(
+        &self,
+        from: Option<Network>,
+        find: impl AsyncFnOnce() -> Result<Option<T>, StoreError>,
+    ) -> Result<Option<T>, LookError> {
+        self.look(from.map(Guesser::Tokens), find).await
+    }
+
     /// Reads what has the digest of a token that is not cached here, as work for the family that it
     /// leads to. `root_of` tells that.
     ///
@@ -75,10 +95,7 @@ impl Verifier {
         if let Some(who) = who
             && let Err(later) = self.guesses.check_budget(who, now)
         {
-            let micros = later.micros_since(now).max(0).unsigned_abs();
-            return Err(LookError::OverBudget {
-                retry_after_seconds: micros.div_ceil(1_000_000),
-            });
+            return Err(LookError::until(later, now));
         }
         let mut pending = Pending {
             verifier: self,

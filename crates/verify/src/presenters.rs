@@ -1,4 +1,4 @@
-//! Callers by the credential that they present: access keys and operator keys.
+//! Callers by the credential that they present: access keys, operator keys and tokens of people.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use claviger_store::{StoreError, operator_keys};
 
 use crate::guesses::Guesser;
 use crate::meter::{Bounds, SharedMeter};
-use crate::{LookError, Network, Verifier};
+use crate::{KnownUser, LookError, Network, Verifier};
 
 /// Who presented a credential that is live.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub enum Presenter {
     Operator(Id<id::OperatorKey>),
     /// A program with an access key.
     AccessKey(Arc<KnownAccessKey>),
+    /// A person who is signed in.
+    User(Arc<KnownUser>),
 }
 
 /// An access key with its rights, worked out once.
@@ -50,6 +52,7 @@ impl Presenter {
         match self {
             Self::Operator(_) => Arc::new(Rights::operator()),
             Self::AccessKey(known) => Arc::clone(&known.rights),
+            Self::User(known) => Arc::clone(&known.rights),
         }
     }
 
@@ -58,13 +61,15 @@ impl Presenter {
         match self {
             Self::Operator(_) => None,
             Self::AccessKey(known) => Some(&known.key.account),
+            Self::User(known) => known.account.as_ref(),
         }
     }
 
     /// When the credential ends; what is made with it must not outlive that.
     pub fn ends_at(&self) -> Option<Timestamp> {
         match self {
-            Self::Operator(_) => None,
+            // What a person makes outlives the token: they are signed in again.
+            Self::Operator(_) | Self::User(_) => None,
             Self::AccessKey(known) => known.key.ends_at(),
         }
     }
@@ -72,7 +77,7 @@ impl Presenter {
     /// The access key that it is, by its lineage: a key and its successors are one.
     pub fn access_key(&self) -> Option<&Id<id::AccessKey>> {
         match self {
-            Self::Operator(_) => None,
+            Self::Operator(_) | Self::User(_) => None,
             Self::AccessKey(known) => Some(&known.key.lineage),
         }
     }
@@ -82,6 +87,7 @@ impl Presenter {
         match self {
             Self::Operator(id) => Actor::Operator(id.clone()),
             Self::AccessKey(known) => Actor::AccessKey(known.key.id.clone()),
+            Self::User(known) => Actor::User(known.user.id.clone()),
         }
     }
 }
@@ -106,13 +112,20 @@ impl Verifier {
         let Some(shape) = KeyShape::read(credential).filter(|shape| shape.checksum_holds) else {
             return Ok(None);
         };
-        if matches!(shape.purpose, KeyPurpose::ApiKey(_)) {
+        if matches!(
+            shape.purpose,
+            KeyPurpose::ApiKey(_) | KeyPurpose::UserRefresh
+        ) {
             return Ok(None);
         }
         let digest = self.pepper.digest(credential);
         if shape.purpose == KeyPurpose::Operator {
             let found = self.operator(digest, from).await?;
             return Ok(found.map(Presenter::Operator));
+        }
+        if shape.purpose == KeyPurpose::UserAccess {
+            let found = self.signed_in(digest, from).await?;
+            return Ok(found.map(Presenter::User));
         }
         let known = self
             .presenters
@@ -169,7 +182,7 @@ impl Verifier {
     /// Counts one call against the caller's own limit.
     pub fn take_call(&self, presenter: &Presenter) -> CallerLimit {
         match presenter {
-            Presenter::Operator(_) => CallerLimit::Within,
+            Presenter::Operator(_) | Presenter::User(_) => CallerLimit::Within,
             Presenter::AccessKey(known) => self.take_call_of_known(known),
         }
     }

@@ -24,6 +24,8 @@ pub(crate) enum Touched {
     Gone(Gone),
     /// An access key, or that there is none.
     Presenter(KeyDigest),
+    /// What a person may do, or their sessions.
+    Person(Id<id::User>),
     /// A project, and which ones its account has.
     Project(Id<id::Project>, Id<id::Account>),
     /// What a limit and a quota that were changed count.
@@ -103,6 +105,7 @@ impl Verifier {
                 }
                 Touched::Gone(gone) => self.forget_gone(gone).await,
                 Touched::Presenter(digest) => self.presenters.forget(digest),
+                Touched::Person(id) => self.forget_person(id),
                 Touched::Project(id, account) => self.forget_project(id, account),
             }
         }
@@ -126,6 +129,7 @@ impl Verifier {
                 self.keys.forget_where(is_gone).await;
             }
         }
+        self.people.forget_where(|_, known| known.is_in(&gone.root));
         match &gone.access_keys {
             Digests::Of(digests) => {
                 for digest in digests {

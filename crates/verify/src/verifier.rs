@@ -23,7 +23,7 @@ use crate::meters::Meters;
 use crate::place::Places;
 use crate::presenters::KnownAccessKey;
 use crate::projects::Projects;
-use crate::{Activity, KnownKey, LookError, Network, ToldCache};
+use crate::{Activity, KnownKey, KnownUser, LookError, Network, ToldCache};
 
 /// What the verifier is made of.
 #[derive(Clone)]
@@ -69,6 +69,8 @@ pub struct Verifier {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) keys: KeyCache,
     pub(crate) presenters: ToldCache<KeyDigest, Arc<KnownAccessKey>>,
+    /// People who are signed in, by their access tokens.
+    pub(crate) people: ToldCache<KeyDigest, Arc<KnownUser>>,
     pub(crate) projects: Projects,
     pub(crate) meters: Meters,
     pub(crate) places: Places,
@@ -120,6 +122,7 @@ impl Verifier {
             random,
             keys: KeyCache::new(key_cache_bytes, KNOWN_ABSENCES),
             presenters: ToldCache::new(CACHED_PRESENTERS, KNOWN_ABSENCES),
+            people: ToldCache::new(CACHED_PRESENTERS, KNOWN_ABSENCES),
             projects: Projects::new(CACHED_PROJECTS, CACHED_PROJECTS),
             meters: Meters::default(),
             places: Places::default(),

@@ -2,9 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
+use claviger_domain::event::Actor;
+use claviger_domain::id::{self, Id};
+use claviger_domain::role::Role;
 use claviger_edge::permission::AccountsCreate;
 use claviger_edge::{ApiError, Body, Caller, Core, ErrorCode};
-use claviger_store::{StoreError, accounts};
+use claviger_store::roles::{self, Place};
+use claviger_store::{StoreError, accounts, users};
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -24,12 +28,13 @@ pub(crate) struct NewAccount {
 
 /// Create an account
 ///
-/// The operator makes a new account; an owner makes a child of its own account, in which it has
-/// the same rights. A child has no children.
+/// The operator and users make a new account, which such a user owns; an owner's access key makes a
+/// child of its own account, in which it has the same rights. A child has no children.
 #[utoipa::path(post, path = "/accounts", operation_id = "createAccount", tag = "accounts",
     request_body = NewAccount,
     responses(
         (status = 201, description = "The account.", body = AccountBody),
+        (status = 403, description = "The user's address is not verified yet."),
         (status = 409, description = "The caller's account is a child.")))]
 pub(crate) async fn create_account(
     State(core): State<Core>,
@@ -37,6 +42,9 @@ pub(crate) async fn create_account(
     Body(input): Body<NewAccount>,
 ) -> Result<(StatusCode, Json<AccountBody>), ApiError> {
     let name = name_of(input.name.as_deref())?.to_owned();
+    if let Actor::User(user) = &caller.actor {
+        return create_for(&core, &caller, user.clone(), name).await;
+    }
     let parent = match caller.identity.account.clone() {
         Some(own) if !own.is_root() => {
             let message = "A child account has no children";
@@ -61,5 +69,36 @@ pub(crate) async fn create_account(
         })
         .await?;
     let account = created.ok_or_else(absent)?;
+    Ok((StatusCode::CREATED, Json((&account).into())))
+}
+
+/// Makes an account that the user owns who asks.
+async fn create_for(
+    core: &Core,
+    caller: &Caller<AccountsCreate>,
+    user: Id<id::User>,
+    name: String,
+) -> Result<(StatusCode, Json<AccountBody>), ApiError> {
+    let found = users::find(&core.db, &user).await?;
+    if !found.is_some_and(|user| user.is_verified) {
+        // Until then they reach only the account that their sign-up made.
+        let message = "Sign in by a mailed code first, which shows that the address is yours";
+        return Err(ApiError::new(ErrorCode::EmailNotVerified, message));
+    }
+    let change = core.change(&caller.actor);
+    let made = core
+        .verifier
+        .change_person::<_, StoreError, _>(user.clone(), move |tx| {
+            Box::pin(async move {
+                let account = accounts::create(tx, &change, &name, None).await?;
+                let place = Place {
+                    account: account.reference(),
+                    project: None,
+                };
+                roles::give(tx, &change, &user, &place, Role::Owner).await?;
+                Ok(account)
+            })
+        });
+    let account = made.await?;
     Ok((StatusCode::CREATED, Json((&account).into())))
 }

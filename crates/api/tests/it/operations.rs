@@ -2,7 +2,7 @@
 
 mod objects;
 
-use claviger_testkit::{TestApp, TestRequest};
+use claviger_testkit::{Person, TestApp, TestRequest};
 use serde_json::{Value, json};
 
 pub(crate) use self::objects::{Kind, Objects};
@@ -33,7 +33,9 @@ impl Operation {
             .replace("{grant}", &objects.grant_id)
             .replace("{webhook}", &objects.webhook)
             .replace("{delivery}", &objects.delivery)
-            .replace("{notification}", &objects.notification);
+            .replace("{notification}", &objects.notification)
+            .replace("{invitation}", &objects.invitation)
+            .replace("{user}", objects.user.id.as_str());
         let request = app.request(self.method, &path);
         match (self.body)(objects) {
             Value::Null => request,
@@ -62,19 +64,30 @@ const fn operation(
     }
 }
 
+/// An operation that needs no credential.
+const fn open(
+    id: &'static str,
+    method: &'static str,
+    path: &'static str,
+    success: u16,
+    body: fn(&Objects) -> Value,
+) -> Operation {
+    Operation {
+        id,
+        method,
+        path,
+        permission: None,
+        success,
+        body,
+        kind: Kind::Plain,
+    }
+}
+
 const NOTHING: fn(&Objects) -> Value = |_| Value::Null;
 
 /// All operations of the document; one that is not here fails a test that names it.
 pub(crate) const OPERATIONS: &[Operation] = &[
-    Operation {
-        id: "describeService",
-        method: "GET",
-        path: "/",
-        permission: None,
-        success: 200,
-        body: NOTHING,
-        kind: Kind::Plain,
-    },
+    open("describeService", "GET", "/", 200, NOTHING),
     operation(
         "listApiKeys",
         "GET",
@@ -507,6 +520,179 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "/notifications/{notification}",
         "notifications:read",
         200,
+        Kind::Object,
+        NOTHING,
+    ),
+    open("signUp", "POST", "/auth/signup", 201, |objects| {
+        json!({"email": objects.new_email, "password": "correct horse", "name": "Ada"})
+    }),
+    open("logIn", "POST", "/auth/login", 201, |objects| {
+        json!({"email": objects.user.email, "password": Person::PASSWORD})
+    }),
+    open(
+        "refreshAccessToken",
+        "POST",
+        "/auth/refresh-access-token",
+        201,
+        |objects| json!({"refresh_token": objects.user.refresh}),
+    ),
+    open(
+        "showInvitationInfo",
+        "GET",
+        "/invitations/{invitation}/info",
+        200,
+        NOTHING,
+    ),
+    operation(
+        "logOut",
+        "POST",
+        "/auth/logout",
+        "signed in",
+        204,
+        Kind::Plain,
+        NOTHING,
+    ),
+    operation(
+        "listSessions",
+        "GET",
+        "/auth/sessions",
+        "signed in",
+        200,
+        Kind::Plain,
+        NOTHING,
+    ),
+    operation(
+        "endSessions",
+        "DELETE",
+        "/auth/sessions",
+        "signed in",
+        204,
+        Kind::Plain,
+        NOTHING,
+    ),
+    operation(
+        "changePassword",
+        "POST",
+        "/auth/password",
+        "signed in",
+        204,
+        Kind::Plain,
+        |_| json!({"currentPassword": Person::PASSWORD, "newPassword": "another horse"}),
+    ),
+    operation(
+        "showMe",
+        "GET",
+        "/users/me",
+        "signed in",
+        200,
+        Kind::Plain,
+        NOTHING,
+    ),
+    operation(
+        "updateUser",
+        "PATCH",
+        "/users/{user}",
+        "signed in",
+        200,
+        Kind::Object,
+        |_| json!({"name": "changed"}),
+    ),
+    operation(
+        "updateUserRole",
+        "PATCH",
+        "/users/{user}/roles",
+        "members:write",
+        200,
+        Kind::Object,
+        |objects| json!({"accountId": objects.account, "role": "viewer"}),
+    ),
+    operation(
+        "deleteUserRole",
+        "DELETE",
+        "/users/{user}/roles?accountId={account}",
+        "members:write",
+        204,
+        Kind::Object,
+        NOTHING,
+    ),
+    operation(
+        "listUserRoles",
+        "GET",
+        "/user-roles?accountId={account}",
+        "members:read",
+        200,
+        Kind::Object,
+        NOTHING,
+    ),
+    operation(
+        "listTeammates",
+        "GET",
+        "/teammates?accountId={account}",
+        "members:read",
+        200,
+        Kind::Object,
+        NOTHING,
+    ),
+    operation(
+        "createAccountUser",
+        "POST",
+        "/accounts/{account}/users",
+        "members:write",
+        201,
+        Kind::Object,
+        |objects| json!({"email": objects.new_email, "role": "viewer"}),
+    ),
+    operation(
+        "createInvitation",
+        "POST",
+        "/invitations",
+        "invitations:write",
+        201,
+        Kind::Object,
+        |objects| json!({"email": objects.new_email, "role": "viewer", "accountId": objects.account}),
+    ),
+    operation(
+        "listInvitations",
+        "GET",
+        "/invitations?accountId={account}",
+        "invitations:read",
+        200,
+        Kind::Object,
+        NOTHING,
+    ),
+    operation(
+        "showInvitation",
+        "GET",
+        "/invitations/{invitation}",
+        "invitations:read",
+        200,
+        Kind::Object,
+        NOTHING,
+    ),
+    operation(
+        "updateInvitation",
+        "PATCH",
+        "/invitations/{invitation}",
+        "invitations:write",
+        200,
+        Kind::Object,
+        |_| json!({"role": "analyst"}),
+    ),
+    operation(
+        "cancelInvitation",
+        "DELETE",
+        "/invitations/{invitation}",
+        "invitations:write",
+        204,
+        Kind::Object,
+        NOTHING,
+    ),
+    operation(
+        "acceptInvitation",
+        "POST",
+        "/invitations/{invitation}/accept",
+        "signed in",
+        201,
         Kind::Object,
         NOTHING,
     ),

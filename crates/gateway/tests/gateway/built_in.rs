@@ -12,12 +12,22 @@ const CONNECTOR: &str = include_str!("../../../../connectors/theauthapi.yaml");
 const TABLE: &str = include_str!("../data/tools.tsv");
 
 /// The resources whose operations The Auth API has by now.
-const RESOURCES: [&str; 14] = [
+const RESOURCES: [&str; 24] = [
     "misc",
     "access_keys",
     "access_key_reactivate",
     "projects",
     "accounts",
+    "account_users",
+    "users",
+    "user_roles",
+    "teammates",
+    "invitations",
+    "invitation_accept",
+    "invitation_info",
+    "auth_signup",
+    "auth_login",
+    "auth_refresh_access_token",
     "webhooks",
     "webhooks_ping",
     "webhooks_topics",
@@ -111,7 +121,7 @@ fn the_tools_are_the_published_ones() {
         .collect();
     let published: BTreeSet<&str> = rows().iter().map(|row| row.name).collect();
     assert_eq!(by_name.keys().copied().collect::<BTreeSet<_>>(), published);
-    assert_eq!(catalogue.tools().len(), 36);
+    assert_eq!(catalogue.tools().len(), 52);
     for row in rows() {
         let tool = by_name[row.name];
         assert_eq!(
@@ -314,7 +324,7 @@ fn read_has_no_effects_and_write_goes_by_method() {
     assert!(!read.iter().any(|tool| tool.ends_with(".create")));
     let write = select(Some(&["write"]), None).unwrap();
     assert!(write.contains(&"api_keys_auths.create".to_owned()));
-    assert_eq!(read.len() + write.len(), 36);
+    assert_eq!(read.len() + write.len(), 52);
 }
 
 #[test]

@@ -113,6 +113,13 @@ impl ServerFlags {
         Ok(id.map(str::to_owned))
     }
 
+    /// The account that the first start made.
+    pub(crate) fn first_account(&self) -> Result<Option<String>> {
+        let bootstrap = self.bootstrap()?;
+        let id = bootstrap.as_ref().and_then(|made| made.text(Member::AccountId));
+        Ok(id.map(str::to_owned))
+    }
+
     fn own_key(&self) -> Result<Option<Secret>> {
         match (&self.access_key, &self.access_key_file) {
             (Some(_), Some(_)) => {

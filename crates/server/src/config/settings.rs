@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use claviger_edge::SignUp;
 use serde::Deserialize;
 
 use super::kept_for::KeptFor;
@@ -96,6 +97,16 @@ pub struct Settings {
         value_name = "PERIOD"
     )]
     pub away_bound: Option<Period>,
+
+    /// Who may sign up: nobody (`closed`), who is invited (`invited`), or everybody, into an account of
+    /// their own (`open`) [default: invited]
+    #[arg(
+        long,
+        env = "CLAVIGER_SIGNUP",
+        hide_env_values = true,
+        value_name = "WHO"
+    )]
+    pub signup: Option<SignUpSetting>,
 
     /// Where the rows are.
     #[command(flatten)]
@@ -354,6 +365,28 @@ pub struct TracesSettings {
     pub ratio: Option<f64>,
 }
 
+/// Who may sign up.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum SignUpSetting {
+    /// Nobody
+    Closed,
+    /// Who is invited
+    Invited,
+    /// Everybody, into an account of their own
+    Open,
+}
+
+impl From<SignUpSetting> for SignUp {
+    fn from(setting: SignUpSetting) -> Self {
+        match setting {
+            SignUpSetting::Closed => Self::Closed,
+            SignUpSetting::Invited => Self::Invited,
+            SignUpSetting::Open => Self::Open,
+        }
+    }
+}
+
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -398,6 +431,7 @@ impl Settings {
             master_key,
             staleness_bound: self.staleness_bound.or(lower.staleness_bound),
             away_bound: self.away_bound.or(lower.away_bound),
+            signup: self.signup.or(lower.signup),
             database: DatabaseSettings { url, url_file },
             tls: TlsSettings {
                 cert: self.tls.cert.or(lower.tls.cert),

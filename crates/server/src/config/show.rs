@@ -32,6 +32,7 @@ impl Display for Config {
         let (staleness, away) = (Period(bounds.staleness), Period(bounds.away));
         writeln!(out, "staleness_bound = {}", text(&staleness))?;
         writeln!(out, "away_bound = {}", text(&away))?;
+        writeln!(out, "signup = {}", text(&self.sign_up.as_str()))?;
         writeln!(out, "\n[database]")?;
         match &self.database_url {
             Some(_) => writeln!(out, "url = {MASKED}")?,

@@ -38,6 +38,7 @@ fn the_default_file_has_every_setting_and_no_other() {
         master_key,
         staleness_bound,
         away_bound,
+        signup,
         database: DatabaseSettings { url, url_file },
         tls: TlsSettings { cert, key },
         metrics: MetricsSettings {
@@ -68,7 +69,7 @@ fn the_default_file_has_every_setting_and_no_other() {
     assert!(listen.is_some() && data_dir.is_some() && public_url.is_some());
     assert!(trusted_proxies.is_some() && key_cache.is_some());
     assert!(master_key_file.is_some() && master_key.is_some());
-    assert!(staleness_bound.is_some() && away_bound.is_some());
+    assert!(staleness_bound.is_some() && away_bound.is_some() && signup.is_some());
     assert!(url.is_some() && url_file.is_some());
     assert!(cert.is_some() && key.is_some() && metrics_listen.is_some());
     assert!(allow_private.is_some() && ports.is_some());
@@ -86,6 +87,7 @@ fn the_default_file_says_the_defaults() {
     let periods = [written.staleness_bound, written.away_bound].map(Option::unwrap);
     let in_force = [config.bounds.staleness, config.bounds.away];
     assert_eq!(periods.map(|period| period.0), in_force);
+    assert_eq!(written.signup.map(Into::into), Some(config.sign_up));
     assert_eq!(written.operator.remote, Some(config.operator_remote));
     let allow_private = written.outbound.allow_private;
     assert_eq!(allow_private, Some(config.outbound_allow_private));

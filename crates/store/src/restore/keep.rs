@@ -31,7 +31,7 @@ struct Ending {
     sql: &'static str,
 }
 
-const ENDINGS: [Ending; 9] = [
+const ENDINGS: [Ending; 12] = [
     Ending {
         what: "api-key",
         kind: EventKind::ApiKeyDeleted,
@@ -97,6 +97,31 @@ const ENDINGS: [Ending; 9] = [
               RETURNING id, account_id, project_id",
     },
     Ending {
+        what: "role",
+        kind: EventKind::RoleRemoved,
+        // Those that the person does not hold any more, in the words of the trail: by the person.
+        sql: "DELETE FROM main.role_assignments AS b \
+              WHERE user_id IN (SELECT value ->> 0 FROM json_each($1)) AND $2 IS NOT NULL \
+              AND NOT EXISTS (SELECT 1 FROM present.role_assignments p WHERE p.user_id = b.user_id \
+              AND p.account_id = b.account_id AND p.project_id = b.project_id AND p.role = b.role) \
+              RETURNING user_id, account_id, NULLIF(project_id, '')",
+    },
+    Ending {
+        what: "user",
+        kind: EventKind::UserPasswordChanged,
+        sql: "UPDATE main.users AS b SET updated_at = $2, password_hash = \
+              (SELECT p.password_hash FROM present.users p WHERE p.id = b.id) \
+              WHERE id IN (SELECT value ->> 0 FROM json_each($1)) \
+              RETURNING id, NULL AS account_id, NULL AS project_id",
+    },
+    Ending {
+        what: "invitation",
+        kind: EventKind::InvitationCancelled,
+        sql: "UPDATE main.invitations SET updated_at = $2, status = 'cancelled' \
+              WHERE id IN (SELECT value ->> 0 FROM json_each($1)) AND status = 'pending' \
+              RETURNING id, account_id, NULL AS project_id",
+    },
+    Ending {
         what: "account",
         kind: EventKind::AccountDeleted,
         sql: "UPDATE main.accounts AS b SET updated_at = $2, deleted_at = COALESCE( \
@@ -120,6 +145,13 @@ const ERASURES: [&str; 3] = [
      WHERE $1 IS NOT NULL AND (deleted_at IS NOT NULL OR key_storage = 'hashed'))",
     "DELETE FROM main.reveal_grants WHERE access_key_id IN (SELECT id FROM main.access_keys \
      WHERE $1 IS NOT NULL AND (deleted_at IS NOT NULL OR NOT is_active))",
+];
+
+/// Nobody is signed in by a copy: who signed out meanwhile, or was ended, stays so, and all others sign in
+/// again.
+const SIGN_OUTS: [&str; 2] = [
+    "DELETE FROM main.session_tokens",
+    "DELETE FROM main.sessions",
 ];
 
 /// What goes with a project or an account that stays deleted: the present file may have removed the
@@ -219,6 +251,9 @@ async fn settle_in(
                 None => instance::note(tx, change, kind, &id, data).await?,
             }
         }
+    }
+    for sql in SIGN_OUTS {
+        on!(&mut *tx, |c| sqlx::query(sql).execute(c).await.map(drop))?;
     }
     for sql in BURIALS {
         on!(&mut *tx, |c| sqlx::query(sql)

@@ -52,11 +52,13 @@ macro_rules! place {
     };
 }
 
-const PLACES: [Place; 4] = [
+const PLACES: [Place; 6] = [
     place!("api_keys", "digest"),
     place!("access_keys", "digest"),
     place!("operator_keys", "digest"),
     place!("mcp_servers", "token_digest"),
+    place!("session_tokens", "digest"),
+    place!("invitations", "token_digest"),
 ];
 
 /// Draws another layer of pepper and brings every stored digest under it, in one transaction: either

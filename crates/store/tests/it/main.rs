@@ -33,6 +33,7 @@ mod retention;
 mod schema;
 mod sealed_keys;
 mod secrets;
+mod sessions;
 mod shared_commits;
 mod upgrade;
 mod usage;

@@ -62,8 +62,10 @@ async fn every_column_of_bytes_is_known_to_those_who_exchange_secrets() {
         "api_keys.digest",
         "idempotency.body_digest",
         "idempotency.id",
+        "invitations.token_digest",
         "mcp_servers.token_digest",
         "operator_keys.digest",
+        "session_tokens.digest",
     ];
     let sealed = [
         "connected_accounts.credentials",

@@ -7,7 +7,7 @@ use claviger_domain::id::{self, Id};
 use claviger_store::{Told, ToldKey};
 use serde_json::Value;
 
-use crate::{KnownKey, Verifier};
+use crate::{KnownKey, KnownUser, Verifier};
 
 /// What can be found only by looking through all that is kept: once for all changes together.
 #[derive(Debug, Default)]
@@ -20,6 +20,8 @@ struct Unnamed<'a> {
     accounts: HashSet<&'a str>,
     /// Accounts whose access keys may be for fewer projects now.
     narrowed: HashSet<&'a str>,
+    /// People whose roles, sessions or names changed.
+    people: HashSet<&'a str>,
     /// Families that got keys of which nobody knows the key strings.
     absences: HashSet<&'a Id<id::Account>>,
 }
@@ -50,6 +52,8 @@ impl Verifier {
                         unnamed.narrowed.insert(change.account.as_str());
                     }
                 }
+                // What a person does is told of in every account where they hold a role.
+                "user" | "role" => drop(unnamed.people.insert(&change.target)),
                 "account" if is_gone => drop(unnamed.accounts.insert(&change.target)),
                 // Operator keys are among the rest: those are looked up each time.
                 _ => {}
@@ -93,6 +97,7 @@ impl Verifier {
             projects,
             accounts,
             narrowed,
+            people,
             absences,
         } = unnamed;
         if !keys.is_empty() || !projects.is_empty() || !accounts.is_empty() {
@@ -125,6 +130,16 @@ impl Verifier {
                 let account = known.key.account.id.as_str();
                 narrowed.contains(account) || accounts.contains(account)
             });
+        }
+        // A role on what is deleted counts no more.
+        let is_gone = |known: &KnownUser| {
+            people.contains(known.user.id.as_str())
+                || known
+                    .places()
+                    .any(|place| projects.contains(place) || accounts.contains(place))
+        };
+        if !people.is_empty() || !projects.is_empty() || !accounts.is_empty() {
+            self.people.forget_where(|_, known| is_gone(known));
         }
         if !absences.is_empty() {
             self.keys

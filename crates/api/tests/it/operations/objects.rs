@@ -1,9 +1,11 @@
 //! The objects of a tenant that operations are asked about.
 
 use claviger_domain::event::Actor;
+use claviger_domain::id::{self, Id};
+use claviger_domain::role::Role;
 use claviger_store::StoreError;
 use claviger_store::notifications::{self, News};
-use claviger_testkit::{Tenant, TestApp};
+use claviger_testkit::{Person, Tenant, TestApp};
 use serde_json::{Value, json};
 
 /// What a foreign tenant's objects come to.
@@ -31,6 +33,11 @@ pub(crate) struct Objects {
     pub(crate) webhook: String,
     pub(crate) delivery: String,
     pub(crate) notification: String,
+    pub(crate) invitation: String,
+    /// Somebody who holds a role on the account.
+    pub(crate) user: Person,
+    /// An address that nobody has yet.
+    pub(crate) new_email: String,
 }
 
 impl Objects {
@@ -64,6 +71,9 @@ impl Objects {
             delivery: delivery_of(app, tenant, &webhook).await,
             webhook,
             notification: notification_of(app, tenant).await,
+            invitation: invitation_of(app, tenant).await,
+            user: app.person(&tenant.account, Role::Developer).await,
+            new_email: new_email(app),
         }
     }
 
@@ -81,6 +91,14 @@ impl Objects {
             webhook: id("whk"),
             delivery: id("dlv"),
             notification: id("ntf"),
+            invitation: id("inv"),
+            user: Person {
+                id: Id::from_trusted(id("usr")),
+                email: "nobody@example.com".to_owned(),
+                access: String::new(),
+                refresh: String::new(),
+            },
+            new_email: "nobody@example.com".to_owned(),
         }
     }
 }
@@ -146,4 +164,23 @@ async fn notification_of(app: &TestApp, tenant: &Tenant) -> String {
     let list = app.request("GET", "/notifications").key(tenant.owner());
     let told = list.send().await.expect(200);
     told[0]["id"].as_str().expect("ids are text").to_owned()
+}
+
+/// An invitation into the tenant's account: one that is left of an earlier call, since an account makes
+/// a hundred a day at most.
+async fn invitation_of(app: &TestApp, tenant: &Tenant) -> String {
+    let list = app.request("GET", "/invitations?status=pending");
+    let listed = list.key(tenant.owner()).send().await.expect(200);
+    let mut invitation = listed.get(0).cloned().unwrap_or_default();
+    if invitation.is_null() {
+        let body = json!({"email": new_email(app), "role": "viewer"});
+        let create = app.request("POST", "/invitations").key(tenant.owner());
+        invitation = create.json(body).send().await.expect(201);
+    }
+    invitation["id"].as_str().expect("ids are text").to_owned()
+}
+
+fn new_email(app: &TestApp) -> String {
+    let id = Id::<id::User>::draw(&*app.core.random);
+    format!("{}@example.com", id.as_str().replace('_', "-"))
 }

@@ -1,0 +1,50 @@
+//! Invitations: that somebody is asked into an account.
+
+mod accept;
+mod body;
+mod cancel;
+mod create;
+mod info;
+mod list;
+mod maker;
+mod show;
+mod update;
+
+use claviger_domain::id::{self, Id};
+use claviger_domain::rights::Reach;
+use claviger_edge::{ApiError, Core, ErrorCode};
+use claviger_store::invitations::{self, Invitation};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(crate) use self::maker::invite;
+
+pub(crate) fn routes() -> OpenApiRouter<Core> {
+    OpenApiRouter::new()
+        .routes(routes!(list::list_invitations, create::create_invitation))
+        .routes(routes!(
+            show::show_invitation,
+            update::update_invitation,
+            cancel::cancel_invitation
+        ))
+        .routes(routes!(accept::accept_invitation))
+        .routes(routes!(info::show_invitation_info))
+}
+
+/// The invitation that a path names.
+async fn found(core: &Core, reach: &Reach, text: &str) -> Result<Invitation, ApiError> {
+    let id: Id<id::Invitation> = Id::parse(text).ok_or_else(absent)?;
+    let found = invitations::find(&core.db, reach, &id).await?;
+    found.ok_or_else(absent)
+}
+
+/// No such invitation, or one that the caller may not see or accept: the same answer.
+fn absent() -> ApiError {
+    ApiError::new(ErrorCode::InvitationNotFound, "Invitation not found")
+}
+
+/// It was accepted, taken back, or is over.
+fn over() -> ApiError {
+    let message = "The invitation was accepted, taken back, or is over";
+    ApiError::new(ErrorCode::InvitationOver, message)
+}
