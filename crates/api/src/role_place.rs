@@ -65,7 +65,11 @@ impl RolePlace {
     }
 
     /// Whether the caller may give `role` there: nobody gives more than they hold, or for longer.
-    pub(crate) fn judge<P: Requires>(&self, caller: &Caller<P>, role: Role) -> Result<(), ApiError> {
+    pub(crate) fn judge<P: Requires>(
+        &self,
+        caller: &Caller<P>,
+        role: Role,
+    ) -> Result<(), ApiError> {
         let name = role.as_str();
         if self.projects.is_some() && role.needs_account() {
             let message = format!("The role {name} is held on an account, not on a project");

@@ -6,7 +6,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::api_keys::LARGEST_IMPORT_MIB;
 use crate::{
-    access_keys, accounts, api_keys, auth, forward_auth, invitations, legacy, notifications, projects, root, users, webhooks,
+    access_keys, accounts, api_keys, auth, forward_auth, invitations, legacy, notifications,
+    projects, root, users, webhooks,
 };
 
 /// Routes whose POST creates or rotates, and so honours an `Idempotency-Key`.

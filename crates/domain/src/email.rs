@@ -20,14 +20,18 @@ impl Email {
     pub fn parse(text: &str) -> Option<Self> {
         let given = text.trim();
         let (local, host) = given.rsplit_once('@')?;
-        let is_local = |byte: u8| byte.is_ascii_alphanumeric() || b".!#$%&'*+-/=?^_`{|}~".contains(&byte);
-        let is_dotted = |text: &str| !text.starts_with('.') && !text.ends_with('.') && !text.contains("..");
+        let is_local =
+            |byte: u8| byte.is_ascii_alphanumeric() || b".!#$%&'*+-/=?^_`{|}~".contains(&byte);
+        let is_dotted =
+            |text: &str| !text.starts_with('.') && !text.ends_with('.') && !text.contains("..");
         let is_label = |label: &str| {
             !label.is_empty()
                 && label.len() <= 63
                 && !label.starts_with('-')
                 && !label.ends_with('-')
-                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+                && label
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         };
         let is_fine = given.len() <= LONGEST
             && (1..=64).contains(&local.len())
@@ -101,7 +105,10 @@ mod tests {
         ] {
             assert_eq!(Email::parse(text), None, "{text}");
         }
-        assert_eq!(Email::parse(&format!("{}@example.com", "a".repeat(65))), None);
+        assert_eq!(
+            Email::parse(&format!("{}@example.com", "a".repeat(65))),
+            None
+        );
     }
 
     proptest! {

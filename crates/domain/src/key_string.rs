@@ -175,7 +175,9 @@ impl Random for Successor {
         for chunk in bytes.chunks_mut(32) {
             let block = self.blocks.fetch_add(1, Ordering::Relaxed).to_le_bytes();
             let (purpose, of) = (self.purpose.as_bytes(), self.of.expose().as_bytes());
-            let drawn = self.pepper.digest_parts(&[OF_SUCCESSOR, &block, purpose, of]);
+            let drawn = self
+                .pepper
+                .digest_parts(&[OF_SUCCESSOR, &block, purpose, of]);
             chunk.copy_from_slice(&drawn.0[..chunk.len()]);
         }
     }
@@ -377,8 +379,8 @@ pub fn check_custom_key(text: &str) -> Result<(), CustomKeyError> {
         "user_refresh_",
         "clvmcp_",
     ]
-        .iter()
-        .any(|prefix| text.starts_with(prefix));
+    .iter()
+    .any(|prefix| text.starts_with(prefix));
     if id::is_shaped_as_id(text) || is_credential {
         return Err(CustomKeyError::Shape);
     }

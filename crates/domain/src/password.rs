@@ -48,7 +48,10 @@ mod tests {
         let check = |text: &str| check_password(text, "ada@example.com");
         assert_eq!(check("correct horse"), Ok(()));
         assert_eq!(check("1234567"), Err(PasswordFault::TooShort));
-        assert_eq!(check("\u{e4}\u{e4}\u{e4}\u{e4}\u{f6}"), Err(PasswordFault::TooShort));
+        assert_eq!(
+            check("\u{e4}\u{e4}\u{e4}\u{e4}\u{f6}"),
+            Err(PasswordFault::TooShort)
+        );
         assert_eq!(check(&"ab".repeat(513)), Err(PasswordFault::TooLong));
         assert_eq!(check("aaaaaaaa"), Err(PasswordFault::Obvious));
         assert_eq!(check("Ada@example.com"), Err(PasswordFault::Obvious));

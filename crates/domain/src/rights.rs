@@ -263,11 +263,10 @@ impl Rights {
             .map(Self)
     }
 
-    /// Whether checking keys is all that they allow.
+    /// Whether checking keys is all that they allow; who may nothing at all is not one of those.
     pub fn only_check_keys(&self) -> bool {
-        self.0
-            .iter()
-            .all(|grant| grant.permissions == Role::Verifier.permissions())
+        let mut grants = self.0.iter();
+        !self.0.is_empty() && grants.all(|grant| grant.permissions == Role::Verifier.permissions())
     }
 }
 

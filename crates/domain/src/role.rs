@@ -21,7 +21,7 @@ pub enum Role {
     Developer,
     /// Reads what a developer works on.
     Viewer,
-    /// Reads usage and who is there.
+    /// Reads usage.
     Analyst,
     /// Checks keys, and nothing else.
     Verifier,
@@ -99,13 +99,7 @@ const ADMIN: &[Permission] = &[
     CustomCall,
 ];
 
-const ANALYST: &[Permission] = &[
-    AccountsRead,
-    ProjectsRead,
-    NotificationsRead,
-    MembersRead,
-    UsageRead,
-];
+const ANALYST: &[Permission] = &[AccountsRead, ProjectsRead, NotificationsRead, UsageRead];
 
 impl Role {
     /// All roles, the greatest first.

@@ -133,7 +133,9 @@ impl<S: Sync> FromRequestParts<S> for Anyone {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let identity = parts.extensions.get::<Identity>();
-        if identity.is_some_and(|identity| identity.rights.only_check_keys()) {
+        let is_verifier_key =
+            |identity: &Identity| identity.session.is_none() && identity.rights.only_check_keys();
+        if identity.is_some_and(is_verifier_key) {
             return Err(ApiError::not_found());
         }
         Ok(Self)

@@ -50,7 +50,10 @@ impl Passwords {
     pub fn costing(memory_kib: u32, at_once: usize, random: &dyn Random) -> Self {
         let mut nobodys = [0; 32];
         random.fill(&mut nobodys);
-        let nobodys: String = nobodys.iter().map(|byte| char::from(b'a' + byte % 26)).collect();
+        let nobodys: String = nobodys
+            .iter()
+            .map(|byte| char::from(b'a' + byte % 26))
+            .collect();
         Self {
             running: Semaphore::new(at_once),
             places: Semaphore::new(at_once + MOST_WAITING),
@@ -101,7 +104,12 @@ impl Queued<'_> {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ApiError> {
         let failed = || ApiError::new(ErrorCode::Internal, "Internal server error");
-        let _turn = self.passwords.running.acquire().await.map_err(|_| failed())?;
+        let _turn = self
+            .passwords
+            .running
+            .acquire()
+            .await
+            .map_err(|_| failed())?;
         tokio::task::spawn_blocking(work).await.map_err(|error| {
             tracing::error!(%error, "a password was not digested");
             failed()
@@ -155,7 +163,11 @@ mod tests {
         let of = |text: &str| SecretString::from(text);
         let digest = passwords.queue().unwrap().digest(of("horse"), &Counting);
         let digest = digest.await.unwrap();
-        assert!(digest.0.starts_with("$argon2id$v=19$m=8,t=2,p=1$"), "{}", digest.0);
+        assert!(
+            digest.0.starts_with("$argon2id$v=19$m=8,t=2,p=1$"),
+            "{}",
+            digest.0
+        );
         let verify = async |text: &str, hash: Option<PasswordHash>| {
             let queued = passwords.queue().unwrap();
             queued.verify(of(text), hash).await.unwrap()

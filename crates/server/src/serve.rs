@@ -4,7 +4,6 @@ mod connections;
 mod signals;
 mod tls;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 

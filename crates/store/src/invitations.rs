@@ -42,7 +42,12 @@ pub enum Status {
 
 impl Status {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Pending, Self::Accepted, Self::Cancelled, Self::Expired];
+    pub const ALL: [Self; 4] = [
+        Self::Pending,
+        Self::Accepted,
+        Self::Cancelled,
+        Self::Expired,
+    ];
 
     /// Its spelling.
     pub const fn as_str(self) -> &'static str {
@@ -228,10 +233,7 @@ pub async fn find(
 }
 
 /// Finds the invitation whose token has that digest, whatever became of it.
-pub async fn find_by_token(
-    db: &Db,
-    digest: &KeyDigest,
-) -> Result<Option<Invitation>, StoreError> {
+pub async fn find_by_token(db: &Db, digest: &KeyDigest) -> Result<Option<Invitation>, StoreError> {
     const SQL: &str = concat!(
         "SELECT ",
         columns!(),

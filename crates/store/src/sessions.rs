@@ -103,7 +103,10 @@ async fn keep_pair(
     const SQL: &str = "INSERT INTO session_tokens (id, session_id, kind, digest, created_at, \
                        expires_at) VALUES ($1, $2, $3, $4, $5, $6)";
     let until = now.plus_seconds(ACCESS_SECONDS).min(ends_at);
-    let rows = [("access", &pair.access, until), ("refresh", &pair.refresh, ends_at)];
+    let rows = [
+        ("access", &pair.access, until),
+        ("refresh", &pair.refresh, ends_at),
+    ];
     for (kind, (id, digest), expires_at) in rows {
         on!(&mut *tx, |c| sqlx::query(SQL)
             .bind(id.as_str())
@@ -134,10 +137,7 @@ pub struct SignedIn {
 }
 
 /// Who presents an access token with that digest, whether it is over or not.
-pub async fn find_by_access(
-    db: &Db,
-    digest: &KeyDigest,
-) -> Result<Option<SignedIn>, StoreError> {
+pub async fn find_by_access(db: &Db, digest: &KeyDigest) -> Result<Option<SignedIn>, StoreError> {
     const SQL: &str = "SELECT users.id, email, name, email_verified_at IS NOT NULL AS is_verified, \
                        users.created_at, updated_at, session_id, session_tokens.expires_at AS until \
                        FROM session_tokens JOIN sessions ON sessions.id = session_id \

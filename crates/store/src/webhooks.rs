@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 pub(crate) use self::sealed::all_sealed;
 pub use self::sealed::{Sealed, origin};
 use crate::db::on;
-use crate::reach::{ReachBinds, list as json_list, within_reach};
 use crate::notifications::{self, News};
+use crate::reach::{ReachBinds, list as json_list, within_reach};
 use crate::{Base, Change, Db, Page, StoreError, Tx, accounts, projects};
 
 type WebhookId = Id<id::Webhook>;

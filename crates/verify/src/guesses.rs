@@ -205,10 +205,12 @@ impl Guesses {
             let counted = self.counted(who);
             let mut counted = counted.lock().unwrap_or_else(PoisonError::into_inner);
             let (window, quota) = counted.state();
-            let window = window.filter(|window| now < window.ends_at).map(|window| Window {
-                used: window.used.saturating_sub(1),
-                ..window
-            });
+            let window = window
+                .filter(|window| now < window.ends_at)
+                .map(|window| Window {
+                    used: window.used.saturating_sub(1),
+                    ..window
+                });
             *counted = Allowance::resume(window, quota);
         }
     }

@@ -45,14 +45,11 @@ impl KnownUser {
 
     /// The ids of the places where they hold roles.
     pub(crate) fn places(&self) -> impl Iterator<Item = &str> {
-        let ids = |held| {
-            let RoleAssignment {
-                account, project, ..
-            } = held;
-            let project = project.as_ref().map(Id::as_str);
-            [Some(account.id.as_str()), Some(account.root.as_str()), project]
-        };
-        self.held.iter().flat_map(ids).flatten()
+        self.held.iter().flat_map(|held| {
+            let project = held.project.as_ref().map(Id::as_str);
+            let account = [held.account.id.as_str(), held.account.root.as_str()];
+            account.into_iter().chain(project)
+        })
     }
 }
 
@@ -173,7 +170,8 @@ impl Verifier {
             .people
             .get_or_load(digest, self.believes(), async |digest| {
                 let who = from.map(Guesser::Tokens);
-                self.look(who, async || self.load_person(digest).await).await
+                self.look(who, async || self.load_person(digest).await)
+                    .await
             })
             .await?;
         let now = self.clock.now();
@@ -187,8 +185,7 @@ impl Verifier {
         let held = roles::of_user(&self.db, &found.user.id).await?;
         let rights = Arc::new(roles::rights_of(&held));
         let first = held.first().map(|held| held.account.clone());
-        let account =
-            first.filter(|first| held.iter().all(|held| held.account.id == first.id));
+        let account = first.filter(|first| held.iter().all(|held| held.account.id == first.id));
         Ok(Some(Arc::new(KnownUser {
             user: found.user,
             session: found.session_id,

@@ -86,7 +86,7 @@ pub(crate) enum RoleName {
     Developer,
     /// Reads what a developer works on.
     Viewer,
-    /// Reads usage and who is there.
+    /// Reads usage.
     Analyst,
     /// Checks keys, and nothing else.
     Verifier,

@@ -19,7 +19,8 @@ pub(crate) struct Refresh {
     #[schema(required)]
     refresh_token: Option<String>,
     /// The access token that is over; not needed.
-    #[serde(default, rename = "access_token")]
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
     #[expect(dead_code, reason = "older clients send it along")]
     access_token: Option<serde::de::IgnoredAny>,
 }

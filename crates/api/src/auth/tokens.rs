@@ -110,5 +110,11 @@ pub(super) fn email(text: Option<&str>) -> Result<Email, ApiError> {
 
 /// A password in a body: wiped when it is done with, and never shown.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "String")]
 pub(crate) struct Password(pub(super) SecretString);
+
+impl From<String> for Password {
+    fn from(text: String) -> Self {
+        Self(SecretString::from(text))
+    }
+}

@@ -50,7 +50,9 @@ pub(crate) async fn accept_invitation(
                     invitations::find_by_token(&core.db, &digest).await
                 })
                 .await?;
-            presented.filter(|one| one.id.as_str() == id).ok_or_else(absent)?
+            presented
+                .filter(|one| one.id.as_str() == id)
+                .ok_or_else(absent)?
         }
         None => found(&core, &Reach::whole(), &id).await?,
     };

@@ -96,7 +96,10 @@ fn emails_of(one: Option<&str>, list: Option<&[String]>) -> Result<Vec<Email>, A
         (None, None) => return Err(ApiError::field("email", "is required")),
     };
     if texts.is_empty() || texts.len() > MOST {
-        return Err(ApiError::field(field, format!("must have 1 to {MOST} addresses")));
+        return Err(ApiError::field(
+            field,
+            format!("must have 1 to {MOST} addresses"),
+        ));
     }
     let parsed = texts.iter().map(|text| Email::parse(text));
     parsed.collect::<Option<_>>().ok_or_else(|| {

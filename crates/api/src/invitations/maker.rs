@@ -33,10 +33,10 @@ pub(crate) async fn invite<P: Requires>(
 ) -> Result<Vec<Made>, ApiError> {
     place.judge(caller, role)?;
     let change = core.change(&caller.actor);
-    let once: BTreeMap<_, _> = emails
-        .into_iter()
-        .map(|email| (email.folded().to_owned(), email))
-        .collect();
+    let mut once = BTreeMap::new();
+    for email in emails {
+        once.entry(email.folded().to_owned()).or_insert(email);
+    }
     let drawn: Vec<(Invitation, PlainKey)> = once
         .into_values()
         .map(|email| {

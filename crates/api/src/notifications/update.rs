@@ -43,9 +43,7 @@ pub(crate) async fn update_notification(
     let is_read = input.is_read.unwrap_or(true);
     let (reach, change) = (caller.reach, core.change(&caller.actor));
     let marked = core.db.write::<_, StoreError, _>(move |tx| {
-        Box::pin(
-            async move { notifications::mark(tx, &change, &reach, &id, is_read).await },
-        )
+        Box::pin(async move { notifications::mark(tx, &change, &reach, &id, is_read).await })
     });
     let notification = marked.await?.ok_or_else(absent)?;
     Ok(Json((&notification).into()))

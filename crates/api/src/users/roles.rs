@@ -198,8 +198,7 @@ async fn judge_held(
     if !rights.cover(&held.grant()) {
         return Err(exceeds(held.role));
     }
-    if held.role == Role::Owner
-        && !roles::has_other_owner(tx, &held.account.id, &held.user).await?
+    if held.role == Role::Owner && !roles::has_other_owner(tx, &held.account.id, &held.user).await?
     {
         let message = "The account would have no owner left, make somebody else one first";
         return Err(ApiError::new(ErrorCode::LastOwner, message));

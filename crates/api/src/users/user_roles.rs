@@ -90,10 +90,16 @@ pub(crate) async fn list_user_roles(
 fn body(role: Role, members: Option<&[Member]>) -> UserRoleBody {
     let (name, description) = match role {
         Role::Owner => ("Owner", "Everything, child accounts included."),
-        Role::Admin => ("Admin", "Everything but deleting accounts and making child accounts."),
+        Role::Admin => (
+            "Admin",
+            "Everything but deleting accounts and making child accounts.",
+        ),
         Role::Developer => ("Developer", "Keys, webhooks and tools."),
         Role::Viewer => ("Viewer", "Reads what a developer works on."),
-        Role::Analyst => ("Analyst", "Reads usage, and what there is to see of the account."),
+        Role::Analyst => (
+            "Analyst",
+            "Reads usage, and what there is to see of the account.",
+        ),
         Role::Verifier => ("Verifier", "Checks keys, and nothing else."),
     };
     let allowed = role.permissions();

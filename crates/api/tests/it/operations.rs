@@ -523,12 +523,20 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         Kind::Object,
         NOTHING,
     ),
-    open("signUp", "POST", "/auth/signup", 201, |objects| {
-        json!({"email": objects.new_email, "password": "correct horse", "name": "Ada"})
-    }),
-    open("logIn", "POST", "/auth/login", 201, |objects| {
-        json!({"email": objects.user.email, "password": Person::PASSWORD})
-    }),
+    open(
+        "signUp",
+        "POST",
+        "/auth/signup",
+        201,
+        |objects| json!({"email": objects.new_email, "password": "correct horse", "name": "Ada"}),
+    ),
+    open(
+        "logIn",
+        "POST",
+        "/auth/login",
+        201,
+        |objects| json!({"email": objects.user.email, "password": Person::PASSWORD}),
+    ),
     open(
         "refreshAccessToken",
         "POST",

@@ -116,7 +116,9 @@ impl ServerFlags {
     /// The account that the first start made.
     pub(crate) fn first_account(&self) -> Result<Option<String>> {
         let bootstrap = self.bootstrap()?;
-        let id = bootstrap.as_ref().and_then(|made| made.text(Member::AccountId));
+        let id = bootstrap
+            .as_ref()
+            .and_then(|made| made.text(Member::AccountId));
         Ok(id.map(str::to_owned))
     }
 

@@ -124,7 +124,11 @@ impl Users {
                     Some(account) => Some(account),
                     // A project says of which account it is.
                     None if !projects.is_empty() => None,
-                    None => Some(flags.first_account()?.context("name the account: --account")?),
+                    None => Some(
+                        flags
+                            .first_account()?
+                            .context("name the account: --account")?,
+                    ),
                 };
                 let body = json!({
                     "email": email, "role": role, "accountId": account,

@@ -4,7 +4,7 @@ use claviger_domain::event::EventKind;
 use claviger_domain::id::{self, Id};
 use claviger_domain::rights::Reach;
 
-use super::{Invitation, InvitationId, Row, Status, hold_place, lock, of_row, save};
+use super::{Invitation, InvitationId, Status, hold_place, lock, of_row, save};
 use crate::db::on;
 use crate::{Change, StoreError, Tx, roles};
 
@@ -39,7 +39,14 @@ pub async fn accept(
         }
     }
     invitation.status = Status::Accepted;
-    save(tx, change, &mut invitation, Some(user), EventKind::InvitationAccepted).await?;
+    save(
+        tx,
+        change,
+        &mut invitation,
+        Some(user),
+        EventKind::InvitationAccepted,
+    )
+    .await?;
     Ok(true)
 }
 

@@ -61,9 +61,7 @@ async fn mark(
     let id = one.id.clone();
     world
         .write(move |tx, change| {
-            Box::pin(async move {
-                notifications::mark(tx, &change, &reach, &id, is_read).await
-            })
+            Box::pin(async move { notifications::mark(tx, &change, &reach, &id, is_read).await })
         })
         .await
 }

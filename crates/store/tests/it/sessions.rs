@@ -3,12 +3,12 @@
 use claviger_domain::email::Email;
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::{KeyPurpose, Pepper};
+use claviger_store::Page;
 use claviger_store::sessions::{
     self, ACCESS_SECONDS, Begun, Ended, Exchanged, IDLE_SECONDS, LONGEST_SECONDS, Pair,
     REPEAT_SECONDS, Session,
 };
 use claviger_store::users::{self, NewUser, User};
-use claviger_store::Page;
 use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::World;
 use futures::future::join_all;
@@ -57,9 +57,9 @@ async fn begun(world: &World, user: &User, pair: &Pair) -> Id<id::Session> {
     let (user, pair) = (user.id.clone(), pair.clone());
     world
         .write(move |tx, change| {
-            Box::pin(async move {
-                sessions::begin(tx, &change, &user, &Begun::default(), &pair).await
-            })
+            Box::pin(
+                async move { sessions::begin(tx, &change, &user, &Begun::default(), &pair).await },
+            )
         })
         .await
 }
@@ -110,7 +110,9 @@ async fn a_session_is_found_by_its_token(world: World) {
     let of = sessions::user_of_refresh(&world.db, &pair.access.1).await;
     assert_eq!(of.unwrap(), None);
     // Who holds no role anywhere is told of in the trail of the instance.
-    let kinds = world.raw(false, "SELECT kind FROM events ORDER BY seq").await;
+    let kinds = world
+        .raw(false, "SELECT kind FROM events ORDER BY seq")
+        .await;
     assert_eq!(kinds, ["account.created", "user.signedIn"]);
 }
 
@@ -139,7 +141,10 @@ async fn of_many_who_exchange_at_once_all_get_one_successor(world: World) {
     let (first, second) = (pair(&world), pair(&world));
     begun(&world, &ada, &first).await;
     let all = join_all((0..8).map(|_| exchanged(&world, &first, &second))).await;
-    assert!(all.iter().all(|one| matches!(one, Exchanged::Done { .. })), "{all:?}");
+    assert!(
+        all.iter().all(|one| matches!(one, Exchanged::Done { .. })),
+        "{all:?}"
+    );
     let tokens = world.raw(false, "SELECT kind FROM session_tokens").await;
     assert_eq!(tokens.len(), 4);
 }
@@ -161,8 +166,14 @@ async fn a_session_ends_when_it_is_idle_or_old(world: World) {
         world.clock.advance(step);
         old += step;
     }
-    assert_eq!(exchanged(&world, &last, &pair(&world)).await, Exchanged::Absent);
-    assert_eq!(exchanged(&world, &idle, &pair(&world)).await, Exchanged::Absent);
+    assert_eq!(
+        exchanged(&world, &last, &pair(&world)).await,
+        Exchanged::Absent
+    );
+    assert_eq!(
+        exchanged(&world, &idle, &pair(&world)).await,
+        Exchanged::Absent
+    );
 }
 
 async fn sessions_of_others_stay(world: World) {
@@ -205,9 +216,13 @@ async fn what_has_ended_goes(world: World) {
         (tokens.len(), sessions.len())
     };
     world.clock.advance(ACCESS_SECONDS);
-    sessions::forget_ended(&world.db, world.now()).await.unwrap();
+    sessions::forget_ended(&world.db, world.now())
+        .await
+        .unwrap();
     assert_eq!(count().await, (1, 1));
     world.clock.advance(IDLE_SECONDS);
-    sessions::forget_ended(&world.db, world.now()).await.unwrap();
+    sessions::forget_ended(&world.db, world.now())
+        .await
+        .unwrap();
     assert_eq!(count().await, (0, 0));
 }
