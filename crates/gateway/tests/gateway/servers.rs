@@ -139,8 +139,9 @@ on_both_engines!(writing_tools_without_an_end_are_warned_of, async |app| {
     let world = World::of(app).await;
     let (_, answer) = create(&world, json!({ "name": "Agent" })).await;
     let warnings = answer["warnings"].as_array().unwrap();
-    assert_eq!(warnings.len(), 1);
-    assert!(warnings[0].as_str().unwrap().contains("no expiry"));
+    assert_eq!(warnings.len(), 2);
+    assert!(warnings[0].as_str().unwrap().contains("52 tools are more"));
+    assert!(warnings[1].as_str().unwrap().contains("no expiry"));
 });
 
 on_both_engines!(from_its_expiry_on_a_server_refuses, async |app| {
