@@ -34,6 +34,7 @@ Commands:
   projects      Projects, which keys are made in
   access-keys   Access keys, which programs of yours call this API with
   accounts      Accounts: yours and those below it
+  users         People: who holds which role, and who is invited
   mcp           URLs that give an AI agent this server's API as tools
   import        Move projects and keys here from another server
   backup        Copy the databases of this machine's server into a new folder, while it runs
@@ -172,6 +173,7 @@ key_cache = 512
 master_key = "***"
 staleness_bound = "1s"
 away_bound = "5m"
+signup = "invited"
 
 [database]
 url = "***"
