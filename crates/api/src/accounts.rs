@@ -6,7 +6,6 @@ mod delete;
 mod list;
 mod show;
 mod update;
-mod users;
 
 use claviger_domain::id::{self, Id};
 use claviger_domain::rights::Reach;
@@ -23,7 +22,6 @@ pub(crate) fn routes() -> OpenApiRouter<Core> {
             update::update_account,
             delete::delete_account
         ))
-        .routes(routes!(users::create_account_user))
 }
 
 /// The account that a filter names: one that the caller does not reach is as absent here as in a

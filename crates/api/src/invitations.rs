@@ -1,6 +1,7 @@
 //! Invitations: that somebody is asked into an account.
 
 mod accept;
+mod account_user;
 mod body;
 mod cancel;
 mod create;
@@ -17,8 +18,6 @@ use claviger_store::invitations::{self, Invitation};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub(crate) use self::maker::invite;
-
 pub(crate) fn routes() -> OpenApiRouter<Core> {
     OpenApiRouter::new()
         .routes(routes!(list::list_invitations, create::create_invitation))
@@ -28,6 +27,7 @@ pub(crate) fn routes() -> OpenApiRouter<Core> {
             cancel::cancel_invitation
         ))
         .routes(routes!(accept::accept_invitation))
+        .routes(routes!(account_user::create_account_user))
         .routes(routes!(info::show_invitation_info))
 }
 

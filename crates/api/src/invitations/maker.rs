@@ -18,13 +18,13 @@ const LENGTH: usize = 43;
 
 /// An invitation that was made, with the link to accept it where the caller may see that.
 #[derive(Debug)]
-pub(crate) struct Made {
-    pub(crate) invitation: Invitation,
-    pub(crate) link: Option<String>,
+pub(super) struct Made {
+    pub(super) invitation: Invitation,
+    pub(super) link: Option<String>,
 }
 
 /// Invites people to a place, all or none of them.
-pub(crate) async fn invite<P: Requires>(
+pub(super) async fn invite<P: Requires>(
     core: &Core,
     caller: &Caller<P>,
     place: RolePlace,

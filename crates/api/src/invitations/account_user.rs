@@ -13,8 +13,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use super::maker::invite;
 use crate::access_keys::RoleName;
-use crate::invitations::invite;
 use crate::role_place::{RolePlace, read_role};
 
 /// Somebody to bring into an account.
