@@ -53,8 +53,8 @@ pub(crate) async fn list_invitations(
     };
     let status = parameters.status.as_deref().map(|text| {
         Status::parse(text).ok_or_else(|| {
-            let names: Vec<_> = Status::ALL.iter().map(|one| one.as_str()).collect();
-            ApiError::field("status", format!("must be one of {}", names.join(", ")))
+            let accepted: Vec<_> = Status::ALL.iter().map(|one| one.as_str()).collect();
+            ApiError::field("status", format!("must be one of {}", accepted.join(", ")))
         })
     });
     let filter = Filter {

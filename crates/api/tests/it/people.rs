@@ -32,11 +32,13 @@ async fn me(app: &TestApp, access: &str) -> TestResponse {
 }
 
 fn text<'a>(body: &'a Value, member: &str) -> &'a str {
-    body[member].as_str().unwrap()
+    body[member].as_str().expect("it is text")
 }
 
 fn without_id(mut body: Value) -> Value {
-    body.as_object_mut().unwrap().remove("requestId");
+    body.as_object_mut()
+        .expect("an error is an object")
+        .remove("requestId");
     body
 }
 

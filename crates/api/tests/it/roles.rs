@@ -30,10 +30,15 @@ async fn status(app: &TestApp, access: &str, method: &str, path: &str) -> u16 {
 
 fn teammates(listed: &Value) -> Vec<(String, String)> {
     let pair = |one: &Value| {
-        let text = |member: &str| one[member].as_str().unwrap().to_owned();
+        let text = |member: &str| one[member].as_str().expect("ids are text").to_owned();
         (text("userId"), text("role"))
     };
-    listed.as_array().unwrap().iter().map(pair).collect()
+    listed
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(pair)
+        .collect()
 }
 
 on_both_engines!(a_role_counts_at_once, async |app| {
@@ -237,5 +242,5 @@ on_both_engines!(teammates_and_roles_are_listed, async |app| {
 async fn other_project(app: &TestApp, tenant: &Tenant) -> String {
     let made = app.request("POST", "/projects").key(tenant.owner());
     let made = made.json(json!({"name": "Other"})).send().await.expect(201);
-    made["id"].as_str().unwrap().to_owned()
+    made["id"].as_str().expect("ids are text").to_owned()
 }
