@@ -82,6 +82,8 @@ Options:
           With PostgreSQL: how long changes of other programs over the same database may be unknown here, before each check asks it [default: 1s] [env: CLAVIGER_STALENESS_BOUND]
       --away-bound <PERIOD>
           With PostgreSQL: how long keys in memory are checked on while it is away [default: 5m] [env: CLAVIGER_AWAY_BOUND]
+      --signup <WHO>
+          Who may sign up: nobody (`closed`), who is invited (`invited`), or everybody, into an account of their own (`open`) [default: invited] [env: CLAVIGER_SIGNUP] [possible values: closed, invited, open]
       --database-url <URL>
           PostgreSQL to keep the rows in, `postgres://user@host/database` [default: SQLite in the folder] [env: CLAVIGER_DATABASE_URL]
       --database-url-file <FILE>
