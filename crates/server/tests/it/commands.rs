@@ -579,6 +579,7 @@ fn the_documented_commands_are_those_of_the_help() {
         "projects",
         "access-keys",
         "accounts",
+        "users",
         "mcp",
         "import",
         "secrets",
