@@ -3,6 +3,8 @@
 use claviger_domain::key_string::PlainKey;
 use http::{HeaderMap, HeaderName, header};
 
+use crate::Fields;
+
 /// What a request presents; the first spelling there decides, without falling through.
 #[derive(Clone, Debug)]
 pub struct Credential(pub PlainKey);
@@ -22,18 +24,14 @@ impl Credential {
     }
 
     /// The same, borrowed.
-    pub fn text(headers: &HeaderMap) -> Option<&str> {
+    pub fn text(fields: &dyn Fields) -> Option<&str> {
         for name in &HEADERS {
-            if let Some(value) = headers.get(name) {
-                // Bytes that are no text are a credential too: one that nobody has.
-                return Some(value.to_str().unwrap_or_default().trim());
+            // Bytes that are no text are a credential too: one that nobody has.
+            if let Some(text) = fields.text(name) {
+                return Some(text.trim());
             }
         }
-        let value = headers
-            .get(header::AUTHORIZATION)?
-            .to_str()
-            .unwrap_or_default()
-            .trim();
+        let value = fields.text(&header::AUTHORIZATION)?.trim();
         let bare = match value.split_once(' ') {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer") => rest.trim(),
             _ => value,

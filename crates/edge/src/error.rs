@@ -289,16 +289,24 @@ pub(crate) fn retry_after(seconds: u64) -> Vec<(HeaderName, HeaderValue)> {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = self.code.status().into_response();
-        for (name, value) in self.headers {
+        let (report, headers) = self.into_report();
+        for (name, value) in headers {
             response.headers_mut().insert(name, value);
         }
+        response.extensions_mut().insert(report);
+        response
+    }
+}
+
+impl ApiError {
+    /// What the body tells, and the headers that go with it.
+    pub(crate) fn into_report(self) -> (Report, Vec<(HeaderName, HeaderValue)>) {
         let report = Report {
             code: self.code,
             message: self.message.into(),
             details: self.details.into(),
         };
-        response.extensions_mut().insert(report);
-        response
+        (report, self.headers)
     }
 }
 

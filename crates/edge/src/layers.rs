@@ -12,7 +12,8 @@ use axum::{BoxError, Router};
 use claviger_domain::id::{self, Id};
 use claviger_store::Asker;
 use futures::future::{BoxFuture, Either, Ready, ready};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use http::uri::PathAndQuery;
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
@@ -21,11 +22,12 @@ use crate::error::Report;
 use crate::slow_body::in_time;
 use crate::trace_parent::trace_parent;
 use crate::traffic::place_of;
-use crate::{ApiError, ClientAddress, Core, Delegated, ErrorCode, paths};
+use crate::{ApiError, ClientAddress, Core, Delegated, Draft, ErrorCode, Fields, paths};
 
 /// The largest request body where a route does not say otherwise: 1 MiB.
 const LARGEST_BODY: usize = 1024 * 1024;
 
+const NO_REFERRER: &str = "no-referrer";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What stands for the template of a path that no route matches.
@@ -40,8 +42,19 @@ pub struct RequestId(pub Id<id::Request>);
 pub struct Shortcut {
     /// The template of the route whose requests it answers.
     pub template: &'static str,
-    /// Answers as the route would, or leaves the request to it.
-    pub answer: fn(&Core, &Method, &Uri, &HeaderMap) -> Option<Response>,
+    /// Answers as the route would, into the draft that was begun, or leaves the request to it.
+    pub answer: fn(&Core, Asked<'_>, &mut Draft) -> Option<Result<(), ApiError>>,
+}
+
+/// What a request without a body asks.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// The method, as it was sent.
+    pub method: &'a str,
+    /// The path, as it was sent; what has more than a path has it here.
+    pub target: &'a str,
+    /// Its header fields.
+    pub fields: &'a dyn Fields,
 }
 
 /// An answer that is there, or that comes.
@@ -64,7 +77,7 @@ impl Surface {
         let routes = routes
             .layer(DefaultBodyLimit::max(LARGEST_BODY))
             .layer(CatchPanicLayer::custom(
-                |_: Box<dyn std::any::Any + Send>| failed(),
+                |_: Box<dyn std::any::Any + Send>| panicked().into_response(),
             ))
             .layer(middleware::from_fn_with_state(core.clone(), name_route));
         Self(Arc::new(Shared {
@@ -88,8 +101,15 @@ impl Surface {
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        if let Some(response) = self.answer_from_memory(&request) {
-            return Either::Left(ready(response));
+        let target = request.uri().path_and_query();
+        let asked = Asked {
+            method: request.method().as_str(),
+            target: target.map_or("", PathAndQuery::as_str),
+            fields: request.headers(),
+        };
+        let mut draft = Draft::default();
+        if self.answer_from_memory(asked, &mut draft) {
+            return Either::Left(ready(draft.into_response()));
         }
         let (surface, wants_problem) = (self.clone(), wants_problem(request.headers()));
         let id = Id::<id::Request>::draw(&*surface.0.core.random);
@@ -99,20 +119,31 @@ impl Surface {
         }))
     }
 
-    fn answer_from_memory<B>(&self, request: &http::Request<B>) -> Option<Response> {
-        let shortcut = self.0.shortcut?;
+    /// Answers from memory what can be; `false` leaves all else to [`Self::answer`], and has counted
+    /// nothing of it.
+    pub fn answer_from_memory(&self, asked: Asked<'_>, draft: &mut Draft) -> bool {
+        let Some(shortcut) = self.0.shortcut else {
+            return false;
+        };
         let core = &self.0.core;
         let began = core.now();
-        let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+        draft.begin();
         // As around the routes: a panic is this request's, and no more.
-        let answering = AssertUnwindSafe(|| (shortcut.answer)(core, method, uri, headers));
-        let response = catch_unwind(answering).unwrap_or_else(|_| Some(failed()))?;
+        let answering = AssertUnwindSafe(|| (shortcut.answer)(core, asked, draft));
+        let Some(outcome) = catch_unwind(answering).unwrap_or_else(|_| Some(Err(panicked()))) else {
+            return false;
+        };
         let id = Id::<id::Request>::draw(&*core.random);
-        let response = finish(response, &id, wants_problem(headers));
+        if let Err(error) = outcome {
+            draft.refuse(error, id.as_str(), wants_problem(asked.fields));
+        }
+        draft.field(&REQUEST_ID, id);
+        draft.field(&header::REFERRER_POLICY, NO_REFERRER);
         let route = core.traffic.route(shortcut.template);
-        let duration_us = core.now().micros_since(began);
-        route.answered(place_of(method), response.status(), duration_us);
-        Some(response)
+        let now = core.now();
+        draft.date(now);
+        route.answered(place_of(asked.method), draft.status(), now.micros_since(began));
+        true
     }
 
     async fn route(
@@ -133,7 +164,7 @@ impl Surface {
         );
         let response = match paths::normalize(request.uri()) {
             None => {
-                let method = place_of(request.method());
+                let method = place_of(request.method().as_str());
                 let route = core.traffic.route(UNMATCHED);
                 route.answered(method, StatusCode::NOT_FOUND, 0);
                 ApiError::not_found().into_response()
@@ -164,14 +195,13 @@ impl Surface {
 }
 
 /// Whether the caller asks for errors as problem details.
-fn wants_problem(headers: &HeaderMap) -> bool {
-    let accept = headers.get(header::ACCEPT);
-    let accept = accept.and_then(|value| value.to_str().ok());
+fn wants_problem(fields: &dyn Fields) -> bool {
+    let accept = fields.text(&header::ACCEPT);
     accept.is_some_and(|accept| accept.contains("application/problem+json"))
 }
 
-fn failed() -> Response {
-    ApiError::new(ErrorCode::Internal, "Internal server error").into_response()
+fn panicked() -> ApiError {
+    ApiError::new(ErrorCode::Internal, "Internal server error")
 }
 
 /// Notes the route's template in the span, never the path, which may have a secret in it; and counts
@@ -187,7 +217,7 @@ async fn name_route(State(core): State<Core>, request: Request, next: Next) -> R
         return next.run(request).await;
     }
     let route = core.traffic.route(template);
-    let method = place_of(request.method());
+    let method = place_of(request.method().as_str());
     let began = core.now();
     let response = next.run(request).await;
     route.answered(method, response.status(), core.now().micros_since(began));
@@ -225,6 +255,6 @@ fn finish(mut response: Response, id: &Id<id::Request>, wants_problem: bool) -> 
     response
         .headers_mut()
         .entry(header::REFERRER_POLICY)
-        .or_insert(HeaderValue::from_static("no-referrer"));
+        .or_insert(HeaderValue::from_static(NO_REFERRER));
     response
 }

@@ -1,10 +1,9 @@
 //! Parts of answers that several surfaces share.
 
-use std::fmt::{Display, Write};
+use std::fmt::Display;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use bytes::BytesMut;
 use claviger_domain::limit::Level;
 use claviger_domain::time::Timestamp;
 use http::{HeaderName, HeaderValue, Method, header};
@@ -52,32 +51,32 @@ impl<T: IntoResponse> IntoResponse for NoStore<T> {
 pub fn rate_limit_headers(
     level: Level,
     refused_at: Option<Timestamp>,
-) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
-    // Each is a part of one text: most answers have them.
-    let mut texts = BytesMut::with_capacity(128);
-    let mut write = |name, value: &dyn Display| {
-        write!(texts, "{value}").expect("it grows as it has to");
-        let text = texts.split().freeze();
-        let value = HeaderValue::from_maybe_shared(text).expect("digits and dates fit a header");
-        Some((name, value))
-    };
-    let millis = refused_at.map(|now| {
-        let micros = level.resets_at.micros_since(now).max(0).unsigned_abs();
-        micros.div_ceil(1_000)
+) -> Vec<(HeaderName, HeaderValue)> {
+    let mut headers = Vec::new();
+    tell_rate_limit(level, refused_at, |name, value| {
+        let value = HeaderValue::try_from(value.to_string());
+        headers.push((name, value.expect("digits and dates fit a header")));
     });
-    [
-        write(LIMIT, &level.limit),
-        write(REMAINING, &level.remaining()),
-        write(CONSUMED, &level.used),
-        write(RESET, &level.resets_at),
-        millis.and_then(|millis| {
-            let seconds = format_args!("{}.{:03}", millis / 1_000, millis % 1_000).to_string();
-            write(RETRY_AFTER_SECONDS, &seconds)
-        }),
-        millis.and_then(|millis| write(header::RETRY_AFTER, &millis.div_ceil(1_000))),
-    ]
-    .into_iter()
-    .flatten()
+    headers
+}
+
+/// Tells the same, field by field.
+pub fn tell_rate_limit(
+    level: Level,
+    refused_at: Option<Timestamp>,
+    mut tell: impl FnMut(HeaderName, &dyn Display),
+) {
+    tell(LIMIT, &level.limit);
+    tell(REMAINING, &level.remaining());
+    tell(CONSUMED, &level.used);
+    tell(RESET, &level.resets_at);
+    if let Some(now) = refused_at {
+        let micros = level.resets_at.micros_since(now).max(0).unsigned_abs();
+        let millis = micros.div_ceil(1_000);
+        let seconds = format_args!("{}.{:03}", millis / 1_000, millis % 1_000).to_string();
+        tell(RETRY_AFTER_SECONDS, &seconds);
+        tell(header::RETRY_AFTER, &millis.div_ceil(1_000));
+    }
 }
 
 /// What browsers may do on The Auth API: any origin, no cookies. Which credentials are taken from
@@ -131,7 +130,7 @@ mod tests {
             used: 3,
             resets_at: at(2_000_500),
         };
-        let headers: Vec<_> = rate_limit_headers(level, Some(at(1_000_000))).collect();
+        let headers = rate_limit_headers(level, Some(at(1_000_000)));
         let of = |name: &str| {
             let found = headers.iter().find(|(one, _)| one == name);
             found.map(|(_, value)| value.to_str().unwrap().to_owned())

@@ -1,6 +1,9 @@
 //! Serving: from the first byte that is listened for to a stop that loses nothing.
 
+mod begun;
 mod connections;
+mod from_memory;
+mod head;
 mod signals;
 mod tls;
 
@@ -103,8 +106,8 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
     let serving = tokio::spawn(connections::serve(
         listener,
         tls.as_ref().map(Tls::in_force),
-        move |request, peer| surface.answer(request, Some(peer)),
-        wait(stopped.clone()),
+        surface,
+        stopped.clone(),
         GRACE,
     ));
     if let Some(tls) = tls {
@@ -112,7 +115,7 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
     }
     if let Some(listener) = metrics_listener {
         let metrics = Metrics::new(&core, Arc::clone(&job_figures));
-        serve_metrics(listener, metrics, wait(stopped.clone()))?;
+        serve_metrics(listener, metrics, stopped.clone())?;
     }
     let (jobs, webhooks) = jobs::start(&core, config.retention, &job_figures, &stopped);
     let announced = announce(config, instance.handover, &mut directory, &url);
@@ -146,7 +149,7 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
 fn serve_metrics(
     listener: TcpListener,
     metrics: Metrics,
-    stop: impl Future<Output = ()> + Send + 'static,
+    stopped: watch::Receiver<bool>,
 ) -> Result<()> {
     let address = listener.local_addr().context("cannot listen")?;
     tracing::info!(%address, "metrics are served to everybody who reaches this address");
@@ -155,8 +158,8 @@ fn serve_metrics(
     tokio::spawn(connections::serve(
         listener,
         None,
-        move |request, peer| routes.answer(request, Some(peer)),
-        stop,
+        routes,
+        stopped,
         Duration::ZERO,
     ));
     Ok(())

@@ -1,6 +1,5 @@
 //! `POST /api-keys/auth/{key}` and its older spellings: may this key pass now, counted.
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use claviger_domain::address;
@@ -9,14 +8,19 @@ use claviger_domain::limit::Period;
 use claviger_domain::permission::Permission;
 use claviger_edge::permission::KeysCheck;
 use claviger_edge::{
-    ApiError, Caller, Core, ErrorCode, NoStore, PathParameter, Query, flag, rate_limit_headers,
+    ApiError, Caller, Core, Draft, ErrorCode, Fields, PathParameter, Query, flag,
+    rate_limit_headers, tell_rate_limit,
 };
 use claviger_verify::{Checked, Counting, KnownKey, Question};
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::wire::{ApiKeyBody, api_key_body_of};
+
+const ORIGIN_DOMAIN: HeaderName = HeaderName::from_static("x-origin-domain");
+const CLIENT_IP: HeaderName = HeaderName::from_static("x-client-ip");
+const PROJECT_ID: HeaderName = HeaderName::from_static("x-project-id");
 
 /// What the headers tell of the request that presents a key.
 #[derive(Clone, Copy, Debug)]
@@ -29,17 +33,11 @@ pub(crate) struct Presentation<'a> {
 
 impl<'a> Presentation<'a> {
     /// Reads the headers. A check that only `explains` counts nothing.
-    pub(crate) fn of(headers: &'a HeaderMap, explains: bool) -> Self {
-        // Bytes that are no text are a value that nothing matches, not an absent one.
-        let text = |name| {
-            headers
-                .get(name)
-                .map(|value: &HeaderValue| value.to_str().unwrap_or(""))
-        };
+    pub(crate) fn of(fields: &'a dyn Fields, explains: bool) -> Self {
         Self {
-            origin: text("x-origin-domain"),
-            ip: text("x-client-ip"),
-            project: text("x-project-id"),
+            origin: fields.text(&ORIGIN_DOMAIN),
+            ip: fields.text(&CLIENT_IP),
+            project: fields.text(&PROJECT_ID),
             counting: if explains {
                 Counting::Looks
             } else {
@@ -92,7 +90,7 @@ pub(crate) fn refusal_of(core: &Core, checked: &Checked) -> Option<ApiError> {
             checked.rate_limit
         };
         let headers = level.map(|level| rate_limit_headers(level, Some(core.now())));
-        let headers = headers.into_iter().flatten();
+        let headers = headers.unwrap_or_default();
         ApiError::new(code, message).with_headers(headers)
     };
     Some(match checked.verdict {
@@ -132,37 +130,31 @@ async fn answer(
     presentation: Presentation<'_>,
 ) -> Result<Response, ApiError> {
     let checked = authenticate_key(core, caller, key, presentation).await?;
-    answer_of(core, &checked)
+    let mut draft = Draft::default();
+    draft.begin();
+    write_answer(core, &checked, &mut draft)?;
+    Ok(draft.into_response())
 }
 
-/// Bytes of an answer, with a hundred of metadata.
-const USUAL_ANSWER: usize = 1_024;
-/// Headers of an answer, those that are added around the routes included.
-const USUAL_HEADERS: usize = 12;
-
-/// The answer of a key that passed.
-pub(super) fn answer_of(core: &Core, checked: &Checked) -> Result<Response, ApiError> {
+/// Writes the answer of a key that passed.
+pub(super) fn write_answer(
+    core: &Core,
+    checked: &Checked,
+    draft: &mut Draft,
+) -> Result<(), ApiError> {
     let known = checked
         .known
         .as_ref()
         .ok_or_else(ApiError::invalid_client_key)?;
     let body = api_key_body_of(&known.view(), None, core.now(), checked.quota)?;
-    // Written into one piece: most answers of the program are this one.
-    let mut text = Vec::with_capacity(USUAL_ANSWER);
-    serde_json::to_writer(&mut text, &body).expect("a key as text is JSON");
-    let mut response = Response::new(Body::from(text));
-    let headers = response.headers_mut();
-    headers.reserve(USUAL_HEADERS);
-    let json = HeaderValue::from_static("application/json");
-    headers.insert(header::CONTENT_TYPE, json);
-    let limit = checked.rate_limit;
-    headers.extend(
-        limit
-            .map(|level| rate_limit_headers(level, None))
-            .into_iter()
-            .flatten(),
-    );
-    Ok(NoStore(response).into_response())
+    serde_json::to_writer(draft.body(), &body).expect("a key as text is JSON");
+    draft.field(&header::CONTENT_TYPE, "application/json");
+    if let Some(level) = checked.rate_limit {
+        tell_rate_limit(level, None, |name, value| draft.field(&name, value));
+    }
+    // It tells of a key, which no cache is to keep.
+    draft.field(&header::CACHE_CONTROL, "no-store");
+    Ok(())
 }
 
 /// Authenticate an API key

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::Response;
+use claviger_edge::{Answer, Asked, Draft, Surface};
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -17,12 +18,14 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 
+use super::begun::Begun;
 use super::tls::InForce;
+use super::{from_memory, wait};
 
 /// How long the headers of a request may take to arrive, and an idle connection may wait for one.
 const HEADERS: Duration = Duration::from_secs(10);
@@ -35,20 +38,40 @@ const MOST: u64 = 65_536;
 /// Files that are kept for the databases and all else.
 const OTHER_FILES: u64 = 128;
 
-/// Serves until `stop`; then takes no more connections, and gives calls in flight `grace` to finish.
-///
-/// `answer` is asked for each request, and told who sends it.
-pub(super) async fn serve<A, F>(
+/// What answers requests.
+pub(super) trait Answering: Clone + Send + Sync + 'static {
+    /// An answer that comes.
+    type Answer: Future<Output = Response> + Send + 'static;
+
+    /// Answers what it can from memory, as bytes; `false` leaves the request to [`Self::answer`].
+    fn answer_from_memory(&self, asked: Asked<'_>, draft: &mut Draft) -> bool;
+
+    /// Answers a request, and is told who sends it.
+    fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Self::Answer;
+}
+
+impl Answering for Surface {
+    type Answer = Answer;
+
+    fn answer_from_memory(&self, asked: Asked<'_>, draft: &mut Draft) -> bool {
+        Surface::answer_from_memory(self, asked, draft)
+    }
+
+    fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Answer {
+        Surface::answer(self, request, Some(peer))
+    }
+}
+
+/// Serves until it is stopped; then takes no more connections, and gives calls in flight `grace` to
+/// finish.
+pub(super) async fn serve(
     listener: TcpListener,
     tls: Option<InForce>,
-    answer: A,
-    stop: impl Future<Output = ()>,
+    answering: impl Answering,
+    stopped: watch::Receiver<bool>,
     grace: Duration,
-) where
-    A: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + 'static,
-    F: Future<Output = Response> + Send + 'static,
-{
-    let mut stop = pin!(stop);
+) {
+    let mut stop = pin!(wait(stopped.clone()));
     let open = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     let room = Arc::new(Semaphore::new(most_connections()));
@@ -62,7 +85,13 @@ pub(super) async fn serve<A, F>(
             (accepted, place) = accept(&listener, &room) => match accepted {
                 Ok((stream, peer)) => {
                     let tls = tls.as_ref().map(|tls| Arc::clone(&tls.borrow()));
-                    let served = connection(stream, peer, tls, answer.clone(), open.watcher());
+                    let served = connection(
+                        stream,
+                        peer,
+                        tls,
+                        answering.clone(),
+                        (stopped.clone(), open.watcher()),
+                    );
                     connections.spawn(async move {
                         served.await;
                         drop(place);
@@ -99,6 +128,9 @@ fn most_connections() -> usize {
     usize::try_from(most).expect("some ten thousand fit")
 }
 
+/// How a connection learns that the program stops: by itself, and through hyper.
+type Stop = (watch::Receiver<bool>, Watcher);
+
 async fn accept(
     listener: &TcpListener,
     room: &Arc<Semaphore>,
@@ -108,50 +140,50 @@ async fn accept(
     (listener.accept().await, place)
 }
 
-async fn connection<A, F>(
+async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     tls: Option<Arc<ServerConfig>>,
-    answer: A,
-    watcher: Watcher,
-) where
-    A: Fn(Request<Incoming>, SocketAddr) -> F + Send + 'static,
-    F: Future<Output = Response> + Send + 'static,
-{
+    answering: impl Answering,
+    stop: Stop,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "small answers to a connection may be late");
     }
     let stream = Box::pin(read_in_time(stream));
     let Some(tls) = tls else {
-        return exchange(stream, peer, answer, watcher).await;
+        return exchange(stream, peer, answering, stop).await;
     };
     let accepted = TlsAcceptor::from(tls).accept(stream);
     match tokio::time::timeout(HEADERS, accepted).await {
-        Ok(Ok(stream)) => exchange(stream, peer, answer, watcher).await,
+        Ok(Ok(stream)) => exchange(stream, peer, answering, stop).await,
         Ok(Err(error)) => tracing::debug!(%error, "a connection came to no TLS"),
         Err(_) => tracing::debug!("a connection came to no TLS in time"),
     }
 }
 
 /// HTTP/1.1 only: what speaks HTTP/2 to clients stands in front.
-async fn exchange<A, F>(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+async fn exchange(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: SocketAddr,
-    answer: A,
-    watcher: Watcher,
-) where
-    A: Fn(Request<Incoming>, SocketAddr) -> F + Send + 'static,
-    F: Future<Output = Response> + Send + 'static,
-{
+    answering: impl Answering,
+    (stopped, watcher): Stop,
+) {
+    let from_memory = |asked: Asked<'_>, draft: &mut Draft| answering.answer_from_memory(asked, draft);
+    let read = from_memory::answer(&mut stream, from_memory, HEADERS, stopped).await;
+    let Some(read) = read else {
+        return;
+    };
     let service = service_fn(move |request: Request<Incoming>| {
-        let answer = answer(request, peer);
+        let answer = answering.answer(request, peer);
         async move { Ok::<_, Infallible>(answer.await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS)
-        .serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = watcher.watch(served).await {
+        .serve_connection(TokioIo::new(Begun::new(stream, read)), service);
+    // Boxed: many connections need no more than the above, and this is large.
+    if let Err(error) = Box::pin(watcher.watch(served)).await {
         // Clients go away as they like; what is theirs to know, they know.
         tracing::debug!(%error, "a connection ended early");
     }
@@ -169,6 +201,7 @@ fn read_in_time(stream: TcpStream) -> TimeoutStream<TcpStream> {
 mod tests {
     use axum::Router;
     use axum::body::Body;
+    use futures::future::BoxFuture;
     use std::future::pending;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::sync::Notify;
@@ -176,19 +209,46 @@ mod tests {
 
     use super::*;
 
-    /// The program's end of a connection that serves `routes` until `stop`, and the client's.
-    async fn serve_to_one(
-        routes: Router,
-        stop: impl Future<Output = ()> + Send + 'static,
-    ) -> (tokio::task::JoinHandle<()>, TcpStream) {
+    /// Answers `POST /memory` from memory, and the rest by routes.
+    #[derive(Clone)]
+    struct Both(Router);
+
+    impl Answering for Both {
+        type Answer = BoxFuture<'static, Response>;
+
+        fn answer_from_memory(&self, asked: Asked<'_>, draft: &mut Draft) -> bool {
+            let is_known = (asked.method, asked.target) == ("POST", "/memory");
+            if is_known {
+                draft.begin();
+                draft.body().extend_from_slice(b"from memory");
+            }
+            is_known
+        }
+
+        fn answer(&self, request: Request<Incoming>, _: SocketAddr) -> Self::Answer {
+            let answer = self.0.clone().oneshot(request.map(Body::new));
+            Box::pin(async move { answer.await.unwrap_or_else(|never| match never {}) })
+        }
+    }
+
+    /// A program that serves `routes`, what stops it, and a client's end of a connection.
+    struct Served {
+        serving: tokio::task::JoinHandle<()>,
+        stopping: watch::Sender<bool>,
+        stream: TcpStream,
+    }
+
+    async fn serve_to_one(routes: Router) -> Served {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let answer = move |request: Request<Incoming>, _| {
-            let answer = routes.clone().oneshot(request.map(Body::new));
-            async move { answer.await.unwrap_or_else(|never| match never {}) }
-        };
-        let serving = tokio::spawn(serve(listener, None, answer, stop, GRACE));
-        (serving, TcpStream::connect(address).await.unwrap())
+        let (stopping, stopped) = watch::channel(false);
+        let serving = tokio::spawn(serve(listener, None, Both(routes), stopped, GRACE));
+        let stream = TcpStream::connect(address).await.unwrap();
+        Served {
+            serving,
+            stopping,
+            stream,
+        }
     }
 
     const GRACE: Duration = Duration::from_secs(7);
@@ -196,7 +256,11 @@ mod tests {
     /// What is read from a connection over which `sent` was written, until the program closes it.
     async fn answer_to(sent: &str) -> String {
         let routes = Router::new().fallback(async || "here");
-        let (_, mut stream) = serve_to_one(routes, pending()).await;
+        let Served {
+            mut stream,
+            stopping: _stays_open,
+            ..
+        } = serve_to_one(routes).await;
         stream.write_all(sent.as_bytes()).await.unwrap();
         let mut answer = String::new();
         // Time stands still while there is anything to do, then jumps to the next timer: this one
@@ -221,17 +285,22 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_call_that_does_not_finish_is_cut_off() {
         let begun = Arc::new(Notify::new());
-        let (inside, stop) = (Arc::clone(&begun), Arc::clone(&begun));
+        let inside = Arc::clone(&begun);
         let routes = Router::new().fallback(async move || {
             inside.notify_one();
             pending::<()>().await;
         });
-        let stop = async move { stop.notified().await };
-        let (serving, mut stream) = serve_to_one(routes, stop).await;
+        let Served {
+            serving,
+            stopping,
+            mut stream,
+        } = serve_to_one(routes).await;
         stream
             .write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
             .await
             .unwrap();
+        begun.notified().await;
+        stopping.send_replace(true);
         tokio::time::timeout(GRACE * 2, serving)
             .await
             .expect("the stop does not wait for it")
@@ -252,7 +321,11 @@ mod tests {
             });
             Body::from_stream(parts)
         });
-        let (_serving, mut stream) = serve_to_one(routes, pending()).await;
+        let Served {
+            mut stream,
+            stopping: _stays_open,
+            ..
+        } = serve_to_one(routes).await;
         stream
             .write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
             .await
@@ -273,7 +346,68 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_idle_connection_is_closed() {
-        let answer = answer_to("GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
-        assert!(answer.ends_with("here"), "{answer}");
+        let routed = answer_to("GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+        assert!(routed.ends_with("here"), "{routed}");
+        let remembered = answer_to("POST /memory HTTP/1.1\r\n\r\n").await;
+        assert!(remembered.ends_with("from memory"), "{remembered}");
+    }
+
+    /// What is left of an answer when its date, which changes, is not looked at.
+    fn without_dates(answers: &str) -> String {
+        let lines = answers.split_inclusive("\r\n");
+        lines.filter(|line| !line.starts_with("date: ")).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_request_is_answered_in_its_turn_whoever_answers_it() {
+        let memory = "POST /memory HTTP/1.1\r\ncontent-length: 0\r\n\r\n";
+        let route = "POST /route HTTP/1.1\r\ncontent-length: 5\r\n\r\nhello";
+        let from_memory = "HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\nfrom memory";
+        let by_route = "HTTP/1.1 200 OK\r\ncontent-type: text/plain; charset=utf-8\r\n\
+                        content-length: 4\r\n\r\nhere";
+        for (sent, expected) in [
+            ([memory, memory].concat(), from_memory.repeat(2)),
+            ([memory, route].concat(), [from_memory, by_route].concat()),
+        ] {
+            assert_eq!(without_dates(&answer_to(&sent).await), expected, "{sent}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn heads_that_come_in_pieces_are_answered() {
+        let Served {
+            mut stream,
+            stopping: _stays_open,
+            ..
+        } = serve_to_one(Router::new()).await;
+        for piece in ["POST /mem", "ory HTTP/1.1\r\nhost: lo", "cal\r\n", "\r\nPOST /memory"] {
+            stream.write_all(piece.as_bytes()).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        let mut answer = [0; 256];
+        let length = stream.read(&mut answer).await.unwrap();
+        let answer = str::from_utf8(&answer[..length]).unwrap();
+        assert!(answer.ends_with("from memory"), "{answer}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_ends_connections_that_wait_for_a_request() {
+        let Served {
+            serving,
+            stopping,
+            mut stream,
+        } = serve_to_one(Router::new()).await;
+        stream
+            .write_all(b"POST /memory HTTP/1.1\r\n\r\nPOST /me")
+            .await
+            .unwrap();
+        let mut answer = [0; 256];
+        assert!(stream.read(&mut answer).await.unwrap() > 0);
+        stopping.send_replace(true);
+        // Sooner than any patience ends.
+        tokio::time::timeout(Duration::from_secs(1), serving)
+            .await
+            .expect("nothing is waited for")
+            .unwrap();
     }
 }
