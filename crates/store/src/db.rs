@@ -1,11 +1,13 @@
 //! The two engines: the only module that knows which one it is.
 
+mod behind;
 mod feed;
+mod files;
 mod rows;
 mod turns;
 mod writer;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,12 +17,12 @@ use claviger_domain::random::Random;
 use claviger_domain::time::Timestamp;
 use futures::future::BoxFuture;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::sqlite::SqliteConnection;
 use sqlx::{ConnectOptions, Connection, PgPool, Postgres, SqlitePool, Transaction};
 
 pub use self::feed::{Feed, FeedError, Heard, Told, ToldKey};
+pub(crate) use self::files::make_private_file;
+use self::files::open_files;
 pub(crate) use self::rows::{ByRows, Cell, list_of_rows};
 use self::turns::{Crowded, Turns};
 pub use self::turns::{Turn, TurnsTaken};
@@ -203,17 +205,6 @@ macro_rules! on {
 }
 pub(crate) use on;
 
-/// Makes a file, unless there is one, that only its owner reads. SQLite's files beside it get the
-/// same mode from it.
-pub(crate) async fn make_private_file(path: &Path) -> Result<(), StoreError> {
-    let mut options = tokio::fs::OpenOptions::new();
-    options.append(true).create(true);
-    #[cfg(unix)]
-    options.mode(0o600);
-    options.open(path).await.map_err(sqlx::Error::Io)?;
-    Ok(())
-}
-
 /// Connections that read, at most; of each engine.
 const READERS: u16 = 8;
 /// Changes at once: on SQLite so many that those of a batch are there when the one before it is
@@ -236,9 +227,6 @@ const SESSION: &str = "SET client_min_messages = warning; \
 const SERVED: &str = "SELECT COUNT(*) > 0 FROM pg_stat_activity \
                       WHERE datname = current_database() \
                       AND (application_name = $1 OR application_name = $1 || ' feed')";
-/// What each reader keeps of pages, of each of the two files, in KiB: the upper ones of the trees that
-/// a key is looked for in. The rest is in the system's cache, which all readers share.
-const PAGES_OF_READERS: [u16; 2] = [1_024, 512];
 /// How long a caller waits for a connection, or a change for its turn.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -426,75 +414,4 @@ async fn turn_of(turns: &Turns) -> Result<Turn, StoreError> {
         Ok(Err(Crowded)) => Err(StoreError::Crowded),
         Err(_) => Err(StoreError::Busy),
     }
-}
-
-/// Opens the two files. What was opened before an error is closed: SQLite tidies up the files beside
-/// a database then, not when a connection is dropped.
-async fn open_files(folder: &Path, versions: Versions) -> Result<Engine, StoreError> {
-    for name in ["claviger.db", "usage.db"] {
-        make_private_file(&folder.join(name)).await?;
-    }
-    let file = |name: &str, synchronous| {
-        SqliteConnectOptions::new()
-            .filename(folder.join(name))
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(synchronous)
-            .foreign_keys(true)
-            .disable_statement_logging()
-    };
-    let keys = file("claviger.db", SqliteSynchronous::Full);
-    // Key strings are random, and so are the pages of their indexes: with the 2 MiB that are the
-    // default, an import reads them over and over.
-    let writing = keys
-        .clone()
-        .pragma("cache_size", "-65536")
-        // What is written over and over, the pages of those indexes too, goes into the file once for
-        // so many pages (16 MiB) and not for a thousand.
-        .pragma("wal_autocheckpoint", "4096")
-        // What a statement returns is all there before it is asked for.
-        .row_buffer_size(128);
-    let mut connection = writing.connect().await?;
-    let one = SqlitePoolOptions::new()
-        .max_connections(1)
-        .acquire_timeout(PATIENCE);
-    let usage_file = file("usage.db", SqliteSynchronous::Normal);
-    let usage = match one.connect_with(usage_file).await {
-        Ok(usage) => usage,
-        Err(error) => {
-            drop(connection.close().await);
-            return Err(error.into());
-        }
-    };
-    if let Err(error) = migrations::run_sqlite(&mut connection, &usage, versions).await {
-        drop(connection.close().await);
-        usage.close().await;
-        return Err(error);
-    }
-
-    let path = folder
-        .join("usage.db")
-        .to_string_lossy()
-        .replace('\'', "''");
-    let [pages, usage_pages] = PAGES_OF_READERS;
-    let begin = Arc::<str>::from(format!(
-        "PRAGMA cache_size = -{pages}; ATTACH DATABASE '{path}' AS usage; \
-         PRAGMA usage.cache_size = -{usage_pages}; PRAGMA query_only = ON"
-    ));
-    let read = SqlitePoolOptions::new()
-        .max_connections(READERS.into())
-        .acquire_timeout(PATIENCE)
-        .after_connect(move |connection, _| {
-            let begin = sqlx::AssertSqlSafe(begin.clone());
-            Box::pin(async move {
-                sqlx::raw_sql(begin).execute(connection).await?;
-                Ok(())
-            })
-        })
-        .connect_with(keys)
-        .await?;
-    Ok(Engine::Sqlite {
-        read,
-        writer: Writer::start(connection, writing),
-        usage,
-    })
 }

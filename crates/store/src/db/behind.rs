@@ -1,0 +1,59 @@
+//! A thread that runs behind those that answer requests.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sqlx::sqlite::SqliteConnection;
+
+/// How much behind: the system gives such a thread about a tenth of what others of the process get,
+/// where there is not enough for all.
+const NICE: i32 = 10;
+
+/// Puts the thread that works for a connection behind all others of the program.
+///
+/// SQLite calls back on that thread while it runs a statement, which is the way into it. Where the
+/// system refuses, the thread runs as all do.
+pub(super) async fn put_behind(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let is_done = Arc::new(AtomicBool::new(false));
+    let inside = Arc::clone(&is_done);
+    let mut handle = connection.lock_handle().await?;
+    handle.set_progress_handler(1, move || {
+        if !inside.swap(true, Ordering::Relaxed)
+            && let Err(error) = rustix::process::setpriority_process(None, NICE)
+        {
+            tracing::debug!(%error, "counters are written at the priority of all else");
+        }
+        true
+    });
+    drop(handle);
+    sqlx::query("SELECT 1").execute(&mut *connection).await?;
+    connection.lock_handle().await?.remove_progress_handler();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use sqlx::Connection;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_thread_of_that_connection_is_behind_and_no_other() {
+        let ours = rustix::process::getpriority_process(None).unwrap();
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        put_behind(&mut connection).await.unwrap();
+        let seen = Arc::new(Mutex::new(None));
+        let inside = Arc::clone(&seen);
+        let mut handle = connection.lock_handle().await.unwrap();
+        handle.set_progress_handler(1, move || {
+            *inside.lock().unwrap() = rustix::process::getpriority_process(None).ok();
+            true
+        });
+        drop(handle);
+        sqlx::query("SELECT 1").execute(&mut connection).await.unwrap();
+        assert_eq!(*seen.lock().unwrap(), Some(ours.max(NICE)));
+        assert_eq!(rustix::process::getpriority_process(None), Ok(ours));
+    }
+}
