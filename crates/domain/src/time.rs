@@ -60,12 +60,63 @@ impl From<i64> for Timestamp {
     }
 }
 
-/// Quicker than a format that is read anew each time: an answer has half a dozen instants.
+/// How long an instant is as text: `2034-11-04T17:16:00.000Z`.
+const TEXT: usize = 24;
+
+impl Timestamp {
+    /// As text, where its year has four digits.
+    ///
+    /// Of our own, and not by a library: an answer to a check has half a dozen of them. Days are counted
+    /// from the first of March of the year 0, so that a leap day is the last of its year.
+    fn text(self) -> Option<[u8; TEXT]> {
+        const SECONDS_OF_DAY: i64 = 86_400;
+        const DAYS_BEFORE_1970: i64 = 719_468;
+        const DAYS_OF_400_YEARS: i64 = 146_097;
+        let seconds = self.as_seconds();
+        let days = seconds.div_euclid(SECONDS_OF_DAY) + DAYS_BEFORE_1970;
+        let of_400 = days.rem_euclid(DAYS_OF_400_YEARS);
+        // Without leap days, but for those of which only 400 years have one, each year has 365.
+        let year_of_400 = (of_400 - of_400 / 1_460 + of_400 / 36_524 - of_400 / 146_096) / 365;
+        let of_year = of_400 - (365 * year_of_400 + year_of_400 / 4 - year_of_400 / 100);
+        // Five months have 153 days, from March on and from August on.
+        let month_from_march = (5 * of_year + 2) / 153;
+        let day = of_year - (153 * month_from_march + 2) / 5 + 1;
+        let is_next_year = month_from_march >= 10;
+        let month = month_from_march + if is_next_year { -9 } else { 3 };
+        let year = year_of_400 + days.div_euclid(DAYS_OF_400_YEARS) * 400 + i64::from(is_next_year);
+        if !(0..=9_999).contains(&year) {
+            return None;
+        }
+        let of_day = seconds.rem_euclid(SECONDS_OF_DAY);
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        for (place, digits, number) in [
+            (0, 4, year),
+            (5, 2, month),
+            (8, 2, day),
+            (11, 2, of_day / 3_600),
+            (14, 2, of_day / 60 % 60),
+            (17, 2, of_day % 60),
+            (20, 3, self.as_millis().rem_euclid(1_000)),
+        ] {
+            let mut left = number.unsigned_abs();
+            for digit in text[place..place + digits].iter_mut().rev() {
+                *digit += u8::try_from(left % 10).expect("a digit is below ten");
+                left /= 10;
+            }
+        }
+        Some(text)
+    }
+}
+
+/// For years that have more or fewer digits.
 const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 
 /// ISO 8601 in UTC with milliseconds: `2034-11-04T17:16:00.000Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(text) = self.text() {
+            return out.write_str(str::from_utf8(&text).map_err(|_| fmt::Error)?);
+        }
         // Stored rows are within jiff's years -9999 to 9999, because dates are parsed by it.
         let at = jiff::Timestamp::from_microsecond(self.0).unwrap_or(jiff::Timestamp::MAX);
         PRINTER
@@ -76,7 +127,11 @@ impl fmt::Display for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        let text = self.text();
+        match text.as_ref().map(|text| str::from_utf8(text)) {
+            Some(Ok(text)) => serializer.serialize_str(text),
+            _ => serializer.collect_str(self),
+        }
     }
 }
 
@@ -101,6 +156,8 @@ pub trait Clock: Send + Sync + 'static {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -111,6 +168,20 @@ mod tests {
             Timestamp::from_micros(-1).to_string(),
             "1969-12-31T23:59:59.999Z"
         );
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_shown_as_the_library_shows_it(
+            micros in -62_200_000_000_000_000_i64..253_402_300_800_000_000,
+        ) {
+            let at = jiff::Timestamp::from_microsecond(micros).unwrap();
+            let mut expected = String::new();
+            PRINTER.print_timestamp(&at, StdFmtWrite(&mut expected)).unwrap();
+            let shown = Timestamp::from_micros(micros);
+            prop_assert_eq!(shown.to_string(), &*expected);
+            prop_assert_eq!(serde_json::to_string(&shown).unwrap(), format!("{expected:?}"));
+        }
     }
 
     #[test]

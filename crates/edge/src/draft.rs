@@ -50,11 +50,20 @@ impl Draft {
     }
 
     /// Adds a field. No text from outside becomes one: a value has no line breaks.
-    pub fn field(&mut self, name: &HeaderName, value: impl Display) {
+    pub fn field(&mut self, name: &HeaderName, value: &str) {
+        self.line(name, value.as_bytes());
+    }
+
+    /// Adds a field whose value is a number or an instant.
+    pub fn field_of(&mut self, name: &HeaderName, value: impl Display) {
         self.fields.extend_from_slice(name.as_str().as_bytes());
-        self.fields.extend_from_slice(b": ");
-        write!(self.fields, "{value}").expect("memory takes all that is written");
-        self.fields.extend_from_slice(b"\r\n");
+        write!(self.fields, ": {value}\r\n").expect("memory takes all that is written");
+    }
+
+    fn line(&mut self, name: &HeaderName, value: &[u8]) {
+        for part in [name.as_str().as_bytes(), b": ", value, b"\r\n"] {
+            self.fields.extend_from_slice(part);
+        }
     }
 
     /// Adds the date.
@@ -64,9 +73,9 @@ impl Draft {
             let at = UNIX_EPOCH + Duration::from_secs(second);
             self.date = (second, HttpDate::from(at).to_string());
         }
-        self.fields.extend_from_slice(b"date: ");
-        self.fields.extend_from_slice(self.date.1.as_bytes());
-        self.fields.extend_from_slice(b"\r\n");
+        for part in ["date: ", &self.date.1, "\r\n"] {
+            self.fields.extend_from_slice(part.as_bytes());
+        }
     }
 
     /// Where the body is written to.
@@ -80,10 +89,7 @@ impl Draft {
         self.status = error.code.status();
         let (report, fields) = error.into_report();
         for (name, value) in &fields {
-            self.fields.extend_from_slice(name.as_str().as_bytes());
-            self.fields.extend_from_slice(b": ");
-            self.fields.extend_from_slice(value.as_bytes());
-            self.fields.extend_from_slice(b"\r\n");
+            self.line(name, value.as_bytes());
         }
         let (body, content_type) = report.render(request_id, wants_problem);
         self.field(&header::CONTENT_TYPE, content_type);
@@ -99,13 +105,11 @@ impl Draft {
     pub fn write_to(&self, out: &mut Vec<u8>) {
         let status = self.status;
         let reason = status.canonical_reason().unwrap_or("");
-        write!(
-            out,
-            "HTTP/1.1 {} {reason}\r\ncontent-length: {}\r\n",
-            status.as_str(),
-            self.body.len(),
-        )
-        .expect("memory takes all that is written");
+        for part in ["HTTP/1.1 ", status.as_str(), " ", reason] {
+            out.extend_from_slice(part.as_bytes());
+        }
+        write!(out, "\r\ncontent-length: {}\r\n", self.body.len())
+            .expect("memory takes all that is written");
         out.extend_from_slice(&self.fields);
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(&self.body);
@@ -142,7 +146,7 @@ mod tests {
         let mut draft = Draft::default();
         draft.begin();
         draft.field(&header::CONTENT_TYPE, "application/json");
-        draft.field(&header::AGE, 7);
+        draft.field_of(&header::AGE, 7);
         draft.date(Timestamp::from_micros(5_999_999));
         draft.body().extend_from_slice(b"{}");
         draft

@@ -20,6 +20,9 @@ impl dyn Fields + '_ {
         let value = self.value(name)?;
         let is_visible = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t');
         let text = value.iter().all(is_visible).then_some(value);
-        Some(text.and_then(|text| str::from_utf8(text).ok()).unwrap_or(""))
+        Some(
+            text.and_then(|text| str::from_utf8(text).ok())
+                .unwrap_or(""),
+        )
     }
 }

@@ -130,19 +130,24 @@ impl Surface {
         draft.begin();
         // As around the routes: a panic is this request's, and no more.
         let answering = AssertUnwindSafe(|| (shortcut.answer)(core, asked, draft));
-        let Some(outcome) = catch_unwind(answering).unwrap_or_else(|_| Some(Err(panicked()))) else {
+        let Some(outcome) = catch_unwind(answering).unwrap_or_else(|_| Some(Err(panicked())))
+        else {
             return false;
         };
         let id = Id::<id::Request>::draw(&*core.random);
         if let Err(error) = outcome {
             draft.refuse(error, id.as_str(), wants_problem(asked.fields));
         }
-        draft.field(&REQUEST_ID, id);
+        draft.field(&REQUEST_ID, id.as_str());
         draft.field(&header::REFERRER_POLICY, NO_REFERRER);
         let route = core.traffic.route(shortcut.template);
         let now = core.now();
         draft.date(now);
-        route.answered(place_of(asked.method), draft.status(), now.micros_since(began));
+        route.answered(
+            place_of(asked.method),
+            draft.status(),
+            now.micros_since(began),
+        );
         true
     }
 

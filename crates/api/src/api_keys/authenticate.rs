@@ -150,7 +150,7 @@ pub(super) fn write_answer(
     serde_json::to_writer(draft.body(), &body).expect("a key as text is JSON");
     draft.field(&header::CONTENT_TYPE, "application/json");
     if let Some(level) = checked.rate_limit {
-        tell_rate_limit(level, None, |name, value| draft.field(&name, value));
+        tell_rate_limit(level, None, |name, value| draft.field_of(&name, value));
     }
     // It tells of a key, which no cache is to keep.
     draft.field(&header::CACHE_CONTROL, "no-store");

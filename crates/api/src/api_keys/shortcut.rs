@@ -33,7 +33,9 @@ fn check_from_memory(
     {
         return None;
     }
-    let caller = core.verifier.known_access_key(Credential::text(asked.fields)?)?;
+    let caller = core
+        .verifier
+        .known_access_key(Credential::text(asked.fields)?)?;
     let reach = caller.checking()?;
     let found = core.verifier.look_up_known(&caller.key, reach, key)?;
     // From here on something is counted, and the routes must not count it again.

@@ -169,7 +169,8 @@ async fn exchange(
     answering: impl Answering,
     (stopped, watcher): Stop,
 ) {
-    let from_memory = |asked: Asked<'_>, draft: &mut Draft| answering.answer_from_memory(asked, draft);
+    let from_memory =
+        |asked: Asked<'_>, draft: &mut Draft| answering.answer_from_memory(asked, draft);
     let read = from_memory::answer(&mut stream, from_memory, HEADERS, stopped).await;
     let Some(read) = read else {
         return;
@@ -380,7 +381,12 @@ mod tests {
             stopping: _stays_open,
             ..
         } = serve_to_one(Router::new()).await;
-        for piece in ["POST /mem", "ory HTTP/1.1\r\nhost: lo", "cal\r\n", "\r\nPOST /memory"] {
+        for piece in [
+            "POST /mem",
+            "ory HTTP/1.1\r\nhost: lo",
+            "cal\r\n",
+            "\r\nPOST /memory",
+        ] {
             stream.write_all(piece.as_bytes()).await.unwrap();
             tokio::task::yield_now().await;
         }

@@ -28,5 +28,6 @@ mod tls;
 mod traces;
 mod under_flood;
 mod under_load;
+mod ways;
 
 const CLAVIGER: &str = env!("CARGO_BIN_EXE_claviger");

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sqlx::sqlite::SqliteConnection;
 
-/// How much behind: the system gives such a thread about a tenth of what others of the process get,
-/// where there is not enough for all.
-const NICE: i32 = 10;
+/// How much nicer than the others: where there is not enough for all, the system gives such a thread
+/// about a tenth of what one of them gets.
+const NICER: i32 = 10;
 
 /// Puts the thread that works for a connection behind all others of the program.
 ///
@@ -19,7 +19,7 @@ pub(super) async fn put_behind(connection: &mut SqliteConnection) -> Result<(), 
     let mut handle = connection.lock_handle().await?;
     handle.set_progress_handler(1, move || {
         if !inside.swap(true, Ordering::Relaxed)
-            && let Err(error) = rustix::process::setpriority_process(None, NICE)
+            && let Err(error) = step_back()
         {
             tracing::debug!(%error, "counters are written at the priority of all else");
         }
@@ -29,6 +29,12 @@ pub(super) async fn put_behind(connection: &mut SqliteConnection) -> Result<(), 
     sqlx::query("SELECT 1").execute(&mut *connection).await?;
     connection.lock_handle().await?.remove_progress_handler();
     Ok(())
+}
+
+/// On Linux this is of the thread that asks; the greatest there is stands for what is above it.
+fn step_back() -> rustix::io::Result<()> {
+    let own = rustix::process::getpriority_process(None)?;
+    rustix::process::setpriority_process(None, own + NICER)
 }
 
 #[cfg(test)]
@@ -52,8 +58,11 @@ mod tests {
             true
         });
         drop(handle);
-        sqlx::query("SELECT 1").execute(&mut connection).await.unwrap();
-        assert_eq!(*seen.lock().unwrap(), Some(ours.max(NICE)));
+        sqlx::query("SELECT 1")
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        assert_eq!(*seen.lock().unwrap(), Some((ours + NICER).min(19)));
         assert_eq!(rustix::process::getpriority_process(None), Ok(ours));
     }
 }
