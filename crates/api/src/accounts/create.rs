@@ -82,7 +82,7 @@ async fn create_for(
     let found = users::find(&core.db, &user).await?;
     if !found.is_some_and(|user| user.is_verified) {
         // Until then they reach only the account that their sign-up made.
-        let message = "Sign in by a mailed code first, which shows that the address is yours";
+        let message = "Accept an invitation to your address first, which shows that it is yours";
         return Err(ApiError::new(ErrorCode::EmailNotVerified, message));
     }
     let change = core.change(&caller.actor);

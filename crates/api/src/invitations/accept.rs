@@ -84,7 +84,8 @@ fn judge(user: &User, invitation: &Invitation, has_token: bool) -> Result<bool, 
         (true, true, false) => Ok(true),
         (true, false, false) => {
             // Until then they reach only the account that their sign-up made.
-            let message = "Sign in by a mailed code first, which shows that your address is yours";
+            let message =
+                "Accept an invitation to your address first, which shows that it is yours";
             Err(ApiError::new(ErrorCode::EmailNotVerified, message))
         }
         (false, _, _) => Err(absent()),

@@ -49,9 +49,10 @@ pub(crate) struct NewInvitation {
 
 /// Invite people
 ///
-/// Asks one person (`email`) or several (`emails`) into an account, or into projects of it. Each is
-/// told by mail how to accept, within 72 hours. Another invitation of the same person to the same place
-/// takes an earlier one's place.
+/// Asks one person (`email`) or several (`emails`) into an account, or into projects of it, for 72 hours.
+/// No mail is sent: the operator is shown the link with the token, to pass it on, and who signed up with
+/// that address, where it is verified, accepts by the id. Another invitation of the same person to the
+/// same place takes an earlier one's place.
 #[utoipa::path(post, path = "/invitations", operation_id = "createInvitation", tag = "invitations",
     request_body = NewInvitation,
     responses(
