@@ -68,7 +68,9 @@ impl Draft {
 
     /// Adds the date.
     pub(crate) fn date(&mut self, now: Timestamp) {
-        let second = now.as_seconds().unsigned_abs();
+        // The last second that the date of a header can have: a year has four digits.
+        const LAST: u64 = 253_402_300_799;
+        let second = u64::try_from(now.as_seconds()).unwrap_or(0).min(LAST);
         if self.date.0 != second || self.date.1.is_empty() {
             let at = UNIX_EPOCH + Duration::from_secs(second);
             self.date = (second, HttpDate::from(at).to_string());
@@ -168,8 +170,8 @@ mod tests {
         assert_eq!(fields.len(), 3);
     }
 
-    #[test]
-    fn nothing_of_an_answer_is_left_in_its_refusal() {
+    #[tokio::test]
+    async fn nothing_of_an_answer_is_left_in_its_refusal() {
         let mut draft = drafted();
         let refusal = ApiError::new(ErrorCode::RateLimited, "Too many requests")
             .with_headers([(header::RETRY_AFTER, HeaderValue::from(3))]);
@@ -178,5 +180,9 @@ mod tests {
         assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(response.headers()[header::RETRY_AFTER], "3");
         assert!(!response.headers().contains_key(header::AGE));
+        let body = axum::body::to_bytes(response.into_body(), 1_024)
+            .await
+            .unwrap();
+        assert!(body.starts_with(b"{\"statusCode\":429"), "{body:?}");
     }
 }

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use sqlx::sqlite::SqliteConnection;
 
 /// How much nicer than the others: where there is not enough for all, the system gives such a thread
-/// about a tenth of what one of them gets.
-const NICER: i32 = 10;
+/// about a third of what one of them gets. No less: SQLite's connections share a lock now and then, and
+/// the last counters of a stop are waited for.
+const NICER: i32 = 5;
 
 /// Puts the thread that works for a connection behind all others of the program.
 ///
@@ -21,7 +22,7 @@ pub(super) async fn put_behind(connection: &mut SqliteConnection) -> Result<(), 
         if !inside.swap(true, Ordering::Relaxed)
             && let Err(error) = step_back()
         {
-            tracing::debug!(%error, "counters are written at the priority of all else");
+            tracing::info!(%error, "counters are written at the priority of all else");
         }
         true
     });
@@ -31,13 +32,20 @@ pub(super) async fn put_behind(connection: &mut SqliteConnection) -> Result<(), 
     Ok(())
 }
 
-/// On Linux this is of the thread that asks; the greatest there is stands for what is above it.
+/// The thread that asks; the greatest there is stands for what is above it.
+#[cfg(target_os = "linux")]
 fn step_back() -> rustix::io::Result<()> {
     let own = rustix::process::getpriority_process(None)?;
     rustix::process::setpriority_process(None, own + NICER)
 }
 
-#[cfg(test)]
+/// Other systems know the priority of a process only, and all of it is not to step back.
+#[cfg(not(target_os = "linux"))]
+fn step_back() -> rustix::io::Result<()> {
+    Ok(())
+}
+
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::sync::Mutex;
 
