@@ -156,7 +156,7 @@ mod tests {
                 }
                 writing.shutdown().await.ok();
             };
-            let (_, read) = tokio::join!(sending, reading.read_to_string(&mut text));
+            let ((), read) = tokio::join!(sending, reading.read_to_string(&mut text));
             read.unwrap();
             text
         };
