@@ -1,4 +1,4 @@
-//! Invitations: that somebody is asked into an account, by a token in a mail.
+//! Invitations: that somebody is asked into an account, by a token that is passed on.
 
 mod accept;
 

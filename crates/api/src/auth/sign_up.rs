@@ -35,7 +35,7 @@ pub(crate) struct NewPerson {
     #[serde(default)]
     #[schema(required, example = "Ada Lovelace")]
     name: Option<String>,
-    /// The token of an invitation, as the mailed link has it; an invitation's id gives nothing. Needed
+    /// The token of an invitation, as its link has it; an invitation's id gives nothing. Needed
     /// unless this instance is open to everybody.
     #[serde(default)]
     invitation_id: Option<String>,
@@ -87,7 +87,7 @@ pub(crate) async fn sign_up(
         email,
         name,
         password: Some(hash),
-        // The token was in a mail to that address.
+        // The token was passed on to that address.
         is_verified: invitation.is_some(),
     };
     let user = core
@@ -146,7 +146,7 @@ async fn invitation_of(
 }
 
 fn not_invited() -> ApiError {
-    let message = "An invitation to this address is needed: its token, as the mailed link has it";
+    let message = "An invitation to this address is needed: the token that its link has";
     ApiError::new(ErrorCode::InvitationNeeded, message)
 }
 

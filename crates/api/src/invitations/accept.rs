@@ -16,7 +16,7 @@ use super::{absent, found};
 /// What shows that the mail arrived.
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct Acceptance {
-    /// The token of the invitation, as the mailed link has it. Not needed by who is asked by their own
+    /// The token of the invitation, as its link has it. Not needed by who is asked by their own
     /// address, where that is verified.
     #[serde(default)]
     token: Option<String>,
@@ -25,7 +25,7 @@ pub(crate) struct Acceptance {
 /// Accept an invitation
 ///
 /// Gives the user of the access token the role that the invitation names. The id alone gives nothing:
-/// the mailed token is needed, or a verified address that is the invitation's.
+/// its token is needed, or a verified address that is the invitation's.
 #[utoipa::path(post, path = "/invitations/{id}/accept", operation_id = "acceptInvitation",
     tag = "invitations",
     params(("id" = String, Path, description = "The invitation's id, from the mail.",
