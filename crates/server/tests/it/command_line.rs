@@ -58,6 +58,10 @@ Examples:
   claviger keys list --json           every command that asks a server can print JSON
   CLAVIGER_LOG=debug claviger         every flag has a variable
 "#);
+}
+
+#[test]
+fn the_help_of_serve_names_each_setting() {
     insta::assert_snapshot!(printed(&["serve", "-h"]), @r#"
 Start the program (what `claviger` alone does)
 
