@@ -7,6 +7,7 @@ mod rows;
 mod turns;
 mod writer;
 
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -205,8 +206,14 @@ macro_rules! on {
 }
 pub(crate) use on;
 
-/// Connections that read, at most; of each engine.
-const READERS: u16 = 8;
+/// Connections to PostgreSQL that read, at most.
+const READERS_ON_POSTGRES: u16 = 8;
+/// The same of SQLite's. More than there are cores, for those that wait for a disk; each takes memory
+/// of its own.
+fn readers_in_files() -> u16 {
+    let cores = std::thread::available_parallelism().map_or(4, NonZero::get);
+    u16::try_from(2 * cores).unwrap_or(u16::MAX).clamp(4, 8)
+}
 /// Changes at once: on SQLite so many that those of a batch are there when the one before it is
 /// done, on PostgreSQL one a connection.
 const CHANGES_IN_FILES: u16 = 128;
@@ -243,8 +250,12 @@ impl Db {
     }
 
     async fn open_as(location: &Location, versions: Versions) -> Result<Self, StoreError> {
-        let (engine, changes) = match location {
-            Location::Folder(folder) => (open_files(folder, versions).await?, CHANGES_IN_FILES),
+        let (engine, reads, changes) = match location {
+            Location::Folder(folder) => {
+                let readers = readers_in_files();
+                let engine = open_files(folder, versions, readers).await?;
+                (engine, readers, CHANGES_IN_FILES)
+            }
             Location::Postgres(url) => {
                 let name = match versions {
                     Versions::Upgrade => SERVING,
@@ -256,7 +267,9 @@ impl Db {
                 // The pool would go on trying for half a minute, and then not say why.
                 options.connect().await?.close().await?;
                 let pool = PgPoolOptions::new()
-                    .max_connections((READERS + CHANGES_ON_POSTGRES + OTHER_CONNECTIONS).into())
+                    .max_connections(
+                        (READERS_ON_POSTGRES + CHANGES_ON_POSTGRES + OTHER_CONNECTIONS).into(),
+                    )
                     .acquire_timeout(PATIENCE)
                     .after_connect(|connection, _| {
                         Box::pin(async move {
@@ -267,12 +280,13 @@ impl Db {
                     .connect_with(options)
                     .await?;
                 migrations::run_postgres(&pool, versions).await?;
-                (Engine::Postgres(pool), CHANGES_ON_POSTGRES)
+                let engine = Engine::Postgres(pool);
+                (engine, READERS_ON_POSTGRES, CHANGES_ON_POSTGRES)
             }
         };
         Ok(Self(Arc::new(Parts {
             engine,
-            reads: Turns::new(READERS.into()),
+            reads: Turns::new(reads.into()),
             changes: Turns::new(changes.into()),
             creations: Turns::new(CREATIONS.into()),
             imports: Turns::new(1),

@@ -12,6 +12,7 @@ use quick_cache::sync::Cache;
 
 use crate::KnownKey;
 use crate::counters::CacheSize;
+use crate::slots::Slots;
 
 /// Where a presented key is looked for: a family of accounts, and the key's digest.
 pub(crate) type PresentedAs = (Id<id::Account>, KeyDigest);
@@ -32,7 +33,7 @@ pub(crate) struct KeyCache {
 struct Shard {
     /// Places among the slots, by digest.
     places: HashTable<u32>,
-    slots: Vec<Slot>,
+    slots: Slots<Slot>,
     bytes: usize,
     /// The slot that is looked at next when there are too many bytes.
     hand: usize,
@@ -187,10 +188,6 @@ impl Shard {
         self.remove(presented);
         self.bytes += key.bytes();
         let digest = half(&presented.1);
-        if self.slots.len() == self.slots.capacity() {
-            // Less than doubling: half of the room would be empty.
-            self.slots.reserve_exact(self.slots.len() / 8 + 8);
-        }
         let place = u32::try_from(self.slots.len()).expect("fewer keys than bytes");
         self.slots.push(Slot { digest, key });
         let slots = &self.slots;
@@ -251,8 +248,9 @@ impl Shard {
                 *one = place;
             }
         }
-        let slot = self.slots.swap_remove(place);
-        self.bytes -= slot.key.bytes();
+        if let Some(slot) = self.slots.swap_remove(place) {
+            self.bytes -= slot.key.bytes();
+        }
     }
 }
 

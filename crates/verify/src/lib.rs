@@ -22,6 +22,7 @@ mod people;
 mod place;
 mod presenters;
 mod projects;
+mod slots;
 mod told;
 mod told_cache;
 mod verifier;

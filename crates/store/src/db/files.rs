@@ -8,7 +8,7 @@ use sqlx::{ConnectOptions, Connection};
 
 use super::behind::put_behind;
 use super::writer::Writer;
-use super::{Engine, PATIENCE, READERS, StoreError};
+use super::{Engine, PATIENCE, StoreError};
 use crate::migrations::{self, Versions};
 
 /// What each reader keeps of pages, of each of the two files, in KiB: the upper ones of the trees that
@@ -26,9 +26,13 @@ pub(crate) async fn make_private_file(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Opens the two files. What was opened before an error is closed: SQLite tidies up the files beside
+/// Opens the two files, for so many readers. What was opened before an error is closed: SQLite tidies up the files beside
 /// a database then, not when a connection is dropped.
-pub(super) async fn open_files(folder: &Path, versions: Versions) -> Result<Engine, StoreError> {
+pub(super) async fn open_files(
+    folder: &Path,
+    versions: Versions,
+    readers: u16,
+) -> Result<Engine, StoreError> {
     for name in ["claviger.db", "usage.db"] {
         make_private_file(&folder.join(name)).await?;
     }
@@ -81,7 +85,7 @@ pub(super) async fn open_files(folder: &Path, versions: Versions) -> Result<Engi
          PRAGMA usage.cache_size = -{usage_pages}; PRAGMA query_only = ON"
     ));
     let read = SqlitePoolOptions::new()
-        .max_connections(READERS.into())
+        .max_connections(readers.into())
         .acquire_timeout(PATIENCE)
         .after_connect(move |connection, _| {
             let begin = sqlx::AssertSqlSafe(begin.clone());
