@@ -5,7 +5,7 @@ mod accept;
 use std::collections::BTreeSet;
 
 use claviger_domain::email::Email;
-use claviger_domain::event::{EventKind, NewEvent};
+use claviger_domain::event::{Actor, EventKind, NewEvent};
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::KeyDigest;
 use claviger_domain::rights::{AccountRef, Grant, Reach};
@@ -14,6 +14,7 @@ use claviger_domain::time::Timestamp;
 use serde_json::{Value, json};
 
 pub use self::accept::accept;
+pub(crate) use self::accept::peek;
 use crate::db::on;
 use crate::reach::{self, ReachBinds};
 use crate::roles::Place;
@@ -24,7 +25,7 @@ type ProjectId = Id<id::Project>;
 
 /// How long an invitation can be accepted, in seconds: 72 hours.
 pub const VALID_SECONDS: i64 = 72 * 3_600;
-/// Invitations into one account in a day, at most.
+/// Invitations into one account, and by one person, in a day, at most.
 pub const MOST_A_DAY: i64 = 100;
 
 /// What became of an invitation.
@@ -331,6 +332,8 @@ pub async fn create(
 ) -> Result<Invited, StoreError> {
     const TODAY: &str =
         "SELECT COUNT(*) FROM invitations WHERE account_id = $1 AND created_at > $2";
+    const TODAY_BY: &str =
+        "SELECT COUNT(*) FROM invitations WHERE created_by = $1 AND created_at > $2";
     const EARLIER: &str = concat!(
         "SELECT ",
         columns!(),
@@ -345,14 +348,21 @@ pub async fn create(
     if !hold_place(tx, invitation).await? {
         return Ok(Invited::NoPlace);
     }
-    let since = change.now.plus_seconds(-86_400);
-    let today: i64 = on!(&mut *tx, |c| sqlx::query_scalar(TODAY)
-        .bind(invitation.account.id.as_str())
-        .bind(since.as_micros())
-        .fetch_one(c)
-        .await)?;
-    if today >= MOST_A_DAY {
-        return Ok(Invited::TooMany);
+    let since = change.now.plus_seconds(-86_400).as_micros();
+    let mut counts = vec![(TODAY, invitation.account.id.as_str())];
+    if let Actor::User(user) = &change.actor {
+        // Whoever makes accounts has no more for that.
+        counts.push((TODAY_BY, user.as_str()));
+    }
+    for (sql, of) in counts {
+        let today: i64 = on!(&mut *tx, |c| sqlx::query_scalar(sql)
+            .bind(of)
+            .bind(since)
+            .fetch_one(c)
+            .await)?;
+        if today >= MOST_A_DAY {
+            return Ok(Invited::TooMany);
+        }
     }
     let earlier: Vec<Row> = on!(&mut *tx, |c| sqlx::query_as(EARLIER)
         .bind(invitation.account.id.as_str())

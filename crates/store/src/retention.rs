@@ -68,7 +68,7 @@ macro_rules! remove_from {
 
 /// What goes for good. Of projects and accounts the rows stay without their names, so that usage and
 /// events still tell in which one they happened.
-const DELETED: [&str; 10] = [
+const DELETED: [&str; 11] = [
     remove_from!("api_keys", "deleted_at", ""),
     remove_from!("access_keys", "deleted_at", ""),
     // With its secrets, and once its deliveries are gone.
@@ -90,6 +90,8 @@ const DELETED: [&str; 10] = [
     // Those that nobody has read stay, until their account has gone.
     remove_from!("notifications", "read_at", ""),
     "DELETE FROM notifications WHERE id IN (SELECT notifications.id FROM notifications \
+     JOIN accounts ON accounts.id = account_id WHERE accounts.deleted_at < $1 LIMIT $2)",
+    "DELETE FROM tenants WHERE (maker, external_id) IN (SELECT maker, external_id FROM tenants \
      JOIN accounts ON accounts.id = account_id WHERE accounts.deleted_at < $1 LIMIT $2)",
     "UPDATE projects SET name = '' WHERE id IN (SELECT id FROM projects \
      WHERE deleted_at < $1 AND name <> '' ORDER BY deleted_at LIMIT $2)",

@@ -39,6 +39,8 @@ pub enum Purpose {
     Answers,
     /// Secrets of webhooks, and the headers that they send.
     Webhooks,
+    /// Mails that wait.
+    Mails,
 }
 
 impl Purpose {
@@ -49,6 +51,7 @@ impl Purpose {
             Self::ApiKeys => "api-keys",
             Self::Answers => "answers",
             Self::Webhooks => "webhooks",
+            Self::Mails => "mails",
         }
     }
 }

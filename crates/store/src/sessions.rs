@@ -131,6 +131,9 @@ pub struct SignedIn {
     /// The session.
     #[sqlx(try_from = "String")]
     pub session_id: SessionId,
+    /// When the session was begun: when they last showed who they are.
+    #[sqlx(try_from = "i64")]
+    pub begun_at: Timestamp,
     /// Until when the token is taken.
     #[sqlx(try_from = "i64")]
     pub until: Timestamp,
@@ -139,8 +142,9 @@ pub struct SignedIn {
 /// Who presents an access token with that digest, whether it is over or not.
 pub async fn find_by_access(db: &Db, digest: &KeyDigest) -> Result<Option<SignedIn>, StoreError> {
     const SQL: &str = "SELECT users.id, email, name, email_verified_at IS NOT NULL AS is_verified, \
-                       users.created_at, updated_at, session_id, session_tokens.expires_at AS until \
-                       FROM session_tokens JOIN sessions ON sessions.id = session_id \
+                       users.created_at, updated_at, session_id, sessions.created_at AS begun_at, \
+                       session_tokens.expires_at AS until FROM session_tokens \
+                       JOIN sessions ON sessions.id = session_id \
                        JOIN users ON users.id = user_id \
                        WHERE digest = $1 AND kind = 'access'";
     Ok(on!(read db, |c| sqlx::query_as(SQL)

@@ -169,6 +169,22 @@ pub async fn set_password(
     note(tx, change, EventKind::UserPasswordChanged, id, Value::Null).await
 }
 
+/// Takes a person's password away: they have none until they choose another.
+pub async fn clear_password(tx: &mut Tx, change: &Change, id: &UserId) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE users SET password_hash = NULL, updated_at = $2 \
+                       WHERE id = $1 AND password_hash IS NOT NULL";
+    let rows = on!(&mut *tx, |c| sqlx::query(SQL)
+        .bind(id.as_str())
+        .bind(change.now.as_micros())
+        .execute(c)
+        .await
+        .map(|done| done.rows_affected()))?;
+    if rows == 1 {
+        note(tx, change, EventKind::UserPasswordChanged, id, Value::Null).await?;
+    }
+    Ok(())
+}
+
 /// Notes that mail to a person's address reaches them; `false` where that was known.
 pub async fn verify_email(tx: &mut Tx, change: &Change, id: &UserId) -> Result<bool, StoreError> {
     const SQL: &str = "UPDATE users SET email_verified_at = $2, updated_at = $2 \

@@ -50,7 +50,8 @@ pub async fn accept(
     Ok(true)
 }
 
-async fn peek(tx: &mut Tx, id: &InvitationId) -> Result<Option<Invitation>, StoreError> {
+/// Reads an invitation without holding it.
+pub(crate) async fn peek(tx: &mut Tx, id: &InvitationId) -> Result<Option<Invitation>, StoreError> {
     const SQL: &str = concat!(
         "SELECT ",
         super::columns!(),

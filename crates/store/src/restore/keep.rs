@@ -148,10 +148,11 @@ const ERASURES: [&str; 3] = [
 ];
 
 /// Nobody is signed in by a copy: who signed out meanwhile, or was ended, stays so, and all others sign in
-/// again.
-const SIGN_OUTS: [&str; 2] = [
+/// again. Codes that were used up meanwhile stay used up.
+const SIGN_OUTS: [&str; 3] = [
     "DELETE FROM main.session_tokens",
     "DELETE FROM main.sessions",
+    "DELETE FROM main.one_time_codes",
 ];
 
 /// What goes with a project or an account that stays deleted: the present file may have removed the

@@ -22,6 +22,7 @@ mod feed;
 mod files;
 mod idempotency;
 mod jobs;
+mod mails;
 mod mcp_servers;
 mod new_keys;
 mod notifications;

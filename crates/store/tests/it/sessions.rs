@@ -38,7 +38,7 @@ fn pair(world: &World) -> Pair {
     }
 }
 
-async fn signed_up(world: &World, email: &str) -> Option<User> {
+pub(crate) async fn signed_up(world: &World, email: &str) -> Option<User> {
     let new = NewUser {
         email: Email::parse(email).unwrap(),
         name: "Ada".to_owned(),
