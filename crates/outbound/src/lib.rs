@@ -1,5 +1,4 @@
-//! All that leaves the process for places that somebody else names: the one guarded HTTP client, and
-//! the webhooks that use it.
+//! All that leaves the process: the one guarded HTTP client, the webhooks that use it, and mail.
 //!
 //! Nothing else opens a connection to a URL that a caller chose.
 
@@ -7,6 +6,7 @@ mod address;
 mod client;
 mod excerpt;
 mod figures;
+pub mod mail;
 mod payload;
 mod ping;
 mod ping_window;

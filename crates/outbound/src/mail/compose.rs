@@ -1,0 +1,199 @@
+//! What mails say, in plain text and in HTML.
+
+use askama::Template;
+use claviger_domain::plain_text;
+use serde::{Deserialize, Serialize};
+
+/// A link in a mail: built from the configured URL, with a token that is good once.
+#[derive(Clone, Debug)]
+pub struct Link(pub String);
+
+/// What is said to somebody.
+#[derive(Clone, Debug)]
+pub enum Letter {
+    /// They are asked into an account.
+    Invitation {
+        /// Into which.
+        account: String,
+        /// As what.
+        role: &'static str,
+        /// For which projects; none: for all of it.
+        projects: Vec<String>,
+        /// Where they accept.
+        link: Link,
+    },
+    /// They asked for a code to sign in.
+    SignIn {
+        /// The digits.
+        code: String,
+        /// The same, without typing.
+        link: Link,
+    },
+    /// They asked for another password.
+    Password {
+        /// Where they choose it.
+        link: Link,
+    },
+}
+
+/// A mail as it is kept sealed until it is sent.
+#[derive(Deserialize, Serialize)]
+pub(super) struct Written {
+    pub(super) subject: String,
+    pub(super) text: String,
+    pub(super) html: String,
+}
+
+#[derive(Template)]
+#[template(path = "invitation.txt", escape = "none")]
+struct InvitationText<'a> {
+    account: &'a str,
+    role: &'a str,
+    projects: &'a [String],
+    link: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "invitation.html")]
+struct InvitationPage<'a> {
+    account: &'a str,
+    role: &'a str,
+    projects: &'a [String],
+    link: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "sign_in.txt", escape = "none")]
+struct SignInText<'a> {
+    code: &'a str,
+    link: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct SignInPage<'a> {
+    code: &'a str,
+    link: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "password.txt", escape = "none")]
+struct PasswordText<'a> {
+    link: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "password.html")]
+struct PasswordPage<'a> {
+    link: &'a str,
+}
+
+impl Letter {
+    /// What kind of mail it is.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Invitation { .. } => "invitation",
+            Self::SignIn { .. } => "sign-in",
+            Self::Password { .. } => "password",
+        }
+    }
+
+    /// Writes it. What others chose, such as the name of an account, has nothing in it that could act or
+    /// end a line.
+    pub(super) fn write(&self) -> Written {
+        let clean = |text: &str| plain_text::clean(text).replace(['\n', '\t'], " ");
+        let (subject, text, html) = match self {
+            Self::Invitation {
+                account,
+                role,
+                projects,
+                link: Link(link),
+            } => {
+                let account = &clean(account);
+                let projects = &projects.iter().map(|name| clean(name)).collect::<Vec<_>>()[..];
+                let text = InvitationText {
+                    account,
+                    role,
+                    projects,
+                    link,
+                };
+                let page = InvitationPage {
+                    account,
+                    role,
+                    projects,
+                    link,
+                };
+                let subject = format!("You are invited to {account}");
+                (subject, text.render(), page.render())
+            }
+            Self::SignIn {
+                code,
+                link: Link(link),
+            } => {
+                let subject = "Your code to sign in".to_owned();
+                let page = SignInPage { code, link };
+                (subject, SignInText { code, link }.render(), page.render())
+            }
+            Self::Password { link: Link(link) } => {
+                let subject = "Choose another password".to_owned();
+                let page = PasswordPage { link };
+                (subject, PasswordText { link }.render(), page.render())
+            }
+        };
+        Written {
+            subject,
+            text: text.expect("a template of text always renders"),
+            html: html.expect("a template of text always renders"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_chose_is_inert() {
+        let letter = Letter::Invitation {
+            account: "<b>Acme</b>\r\nBcc: eve@example.com \u{202e}\u{1b}[31m".to_owned(),
+            role: "viewer",
+            projects: vec!["<script>".to_owned()],
+            link: Link("https://keys.example.com/accept-invitation?token=invite_1&x=2".to_owned()),
+        };
+        let Written {
+            subject,
+            text,
+            html,
+        } = letter.write();
+        assert!(
+            !subject.contains(['\r', '\n', '\u{1b}', '\u{202e}']),
+            "{subject:?}"
+        );
+        assert!(
+            !html.contains("<b>Acme") && !html.contains("<script>"),
+            "{html}"
+        );
+        assert!(html.contains("token=invite_1&#38;x=2"), "{html}");
+        assert!(
+            text.contains("<script>") && text.contains("token=invite_1&x=2"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_code_and_a_link_are_in_both_forms() {
+        let link = || Link("https://keys.example.com/sign-in?token=signin_1".to_owned());
+        let code = "12345678".to_owned();
+        let sign_in = Letter::SignIn { code, link: link() }.write();
+        for body in [&sign_in.text, &sign_in.html] {
+            assert!(
+                body.contains("12345678") && body.contains("signin_1"),
+                "{body}"
+            );
+        }
+        let password = Letter::Password { link: link() }.write();
+        assert!(password.text.contains("signin_1") && password.html.contains("signin_1"));
+        // The digits are not for whoever looks at a locked screen.
+        assert!(!sign_in.subject.contains("1234"));
+    }
+}
