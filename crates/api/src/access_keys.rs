@@ -14,7 +14,7 @@ use claviger_edge::Core;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub(crate) use self::body::RoleName;
+pub(crate) use self::body::{AccessKeyBody, RoleName};
 
 pub(crate) fn routes() -> OpenApiRouter<Core> {
     OpenApiRouter::new()

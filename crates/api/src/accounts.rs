@@ -14,6 +14,8 @@ use claviger_store::accounts;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub(crate) use self::body::AccountBody;
+
 pub(crate) fn routes() -> OpenApiRouter<Core> {
     OpenApiRouter::new()
         .routes(routes!(list::list_accounts, create::create_account))
@@ -40,4 +42,9 @@ pub(crate) async fn named(
 /// No such account, or a foreign one: the same answer.
 pub(crate) fn absent() -> ApiError {
     ApiError::new(ErrorCode::AccountNotFound, "Account not found")
+}
+
+/// A child account has no children.
+pub(crate) fn child_of_child() -> ApiError {
+    ApiError::new(ErrorCode::ChildOfChild, "A child account has no children")
 }

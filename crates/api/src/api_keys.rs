@@ -20,7 +20,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) use self::authenticate::{Presentation, authenticate_key, refusal_of};
-pub(crate) use self::create::{named, new_key};
+pub(crate) use self::create::{duplicate, named, new_key};
 pub(crate) use self::import::{ImportInput, LARGEST_IMPORT_MIB, read_row};
 pub(crate) use self::selector::selector_of;
 pub use self::shortcut::SHORTCUT;

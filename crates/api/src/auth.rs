@@ -1,12 +1,15 @@
 //! How people come in, and what they are signed in by.
 
+mod email_otc;
 mod login;
 mod logout;
 mod password;
+mod password_reset;
 mod refresh;
 mod sessions;
 mod sign_up;
 mod tokens;
+mod validate_code;
 
 use claviger_edge::Core;
 use utoipa_axum::router::OpenApiRouter;
@@ -20,4 +23,7 @@ pub(crate) fn routes() -> OpenApiRouter<Core> {
         .routes(routes!(logout::log_out))
         .routes(routes!(sessions::list_sessions, sessions::end_sessions))
         .routes(routes!(password::change_password))
+        .routes(routes!(password_reset::reset_password))
+        .routes(routes!(email_otc::email_one_time_code))
+        .routes(routes!(validate_code::validate_login_code))
 }

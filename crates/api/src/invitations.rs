@@ -18,6 +18,9 @@ use claviger_store::invitations::{self, Invitation};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub(crate) use self::body::InvitationBody;
+pub(crate) use self::maker::{Drawn, Names, shows_link};
+
 pub(crate) fn routes() -> OpenApiRouter<Core> {
     OpenApiRouter::new()
         .routes(routes!(list::list_invitations, create::create_invitation))

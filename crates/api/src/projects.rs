@@ -15,6 +15,8 @@ use claviger_store::projects;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub(crate) use self::body::ProjectBody;
+
 pub(crate) fn routes() -> OpenApiRouter<Core> {
     OpenApiRouter::new()
         .routes(routes!(list::list_projects, create::create_project))
@@ -42,10 +44,4 @@ pub(crate) async fn named(
 /// No such project, or one of another account: the same answer.
 pub(crate) fn absent() -> ApiError {
     ApiError::new(ErrorCode::ProjectNotFound, "Project not found")
-}
-
-/// Who may read keys back is not for access keys to say.
-fn owner_needed() -> ApiError {
-    let message = "No access key may do that, whatever its role; the operator key may";
-    ApiError::new(ErrorCode::OwnerNeeded, message)
 }

@@ -7,7 +7,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::api_keys::LARGEST_IMPORT_MIB;
 use crate::{
     access_keys, accounts, api_keys, auth, forward_auth, invitations, legacy, notifications,
-    projects, root, users, webhooks,
+    projects, root, tenants, users, webhooks,
 };
 
 /// Routes whose POST creates or rotates, and so honours an `Idempotency-Key`.
@@ -21,6 +21,7 @@ const CREATING: &[&str] = &[
     "/webhooks",
     "/webhooks/{id}/rotate-secret",
     "/invitations",
+    "/tenants",
     "/accounts/{id}/users",
 ];
 
@@ -58,6 +59,7 @@ pub(crate) fn routes() -> OpenApiRouter<Core> {
         .merge(webhooks::routes())
         .merge(notifications::routes())
         .merge(auth::routes())
+        .merge(tenants::routes())
         .merge(users::routes())
         .merge(invitations::routes())
         .merge(legacy::routes())

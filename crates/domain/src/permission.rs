@@ -123,6 +123,23 @@ impl Permission {
         }
     }
 
+    /// Whether what it makes goes on letting somebody in when whoever made it is signed out and has
+    /// another password.
+    pub const fn opens_other_ways(self) -> bool {
+        matches!(
+            self,
+            Self::AccountsCreate
+                | Self::MembersWrite
+                | Self::InvitationsWrite
+                | Self::AccessKeysWrite
+                | Self::WebhooksWrite
+                | Self::ConnectedAccountsWrite
+                | Self::ProxyWrite
+                | Self::McpWrite
+                | Self::PortalWrite
+        )
+    }
+
     /// Whether it counts only where the role is held on the account, not on a project.
     pub const fn needs_account(self) -> bool {
         matches!(

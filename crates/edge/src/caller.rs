@@ -91,6 +91,10 @@ impl<P: Requires> Caller<P> {
                 ApiError::forbidden()
             });
         };
+        if identity.is_unverified && P::PERMISSION.opens_other_ways() {
+            // Somebody else's address, perhaps: nothing that they make may outlast its holder's coming.
+            return Err(ApiError::not_verified());
+        }
         Ok(Self {
             actor: identity.actor.clone(),
             reach,

@@ -60,6 +60,8 @@ codes! {
     OperatorNotLocal = "operator_not_local", FORBIDDEN;
     /// No access key may do that, whatever its role: an owner does it in person.
     OwnerNeeded = "owner_needed", FORBIDDEN;
+    /// The person signed in too long ago for that.
+    SignInAgain = "sign_in_again", FORBIDDEN;
     /// No key may do that: a person does it who is signed in.
     UserNeeded = "user_needed", FORBIDDEN;
     /// Nobody signs up on this instance.
@@ -218,6 +220,12 @@ impl ApiError {
         }
     }
 
+    /// It was not seen yet that mail to the person's address reaches them.
+    pub fn not_verified() -> Self {
+        let message = "Sign in by a mailed code first, which shows that the address is yours";
+        Self::new(ErrorCode::EmailNotVerified, message)
+    }
+
     /// The credential lacks the permission.
     pub fn forbidden() -> Self {
         Self::new(ErrorCode::Forbidden, "Invalid roles for this account")
@@ -231,6 +239,12 @@ impl ApiError {
     /// No such path.
     pub fn not_found() -> Self {
         Self::new(ErrorCode::NotFound, "Not Found")
+    }
+
+    /// Says in how many seconds to come again.
+    #[must_use]
+    pub fn with_retry_after(self, seconds: u64) -> Self {
+        self.with_headers(retry_after(seconds))
     }
 
     /// Adds headers.

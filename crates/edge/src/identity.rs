@@ -7,7 +7,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use claviger_domain::event::Actor;
 use claviger_domain::id::{self, Id};
-use claviger_domain::rights::{AccountRef, Rights};
+use claviger_domain::rights::{AccountRef, Grant, Rights};
+use claviger_domain::role::Role;
 use claviger_domain::time::Timestamp;
 use claviger_store::Asker;
 use claviger_verify::{CallerLimit, Network, Presenter};
@@ -16,6 +17,9 @@ use http::{StatusCode, header};
 use crate::client_address::{is_forwarded, network_of, peer};
 use crate::respond::rate_limit_headers;
 use crate::{ApiError, Core, Credential, ErrorCode};
+
+/// How long somebody who signed in may do what opens secrets, in seconds.
+const RECENT_SECONDS: i64 = 900;
 
 /// The rights that the gateway acts with when it calls The Auth API in-process.
 ///
@@ -56,6 +60,11 @@ pub struct Identity {
     pub is_delegated: bool,
     /// The session of a person who asks in person.
     pub session: Option<Id<id::Session>>,
+    /// When that person last showed who they are.
+    pub signed_in_at: Option<Timestamp>,
+    /// Whether it is a person of whom it was not seen yet that mail to their address reaches them:
+    /// whoever does get it takes their place.
+    pub is_unverified: bool,
     /// Whom work at the database is for.
     asker: Asker,
 }
@@ -66,14 +75,31 @@ impl Identity {
         self.asker.clone()
     }
 
-    /// Whether the caller may say that the keys of a project can be read back, and who may read them:
-    /// the operator, until owners sign in themselves. No access key may, whatever its role: one that
-    /// leaks must not open what it could not open itself.
-    pub fn may_open_keys(&self) -> bool {
-        match &self.actor {
-            Actor::Operator(_) => !self.is_delegated,
-            Actor::System | Actor::AccessKey(_) | Actor::User(_) | Actor::McpServer { .. } => false,
+    /// Refuses whoever may not say that the keys of an account's projects can be read back, and who may
+    /// read them: only the operator may, and an owner of the account who signed in a short while ago. No
+    /// access key may, whatever its role: one that leaks must not open what it could not open itself; and
+    /// no session that somebody left open.
+    pub fn must_open_keys_of(&self, account: &AccountRef, now: Timestamp) -> Result<(), ApiError> {
+        let is_owner = match &self.actor {
+            Actor::Operator(_) if !self.is_delegated => return Ok(()),
+            Actor::User(_) => {
+                let owner = Grant::on_account(Role::Owner, account.clone());
+                self.rights.cover(&owner)
+            }
+            Actor::Operator(_) | Actor::System | Actor::AccessKey(_) | Actor::McpServer { .. } => {
+                false
+            }
+        };
+        let Some(signed_in_at) = self.signed_in_at.filter(|_| is_owner) else {
+            let message =
+                "No access key may do that, whatever its role; an owner who is signed in may";
+            return Err(ApiError::new(ErrorCode::OwnerNeeded, message));
+        };
+        if now < signed_in_at.plus_seconds(RECENT_SECONDS) {
+            return Ok(());
         }
+        let message = "Sign in again first: this is for whoever did within 15 minutes";
+        Err(ApiError::new(ErrorCode::SignInAgain, message))
     }
 
     /// The access key that presented itself, and so may hold `keys:reveal`: the gateway lends that to
@@ -102,6 +128,10 @@ impl Identity {
     }
 
     fn presented(presenter: &Presenter, network: Option<Network>) -> Self {
+        let person = match presenter {
+            Presenter::User(known) => Some(known),
+            Presenter::Operator(_) | Presenter::AccessKey(_) => None,
+        };
         Self {
             actor: presenter.actor(),
             rights: presenter.rights(),
@@ -110,10 +140,9 @@ impl Identity {
             keys: presenter.access_key().cloned().into_iter().collect(),
             network,
             is_delegated: false,
-            session: match presenter {
-                Presenter::User(known) => Some(known.session.clone()),
-                Presenter::Operator(_) | Presenter::AccessKey(_) => None,
-            },
+            session: person.map(|known| known.session.clone()),
+            signed_in_at: person.map(|known| known.begun_at),
+            is_unverified: person.is_some_and(|known| !known.user.is_verified),
             asker: asker_of(presenter),
         }
     }
@@ -144,6 +173,8 @@ impl Identity {
             network: None,
             is_delegated: true,
             session: None,
+            signed_in_at: None,
+            is_unverified: false,
         }
     }
 }

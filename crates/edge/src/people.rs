@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use claviger_outbound::mail::Post;
+
 use crate::Passwords;
 
 /// Who may sign up.
@@ -37,6 +39,8 @@ pub struct People {
     pub sign_up: SignUp,
     /// What links in mails begin with, without a slash at the end; never what a request says.
     pub public_url: Arc<str>,
+    /// Writes and sends mails.
+    pub post: Arc<Post>,
     /// Digests passwords.
     pub passwords: Arc<Passwords>,
 }

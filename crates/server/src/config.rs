@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use claviger_edge::SignUp;
+use claviger_outbound::mail::{check_url, sender};
 use claviger_store::Location;
 use claviger_verify::Bounds;
 use http::Uri;
@@ -32,8 +33,8 @@ pub use period::Period;
 pub use retention::Retention;
 pub use secret::Secret;
 pub use settings::{
-    DatabaseSettings, LogFormat, LogSettings, MetricsSettings, OperatorSettings, OutboundSettings,
-    RetentionSettings, Settings, SignUpSetting, TlsSettings, TracesSettings,
+    DatabaseSettings, LogFormat, LogSettings, MailSettings, MetricsSettings, OperatorSettings,
+    OutboundSettings, RetentionSettings, Settings, SignUpSetting, TlsSettings, TracesSettings,
 };
 pub use traces::Traces;
 
@@ -82,6 +83,10 @@ pub struct Config {
     pub outbound_allow_private: bool,
     /// Ports to which they may go beside those of the web.
     pub outbound_ports: Vec<u16>,
+    /// The server that mails go to; none: they are files.
+    pub mail_url: Option<Secret>,
+    /// Who they are from.
+    pub mail_from: String,
     /// What to log.
     pub log_filter: String,
     /// How a log line looks.
@@ -193,6 +198,8 @@ impl Config {
             operator_remote: settings.operator.remote.unwrap_or(false),
             outbound_allow_private: settings.outbound.allow_private.unwrap_or(false),
             outbound_ports: settings.outbound.ports.unwrap_or_default(),
+            mail_url: mail_url(settings.mail.url, settings.mail.url_file.as_ref())?,
+            mail_from: mail_from(settings.mail.from)?,
             log_filter: settings.log.filter.unwrap_or_else(|| "info".to_owned()),
             log_format: settings.log.format.unwrap_or(LogFormat::Text),
             sign_up: settings.signup.map_or_else(SignUp::default, Into::into),
@@ -238,6 +245,26 @@ fn read_file(path: &Path) -> Result<Settings> {
             error.message()
         )
     })
+}
+
+/// Reads the URL of the server that mails go to, and checks that one can be reached by it.
+fn mail_url(url: Option<Secret>, file: Option<&PathBuf>) -> Result<Option<Secret>> {
+    let url = Secret::of_either("mail.url", url, file)?;
+    if let Some(url) = &url
+        && let Err(fault) = check_url(url.expose())
+    {
+        bail!("mail.url {fault}");
+    }
+    Ok(url)
+}
+
+/// Checks that mails can be from it.
+fn mail_from(text: Option<String>) -> Result<String> {
+    let text = text.unwrap_or_else(|| "Claviger <claviger@localhost>".to_owned());
+    if sender(&text).is_none() {
+        bail!("mail.from {text:?} is no address such as Keys <keys@example.com>");
+    }
+    Ok(text)
 }
 
 /// Checks that links can begin with it.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow};
 use claviger_domain::event::Actor;
 use claviger_edge::{Core, CoreParts, Passwords, People};
+use claviger_outbound::mail::{Post, PostSettings, Transport};
 use claviger_outbound::{Client, Guard, SystemResolver, Webhooks};
 use claviger_store::sealing::{MasterKey, SealingKey};
 use claviger_store::secrets::{self, Secrets};
@@ -18,6 +19,9 @@ use crate::config::Config;
 use crate::data_directory::DataDirectory;
 use crate::system::Outside;
 use crate::{first_start, master_key};
+
+/// Where mails are in the data directory that no server takes.
+const OUTBOX: &str = "outbox";
 
 /// The files of SQLite.
 const DATABASES: [&str; 2] = ["claviger.db", "usage.db"];
@@ -129,6 +133,16 @@ impl Instance {
             Arc::clone(&outside.clock),
             Arc::clone(&outside.random),
         );
+        let post = Post::new(
+            PostSettings {
+                db: db.clone(),
+                sealing: Arc::clone(&sealing),
+                transport: transport(config, directory.path())?,
+                from: config.mail_from.clone(),
+            },
+            Arc::clone(&outside.clock),
+            Arc::clone(&outside.random),
+        )?;
         let core = Core::of(CoreParts {
             db,
             verifier,
@@ -141,6 +155,7 @@ impl Instance {
             people: People {
                 sign_up: config.sign_up,
                 public_url: public_url(config, address).into(),
+                post: Arc::new(post),
                 passwords: Arc::new(Passwords::new(&*outside.random)),
             },
             traffic: Arc::default(),
@@ -163,6 +178,14 @@ impl Instance {
             sealing,
             handover,
         })
+    }
+}
+
+/// How mails leave.
+fn transport(config: &Config, data: &Path) -> Result<Transport> {
+    match &config.mail_url {
+        Some(url) => Transport::smtp(url.expose()).map_err(|fault| anyhow!("mail.url {fault}")),
+        None => Ok(Transport::Folder(data.join(OUTBOX))),
     }
 }
 

@@ -5,6 +5,7 @@ mod figures;
 mod flush;
 mod fold;
 mod job;
+mod mail;
 mod retention;
 mod sweep;
 mod webhooks;
@@ -32,6 +33,7 @@ pub(crate) fn start(
     let fold = tokio::spawn(fold::run(verifier.clone(), stopped.clone()));
     let sweep = tokio::spawn(sweep::run(verifier.clone(), stopped.clone()));
     let feed = tokio::spawn(feed::run(verifier, stopped.clone()));
+    let mail = tokio::spawn(mail::run(core.people.post.clone(), stopped.clone()));
     let webhooks = tokio::spawn(webhooks::run(core.webhooks.clone(), stopped.clone()));
     let (core, figures) = (core.clone(), Arc::clone(figures));
     let retention = tokio::spawn(retention::run(core, retention, figures, stopped.clone()));
@@ -40,6 +42,7 @@ pub(crate) fn start(
         ("fold", fold),
         ("sweep", sweep),
         ("feed", feed),
+        ("mail", mail),
         ("retention", retention),
     ];
     (ended(ours), ended([("webhooks", webhooks)]))

@@ -73,6 +73,7 @@ impl Metrics {
         self.write_tools(&mut out);
         self.write_jobs(&mut out);
         self.write_webhooks(&mut out);
+        self.write_mails(&mut out);
         out.finish()
     }
 
@@ -211,6 +212,22 @@ impl Metrics {
         let name = "claviger_tool_call_duration_seconds";
         out.histogram(name, "How long calls of tools took.");
         out.durations(&[], traffic.tool_durations());
+    }
+
+    fn write_mails(&self, out: &mut Text) {
+        let figures = self.core.people.post.figures();
+        let name = "claviger_mails_total";
+        out.counter(name, "Attempts to send a mail, by what became of them.");
+        out.sample(&[("outcome", "sent")], figures.sent());
+        out.sample(&[("outcome", "put_off")], figures.put_off());
+        out.sample(&[("outcome", "failed")], figures.failed());
+        let name = "claviger_mails_waiting";
+        out.gauge(name, "Mails that wait, as of some seconds ago.");
+        out.sample(&[], figures.waiting());
+        let name = "claviger_mail_delay_seconds";
+        let help = "How long the mail has waited that waits longest, as of some seconds ago.";
+        out.gauge(name, help);
+        out.sample(&[], seconds(figures.oldest_us()));
     }
 
     fn write_webhooks(&self, out: &mut Text) {

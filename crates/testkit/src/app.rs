@@ -9,6 +9,7 @@ use claviger_domain::key_string::PlainKey;
 use claviger_edge::{Core, CoreParts, Passwords, People, SignUp};
 use claviger_gateway::Gateway;
 use claviger_gateway::mcp::hosts::Hosts;
+use claviger_outbound::mail::{Post, PostSettings, Transport};
 use claviger_outbound::{Client, Guard, SystemResolver, Webhooks};
 use claviger_server::assemble::{Assembled, Parts, assemble_over};
 use claviger_server::first_start;
@@ -17,11 +18,12 @@ use claviger_store::sealing::{MasterKey, SealingKey};
 use claviger_store::secrets::{self, Secrets};
 use claviger_verify::{KEY_CACHE_BYTES, Settings, Verifier};
 use ipnet::IpNet;
+use tempfile::TempDir;
 
 use crate::database::{Engine, HeldTable, TestDatabase};
 use crate::http::TestRequest;
 use crate::upstream::Upstream;
-use crate::{MockClock, SeededRandom};
+use crate::{Mail, MockClock, SeededRandom};
 
 /// The name under which a [`TestApp`] is reached; its links begin with it.
 pub const PUBLIC_HOST: &str = "keys.example.com";
@@ -44,6 +46,7 @@ pub struct TestApp {
     pub gateway: Arc<Gateway>,
     routes: Router,
     upstream: Upstream,
+    outbox: TempDir,
     // Declared last, because the connections above must be gone before it.
     database: TestDatabase,
 }
@@ -106,6 +109,17 @@ impl TestApp {
             clock.clone(),
             random.clone(),
         );
+        let outbox = tempfile::tempdir()?;
+        let post = Post::new(
+            PostSettings {
+                db: db.clone(),
+                sealing: sealing.clone(),
+                transport: Transport::Folder(outbox.path().join("outbox")),
+                from: format!("Keys <keys@{PUBLIC_HOST}>"),
+            },
+            clock.clone(),
+            random.clone(),
+        )?;
         let core = Core::of(CoreParts {
             db,
             verifier,
@@ -118,6 +132,7 @@ impl TestApp {
             people: People {
                 sign_up,
                 public_url: format!("https://{PUBLIC_HOST}").into(),
+                post: Arc::new(post),
                 // As little as it can cost.
                 passwords: Arc::new(Passwords::costing(8, 2, &SeededRandom::new(1))),
             },
@@ -155,6 +170,7 @@ impl TestApp {
             clock,
             sealing,
             operator_key: first.operator_key,
+            outbox,
             database,
         })
     }
@@ -182,6 +198,19 @@ impl TestApp {
     /// Lets time pass.
     pub fn advance(&self, seconds: i64) {
         self.clock.advance(seconds);
+    }
+
+    /// Sends the mails that are due, as the program does each second, and gives all that were sent, the
+    /// oldest first.
+    pub async fn mails(&self) -> Vec<Mail> {
+        let post = &self.core.people.post;
+        while post
+            .deliver()
+            .await
+            .expect("the tests' own database is there")
+            > 0
+        {}
+        Mail::all_in(&self.outbox.path().join("outbox"))
     }
 
     /// Writes what was counted, as the program does each second.

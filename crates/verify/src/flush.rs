@@ -5,7 +5,8 @@ use std::sync::Arc;
 use claviger_domain::event::Actor;
 use claviger_domain::time::Timestamp;
 use claviger_store::{
-    Change, StoreError, api_keys, idempotency, reveal_grants, sealed_keys, sessions, usage,
+    Change, StoreError, api_keys, idempotency, mails, one_time_codes, reveal_grants, sealed_keys,
+    sessions, usage,
 };
 
 use crate::Verifier;
@@ -159,6 +160,8 @@ impl Verifier {
         idempotency::erase_due(&self.db, now).await?;
         sealed_keys::erase_due(&self.db, now).await?;
         reveal_grants::forget_ended(&self.db, now).await?;
-        sessions::forget_ended(&self.db, now).await
+        sessions::forget_ended(&self.db, now).await?;
+        one_time_codes::forget_ended(&self.db, now).await?;
+        mails::forget_ended(&self.db, now).await
     }
 }

@@ -28,6 +28,10 @@ const PASSWORDS: RateLimit = budget(10, 300);
 /// Wrong passwords of one address in an hour, from anywhere: guessing from many networks ends, and so
 /// does, until then, signing in by password from a network that was not seen to succeed.
 const PASSWORDS_FROM_ANYWHERE: RateLimit = budget(100, 3_600);
+/// Mails that may be asked for from one network in an hour, through a proxy, and to one address.
+const MAILS: RateLimit = budget(60, 3_600);
+const MAILS_THROUGH_A_PROXY: RateLimit = budget(3_000, 3_600);
+const MAILS_TO_ONE: RateLimit = budget(10, 3_600);
 /// Whose guesses are remembered, at most.
 const REMEMBERED: usize = 65_536;
 
@@ -85,6 +89,10 @@ pub(crate) enum Guesser {
     Passwords(KeyDigest, Option<Network>),
     /// Of the password of an address, from anywhere.
     PasswordsOf(KeyDigest),
+    /// Mails that are asked for, from a network; or from one that is not known.
+    Mails(Option<Network>),
+    /// Mails that are asked for to an address.
+    MailsTo(KeyDigest),
     /// Of the keys of a family, or of any; from a network, where that is known.
     Keys(Option<Id<id::Account>>, Option<Network>),
 }
@@ -103,6 +111,9 @@ impl Guesser {
             Self::SignIns(_) => SIGN_INS,
             Self::Passwords(..) => PASSWORDS,
             Self::PasswordsOf(_) => PASSWORDS_FROM_ANYWHERE,
+            Self::Mails(Some(from)) if from.is_proxy => MAILS_THROUGH_A_PROXY,
+            Self::Mails(_) => MAILS,
+            Self::MailsTo(_) => MAILS_TO_ONE,
             Self::Keys(..) => KEYS,
         }
     }
@@ -126,6 +137,12 @@ impl Verifier {
             Guesser::Passwords(whose, from),
             Guesser::PasswordsOf(whose),
         ])
+    }
+
+    /// Counts a mail that somebody asks for who is not signed in, whoever has the address.
+    pub fn attempt_mail(&self, email: &Email, from: Option<Network>) -> Result<Attempt, LookError> {
+        let to = self.digest(email.folded());
+        self.attempt(vec![Guesser::Mails(from), Guesser::MailsTo(to)])
     }
 
     /// Counts an attempt to sign in by something else, such as a sign-up.

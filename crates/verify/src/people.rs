@@ -23,6 +23,8 @@ pub struct KnownUser {
     pub user: User,
     /// The session that the token is of.
     pub session: Id<id::Session>,
+    /// When the session was begun: when they last showed who they are.
+    pub begun_at: Timestamp,
     /// Until when the token is taken.
     until: Timestamp,
     /// What they may do.
@@ -189,6 +191,7 @@ impl Verifier {
         Ok(Some(Arc::new(KnownUser {
             user: found.user,
             session: found.session_id,
+            begun_at: found.begun_at,
             until: found.until,
             rights,
             account,

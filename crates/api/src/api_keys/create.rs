@@ -52,7 +52,7 @@ pub(crate) async fn create_api_key(
 }
 
 /// Another key of the family has that key string.
-pub(super) fn duplicate() -> ApiError {
+pub(crate) fn duplicate() -> ApiError {
     ApiError::new(
         ErrorCode::DuplicateKey,
         "Another key of this account has that key string",

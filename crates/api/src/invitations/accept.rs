@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use claviger_domain::rights::Reach;
-use claviger_edge::{ApiError, Body, Core, ErrorCode, PathParameter, SignedIn};
+use claviger_edge::{ApiError, Body, Core, PathParameter, SignedIn};
 use claviger_store::invitations::{self, Invitation};
 use claviger_store::users::{self, User};
 use http::StatusCode;
@@ -84,9 +84,7 @@ fn judge(user: &User, invitation: &Invitation, has_token: bool) -> Result<bool, 
         (true, true, false) => Ok(true),
         (true, false, false) => {
             // Until then they reach only the account that their sign-up made.
-            let message =
-                "Accept an invitation to your address first, which shows that it is yours";
-            Err(ApiError::new(ErrorCode::EmailNotVerified, message))
+            Err(ApiError::not_verified())
         }
         (false, _, _) => Err(absent()),
     }

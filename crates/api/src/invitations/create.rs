@@ -13,7 +13,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::body::InvitationBody;
-use super::maker::invite;
+use super::maker::{invite, shows_link};
 use crate::access_keys::RoleName;
 use crate::role_place::{RolePlace, read_role};
 
@@ -49,10 +49,9 @@ pub(crate) struct NewInvitation {
 
 /// Invite people
 ///
-/// Asks one person (`email`) or several (`emails`) into an account, or into projects of it, for 72 hours.
-/// No mail is sent: the operator is shown the link with the token, to pass it on, and who signed up with
-/// that address, where it is verified, accepts by the id. Another invitation of the same person to the
-/// same place takes an earlier one's place.
+/// Asks one person (`email`) or several (`emails`) into an account, or into projects of it. Each is
+/// told by mail how to accept, within 72 hours. Another invitation of the same person to the same place
+/// takes an earlier one's place.
 #[utoipa::path(post, path = "/invitations", operation_id = "createInvitation", tag = "invitations",
     request_body = NewInvitation,
     responses(
@@ -79,8 +78,10 @@ pub(crate) async fn create_invitation(
     let named: BTreeSet<&str> = named.map(String::as_str).collect();
     let place = RolePlace::find(&core, &caller, input.account_id.as_deref(), &named).await?;
     let made = invite(&core, &caller, place, role, emails).await?;
-    let now = core.now();
-    let mut bodies = made.into_iter().map(|made| InvitationBody::made(made, now));
+    let (now, shows_link) = (core.now(), shows_link(&caller.identity));
+    let mut bodies = made
+        .into_iter()
+        .map(|made| InvitationBody::made(made, shows_link, now));
     let created = StatusCode::CREATED;
     Ok(if is_list {
         let bodies: Vec<_> = bodies.collect();

@@ -4,10 +4,10 @@ use axum::Json;
 use axum::extract::State;
 use claviger_domain::rights::Reach;
 use claviger_edge::{Anyone, ApiError, Core, PathParameter};
-use claviger_store::{accounts, projects};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::maker::names_of;
 use super::{absent, found};
 
 /// What the page shows on which somebody accepts.
@@ -50,16 +50,12 @@ pub(crate) async fn show_invitation_info(
 ) -> Result<Json<InvitationInfo>, ApiError> {
     let whole = Reach::whole();
     let invitation = found(&core, &whole, &id).await?;
-    let account = accounts::find(&core.db, &whole, &invitation.account.id).await?;
-    let mut project_names = Vec::new();
-    for id in invitation.projects.iter().flatten() {
-        let project = projects::find(&core.db, &whole, id).await?;
-        project_names.extend(project.map(|project| project.name));
-    }
+    let (account, projects) = (&invitation.account.id, invitation.projects.as_ref());
+    let names = names_of(&core, account, projects).await?;
     Ok(Json(InvitationInfo {
         id: invitation.id.to_string(),
-        account_name: account.ok_or_else(absent)?.name,
-        project_names,
+        account_name: names.account.ok_or_else(absent)?,
+        project_names: names.projects,
         role: invitation.role.as_str(),
         email: invitation.email.masked(),
         status: invitation.status_at(core.now()).as_str(),

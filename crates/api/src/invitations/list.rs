@@ -66,10 +66,7 @@ pub(crate) async fn list_invitations(
     let now = core.now();
     let (found, total) = invitations::list(&core.db, &caller.reach, &filter, &page, now).await?;
     Ok(Listed {
-        items: found
-            .iter()
-            .map(|one| InvitationBody::of(one, now))
-            .collect(),
+        items: InvitationBody::all(&core, &found, now).await?,
         total,
     })
 }

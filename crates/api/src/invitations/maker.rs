@@ -1,26 +1,82 @@
 //! Making invitations, for all operations that do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use claviger_domain::base62;
 use claviger_domain::email::Email;
 use claviger_domain::event::Actor;
-use claviger_domain::key_string::PlainKey;
+use claviger_domain::id::{self, Id};
+use claviger_domain::key_string::KeyDigest;
+use claviger_domain::rights::Reach;
 use claviger_domain::role::Role;
-use claviger_edge::{ApiError, Caller, Core, ErrorCode, Requires};
+use claviger_edge::{ApiError, Caller, Core, ErrorCode, Identity, Requires};
+use claviger_outbound::mail::{Letter, Link};
 use claviger_store::invitations::{self, Invitation, Invited, MOST_A_DAY};
+use claviger_store::mails::{self, NewMail};
+use claviger_store::{Change, Tx, accounts, projects};
 
+use crate::mailed::{draw_token, link};
 use crate::role_place::RolePlace;
 
-/// What a token begins with, and how many characters follow: 256 bits.
+/// What a token begins with.
 const PREFIX: &str = "invite_";
-const LENGTH: usize = 43;
+/// Where one is accepted.
+const PAGE: &str = "accept-invitation";
 
-/// An invitation that was made, with the link to accept it where the caller may see that.
-#[derive(Debug)]
-pub(super) struct Made {
+/// An invitation that is to be stored, with its mail.
+#[derive(Clone, Debug)]
+pub(crate) struct Drawn {
     pub(super) invitation: Invitation,
-    pub(super) link: Option<String>,
+    /// Where it is accepted.
+    pub(super) link: String,
+    token: KeyDigest,
+    mail: NewMail,
+}
+
+impl Drawn {
+    /// Draws an invitation to a place that is called so.
+    pub(crate) fn new(
+        core: &Core,
+        change: &Change,
+        place: RolePlace,
+        names: &Names,
+        role: Role,
+        email: Email,
+    ) -> Self {
+        let token = draw_token(core, PREFIX);
+        let link = link(core, PAGE, &token);
+        let RolePlace { account, projects } = place;
+        let invitation = Invitation::new(change, account, projects, email, role);
+        let letter = Letter::Invitation {
+            account: names.account.clone().unwrap_or_default(),
+            role: role.as_str(),
+            projects: names.projects.clone(),
+            link: Link(link.clone()),
+        };
+        let (to, about) = (&invitation.email, invitation.id.as_str());
+        let post = &core.people.post;
+        let mail = post.seal(&letter, to, about, false, invitation.expires_at);
+        Self {
+            token: core.verifier.digest(token.expose()),
+            invitation,
+            link,
+            mail,
+        }
+    }
+
+    /// Stores it, and queues its mail.
+    pub(crate) async fn store(&self, tx: &mut Tx, change: &Change) -> Result<(), ApiError> {
+        match invitations::create(tx, change, &self.invitation, &self.token).await? {
+            Invited::Done => Ok(mails::queue(tx, change, &self.mail).await?),
+            Invited::NoPlace => Err(crate::accounts::absent()),
+            Invited::TooMany => Err(too_many()),
+        }
+    }
+}
+
+/// Whether a caller is shown the links of invitations. Whoever runs the instance could read the mail,
+/// too. Nobody else sees the token: it shows that mail to the address reaches whoever presents it.
+pub(crate) fn shows_link(identity: &Identity) -> bool {
+    matches!(identity.actor, Actor::Operator(_)) && !identity.is_delegated
 }
 
 /// Invites people to a place, all or none of them.
@@ -30,53 +86,55 @@ pub(super) async fn invite<P: Requires>(
     place: RolePlace,
     role: Role,
     emails: Vec<Email>,
-) -> Result<Vec<Made>, ApiError> {
+) -> Result<Vec<Drawn>, ApiError> {
     place.judge(caller, role)?;
     let change = core.change(&caller.actor);
     let mut once = BTreeMap::new();
     for email in emails {
         once.entry(email.folded().to_owned()).or_insert(email);
     }
-    let drawn: Vec<(Invitation, PlainKey)> = once
+    let names = names_of(core, &place.account.id, place.projects.as_ref()).await?;
+    let drawn: Vec<_> = once
         .into_values()
-        .map(|email| {
-            let RolePlace { account, projects } = place.clone();
-            let token = format!("{PREFIX}{}", base62::random_text(&*core.random, LENGTH));
-            let invitation = Invitation::new(&change, account, projects, email, role);
-            (invitation, PlainKey::new(token))
-        })
+        .map(|email| Drawn::new(core, &change, place.clone(), &names, role, email))
         .collect();
-    let rows: Vec<_> = drawn
-        .iter()
-        .map(|(invitation, token)| (invitation.clone(), core.verifier.digest(token.expose())))
-        .collect();
+    let rows = drawn.clone();
     let stored = core.db.write::<_, ApiError, _>(move |tx| {
         Box::pin(async move {
-            for (invitation, digest) in &rows {
-                match invitations::create(tx, &change, invitation, digest).await? {
-                    Invited::Done => {}
-                    Invited::NoPlace => return Err(crate::accounts::absent()),
-                    Invited::TooMany => return Err(too_many()),
-                }
+            for row in &rows {
+                row.store(tx, &change).await?;
             }
             Ok(())
         })
     });
     stored.await?;
-    // Whoever runs the instance could read the mail, too. Nobody else sees the token: it shows that
-    // mail to the address reaches whoever presents it.
-    let shows_link = matches!(caller.actor, Actor::Operator(_)) && !caller.identity.is_delegated;
-    let made = drawn.into_iter().map(|(invitation, token)| Made {
-        invitation,
-        link: shows_link.then(|| link(core, &token)),
-    });
-    Ok(made.collect())
+    Ok(drawn)
 }
 
-/// Where an invitation is accepted.
-fn link(core: &Core, token: &PlainKey) -> String {
-    let url = &core.people.public_url;
-    format!("{url}/accept-invitation?token={}", token.expose())
+/// What a place is called.
+#[derive(Debug)]
+pub(crate) struct Names {
+    pub(crate) account: Option<String>,
+    pub(crate) projects: Vec<String>,
+}
+
+/// What an account and projects of it are called, for a mail and for the page that it leads to.
+pub(super) async fn names_of(
+    core: &Core,
+    account: &Id<id::Account>,
+    of: Option<&BTreeSet<Id<id::Project>>>,
+) -> Result<Names, ApiError> {
+    let whole = Reach::whole();
+    let account = accounts::find(&core.db, &whole, account).await?;
+    let mut names = Vec::new();
+    for id in of.into_iter().flatten() {
+        let project = projects::find(&core.db, &whole, id).await?;
+        names.extend(project.map(|project| project.name));
+    }
+    Ok(Names {
+        account: account.map(|account| account.name),
+        projects: names,
+    })
 }
 
 fn too_many() -> ApiError {

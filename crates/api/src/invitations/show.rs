@@ -24,5 +24,5 @@ pub(crate) async fn show_invitation(
     PathParameter(id): PathParameter,
 ) -> Result<Json<InvitationBody>, ApiError> {
     let invitation = found(&core, &caller.reach, &id).await?;
-    Ok(Json(InvitationBody::of(&invitation, core.now())))
+    InvitationBody::one(&core, &invitation, core.now()).await
 }

@@ -44,7 +44,7 @@ pub(crate) async fn update_invitation(
 ) -> Result<Json<InvitationBody>, ApiError> {
     let seen = found(&core, &caller.reach, &id).await?;
     let Some(role) = input.role.as_deref() else {
-        return Ok(Json(InvitationBody::of(&seen, core.now())));
+        return InvitationBody::one(&core, &seen, core.now()).await;
     };
     let role = read_role(Some(role))?;
     let place = RolePlace {
@@ -72,5 +72,5 @@ pub(crate) async fn update_invitation(
             Ok(invitation)
         })
     });
-    Ok(Json(InvitationBody::of(&changed.await?, now)))
+    InvitationBody::one(&core, &changed.await?, now).await
 }

@@ -10,8 +10,8 @@ use claviger_store::projects::{self, Edit};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::absent;
 use super::body::{KeyStorageName, ProjectBody};
-use super::{absent, owner_needed};
 use crate::wire::name_of;
 
 /// What of a project can be changed.
@@ -24,7 +24,8 @@ pub(crate) struct ProjectChange {
     name: Option<String>,
     /// `recoverable`: keys that are made from then on are kept sealed, and can be read back by access
     /// keys that are granted that. `hashed`: only digests are kept; what could be read back is erased,
-    /// for good, and so are the grants. No access key changes it, whatever its role.
+    /// for good, and so are the grants. No access key changes it, whatever its role: an owner does who is
+    /// signed in, or the operator.
     #[serde(default)]
     key_storage: Option<KeyStorageName>,
 }
@@ -61,8 +62,9 @@ pub(crate) async fn update_project(
     if edit == Edit::default() {
         return Ok(Json((&found).into()));
     }
-    if edit.key_storage.is_some() && !caller.identity.may_open_keys() {
-        return Err(owner_needed());
+    if edit.key_storage.is_some() {
+        let account = found.account();
+        caller.identity.must_open_keys_of(&account, core.now())?;
     }
     let (reach, change) = (caller.reach, core.change(&caller.actor));
     let updated = core

@@ -82,6 +82,10 @@ on_both_engines!(who_signs_up_has_an_account_of_their_own, async |app| {
         .await
         .expect(403);
     assert_eq!(refused["code"], "email_not_verified");
+    let invite = app.request("POST", "/invitations").bearer(access);
+    let body = json!({"email": "bob@example.com", "role": "viewer"});
+    let refused = invite.json(body).send().await.expect(403);
+    assert_eq!(refused["code"], "email_not_verified");
 });
 
 on_both_engines!(

@@ -1,6 +1,8 @@
 //! Keys that are read back: in a project that keeps them, by an access key that was granted that, and
 //! by nobody else.
 
+mod owners;
+
 use claviger_domain::role::Role;
 use claviger_store::events;
 use claviger_testkit::{MadeAccessKey, Tenant, TestApp, TestRequest, on_both_engines};

@@ -12,7 +12,7 @@ const CONNECTOR: &str = include_str!("../../../../connectors/theauthapi.yaml");
 const TABLE: &str = include_str!("../data/tools.tsv");
 
 /// The resources whose operations The Auth API has by now.
-const RESOURCES: [&str; 24] = [
+const RESOURCES: [&str; 26] = [
     "misc",
     "access_keys",
     "access_key_reactivate",
@@ -27,6 +27,8 @@ const RESOURCES: [&str; 24] = [
     "invitation_info",
     "auth_signup",
     "auth_login",
+    "auth_email_otc",
+    "auth_validate_login_code",
     "auth_refresh_access_token",
     "webhooks",
     "webhooks_ping",
@@ -121,7 +123,7 @@ fn the_tools_are_the_published_ones() {
         .collect();
     let published: BTreeSet<&str> = rows().iter().map(|row| row.name).collect();
     assert_eq!(by_name.keys().copied().collect::<BTreeSet<_>>(), published);
-    assert_eq!(catalogue.tools().len(), 52);
+    assert_eq!(catalogue.tools().len(), 54);
     for row in rows() {
         let tool = by_name[row.name];
         assert_eq!(
@@ -200,6 +202,9 @@ fn beyond_the_table_only_the_operation_requires() {
         "email",
         "password",
         "name"
+      ],
+      "create_a_the_auth_api_auth_validate_login_code": [
+        "code"
       ],
       "create_a_the_auth_api_invitation": [
         "role"
@@ -280,12 +285,14 @@ fn operations_without_a_tool_are_told_with_the_reason() {
       "POST /api-keys/verify/batch: the connector does not name it",
       "POST /auth/logout: the connector does not name it",
       "POST /auth/password: the connector does not name it",
+      "POST /auth/password-reset: the connector does not name it",
       "GET /auth/sessions: the connector does not name it",
       "DELETE /auth/sessions: the connector does not name it",
       "PATCH /notifications/{id}: the connector does not name it",
       "GET /projects/{id}/reveal-grants: the connector does not name it",
       "POST /projects/{id}/reveal-grants: the connector does not name it",
       "DELETE /projects/{id}/reveal-grants/{grantId}: the connector does not name it",
+      "POST /tenants: the connector does not name it",
       "GET /users/me: the connector does not name it",
       "GET /webhooks/{id}/deliveries: the connector does not name it",
       "POST /webhooks/{id}/deliveries/replay: the connector does not name it",
@@ -348,7 +355,7 @@ fn read_has_no_effects_and_write_goes_by_method() {
     assert!(!read.iter().any(|tool| tool.ends_with(".create")));
     let write = select(Some(&["write"]), None).unwrap();
     assert!(write.contains(&"api_keys_auths.create".to_owned()));
-    assert_eq!(read.len() + write.len(), 52);
+    assert_eq!(read.len() + write.len(), 54);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Where the guarded client goes and where it does not, and what sending withstands.
+//! Where the guarded client goes and where it does not, and what sending and mailing withstand.
 
 #![expect(
     clippy::unwrap_used,
@@ -6,4 +6,5 @@
 )]
 
 mod guard;
+mod mail;
 mod sending;

@@ -1,5 +1,7 @@
 //! What can be set: one struct a section, read from flags, the environment and the file alike.
 
+mod outgoing;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -7,6 +9,7 @@ use clap::{Args, ValueEnum};
 use claviger_edge::SignUp;
 use serde::Deserialize;
 
+pub use self::outgoing::{MailSettings, OutboundSettings};
 use super::kept_for::KeptFor;
 use super::network::Network;
 use super::period::Period;
@@ -128,6 +131,10 @@ pub struct Settings {
     #[command(flatten)]
     pub outbound: OutboundSettings,
 
+    /// Mail.
+    #[command(flatten)]
+    pub mail: MailSettings,
+
     /// Log lines.
     #[command(flatten)]
     pub log: LogSettings,
@@ -224,37 +231,6 @@ pub struct OperatorSettings {
         default_missing_value = "true"
     )]
     pub remote: Option<bool>,
-}
-
-/// The section `[outbound]`.
-#[derive(Args, Deserialize, Clone, Debug, Default)]
-#[serde(deny_unknown_fields, default)]
-pub struct OutboundSettings {
-    /// For development: whether webhooks may go to this machine and private networks, and to any
-    /// port [default: false]
-    #[arg(
-        id = "outbound_allow_private",
-        long = "outbound-allow-private",
-        env = "CLAVIGER_OUTBOUND_ALLOW_PRIVATE",
-        hide_env_values = true,
-        value_name = "BOOL",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "true"
-    )]
-    pub allow_private: Option<bool>,
-
-    /// Ports to which webhooks may go beside 80, 443 and 8443, with commas between them
-    /// [default: none]
-    #[arg(
-        id = "outbound_ports",
-        long = "outbound-ports",
-        env = "CLAVIGER_OUTBOUND_PORTS",
-        hide_env_values = true,
-        value_name = "PORTS",
-        value_delimiter = ','
-    )]
-    pub ports: Option<Vec<u16>>,
 }
 
 /// The section `[log]`.
@@ -421,6 +397,10 @@ impl Settings {
             (self.database.url, self.database.url_file),
             (lower.database.url, lower.database.url_file),
         );
+        let (mail_url, mail_url_file) = first_pair(
+            (self.mail.url, self.mail.url_file),
+            (lower.mail.url, lower.mail.url_file),
+        );
         Self {
             listen: self.listen.or(lower.listen),
             data_dir: self.data_dir.or(lower.data_dir),
@@ -446,6 +426,11 @@ impl Settings {
             outbound: OutboundSettings {
                 allow_private: self.outbound.allow_private.or(lower.outbound.allow_private),
                 ports: self.outbound.ports.or(lower.outbound.ports),
+            },
+            mail: MailSettings {
+                url: mail_url,
+                url_file: mail_url_file,
+                from: self.mail.from.or(lower.mail.from),
             },
             log: LogSettings {
                 filter: self.log.filter.or(lower.log.filter),

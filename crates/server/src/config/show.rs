@@ -2,6 +2,8 @@
 
 use std::fmt::{Display, Formatter, Result};
 
+use claviger_outbound::mail::masked_url;
+
 use super::{Config, MasterKeySource, Period};
 
 const MASKED: &str = "\"***\"";
@@ -55,6 +57,15 @@ impl Display for Config {
         let allow_private = self.outbound_allow_private;
         writeln!(out, "\n[outbound]\nallow_private = {allow_private}")?;
         writeln!(out, "ports = {:?}", self.outbound_ports)?;
+        writeln!(out, "\n[mail]")?;
+        match &self.mail_url {
+            Some(url) => {
+                let shown = masked_url(url.expose()).unwrap_or_default();
+                writeln!(out, "url = {}", text(&shown))?;
+            }
+            None => writeln!(out, "# url: files in outbox/ in the data directory")?,
+        }
+        writeln!(out, "from = {}", text(&self.mail_from))?;
         writeln!(out, "\n[log]\nfilter = {}", text(&self.log_filter))?;
         writeln!(out, "format = {}", text(&self.log_format.as_str()))?;
         let retention = &self.retention;

@@ -49,6 +49,12 @@ fn the_default_file_has_every_setting_and_no_other() {
             allow_private,
             ports,
         },
+        mail:
+            MailSettings {
+                url: mail_url,
+                url_file: mail_url_file,
+                from,
+            },
         log: LogSettings { filter, format },
         retention,
         traces: TracesSettings {
@@ -72,6 +78,7 @@ fn the_default_file_has_every_setting_and_no_other() {
     assert!(staleness_bound.is_some() && away_bound.is_some() && signup.is_some());
     assert!(url.is_some() && url_file.is_some());
     assert!(cert.is_some() && key.is_some() && metrics_listen.is_some());
+    assert!(mail_url.is_some() && mail_url_file.is_some() && from.is_some());
     assert!(allow_private.is_some() && ports.is_some());
     assert!(remote.is_some() && filter.is_some() && format.is_some());
 }
@@ -92,6 +99,7 @@ fn the_default_file_says_the_defaults() {
     let allow_private = written.outbound.allow_private;
     assert_eq!(allow_private, Some(config.outbound_allow_private));
     assert_eq!(written.outbound.ports, Some(config.outbound_ports));
+    assert_eq!(written.mail.from, Some(config.mail_from));
     assert_eq!(written.log.filter, Some(config.log_filter));
     assert_eq!(written.log.format, Some(config.log_format));
     let written = Retention::in_force(&written.retention).unwrap();
@@ -111,6 +119,7 @@ fn what_is_in_force_is_a_configuration_file_without_secrets() {
          staleness_bound = '1m 2s 3ms'\naway_bound = '0s'\n[database]\nurl = 'postgres://me:sesame@db/keys'\n\
          [tls]\ncert = 'c.pem'\nkey = 'k.pem'\n[metrics]\nlisten = '[::1]:1'\n\
          [outbound]\nallow_private = true\nports = [8080, 8081]\n\
+         [mail]\nurl = 'smtps://me:sesame@mail'\nfrom = 'keys@example.com'\n\
          [log]\nformat = 'json'\n[retention]\ncalls = '7d'\nevents = '400d'",
     );
     let shown = config.unwrap().to_string();
@@ -147,6 +156,7 @@ fn a_secret_and_its_file_together_are_refused() {
     for text in [
         "master_key = 'x'\nmaster_key_file = 'y'",
         "[database]\nurl = 'x'\nurl_file = 'y'",
+        "[mail]\nurl = 'x'\nurl_file = 'y'",
     ] {
         let error = in_force(text).unwrap_err().to_string();
         assert!(error.contains("both given"), "{error}");

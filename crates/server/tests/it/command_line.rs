@@ -104,6 +104,12 @@ Options:
           For development: whether webhooks may go to this machine and private networks, and to any port [default: false] [env: CLAVIGER_OUTBOUND_ALLOW_PRIVATE] [possible values: true, false]
       --outbound-ports <PORTS>
           Ports to which webhooks may go beside 80, 443 and 8443, with commas between them [default: none] [env: CLAVIGER_OUTBOUND_PORTS]
+      --mail-url <URL>
+          Server that mails go to, `smtps://user:password@mail.example.com` [default: none, they are files in outbox/ in the folder] [env: CLAVIGER_MAIL_URL]
+      --mail-url-file <FILE>
+          File with that URL, for one that has a password [env: CLAVIGER_MAIL_URL_FILE]
+      --mail-from <ADDRESS>
+          Who mails are from [default: Claviger <claviger@localhost>] [env: CLAVIGER_MAIL_FROM]
       --log <FILTER>
           What to log: error, warn, info, debug, trace, or a filter such as `info,sqlx=debug` [default: info] [env: CLAVIGER_LOG]
       --log-format <FORMAT>
@@ -196,6 +202,10 @@ remote = true
 [outbound]
 allow_private = false
 ports = []
+
+[mail]
+# url: files in outbox/ in the data directory
+from = "Claviger <claviger@localhost>"
 
 [log]
 filter = "debug"

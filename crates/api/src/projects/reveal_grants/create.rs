@@ -16,7 +16,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::super::{absent, owner_needed};
+use super::super::absent;
 use super::body::RevealGrantBody;
 use crate::wire::DateText;
 
@@ -43,7 +43,8 @@ pub(crate) struct NewRevealGrant {
 /// where that key lists or shows them. The project's `keyStorage` must be `recoverable`, and keys that
 /// were made before that cannot be read back. Its id comes from listing projects, the access key's from
 /// listing access keys. Each reading is in the trail of changes. An earlier grant of the same access key
-/// ends with the new one. No access key may call this, whatever its role.
+/// ends with the new one. No access key may call this, whatever its role: an owner does who is signed in,
+/// or the operator.
 #[utoipa::path(post, path = "/projects/{id}/reveal-grants", operation_id = "createRevealGrant",
     tag = "projects",
     params(("id" = String, Path, description = "The project's id, from listing projects.",
@@ -62,10 +63,10 @@ pub(crate) async fn create_reveal_grant(
     PathParameter(id): PathParameter,
     Body(input): Body<NewRevealGrant>,
 ) -> Result<(StatusCode, Json<RevealGrantBody>), ApiError> {
-    if !caller.identity.may_open_keys() {
-        return Err(owner_needed());
-    }
     let id = Id::parse(&id).ok_or_else(absent)?;
+    let found = projects::find(&core.db, &caller.reach, &id).await?;
+    let account = found.ok_or_else(absent)?.account();
+    caller.identity.must_open_keys_of(&account, core.now())?;
     let which = input
         .access_key_id
         .ok_or_else(|| ApiError::field("accessKeyId", "is required"))?;

@@ -1,10 +1,12 @@
 //! The objects of a tenant that operations are asked about.
 
+use claviger_domain::email::Email;
 use claviger_domain::event::Actor;
 use claviger_domain::id::{self, Id};
 use claviger_domain::role::Role;
 use claviger_store::StoreError;
 use claviger_store::notifications::{self, News};
+use claviger_store::one_time_codes::{self, CodePurpose, NewCode};
 use claviger_testkit::{Person, Tenant, TestApp};
 use serde_json::{Value, json};
 
@@ -36,6 +38,8 @@ pub(crate) struct Objects {
     pub(crate) invitation: String,
     /// Somebody who holds a role on the account.
     pub(crate) user: Person,
+    /// A code that was mailed to them.
+    pub(crate) sign_in_code: String,
     /// An address that nobody has yet.
     pub(crate) new_email: String,
 }
@@ -59,6 +63,7 @@ impl Objects {
             .send()
             .await
             .expect(201);
+        let user = app.person(&tenant.account, Role::Developer).await;
         let text = |value: &Value| value.as_str().expect("ids and keys are text").to_owned();
         Self {
             account: tenant.account.id.to_string(),
@@ -72,7 +77,8 @@ impl Objects {
             webhook,
             notification: notification_of(app, tenant).await,
             invitation: invitation_of(app, tenant).await,
-            user: app.person(&tenant.account, Role::Developer).await,
+            sign_in_code: sign_in_code(app, &user).await,
+            user,
             new_email: new_email(app),
         }
     }
@@ -98,6 +104,7 @@ impl Objects {
                 access: String::new(),
                 refresh: String::new(),
             },
+            sign_in_code: "signin_no".to_owned(),
             new_email: "nobody@example.com".to_owned(),
         }
     }
@@ -183,4 +190,21 @@ async fn invitation_of(app: &TestApp, tenant: &Tenant) -> String {
 fn new_email(app: &TestApp) -> String {
     let id = Id::<id::User>::draw(&*app.core.random);
     format!("{}@example.com", id.as_str().replace('_', "-"))
+}
+
+/// Stores a code as asking for one does, without the mail.
+async fn sign_in_code(app: &TestApp, user: &Person) -> String {
+    let token = format!("signin_{}", user.id.as_str().trim_start_matches("usr_"));
+    let new = NewCode {
+        email: Email::parse(&user.email).expect("theirs is one"),
+        purpose: CodePurpose::SignIn,
+        code: None,
+        token: app.core.verifier.digest(&token),
+    };
+    let change = app.core.change(&Actor::System);
+    let made = app.core.db.write::<_, StoreError, _>(move |tx| {
+        Box::pin(async move { one_time_codes::create(tx, &change, &new).await })
+    });
+    made.await.expect("the tests' own database takes rows");
+    token
 }
