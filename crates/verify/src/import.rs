@@ -2,7 +2,6 @@
 //! known by a hash alone until somebody presents them.
 
 use std::collections::HashSet;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -12,21 +11,21 @@ use claviger_domain::key_hash::KeyHash;
 use claviger_domain::key_string::{KeyDigest, KeyShape, PlainKey, check_custom_key};
 use claviger_store::api_keys::{self, ApiKey, Incoming, Stored};
 use claviger_store::projects::Project;
-use claviger_store::{Change, StoreError, Turn};
+use claviger_store::{Change, StoreError, Turn, Tx};
 use serde_json::json;
 
 use crate::Verifier;
-use crate::told::Touched;
+use crate::told::{Notes, Touched};
 
-/// Rows of a slice, at first, at least and at most.
+/// Rows of a piece, at first, at least and at most.
 const FIRST_ROWS: usize = 100;
 const FEWEST_ROWS: usize = 10;
 const MOST_ROWS: usize = 1_000;
-/// How long a slice should work at the one writer that SQLite has. Its commit comes on top, and all
-/// of it is to be below 50 ms.
-const SLICE_MICROS: i64 = 20_000;
+/// How long a piece should take the one writer that SQLite has: somebody who comes meanwhile waits for it,
+/// and for the commit, and that is to be below 50 ms.
+const PIECE_MICROS: i64 = 20_000;
 
-/// How many rows a slice has, by how long the last one took.
+/// How many rows a piece has, by how long the last one took.
 #[derive(Debug)]
 pub(crate) struct Pace(AtomicUsize);
 
@@ -41,17 +40,17 @@ impl Pace {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Learns from a slice of so many rows.
+    /// Learns from a piece of so many rows.
     fn learn(&self, rows: usize, micros: i64) {
         let now = self.rows();
         let micros = usize::try_from(micros).unwrap_or(0).max(1);
-        let target = usize::try_from(SLICE_MICROS).unwrap_or(usize::MAX);
+        let target = usize::try_from(PIECE_MICROS).unwrap_or(usize::MAX);
         // Not more than twice as many: one that was quick says little.
         let wanted = (rows * target / micros).min(now * 2);
-        // A short slice that was quick, such as the last of a request, says nothing.
+        // A short piece that was quick, such as the last of a request, says nothing.
         if rows >= now || wanted < now {
             let next = wanted.clamp(FEWEST_ROWS, MOST_ROWS);
-            // Slices come one after another.
+            // Pieces come one after another.
             self.0.store(next, Ordering::Relaxed);
         }
     }
@@ -100,10 +99,8 @@ impl Verifier {
         while outcomes.len() < rows.len() {
             // One slice at a time: whoever else writes waits for one import, not for all of them.
             let turn = self.db.turn_to_import().await?;
-            let most = rows[outcomes.len()..].iter().take(self.import_pace.rows());
-            let length = api_keys::fitting(most);
-            let slice = outcomes.len()..outcomes.len() + length;
-            let stored = self.store_slice(change, root, rows, slice, turn).await?;
+            let first = outcomes.len();
+            let stored = self.store_slice(change, root, rows, first, turn).await?;
             outcomes.extend(stored);
         }
         Ok(incoming.tell(outcomes))
@@ -162,39 +159,63 @@ impl Verifier {
         api_keys::find_presented(&self.db, &root, &digest).await
     }
 
-    /// Stores a slice in its turn, which ends with the slice: whoever asked for it may go before.
+    /// Stores a slice from that row on in its turn, which ends with the slice: whoever asked for it may
+    /// go before. A slice goes on while nobody waits to write anything else: each commit waits for the
+    /// disk.
     async fn store_slice(
         self: &Arc<Self>,
         change: &Change,
         root: &Id<id::Account>,
         rows: &Arc<Vec<Incoming>>,
-        slice: Range<usize>,
+        first: usize,
         turn: Turn,
     ) -> Result<Vec<Stored>, StoreError> {
         let (change, root, rows) = (change.clone(), root.clone(), Arc::clone(rows));
-        let (clock, length) = (Arc::clone(&self.clock), slice.len());
+        let verifier = Arc::clone(self);
         let outcome = self.change_alone(move |tx, touched| {
             Box::pin(async move {
-                let began = clock.now();
-                let slice = &rows[slice];
-                for row in slice {
-                    touched.note(Touched::Key((root.clone(), row.digest)));
+                let mut slice = Vec::new();
+                loop {
+                    let left = &rows[first + slice.len()..];
+                    let piece = verifier.store_piece(tx, &change, &root, left, &touched);
+                    slice.extend(piece.await?);
+                    if first + slice.len() == rows.len() || verifier.db.changes().in_use > 1 {
+                        return Ok((slice, turn));
+                    }
                 }
-                let keys: Vec<_> = slice.iter().map(|row| (&change, row)).collect();
-                let stored = api_keys::store_new(tx, &keys).await?;
-                // Nobody knows which key strings the hashes are of, and so which are not absent.
-                let has_new_hash = slice.iter().zip(&stored).any(|(row, stored)| {
-                    Some(row.digest) == row.digest_of_hash && matches!(stored, Stored::Created)
-                });
-                if has_new_hash {
-                    touched.note(Touched::AbsencesOf(root));
-                }
-                Ok((stored, clock.now().micros_since(began), turn))
             })
         });
-        let (stored, micros, turn) = outcome.await?;
-        self.import_pace.learn(length, micros);
+        let (stored, turn) = outcome.await?;
         drop(turn);
+        Ok(stored)
+    }
+
+    /// Stores as many of the rows as one may wait for.
+    async fn store_piece(
+        &self,
+        tx: &mut Tx,
+        change: &Change,
+        root: &Id<id::Account>,
+        left: &[Incoming],
+        touched: &Notes,
+    ) -> Result<Vec<Stored>, StoreError> {
+        let began = self.clock.now();
+        let length = api_keys::fitting(left.iter().take(self.import_pace.rows()));
+        let piece = &left[..length];
+        for row in piece {
+            touched.note(Touched::Key((root.clone(), row.digest)));
+        }
+        let keys: Vec<_> = piece.iter().map(|row| (change, row)).collect();
+        let stored = api_keys::store_new(tx, &keys).await?;
+        // Nobody knows which key strings the hashes are of, and so which are not absent.
+        let has_new_hash = piece.iter().zip(&stored).any(|(row, stored)| {
+            Some(row.digest) == row.digest_of_hash && matches!(stored, Stored::Created)
+        });
+        if has_new_hash {
+            touched.note(Touched::AbsencesOf(root.clone()));
+        }
+        let micros = self.clock.now().micros_since(began);
+        self.import_pace.learn(length, micros);
         Ok(stored)
     }
 
@@ -280,7 +301,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slices_get_shorter_where_they_take_long_and_longer_again() {
+    fn pieces_get_shorter_where_they_take_long_and_longer_again() {
         let pace = Pace::default();
         pace.learn(100, 200_000);
         assert_eq!(pace.rows(), 10);
