@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod base62;
+pub mod bucket;
 pub mod date;
 pub mod decision;
 pub mod email;
