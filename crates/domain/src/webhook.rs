@@ -38,6 +38,14 @@ texts! {
         ApiKeyDeleted = "api-key.deleted",
         /// A key passed for the first time.
         ApiKeyFirstUsed = "api-key.firstUsed",
+        /// A key expires in 30, 7 or 1 days.
+        ApiKeyExpiring = "api-key.expiring",
+        /// A key has expired.
+        ApiKeyExpired = "api-key.expired",
+        /// A key was over its limit; once an hour at most.
+        ApiKeyRateLimited = "api-key.rateLimited",
+        /// Nothing is left of a key's quota; once a day or month, as the quota is.
+        ApiKeyQuotaReached = "api-key.quotaReached",
         /// A key has a successor.
         ApiKeyRotated = "api-key.rotated",
         /// A revoked key was put in force again.
