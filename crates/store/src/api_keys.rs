@@ -9,6 +9,8 @@ mod row;
 mod together;
 mod view;
 
+use std::collections::BTreeMap;
+
 use claviger_domain::decision::KeyRules;
 use claviger_domain::event::{EventKind, NewEvent};
 use claviger_domain::id::{self, Id};
@@ -421,12 +423,34 @@ pub async fn note_first_uses(
             noted.push((ApiKey::try_from(row)?, *at));
         }
     }
+    note_first_calls(tx, &noted).await?;
     let events = noted.iter().map(|(key, at)| {
         let data = serde_json::json!({"firstUsedAt": at});
         (change, event(EventKind::ApiKeyFirstUsed, key, data))
     });
     crate::events::append_all(tx, events).await?;
     Ok(noted.into_iter().map(|(key, _)| key.id).collect())
+}
+
+/// Notes of projects that had none when the first key of them passed.
+async fn note_first_calls(tx: &mut Tx, uses: &[(ApiKey, Timestamp)]) -> Result<(), StoreError> {
+    // Rows of projects that have one are not locked.
+    const SQL: &str = "UPDATE projects SET first_call_at = $2 WHERE id = $1 \
+                       AND first_call_at IS NULL";
+    let mut first = BTreeMap::new();
+    for (key, at) in uses {
+        let earliest = first.entry(&key.project_id).or_insert(*at);
+        *earliest = (*earliest).min(*at);
+    }
+    for (project, at) in first {
+        on!(&mut *tx, |c| sqlx::query(SQL)
+            .bind(project.as_str())
+            .bind(at.as_micros())
+            .execute(c)
+            .await
+            .map(drop))?;
+    }
+    Ok(())
 }
 
 fn quota_columns(quota: Option<Quota>) -> (Option<i64>, Option<&'static str>) {

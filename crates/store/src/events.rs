@@ -1,5 +1,7 @@
 //! The append-only trail of changes: written here, with each change, and nowhere else.
 
+pub mod trail;
+
 use claviger_domain::event::NewEvent;
 use claviger_domain::id::{self, Id};
 use claviger_domain::time::Timestamp;

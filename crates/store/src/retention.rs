@@ -3,10 +3,12 @@
 //! None of them takes long, so that nobody waits for it; who calls goes on until nothing is left.
 //! What is removed leaves no event: it was deleted before, or is itself what was written down.
 
+mod projects;
 mod usage;
 
 use claviger_domain::time::Timestamp;
 
+pub use self::projects::{fold_project_days, projects_with_usage, remove_project_days};
 pub use self::usage::{fold_days, keys_with_usage, remove_days};
 use crate::db::on;
 use crate::{Db, StoreError, Tx};

@@ -1,7 +1,11 @@
 //! Counters: usage by hour, last uses, running limits. They may lose their last second.
 
+pub mod by_key;
+pub mod by_project;
+pub mod export;
 mod journal;
 pub(crate) mod rows;
+mod unfolded;
 
 use claviger_domain::id::{self, Id};
 use claviger_domain::limit::{Allowance, QuotaUse, Window};
@@ -9,6 +13,7 @@ use claviger_domain::time::Timestamp;
 use claviger_domain::usage::UsageCounts;
 
 pub use self::journal::{SHARDS, fold, fold_all, journal_bytes, shard_of, waiting};
+pub use self::unfolded::{Unfolded, unfolded};
 use crate::db::on;
 use crate::{Db, StoreError};
 
@@ -74,6 +79,7 @@ pub async fn add(db: &Db, flush: &Flush<'_>) -> Result<(), StoreError> {
     on!(usage db, |pool| {
         let mut tx = pool.begin().await?;
         rows::write!(tx, flush);
+        rows::write_projects!(tx, by_project::added_up(&flush.hours));
         tx.commit().await?;
     });
     Ok(())

@@ -203,7 +203,39 @@ impl Run<'_> {
             }
             self.rest().await?;
         }
+        self.remove_usage_of_projects(position, fold_before, remove_before)
+            .await?;
         Ok(fold_before.unwrap_or(position))
+    }
+
+    /// The same with the sums of projects.
+    async fn remove_usage_of_projects(
+        &mut self,
+        position: i64,
+        fold_before: Option<i64>,
+        remove_before: Option<i64>,
+    ) -> Result<(), StoreError> {
+        let db = &self.sweeper.db;
+        let mut last = String::new();
+        loop {
+            let projects = rows::projects_with_usage(db, &last, KEYS).await?;
+            let Some(project) = projects.last() else {
+                return Ok(());
+            };
+            last.clone_from(project);
+            if let Some(hour) = remove_before {
+                while rows::remove_project_days(db, &projects, hour, ROWS).await? > 0 {
+                    self.rest().await?;
+                }
+            }
+            if let Some(hour) = fold_before {
+                let hours = (position - LATE_HOURS).max(0)..hour;
+                while rows::fold_project_days(db, &projects, hours.clone(), ROWS).await? > 0 {
+                    self.rest().await?;
+                }
+            }
+            self.rest().await?;
+        }
     }
 
     fn note(&mut self, removed: u64) -> u64 {
@@ -348,8 +380,13 @@ mod tests {
             sums
         };
         let (day, hour) = (by(24).await, by(1).await);
+        let sums = "SELECT CAST(hour AS TEXT) FROM usage_projects ORDER BY hour";
+        assert_eq!(world.raw(true, sums).await.len(), 4);
         sweeper.turn(&mut [false; 5]).await;
         assert_eq!(by(24).await, day);
+        let in_days = [-60 * 24, -31 * 24, -30 * 24 + 7];
+        let in_days = in_days.map(|hour| (today + hour).to_string());
+        assert_eq!(world.raw(true, sums).await, in_days);
         let after = by(1).await;
         assert_eq!(hour.len(), 4);
         let folded = [(-60 * 24, 750), (-31 * 24, 1_500), (-30 * 24 + 7, 750)];

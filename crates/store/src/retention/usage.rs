@@ -14,7 +14,7 @@ use crate::db::on;
 use crate::usage::{Flush, UsageHour, rows};
 use crate::{Db, StoreError};
 
-const HOURS_IN_A_DAY: i64 = 24;
+pub(super) const HOURS_IN_A_DAY: i64 = 24;
 
 /// The next keys that something was counted of, in the order of their ids, from behind `after` on.
 pub async fn keys_with_usage(db: &Db, after: &str, most: i64) -> Result<Vec<String>, StoreError> {
@@ -163,7 +163,7 @@ pub async fn remove_days(
 }
 
 /// Ids as the statements take a list.
-fn list_of(keys: &[String]) -> String {
+pub(super) fn list_of(keys: &[String]) -> String {
     let keys: Vec<[&str; 1]> = keys.iter().map(|key| [key.as_str()]).collect();
     serde_json::to_string(&keys).expect("texts are JSON")
 }

@@ -15,6 +15,7 @@ use claviger_domain::time::Timestamp;
 use claviger_domain::usage::UsageCounts;
 use serde::{Deserialize, Serialize};
 
+use super::by_project::{self, Sums};
 use super::rows;
 use super::{AT_ONCE, Flush, UsageHour};
 use crate::db::{Engine, on};
@@ -35,30 +36,42 @@ pub fn shard_of(key: &ApiKeyId) -> u16 {
 }
 
 /// What a body begins with: another form of it would have another number.
-const FORM: u8 = 1;
+const FORM: u8 = 2;
+/// The same, of which the sums of projects do not know yet: as it was written before there were any.
+const FORM_WITHOUT_PROJECTS: u8 = 1;
 
 /// What was counted of one shard, as `body` has it behind [`FORM`] (postcard, in this order of
 /// members).
 #[derive(Serialize, Deserialize)]
-struct Piece<'a> {
+pub(super) struct Piece<'a> {
     #[serde(borrow)]
-    projects: Vec<Cow<'a, str>>,
+    pub(super) projects: Vec<Cow<'a, str>>,
     #[serde(borrow)]
-    hours: Vec<Entry<'a>>,
+    pub(super) hours: Vec<Entry<'a>>,
     #[serde(borrow)]
     allowances: Vec<Running<'a>>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Entry<'a> {
-    key: &'a str,
+pub(super) struct Entry<'a> {
+    pub(super) key: &'a str,
     /// Its place among the projects.
-    project: usize,
-    hour: i64,
+    pub(super) project: usize,
+    pub(super) hour: i64,
     successful: u64,
     failed: u64,
     rate_limited: u64,
     last_used_at: Option<i64>,
+}
+
+impl Entry<'_> {
+    pub(super) fn counts(&self) -> UsageCounts {
+        UsageCounts {
+            successful: self.successful,
+            failed: self.failed,
+            rate_limited: self.rate_limited,
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -96,11 +109,14 @@ pub(super) async fn append(db: &Db, flush: &Flush<'_>) -> Result<(), StoreError>
         tokio::task::yield_now().await;
     }
     on!(usage db, |pool| {
+        let mut tx = pool.begin().await?;
         let mut query = sqlx::QueryBuilder::new("INSERT INTO usage_journal (shard, body) ");
         query.push_values(pieces, |mut row, (shard, body)| {
             row.push_bind(shard).push_bind(body);
         });
-        query.build().execute(pool).await?;
+        query.build().execute(&mut *tx).await?;
+        rows::write_projects!(tx, by_project::added_up(&flush.hours));
+        tx.commit().await?;
     });
     Ok(())
 }
@@ -134,6 +150,7 @@ pub async fn fold(db: &Db, shard: u16, now: Timestamp) -> Result<usize, StoreErr
         })?;
         let flush = merged.as_flush(now);
         rows::write!(tx, &flush);
+        rows::write_projects!(tx, merged.sums());
         tx.commit().await?;
         Ok(flush.len())
     })
@@ -220,6 +237,8 @@ struct Merged {
     projects: Vec<Id<id::Project>>,
     hours: BTreeMap<(ApiKeyId, i64), MergedHour>,
     allowances: BTreeMap<ApiKeyId, (Timestamp, Allowance)>,
+    /// What the sums of projects do not know yet, by the project's place and hour.
+    sums: BTreeMap<(usize, i64), UsageCounts>,
 }
 
 #[derive(Default)]
@@ -248,7 +267,13 @@ impl Merged {
         }
     }
 
-    fn add(&mut self, piece: &Piece<'_>, now: Timestamp) -> Result<(), StoreError> {
+    fn sums(&self) -> Sums<'_> {
+        let sums = self.sums.iter();
+        sums.map(|((project, hour), counts)| ((&self.projects[*project], *hour), *counts))
+            .collect()
+    }
+
+    fn add(&mut self, form: u8, piece: &Piece<'_>, now: Timestamp) -> Result<(), StoreError> {
         let places: Vec<usize> = piece
             .projects
             .iter()
@@ -265,13 +290,13 @@ impl Merged {
             let key = (Id::from_trusted(entry.key), entry.hour);
             let one = self.hours.entry(key).or_default();
             one.project = project;
-            one.counts.add(UsageCounts {
-                successful: entry.successful,
-                failed: entry.failed,
-                rate_limited: entry.rate_limited,
-            });
+            one.counts.add(entry.counts());
             let last_used_at = entry.last_used_at.map(Timestamp::from_micros);
             one.last_used_at = one.last_used_at.max(last_used_at);
+            if form == FORM_WITHOUT_PROJECTS {
+                let sum = self.sums.entry((project, entry.hour)).or_default();
+                sum.add(entry.counts());
+            }
         }
         for running in &piece.allowances {
             let window = running.window.map(|(start, end, used)| Window {
@@ -304,14 +329,21 @@ const BROKEN: StoreError = StoreError::Row {
 fn merge(bodies: &[Vec<u8>], now: Timestamp) -> Result<Merged, StoreError> {
     let mut merged = Merged::default();
     for body in bodies {
-        let Some((&FORM, body)) = body.split_first() else {
-            return Err(BROKEN);
-        };
-        let (piece, rest): (Piece<'_>, _) = postcard::take_from_bytes(body).map_err(|_| BROKEN)?;
-        if !rest.is_empty() {
-            return Err(BROKEN);
-        }
-        merged.add(&piece, now)?;
+        let (form, piece) = read_piece(body)?;
+        merged.add(form, &piece, now)?;
     }
     Ok(merged)
+}
+
+/// Reads a body, and which form it has.
+pub(super) fn read_piece(body: &[u8]) -> Result<(u8, Piece<'_>), StoreError> {
+    let Some((form @ (&FORM | &FORM_WITHOUT_PROJECTS), body)) = body.split_first() else {
+        return Err(BROKEN);
+    };
+    let (piece, rest) = postcard::take_from_bytes(body).map_err(|_| BROKEN)?;
+    if rest.is_empty() {
+        Ok((*form, piece))
+    } else {
+        Err(BROKEN)
+    }
 }

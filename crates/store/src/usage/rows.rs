@@ -21,6 +21,14 @@ pub(crate) const ADD_HOURS: &str = " ON CONFLICT (key_id, hour) DO UPDATE SET \
     OR excluded.last_used_at > usage_hours.last_used_at \
     THEN excluded.last_used_at ELSE usage_hours.last_used_at END";
 
+pub(crate) const PROJECTS: &str = "INSERT INTO usage_projects \
+    (project_id, hour, successful, failed, rate_limited) ";
+
+pub(crate) const ADD_PROJECTS: &str = " ON CONFLICT (project_id, hour) DO UPDATE SET \
+    successful = usage_projects.successful + excluded.successful, \
+    failed = usage_projects.failed + excluded.failed, \
+    rate_limited = usage_projects.rate_limited + excluded.rate_limited";
+
 pub(crate) const ALLOWANCES: &str = "INSERT INTO allowances (lineage, window_started_at, \
     window_ends_at, window_used, quota_ends_at, quota_used, at) ";
 
@@ -91,3 +99,25 @@ macro_rules! write {
     }};
 }
 pub(crate) use write;
+
+/// Writes sums of projects in a transaction, after all else of it: every program that checks keys of
+/// a project adds to the same row.
+macro_rules! write_projects {
+    ($tx:ident, $sums:expr) => {{
+        let sums: Vec<_> = $sums.into_iter().collect();
+        for rows in sums.chunks($crate::usage::rows::ROWS) {
+            use $crate::usage::rows::stored;
+            let mut query = sqlx::QueryBuilder::new($crate::usage::rows::PROJECTS);
+            query.push_values(rows, |mut row, ((project, hour), counts)| {
+                row.push_bind(project.as_str())
+                    .push_bind(*hour)
+                    .push_bind(stored(counts.successful))
+                    .push_bind(stored(counts.failed))
+                    .push_bind(stored(counts.rate_limited));
+            });
+            query.push($crate::usage::rows::ADD_PROJECTS);
+            query.build().execute(&mut *$tx).await?;
+        }
+    }};
+}
+pub(crate) use write_projects;

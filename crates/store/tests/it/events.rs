@@ -2,6 +2,7 @@
 
 use claviger_domain::event::{Actor, EventKind, NewEvent};
 use claviger_domain::id::{self, Id};
+use claviger_store::events::trail::{self, Order, Place};
 use claviger_store::{Change, StoreError, accounts, api_keys, events};
 use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::World;
@@ -14,6 +15,8 @@ in_both_worlds![
     a_change_that_fails_leaves_neither_row_nor_event,
     a_change_that_panics_leaves_nothing_and_the_next_one_goes_on,
     an_event_is_read_as_it_was_appended,
+    the_trail_is_read_in_parts_in_either_order,
+    a_time_is_found_in_the_trail,
 ];
 
 async fn kinds(world: &World, account: &Id<id::Account>) -> Vec<String> {
@@ -114,4 +117,134 @@ async fn an_event_is_read_as_it_was_appended(world: World) {
     assert_eq!(event.kind, "api-key.rotated");
     assert_eq!(event.target, "key_1");
     assert_eq!(event.data, r#"{"oldId":"key_1","stopsAt":null}"#);
+}
+
+/// The targets of an account's trail, some at a time.
+async fn targets(world: &World, account: &Id<id::Account>, order: Order, most: i64) -> Vec<String> {
+    let mut targets = Vec::new();
+    let mut after = match order {
+        Order::OldestFirst => Place::FIRST,
+        Order::NewestFirst => Place::LAST,
+    };
+    loop {
+        let part = trail::part(&world.db, account, after, order, most)
+            .await
+            .unwrap();
+        let Some(last) = part.last() else {
+            return targets;
+        };
+        after = last.place();
+        assert_eq!(after.to_string().parse(), Ok(after));
+        targets.extend(part.into_iter().map(|placed| placed.event.target));
+    }
+}
+
+async fn the_trail_is_read_in_parts_in_either_order(world: World) {
+    let mine = world.account("mine").await;
+    let theirs = world.account("theirs").await;
+    for name in ["one", "two", "three", "four"] {
+        world.project(&mine, name).await;
+        world.project(&theirs, name).await;
+    }
+    let whole = events::of_account(&world.db, &mine.id, 100).await.unwrap();
+    let mut expected: Vec<_> = whole.into_iter().map(|event| event.target).collect();
+    assert_eq!(expected.len(), 5);
+    for most in [1, 2, 5, 9] {
+        assert_eq!(
+            targets(&world, &mine.id, Order::OldestFirst, most).await,
+            expected
+        );
+    }
+    expected.reverse();
+    for most in [2, 9] {
+        assert_eq!(
+            targets(&world, &mine.id, Order::NewestFirst, most).await,
+            expected
+        );
+    }
+}
+
+async fn a_time_is_found_in_the_trail(world: World) {
+    assert_eq!(
+        trail::before(&world.db, world.now()).await.unwrap(),
+        Place::FIRST
+    );
+    let mine = world.account("mine").await;
+    let mut times = vec![world.now()];
+    for _ in 0..20 {
+        world.clock.advance(60);
+        world.project(&mine, "project").await;
+        times.push(world.now());
+    }
+    for (index, at) in times.iter().enumerate() {
+        let place = trail::before(&world.db, *at).await.unwrap();
+        let part = trail::part(&world.db, &mine.id, place, Order::OldestFirst, 100);
+        let left = part.await.unwrap();
+        let wanted = times.len() - index;
+        // What is asked for, and an event before it at most.
+        assert!(
+            left.len() >= wanted && left.len() <= wanted + 1,
+            "{index}: {}",
+            left.len()
+        );
+        assert_eq!(left[left.len() - wanted].event.at, *at);
+    }
+}
+
+/// On PostgreSQL numbers are given before commits. SQLite has one writer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_is_written_into_what_was_read_of_the_trail() {
+    let world = World::on_postgres().await;
+    let mine = world.account("mine").await;
+    let (written, is_written) = tokio::sync::oneshot::channel();
+    let (go_on, may_go_on) = tokio::sync::oneshot::channel::<()>();
+    let (db, change, account) = (world.db.clone(), world.change(), mine.id.clone());
+    let slow = tokio::spawn(async move {
+        db.write::<_, StoreError, _>(move |tx| {
+            Box::pin(async move {
+                accounts::create(tx, &change, "child", Some(&account)).await?;
+                written.send(()).unwrap();
+                may_go_on.await.unwrap();
+                Ok(())
+            })
+        })
+        .await
+    });
+    is_written.await.unwrap();
+    world.project(&mine, "quick").await;
+    let oldest = Order::OldestFirst;
+    let seen = targets(&world, &mine.id, oldest, 9).await;
+    assert_eq!(
+        seen,
+        [mine.id.as_str()],
+        "the quick one waits for the slow one"
+    );
+    // Whoever looks at what is new sees it.
+    assert_eq!(
+        targets(&world, &mine.id, Order::NewestFirst, 9).await.len(),
+        2
+    );
+    go_on.send(()).unwrap();
+    slow.await.unwrap().unwrap();
+    let all = targets(&world, &mine.id, oldest, 9).await;
+    assert_eq!(all[..1], seen);
+    assert_eq!(all.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_place_of_before_a_restore_into_a_new_cluster_is_still_one() {
+    let world = World::on_postgres().await;
+    let mine = world.account("mine").await;
+    world.project(&mine, "before").await;
+    let seq = "SELECT CAST(MAX(seq) AS TEXT) FROM events";
+    let seq = world.raw(false, seq).await.remove(0);
+    // As a start over restored rows leaves them.
+    world.raw(false, "UPDATE events SET txid = '0'").await;
+    let after = world.project(&mine, "after").await;
+    let place: Place = format!("9000000000-{seq}").parse().unwrap();
+    let part = trail::part(&world.db, &mine.id, place, Order::OldestFirst, 9)
+        .await
+        .unwrap();
+    let targets: Vec<_> = part.iter().map(|placed| &placed.event.target).collect();
+    assert_eq!(targets, [after.id.as_str()]);
 }

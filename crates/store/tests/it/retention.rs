@@ -22,6 +22,7 @@ in_both_worlds![
     hours_and_keys_that_are_not_asked_for_stay,
     a_day_goes_and_the_last_use_stays,
     keys_are_walked_through_once_each,
+    sums_of_projects_become_days_and_go,
 ];
 
 const DAY: i64 = 86_400;
@@ -256,4 +257,35 @@ async fn keys_are_walked_through_once_each(world: World) {
     assert_eq!(first, [key(1).to_string(), key(2).to_string()]);
     assert_eq!(next(&first[1]).await, [key(3).to_string()]);
     assert!(next(key(3).as_str()).await.is_empty());
+}
+
+async fn sums_of_projects_become_days_and_go(world: World) {
+    count(&world, &key(1), &[0, 5, 24, 30, 49]).await;
+    let project = ["prj_project".to_owned()];
+    let sums = async || {
+        let rows = "SELECT CAST(hour AS TEXT) || ' ' || CAST(successful AS TEXT) \
+                    FROM usage_projects ORDER BY hour";
+        world.raw(true, rows).await
+    };
+    let found = retention::projects_with_usage(&world.db, "", 9)
+        .await
+        .unwrap();
+    assert_eq!(found, project);
+    let after = retention::projects_with_usage(&world.db, "prj_project", 9).await;
+    assert!(after.unwrap().is_empty());
+    let fold = async |most| {
+        let folded = retention::fold_project_days(&world.db, &project, 0..48, most);
+        folded.await.unwrap()
+    };
+    assert_eq!([fold(1).await, fold(9).await, fold(9).await], [1, 1, 0]);
+    let one = COUNTS.successful;
+    let days = [
+        format!("0 {}", 2 * one),
+        format!("24 {}", 2 * one),
+        format!("49 {one}"),
+    ];
+    assert_eq!(sums().await, days);
+    let removed = retention::remove_project_days(&world.db, &project, 24, 9).await;
+    assert_eq!(removed.unwrap(), 1);
+    assert_eq!(sums().await, days[1..]);
 }

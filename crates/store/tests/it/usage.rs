@@ -6,6 +6,8 @@ use claviger_domain::id::{self, Id};
 use claviger_domain::limit::{Allowance, GREATEST_LIMIT, Period, Quota, RateLimit};
 use claviger_domain::time::Timestamp;
 use claviger_domain::usage::UsageCounts;
+use claviger_store::Location;
+use claviger_store::usage::by_project::{self, Step};
 use claviger_store::usage::{self, Flush, UsageHour};
 use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::World;
@@ -18,6 +20,8 @@ in_both_worlds![
     what_is_counted_of_many_keys_is_folded_once,
     what_is_folded_late_does_not_replace_a_newer_allowance,
     a_fold_that_fails_leaves_the_journal,
+    sums_of_projects_are_what_is_counted_of_their_keys,
+    a_piece_of_before_there_were_sums_is_added_to_them,
 ];
 
 fn key(number: usize) -> Id<id::ApiKey> {
@@ -224,4 +228,73 @@ fn keys_are_spread_over_the_shards() {
     }
     let fewest = keys.iter().min();
     assert!(fewest > Some(&50), "{keys:?}");
+}
+
+async fn sums(world: &World) -> Vec<String> {
+    let rows = "SELECT project_id || ' ' || CAST(hour AS TEXT) || ': ' || CAST(successful AS TEXT) \
+                || ' ' || CAST(failed AS TEXT) || ' ' || CAST(rate_limited AS TEXT) \
+                FROM usage_projects ORDER BY project_id, hour";
+    world.raw(true, rows).await
+}
+
+async fn sums_of_projects_are_what_is_counted_of_their_keys(world: World) {
+    let other: Id<id::Project> = Id::from_suffix("other");
+    let keys: Vec<_> = (0..1_500).map(key).collect();
+    let few = Flush {
+        hours: vec![
+            hour(&keys[0], 7, 1),
+            hour(&keys[1], 7, 2),
+            UsageHour {
+                project: &other,
+                ..hour(&keys[2], 7, 4)
+            },
+            // A last use alone is no check.
+            UsageHour {
+                counts: UsageCounts::default(),
+                ..hour(&keys[3], 9, 0)
+            },
+        ],
+        ..Flush::at(world.now())
+    };
+    usage::add(&world.db, &few).await.unwrap();
+    let early = ["prj_other 7: 4 40 400", "prj_project 7: 3 30 300"];
+    assert_eq!(sums(&world).await, early);
+    let many = Flush {
+        hours: keys.iter().map(|key| hour(key, 8, 1)).collect(),
+        ..Flush::at(world.now())
+    };
+    usage::add(&world.db, &many).await.unwrap();
+    let late = [early[0], early[1], "prj_project 8: 1500 15000 150000"];
+    // As soon as it is in the journal, and no more once it is out of it.
+    assert_eq!(sums(&world).await, late);
+    usage::fold_all(&world.db, world.now()).await.unwrap();
+    assert_eq!(sums(&world).await, late);
+
+    let days = by_project::totals(&world.db, &PROJECT, &(0..24), Step::Day)
+        .await
+        .unwrap();
+    assert_eq!(days, [(0, hour(&keys[0], 0, 1_503).counts)]);
+    let hours = by_project::totals(&world.db, &PROJECT, &(7..8), Step::Hour)
+        .await
+        .unwrap();
+    assert_eq!(hours, [(7, hour(&keys[0], 0, 3).counts)]);
+}
+
+async fn a_piece_of_before_there_were_sums_is_added_to_them(world: World) {
+    let keys: Vec<_> = (0..1_500).map(key).collect();
+    let flush = Flush {
+        hours: keys.iter().map(|key| hour(key, 7, 1)).collect(),
+        ..Flush::at(world.now())
+    };
+    usage::add(&world.db, &flush).await.unwrap();
+    let earlier = match world.location {
+        Location::Folder(_) => {
+            "UPDATE usage_journal SET body = CAST(x'01' || substr(body, 2) AS BLOB)"
+        }
+        Location::Postgres(_) => "UPDATE usage_journal SET body = set_byte(body, 0, 1)",
+    };
+    world.raw(true, earlier).await;
+    world.raw(true, "DELETE FROM usage_projects").await;
+    usage::fold_all(&world.db, world.now()).await.unwrap();
+    assert_eq!(sums(&world).await, ["prj_project 7: 1500 15000 150000"]);
 }

@@ -1,0 +1,66 @@
+//! How far the exports of usage came that the program makes by itself: each period once.
+
+use claviger_domain::time::Timestamp;
+
+use crate::db::on;
+use crate::{Db, StoreError};
+
+/// How far the export of a period came.
+#[derive(Clone, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+pub struct Progress {
+    /// Parts that were taken.
+    pub parts: i64,
+    /// Rows in them.
+    pub rows: i64,
+    /// The key behind which it goes on.
+    pub after: String,
+    /// When it was done, in microseconds since 1970; none while it is not.
+    pub finished_at: Option<i64>,
+}
+
+/// How far the export of a period came; none where it was not begun.
+pub async fn find(db: &Db, period: &str) -> Result<Option<Progress>, StoreError> {
+    const SQL: &str = "SELECT parts, exported_rows AS rows, after_key AS after, finished_at \
+                       FROM usage_exports WHERE period = $1";
+    Ok(on!(read db, |c| sqlx::query_as(SQL).bind(period).fetch_optional(c).await)?)
+}
+
+/// The last period of a length that was done, by how long its name is.
+pub async fn last_finished(db: &Db, length: usize) -> Result<Option<String>, StoreError> {
+    const SQL: &str = "SELECT MAX(period) FROM usage_exports \
+                       WHERE finished_at IS NOT NULL AND LENGTH(period) = $1";
+    let length = i64::try_from(length).unwrap_or(i64::MAX);
+    Ok(on!(read db, |c| sqlx::query_scalar(SQL).bind(length).fetch_one(c).await)?)
+}
+
+/// Notes how far the export of a period came.
+pub async fn note(
+    db: &Db,
+    period: &str,
+    progress: &Progress,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    const SQL: &str = "INSERT INTO usage_exports \
+        (period, parts, exported_rows, after_key, finished_at, noted_at) \
+        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (period) DO UPDATE SET parts = excluded.parts, \
+        exported_rows = excluded.exported_rows, after_key = excluded.after_key, \
+        finished_at = excluded.finished_at, noted_at = excluded.noted_at \
+        WHERE usage_exports.finished_at IS NULL";
+    let (period, progress) = (period.to_owned(), progress.clone());
+    db.write(move |tx| {
+        Box::pin(async move {
+            on!(tx, |c| sqlx::query(SQL)
+                .bind(period)
+                .bind(progress.parts)
+                .bind(progress.rows)
+                .bind(progress.after)
+                .bind(progress.finished_at)
+                .bind(now.as_micros())
+                .execute(c)
+                .await
+                .map(drop))?;
+            Ok(())
+        })
+    })
+    .await
+}
