@@ -11,6 +11,7 @@ use claviger_store::access_keys::AccessKey;
 use claviger_store::{StoreError, api_keys};
 
 use crate::guesses::Guesser;
+use crate::meter::Crossing;
 use crate::{KnownKey, LookError, Network, Verifier};
 
 /// Whether a check takes from limit and quota, and is counted.
@@ -221,6 +222,7 @@ impl Verifier {
         let mut verdict = known.rules().decide(&question.presented, now);
         let mut rate_limit = None;
         let mut quota = None;
+        let mut crossing = Crossing::None;
         if verdict == Verdict::Valid
             && let Some(meter) = known.limit()
         {
@@ -231,10 +233,14 @@ impl Verifier {
                 meter.look(bounds, question.cost, now)
             };
             (rate_limit, quota) = (taken.rate_limit, taken.quota);
-            verdict = match taken.outcome {
-                Outcome::Taken => Verdict::Valid,
-                Outcome::OverRateLimit => Verdict::RateLimited,
-                Outcome::OverQuota => Verdict::QuotaExceeded,
+            let is_used_up = |quota: Level| quota.remaining() == 0;
+            (verdict, crossing) = match taken.outcome {
+                Outcome::Taken if quota.is_some_and(is_used_up) => {
+                    (Verdict::Valid, Crossing::QuotaReached)
+                }
+                Outcome::Taken => (Verdict::Valid, Crossing::None),
+                Outcome::OverRateLimit => (Verdict::RateLimited, Crossing::RateLimited),
+                Outcome::OverQuota => (Verdict::QuotaExceeded, Crossing::QuotaReached),
             };
         }
         if counts {
@@ -243,7 +249,7 @@ impl Verifier {
                 Verdict::RateLimited | Verdict::QuotaExceeded => UsageOutcome::RateLimited,
                 _ => UsageOutcome::Failed,
             };
-            self.meters.count(known.meter(), outcome, now);
+            self.meters.count(known.meter(), outcome, crossing, now);
         }
         Checked {
             verdict,

@@ -79,7 +79,9 @@ impl Verifier {
             self.meters.put_back(&taken);
             return Err(error);
         }
-        self.note_first_uses(&taken).await?;
+        let noted = self.note_first_uses(&taken).await;
+        self.tell_crossings(&taken).await?;
+        noted?;
         Ok(count)
     }
 

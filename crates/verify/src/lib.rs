@@ -6,6 +6,7 @@
 mod changes;
 mod check;
 mod counters;
+mod crossings;
 mod feed;
 mod figures;
 mod flush;

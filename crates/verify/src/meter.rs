@@ -68,6 +68,17 @@ impl Hours {
     }
 }
 
+/// What somebody may be told of a check beside what it came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Crossing {
+    /// Nothing.
+    None,
+    /// The key was over its limit.
+    RateLimited,
+    /// Nothing is left of the key's quota.
+    QuotaReached,
+}
+
 /// What a meter has to write.
 #[derive(Debug)]
 pub(crate) struct Unwritten {
@@ -75,6 +86,9 @@ pub(crate) struct Unwritten {
     pub(crate) hours: Hours,
     pub(crate) first_use: Option<Timestamp>,
     pub(crate) allowance: Option<Allowance>,
+    /// What somebody may be told of.
+    pub(crate) is_rate_limited: bool,
+    pub(crate) is_quota_reached: bool,
 }
 
 /// The limit and quota that a request of a key is counted by.
@@ -154,8 +168,14 @@ impl Meter {
         state.last_used_at = state.last_used_at.get().max(last).into();
     }
 
-    pub(crate) fn count(&self, outcome: UsageOutcome, now: Timestamp) -> MustList {
+    pub(crate) fn count(
+        &self,
+        outcome: UsageOutcome,
+        crossing: Crossing,
+        now: Timestamp,
+    ) -> MustList {
         let mut state = self.lock();
+        state.cross(crossing);
         // Hours fit for longer than half a million years.
         state.turn_to(u32::try_from(now.as_hour()).unwrap_or(0));
         state.count(outcome);
@@ -218,7 +238,16 @@ impl Meter {
                 let window = window.filter(|window| window.is_longer_than(KEPT_WINDOW_SECONDS));
                 Allowance::resume(window, quota)
             }),
+            is_rate_limited: state.flags.clear(Flags::RATE_LIMITED),
+            is_quota_reached: state.flags.clear(Flags::QUOTA_REACHED),
         }
+    }
+
+    /// Puts back that nobody could be told of it.
+    pub(crate) fn put_back_crossing(&self, crossing: Crossing) -> MustList {
+        let mut state = self.lock();
+        state.cross(crossing);
+        state.list()
     }
 
     /// Puts back what was counted in an hour and could not be written.
@@ -268,9 +297,9 @@ mod tests {
         let meter = Meter::new(Id::from_suffix("one"), None, None);
         let at = |hour: i64| Timestamp::from_micros(hour * 3_600_000_000);
         for hour in [7, 8, 7, 8, 8] {
-            meter.count(UsageOutcome::Successful, at(hour));
+            meter.count(UsageOutcome::Successful, Crossing::None, at(hour));
         }
-        meter.count(UsageOutcome::Failed, at(9));
+        meter.count(UsageOutcome::Failed, Crossing::None, at(9));
         let taken = meter.take_out();
         let mut told: Vec<_> = taken
             .hours
@@ -297,7 +326,7 @@ mod tests {
         assert_eq!(meter.take_out().first_use, None);
 
         // What is put back joins what was counted meanwhile.
-        meter.count(UsageOutcome::Failed, at(8));
+        meter.count(UsageOutcome::Failed, Crossing::None, at(8));
         for hour in taken.hours.as_slice() {
             meter.put_back(*hour);
         }
@@ -312,8 +341,8 @@ mod tests {
         let meter = Meter::new(Id::from_suffix("one"), None, None);
         let at = |micros: i64| Timestamp::from_micros(micros);
         for micro in 0..1_000 {
-            meter.count(UsageOutcome::Successful, at(micro));
-            meter.count(UsageOutcome::RateLimited, at(micro));
+            meter.count(UsageOutcome::Successful, Crossing::None, at(micro));
+            meter.count(UsageOutcome::RateLimited, Crossing::None, at(micro));
         }
         let taken = meter.take_out();
         let [hour] = taken.hours.as_slice() else {

@@ -12,7 +12,7 @@ use claviger_store::usage::{Flush, SHARDS, UsageHour, shard_of};
 use hashbrown::HashTable;
 
 use crate::Activity;
-use crate::meter::{Bounds, CountedHour, Meter, SharedMeter};
+use crate::meter::{Bounds, CountedHour, Crossing, Meter, SharedMeter};
 
 type ApiKeyId = Id<id::ApiKey>;
 
@@ -38,6 +38,8 @@ pub(crate) struct TakenOut {
     allowances: Vec<(SharedMeter, Allowance)>,
     /// Keys that were used for the first time, and when.
     pub(crate) first_uses: Vec<(SharedMeter, Timestamp)>,
+    /// Keys that came over their limit, or to the end of their quota.
+    pub(crate) crossings: Vec<(SharedMeter, Crossing)>,
 }
 
 /// Usage that was given up.
@@ -122,8 +124,14 @@ impl Meters {
             .unwrap_or_default()
     }
 
-    pub(crate) fn count(&self, meter: &SharedMeter, outcome: UsageOutcome, now: Timestamp) {
-        if meter.count(outcome, now) {
+    pub(crate) fn count(
+        &self,
+        meter: &SharedMeter,
+        outcome: UsageOutcome,
+        crossing: Crossing,
+        now: Timestamp,
+    ) {
+        if meter.count(outcome, crossing, now) {
             self.list(meter);
         }
     }
@@ -165,6 +173,14 @@ impl Meters {
                 taken.hours.extend(hours.map(|hour| (meter.clone(), *hour)));
                 let first_use = unwritten.first_use.map(|at| (meter.clone(), at));
                 taken.first_uses.extend(first_use);
+                let crossings = [
+                    (unwritten.is_rate_limited, Crossing::RateLimited),
+                    (unwritten.is_quota_reached, Crossing::QuotaReached),
+                ];
+                let crossings = crossings.into_iter().filter(|(is_so, _)| *is_so);
+                taken
+                    .crossings
+                    .extend(crossings.map(|(_, crossing)| (meter.clone(), crossing)));
                 let allowance = unwritten.allowance;
                 taken
                     .allowances
@@ -188,6 +204,16 @@ impl Meters {
             }
         }
         self.put_back_first_uses(&taken.first_uses);
+        self.put_back_crossings(&taken.crossings);
+    }
+
+    /// Puts back what nobody could be told of.
+    pub(crate) fn put_back_crossings(&self, crossings: &[(SharedMeter, Crossing)]) {
+        for (meter, crossing) in crossings {
+            if meter.put_back_crossing(*crossing) {
+                self.list(meter);
+            }
+        }
     }
 
     /// Puts back first uses that could not be written.
@@ -255,9 +281,9 @@ mod tests {
         });
         let at = |hour: i64| Timestamp::from_micros(hour * 3_600_000_000);
         for hour in 1..11 {
-            meters.count(&one, UsageOutcome::Successful, at(hour));
-            meters.count(&other, UsageOutcome::Failed, at(hour));
-            meters.count(&other, UsageOutcome::Successful, at(hour));
+            meters.count(&one, UsageOutcome::Successful, Crossing::None, at(hour));
+            meters.count(&other, UsageOutcome::Failed, Crossing::None, at(hour));
+            meters.count(&other, UsageOutcome::Successful, Crossing::None, at(hour));
         }
         let mut taken = meters.take_out().await;
         assert_eq!(taken.drop_oldest(20), None);
@@ -270,7 +296,7 @@ mod tests {
         };
         assert_eq!(taken.drop_oldest(11), Some(dropped));
         meters.put_back(&taken);
-        meters.count(&one, UsageOutcome::Successful, at(10));
+        meters.count(&one, UsageOutcome::Successful, Crossing::None, at(10));
 
         let kept = meters.take_out().await;
         let hours = kept.hours.iter().map(|(_, counted)| counted.hour);

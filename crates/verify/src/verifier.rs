@@ -7,7 +7,7 @@ use claviger_domain::id::{self, Id};
 use claviger_domain::key_hash::KeyHash;
 use claviger_domain::key_string::{KeyDigest, Pepper};
 use claviger_domain::random::Random;
-use claviger_domain::time::Clock;
+use claviger_domain::time::{Clock, Timestamp};
 use claviger_store::api_keys::{self, NewKeys};
 use claviger_store::sealing::SealingKey;
 use claviger_store::{Db, StoreError, accounts, usage};
@@ -19,6 +19,7 @@ use crate::flush::Folding;
 use crate::guesses::{Guesser, Guesses};
 use crate::import::Pace;
 use crate::key_cache::{KeyCache, PresentedAs};
+use crate::meter::Crossing;
 use crate::meters::Meters;
 use crate::place::Places;
 use crate::presenters::KnownAccessKey;
@@ -56,6 +57,9 @@ const KNOWN_ABSENCES: usize = 65_536;
 /// Access keys and operator keys that are kept in memory.
 const CACHED_PRESENTERS: usize = 16_384;
 const CACHED_OPERATORS: usize = 256;
+/// Keys over their limit of which it is remembered that somebody was told; of others the database is
+/// asked.
+const CROSSINGS_TOLD: usize = 65_536;
 /// Projects that keys were made in, and absent ones that were named.
 const CACHED_PROJECTS: usize = 4_096;
 
@@ -80,6 +84,8 @@ pub struct Verifier {
     pub(crate) operators: Cache<KeyDigest, ()>,
     /// The families that tokens lead to, or that they lead nowhere.
     pub(crate) tokens: Cache<KeyDigest, Option<Id<id::Account>>>,
+    /// Until when it is enough that somebody was told that a key met its limit or its quota.
+    pub(crate) crossings_told: Cache<(Id<id::ApiKey>, Crossing), Timestamp>,
     pub(crate) counters: Counters,
     pub(crate) flushing: tokio::sync::Mutex<()>,
     pub(crate) folding: tokio::sync::Mutex<Folding>,
@@ -129,6 +135,7 @@ impl Verifier {
             guesses: Guesses::default(),
             operators: Cache::new(CACHED_OPERATORS),
             tokens: Cache::new(KNOWN_ABSENCES),
+            crossings_told: Cache::new(CROSSINGS_TOLD),
             counters: Counters::default(),
             flushing: tokio::sync::Mutex::new(()),
             folding: tokio::sync::Mutex::default(),

@@ -26,6 +26,15 @@ struct Unnamed<'a> {
     absences: HashSet<&'a Id<id::Account>>,
 }
 
+/// What events of keys tell that changes nothing of how they are checked.
+const TELLING_ONLY: [&str; 5] = [
+    "firstUsed",
+    "expiring",
+    "expired",
+    "rateLimited",
+    "quotaReached",
+];
+
 impl Verifier {
     /// Forgets what changes concern, whoever made them.
     pub(super) async fn forget_changed(&self, changes: &[Told]) {
@@ -37,7 +46,7 @@ impl Verifier {
             let is_gone = !matches!(verb, "created" | "updated");
             match subject {
                 // No check depends on it.
-                "api-key" if verb == "firstUsed" => {}
+                "api-key" if TELLING_ONLY.contains(&verb) => {}
                 "api-key" => self.forget_api_key(change, verb, &mut unnamed),
                 // Nobody could present it before, so that it is not known to be absent.
                 "access-key" if verb == "created" => {}

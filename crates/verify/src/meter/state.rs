@@ -4,7 +4,7 @@ use claviger_domain::limit::{Allowance, QuotaUse, Window};
 use claviger_domain::time::Timestamp;
 use claviger_domain::usage::{UsageCounts, UsageOutcome};
 
-use super::{CountedHour, Hours, MustList};
+use super::{CountedHour, Crossing, Hours, MustList};
 use crate::moment::Moment;
 
 /// As small as it goes: there is one for each key in memory.
@@ -55,6 +55,9 @@ impl Flags {
     pub(super) const HAS_ALLOWANCE: Self = Self(16);
     /// It was loaded or changed since the last sweep, which then leaves it.
     pub(super) const FRESH: Self = Self(32);
+    /// It was over its limit, or came to the end of its quota, and nobody was told of that yet.
+    pub(super) const RATE_LIMITED: Self = Self(64);
+    pub(super) const QUOTA_REACHED: Self = Self(128);
 
     pub(super) const fn has(self, flag: Self) -> bool {
         self.0 & flag.0 != 0
@@ -190,6 +193,15 @@ impl State {
     fn drop_empty_rest(&mut self) {
         if self.rest.as_ref().is_some_and(|rest| rest.is_empty()) {
             self.rest = None;
+        }
+    }
+
+    /// Notes what somebody may be told of.
+    pub(super) fn cross(&mut self, crossing: Crossing) {
+        match crossing {
+            Crossing::None => {}
+            Crossing::RateLimited => drop(self.flags.set(Flags::RATE_LIMITED)),
+            Crossing::QuotaReached => drop(self.flags.set(Flags::QUOTA_REACHED)),
         }
     }
 

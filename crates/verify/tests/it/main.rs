@@ -14,6 +14,7 @@ mod callers;
 mod changes;
 mod checks;
 mod counting;
+mod crossings;
 mod foreign;
 mod limits;
 mod others;
