@@ -2,7 +2,9 @@
 
 mod access_keys;
 mod accounts;
+mod analytics;
 mod api_keys;
+mod audit;
 mod auth;
 pub mod bodies;
 mod forward_auth;

@@ -130,6 +130,14 @@ fn tags() -> Vec<Tag> {
             "URLs that are told what happens in an account: make, try out, see what was sent.",
         ),
         tag(
+            "analytics",
+            "How often keys were checked, by time, project and key.",
+        ),
+        tag(
+            "audit",
+            "What was changed, by whom: for auditors and their machines.",
+        ),
+        tag(
             "notifications",
             "What the people of an account are told: list it, mark it read.",
         ),

@@ -6,8 +6,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::api_keys::LARGEST_IMPORT_MIB;
 use crate::{
-    access_keys, accounts, api_keys, auth, forward_auth, invitations, legacy, notifications,
-    projects, root, tenants, users, webhooks,
+    access_keys, accounts, analytics, api_keys, audit, auth, forward_auth, invitations, legacy,
+    notifications, projects, root, tenants, users, webhooks,
 };
 
 /// Routes whose POST creates or rotates, and so honours an `Idempotency-Key`.
@@ -57,6 +57,8 @@ pub(crate) fn routes() -> OpenApiRouter<Core> {
         .merge(accounts::routes())
         .merge(access_keys::routes())
         .merge(webhooks::routes())
+        .merge(analytics::routes())
+        .merge(audit::routes())
         .merge(notifications::routes())
         .merge(auth::routes())
         .merge(tenants::routes())

@@ -12,4 +12,4 @@ pub(crate) use api_key::{
 };
 pub(crate) use api_key_input::{ApiKeyInput, NewApiKey};
 pub(crate) use base::BaseBody;
-pub(crate) use text::{DateText, name_of, short_text};
+pub(crate) use text::{DateText, instant, name_of, short_text};

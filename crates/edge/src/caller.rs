@@ -63,6 +63,7 @@ pub mod permission {
         WebhooksRead,
         WebhooksWrite,
         LogsRead,
+        UsageRead,
     );
 }
 

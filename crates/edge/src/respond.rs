@@ -115,6 +115,7 @@ pub fn cross_origin() -> CorsLayer {
             "retry-after",
             "x-total-count",
             "x-request-id",
+            "link",
         ]))
 }
 

@@ -55,3 +55,16 @@ pub(crate) fn short_text<'a>(field: &str, text: &'a str) -> Result<&'a str, ApiE
     }
     Ok(text)
 }
+
+/// An instant of the query; `null` is none.
+pub(crate) fn instant(
+    field: &'static str,
+    text: Option<&str>,
+) -> Result<Option<Timestamp>, ApiError> {
+    let given = text.filter(|text| !text.is_empty() && *text != "null");
+    let read = given.map(|text| {
+        let message = || format!("must be {}", date::ACCEPTED);
+        date::parse(text).ok_or_else(|| ApiError::field(field, message()))
+    });
+    read.transpose()
+}

@@ -27,6 +27,7 @@ const TABLE: &str = "
 | notifications:read | x | x | x   | x   | x |     |
 | webhooks:read      | x | x | own | own |   |     |
 | webhooks:write     | x | x | own |     |   |     |
+| usage:read         | x | x | own | own | x |     |
 | members:read       | x | x | acc | acc |   |     |
 | members:write      | x | x |     |     |   |     |
 | invitations:read   | x | x |     |     |   |     |

@@ -4,6 +4,8 @@ mod abuse;
 mod access_keys;
 mod accounts;
 mod aliases;
+mod analytics;
+mod audit;
 mod budgets;
 mod checking;
 mod coverage;

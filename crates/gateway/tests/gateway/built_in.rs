@@ -39,6 +39,8 @@ const RESOURCES: [&str; 26] = [
     "api_keys_auths",
     "api_key_reactivate",
     "api_key_rotate",
+    "analytics_project_totals",
+    "analytics_api_key_totals",
 ];
 
 /// What The Auth API serves.
@@ -278,11 +280,13 @@ fn operations_without_a_tool_are_told_with_the_reason() {
     insta::assert_json_snapshot!(left, @r#"
     [
       "POST /access-keys/{id}/rotate: the connector does not name it",
+      "GET /analytics/first-calls: the connector does not name it",
       "GET /api-keys/auth/{key}: the connector does not name it",
       "POST /api-keys/auth/{key}: the connector does not name it",
       "POST /api-keys/import: the connector does not name it",
       "POST /api-keys/verify: the connector does not name it",
       "POST /api-keys/verify/batch: the connector does not name it",
+      "GET /audit-events: the connector does not name it",
       "POST /auth/logout: the connector does not name it",
       "POST /auth/password: the connector does not name it",
       "POST /auth/password-reset: the connector does not name it",
@@ -396,7 +400,7 @@ fn a_filter_that_says_nothing_or_something_unknown_is_an_error() {
         select(methods, tags).unwrap_err().to_string()
     };
     insta::assert_snapshot!(message(Some(&["raed"]), None), @"`methods` has the unknown value `raed`, did you mean `read`?; known are `read`, `write`, `custom`, `list`, `get`, `create`, `update`, `delete`, `list_2`");
-    insta::assert_snapshot!(message(None, Some(&["apikeys"])), @"`tags` has the unknown value `apikeys`, did you mean `api_keys`?; known are `misc`, `access_keys`, `projects`, `accounts`, `users`, `invitations`, `auth`, `webhooks`, `notifications`, `api_keys`");
+    insta::assert_snapshot!(message(None, Some(&["apikeys"])), @"`tags` has the unknown value `apikeys`, did you mean `api_keys`?; known are `misc`, `access_keys`, `projects`, `accounts`, `users`, `invitations`, `auth`, `webhooks`, `notifications`, `api_keys`, `analytics`");
     insta::assert_snapshot!(message(Some(&["custom"]), None), @"no tool is left: none has one of the `methods` `custom` and one of the `tags` (all)");
     insta::assert_snapshot!(message(Some(&["list_2"]), Some(&["misc", "auth"])), @"no tool is left: none has one of the `methods` `list_2` and one of the `tags` `auth`, `misc`");
     assert!(message(Some(&["Read"]), None).contains("`Read`"));

@@ -1,0 +1,146 @@
+//! Totals by key, some keys at a time: nothing keeps the whole list, and no query waits for whoever
+//! reads it.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use claviger_domain::bucket::Buckets;
+use claviger_domain::usage::UsageCounts;
+use claviger_edge::Core;
+use claviger_store::usage::by_key::{self, Filter, KeyUsage, NamedKey};
+use claviger_store::usage::by_project::{self, Step};
+use claviger_store::usage::{self, Unfolded};
+use claviger_store::{Page, StoreError};
+
+use super::input::Asked;
+use super::order::{By, Sort};
+
+/// Keys that are read at once: few statements for a hundred thousand.
+const KEYS: i64 = 2_000;
+/// Bytes of the journal that are read for totals of many keys, at most: some hundred milliseconds.
+const MOST_UNFOLDED: i64 = 16 * 1_024 * 1_024;
+
+/// What was counted of a key in a bucket.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) key: Arc<NamedKey>,
+    pub(super) first_hour: i64,
+    pub(super) counts: UsageCounts,
+}
+
+/// The way through a project's keys.
+#[derive(Debug)]
+pub(super) struct Walk {
+    core: Core,
+    filter: Filter,
+    buckets: Buckets,
+    step: Step,
+    unfolded: Unfolded,
+    /// The hours of each round through the keys: of all buckets together, or of one after another.
+    rounds: VecDeque<Range<i64>>,
+    page: Page,
+}
+
+impl Walk {
+    /// Begins, by key; where `sort` says so, by date.
+    pub(super) async fn begin(
+        core: &Core,
+        asked: &Asked,
+        sort: Option<Sort>,
+    ) -> Result<Self, StoreError> {
+        let buckets = asked.buckets.clone();
+        let (filter, step) = (asked.filter.clone(), asked.step());
+        let unfolded = usage::unfolded(
+            &core.db,
+            &filter.project,
+            filter.key.as_ref(),
+            &buckets.hours,
+            MOST_UNFOLDED,
+        )
+        .await?;
+        let rounds = match sort {
+            Some(Sort {
+                by: By::Date,
+                is_descending,
+            }) => {
+                let mut rounds = rounds_by_date(core, asked).await?;
+                if is_descending {
+                    rounds.make_contiguous().reverse();
+                }
+                rounds
+            }
+            _ if buckets.hours.is_empty() => VecDeque::new(),
+            _ => VecDeque::from([buckets.hours.clone()]),
+        };
+        Ok(Self {
+            core: core.clone(),
+            filter,
+            buckets,
+            step,
+            unfolded,
+            rounds,
+            page: Page::first(KEYS, 0),
+        })
+    }
+
+    /// The next lines, some at least; none at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<Line>>, StoreError> {
+        loop {
+            let Some(hours) = self.rounds.front() else {
+                return Ok(None);
+            };
+            let (used, next) = by_key::page(
+                &self.core.db,
+                &self.filter,
+                hours,
+                self.step,
+                &self.unfolded,
+                &self.page,
+            )
+            .await?;
+            self.page = next.unwrap_or_else(|| {
+                self.rounds.pop_front();
+                Page::first(KEYS, 0)
+            });
+            if !used.is_empty() {
+                let lines = used.into_iter().flat_map(|one| lines(&self.buckets, one));
+                return Ok(Some(lines.collect()));
+            }
+        }
+    }
+}
+
+/// The buckets in which the project had any checks.
+async fn rounds_by_date(core: &Core, asked: &Asked) -> Result<VecDeque<Range<i64>>, StoreError> {
+    let (buckets, project) = (&asked.buckets, &asked.filter.project);
+    let totals = by_project::totals(&core.db, project, &buckets.hours, asked.step()).await?;
+    let mut rounds: VecDeque<Range<i64>> = VecDeque::new();
+    for (hour, _) in totals {
+        if rounds.back().is_none_or(|round| hour >= round.end) {
+            rounds.push_back(buckets.hours_of(buckets.first_hour(hour)));
+        }
+    }
+    Ok(rounds)
+}
+
+fn lines(buckets: &Buckets, usage: KeyUsage) -> Vec<Line> {
+    let key = Arc::new(usage.key);
+    let mut lines: Vec<Line> = Vec::with_capacity(1);
+    let mut end = i64::MIN;
+    for (hour, counts) in usage.counts {
+        match lines.last_mut().filter(|_| hour < end) {
+            Some(line) => line.counts.add(counts),
+            None => {
+                let first_hour = buckets.first_hour(hour);
+                end = buckets.grouping.next(first_hour);
+                lines.push(Line {
+                    key: Arc::clone(&key),
+                    first_hour,
+                    counts,
+                });
+            }
+        }
+    }
+    lines
+}

@@ -1,0 +1,13 @@
+//! The audit trail: who did what, to which object.
+
+mod body;
+mod list;
+mod wanted;
+
+use claviger_edge::Core;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(crate) fn routes() -> OpenApiRouter<Core> {
+    OpenApiRouter::new().routes(routes!(list::list_audit_events))
+}
