@@ -1,12 +1,15 @@
 //! The command line.
 
+mod usage;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::commands::{AccessKeys, Accounts, Import, Keys, Mcp, Projects, Users};
+use self::usage::Usage;
+use crate::commands::{AccessKeys, Accounts, Audit, Import, Keys, Mcp, Projects, Users};
 use crate::config::Settings;
 use crate::upkeep::{BackupFlags, OperatorKeyCommand, RestoreFlags, SecretsCommand};
 
@@ -49,6 +52,8 @@ pub(crate) enum Command {
     Accounts(Accounts),
     Users(Users),
     Mcp(Mcp),
+    Usage(Usage),
+    Audit(Audit),
     Import(Import),
     Backup(BackupFlags),
     Restore(RestoreFlags),

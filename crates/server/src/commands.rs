@@ -5,6 +5,7 @@
 
 mod access_keys;
 mod accounts;
+mod audit;
 mod call;
 mod client;
 mod import;
@@ -17,6 +18,7 @@ mod sending;
 mod server;
 mod table;
 mod theauthapi;
+mod usage;
 mod users;
 
 use std::io;
@@ -26,11 +28,13 @@ use anyhow::{Context, Result};
 
 pub(crate) use self::access_keys::AccessKeys;
 pub(crate) use self::accounts::Accounts;
+pub(crate) use self::audit::Audit;
 pub(crate) use self::call::confirm;
 pub(crate) use self::keys::Keys;
 pub(crate) use self::mcp::Mcp;
 pub(crate) use self::projects::Projects;
 pub(crate) use self::theauthapi::Import;
+pub(crate) use self::usage::UsageQuery;
 pub(crate) use self::users::Users;
 
 /// How a command ended that could ask what it wanted to ask.

@@ -5,12 +5,14 @@
 
 mod kept_for;
 mod network;
+mod pair;
 mod period;
 mod retention;
 mod secret;
 mod settings;
 mod show;
 mod traces;
+mod usage_export;
 mod warnings;
 
 use std::env;
@@ -37,6 +39,9 @@ pub use settings::{
     OutboundSettings, RetentionSettings, Settings, SignUpSetting, TlsSettings, TracesSettings,
 };
 pub use traces::Traces;
+pub use usage_export::{
+    ExportEvery, ExportFormat, ExportTo, Schedule, UsageExport, UsageExportSettings,
+};
 
 /// The default configuration with every setting in a comment.
 pub const DEFAULT_FILE: &str = include_str!("default.toml");
@@ -97,6 +102,8 @@ pub struct Config {
     pub retention: Retention,
     /// Where traces go; none: nowhere.
     pub traces: Option<Traces>,
+    /// When usage is exported, and where to; none: never.
+    pub usage_export: Option<UsageExport>,
 }
 
 /// Where certificate and key are.
@@ -205,6 +212,7 @@ impl Config {
             sign_up: settings.signup.map_or_else(SignUp::default, Into::into),
             retention: Retention::in_force(&settings.retention)?,
             traces: Traces::in_force(settings.traces)?,
+            usage_export: UsageExport::in_force(settings.usage_export)?,
         })
     }
 

@@ -1,5 +1,6 @@
 //! What the program does by itself, at intervals, until it stops.
 
+mod expiry;
 mod feed;
 mod figures;
 mod flush;
@@ -8,6 +9,7 @@ mod job;
 mod mail;
 mod retention;
 mod sweep;
+mod usage_export;
 mod webhooks;
 
 use std::sync::Arc;
@@ -18,13 +20,14 @@ use tokio::task::JoinHandle;
 use tokio::time::{Duration, Interval, MissedTickBehavior, interval};
 
 pub use self::figures::JobFigures;
-use crate::config::Retention;
+use crate::config::{Retention, UsageExport};
 
 /// Starts all jobs; the futures that are returned complete when they have ended. What webhooks do is
 /// the second: nothing else waits for it.
 pub(crate) fn start(
     core: &Core,
     retention: Retention,
+    exports: Option<UsageExport>,
     figures: &Arc<JobFigures>,
     stopped: &watch::Receiver<bool>,
 ) -> (impl Future<Output = ()>, impl Future<Output = ()>) {
@@ -35,6 +38,9 @@ pub(crate) fn start(
     let feed = tokio::spawn(feed::run(verifier, stopped.clone()));
     let mail = tokio::spawn(mail::run(core.people.post.clone(), stopped.clone()));
     let webhooks = tokio::spawn(webhooks::run(core.webhooks.clone(), stopped.clone()));
+    let expiry = tokio::spawn(expiry::run(core.clone(), stopped.clone()));
+    let exports = usage_export::run(core.clone(), exports, stopped.clone());
+    let exports = tokio::spawn(exports);
     let (core, figures) = (core.clone(), Arc::clone(figures));
     let retention = tokio::spawn(retention::run(core, retention, figures, stopped.clone()));
     let ours = [
@@ -44,6 +50,8 @@ pub(crate) fn start(
         ("feed", feed),
         ("mail", mail),
         ("retention", retention),
+        ("expiry", expiry),
+        ("usage-export", exports),
     ];
     (ended(ours), ended([("webhooks", webhooks)]))
 }

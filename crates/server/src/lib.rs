@@ -22,6 +22,7 @@ mod run;
 mod serve;
 mod system;
 mod upkeep;
+mod usage_export;
 mod welcome;
 
 pub use jobs::JobFigures;

@@ -96,6 +96,8 @@ fn carry_out(command: Command, outside: Outside) -> Result<ExitCode> {
         Command::Accounts(accounts) => return commands::run(|| accounts.run()),
         Command::Users(users) => return commands::run(|| users.run()),
         Command::Mcp(mcp) => return commands::run(|| mcp.run()),
+        Command::Usage(usage) => return commands::run(|| usage.run(outside)),
+        Command::Audit(audit) => return commands::run(|| audit.run()),
         Command::Import(import) => return commands::run(|| import.run()),
         Command::Backup(flags) => return commands::run(|| flags.run(outside)),
         Command::Restore(flags) => return commands::run(|| flags.run(outside)),

@@ -117,7 +117,13 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
         let metrics = Metrics::new(&core, Arc::clone(&job_figures));
         serve_metrics(listener, metrics, stopped.clone())?;
     }
-    let (jobs, webhooks) = jobs::start(&core, config.retention, &job_figures, &stopped);
+    let (jobs, webhooks) = jobs::start(
+        &core,
+        config.retention,
+        config.usage_export.clone(),
+        &job_figures,
+        &stopped,
+    );
     let announced = announce(config, instance.handover, &mut directory, &url);
     if announced.is_ok() {
         stop.await;

@@ -17,6 +17,7 @@ use claviger_store::Db;
 
 pub(crate) use self::backup::BackupFlags;
 pub(crate) use self::operator_key::OperatorKeyCommand;
+pub(crate) use self::place::PlaceFlags;
 pub(crate) use self::restore::RestoreFlags;
 pub(crate) use self::secrets::SecretsCommand;
 pub(crate) use self::swap::{discard as discard_restore, finish as finish_restore};
@@ -25,7 +26,7 @@ use crate::data_directory::hold_beside;
 use crate::instance::explain;
 
 /// Opens the database of a server that may be running.
-async fn open_beside(config: &Config) -> Result<Db> {
+pub(crate) async fn open_beside(config: &Config) -> Result<Db> {
     expect_data(config)?;
     let db = Db::open_beside(&config.location()).await;
     db.map_err(|error| explain(error, config))

@@ -30,6 +30,8 @@ pub(crate) struct Answer {
     pub(crate) body: Value,
     /// How many there are of what is listed.
     pub(crate) total: Option<u64>,
+    /// The cursor of the next page, where there is one.
+    pub(crate) next: Option<String>,
 }
 
 /// One request: its method, the segments of its path, its query, its body.
@@ -108,6 +110,8 @@ impl Client {
         let status = response.status();
         let total = response.headers().get("x-total-count");
         let total = total.and_then(|total| total.to_str().ok()?.parse().ok());
+        let link = response.headers().get(http::header::LINK);
+        let next = link.and_then(|link| cursor_of(link.to_str().ok()?));
         let bytes = response.bytes().await;
         let bytes = bytes.map_err(|error| self.explain(&error))?;
         let body: Value = if bytes.is_empty() {
@@ -116,7 +120,7 @@ impl Client {
             serde_json::from_slice(&bytes).map_err(|_| self.is_no_claviger(status))?
         };
         if status.is_success() {
-            return Ok(Answer { body, total });
+            return Ok(Answer { body, total, next });
         }
         Err(Self::refusal(status, &body))
     }
@@ -183,5 +187,33 @@ impl Client {
             _ => "",
         };
         anyhow::Error::new(Refusal(format!("{said}{hint}")))
+    }
+}
+
+/// The cursor in a link to the next page: the rest of the query is what was asked for.
+fn cursor_of(link: &str) -> Option<String> {
+    let (target, rest) = link.strip_prefix('<')?.split_once('>')?;
+    let target = Url::parse("http://server").ok()?.join(target).ok()?;
+    let cursor = target.query_pairs().find(|(name, _)| name == "cursor");
+    cursor
+        .filter(|_| rest.contains("rel=\"next\""))
+        .map(|(_, cursor)| cursor.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_to_the_next_page_has_its_cursor() {
+        let link = "</audit-events?actor=a&cursor=7-8>; rel=\"next\"";
+        assert_eq!(cursor_of(link).as_deref(), Some("7-8"));
+        for none in [
+            "",
+            "</audit-events>; rel=\"next\"",
+            "</a?cursor=7-8>; rel=\"prev\"",
+        ] {
+            assert_eq!(cursor_of(none), None, "{none}");
+        }
     }
 }

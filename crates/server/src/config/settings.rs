@@ -12,8 +12,10 @@ use serde::Deserialize;
 pub use self::outgoing::{MailSettings, OutboundSettings};
 use super::kept_for::KeptFor;
 use super::network::Network;
+use super::pair::first_pair;
 use super::period::Period;
 use super::secret::Secret;
+use super::usage_export::UsageExportSettings;
 
 /// What flags, environment or the file say; what they leave open has a default.
 #[derive(Args, Deserialize, Clone, Debug, Default)]
@@ -146,6 +148,10 @@ pub struct Settings {
     /// Traces.
     #[command(flatten)]
     pub traces: TracesSettings,
+
+    /// Exports of usage.
+    #[command(flatten)]
+    pub usage_export: UsageExportSettings,
 }
 
 /// The section `[database]`.
@@ -441,6 +447,7 @@ impl Settings {
                 otlp_endpoint: self.traces.otlp_endpoint.or(lower.traces.otlp_endpoint),
                 ratio: self.traces.ratio.or(lower.traces.ratio),
             },
+            usage_export: self.usage_export.over(lower.usage_export),
         }
     }
 }
@@ -454,16 +461,5 @@ impl RetentionSettings {
             events: self.events.or(lower.events),
             deleted: self.deleted.or(lower.deleted),
         }
-    }
-}
-
-fn first_pair<A, B>(
-    upper: (Option<A>, Option<B>),
-    lower: (Option<A>, Option<B>),
-) -> (Option<A>, Option<B>) {
-    if upper.0.is_none() && upper.1.is_none() {
-        lower
-    } else {
-        upper
     }
 }

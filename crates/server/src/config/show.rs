@@ -4,7 +4,7 @@ use std::fmt::{Display, Formatter, Result};
 
 use claviger_outbound::mail::masked_url;
 
-use super::{Config, MasterKeySource, Period};
+use super::{Config, ExportTo, MasterKeySource, Period};
 
 const MASKED: &str = "\"***\"";
 
@@ -79,9 +79,24 @@ impl Display for Config {
         match &self.traces {
             Some(traces) => {
                 writeln!(out, "otlp_endpoint = {}", text(&traces.shown()))?;
-                writeln!(out, "ratio = {:?}", traces.ratio)
+                writeln!(out, "ratio = {:?}", traces.ratio)?;
             }
-            None => writeln!(out, "# otlp_endpoint, ratio: no traces are sent"),
+            None => writeln!(out, "# otlp_endpoint, ratio: no traces are sent")?,
+        }
+        writeln!(out, "\n[usage_export]")?;
+        let Some(export) = &self.usage_export else {
+            return writeln!(out, "# schedule, to: usage is not exported");
+        };
+        writeln!(out, "schedule = {}", text(&export.schedule.0))?;
+        writeln!(out, "every = {}", text(&export.every.as_str()))?;
+        writeln!(out, "format = {}", text(&export.format.as_str()))?;
+        writeln!(out, "to = {}", text(&export.shown_to()))?;
+        match &export.to {
+            ExportTo::Url {
+                authorization: Some(_),
+                ..
+            } => writeln!(out, "authorization = {MASKED}"),
+            _ => Ok(()),
         }
     }
 }

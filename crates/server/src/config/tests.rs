@@ -61,7 +61,18 @@ fn the_default_file_has_every_setting_and_no_other() {
             otlp_endpoint,
             ratio,
         },
+        usage_export,
     } = &settings;
+    let UsageExportSettings {
+        schedule,
+        every,
+        format: export_format,
+        to,
+        authorization,
+        authorization_file,
+    } = usage_export;
+    assert!(schedule.is_some() && every.is_some() && export_format.is_some() && to.is_some());
+    assert!(authorization.is_some() && authorization_file.is_some());
     assert!(otlp_endpoint.is_some() && ratio.is_some());
     let RetentionSettings {
         calls,

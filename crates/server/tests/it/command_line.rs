@@ -36,6 +36,8 @@ Commands:
   accounts      Accounts: yours and those below it
   users         People: who holds which role, and who is invited
   mcp           URLs that give an AI agent this server's API as tools
+  usage         How often keys were checked
+  audit         Who changed what, and when
   import        Move projects and keys here from another server
   backup        Copy the databases of this machine's server into a new folder, while it runs
   restore       Put a backup in the place of the databases of this machine's server, which must not run
@@ -128,6 +130,16 @@ Options:
           Collector of OpenTelemetry (OTLP over HTTP) that requests are told to as traces, such as `http://127.0.0.1:4318`; in a build with the feature opentelemetry [default: none] [env: CLAVIGER_OTLP_ENDPOINT]
       --traces-ratio <RATIO>
           How many of all traces are told, from 0 to 1 [default: 1] [env: CLAVIGER_TRACES_RATIO]
+      --usage-export-schedule <CRON>
+          When usage is exported, as cron says it (minute, hour, day of the month, month, day of the week; UTC), such as `30 0 1 * *` [default: never] [env: CLAVIGER_USAGE_EXPORT_SCHEDULE]
+      --usage-export-every <PERIOD>
+          What each export is of: all days, or all months, that are over and were not exported yet [default: month] [env: CLAVIGER_USAGE_EXPORT_EVERY] [possible values: day, month]
+      --usage-export-format <FORMAT>
+          How rows are written [default: csv] [env: CLAVIGER_USAGE_EXPORT_FORMAT] [possible values: csv, ndjson]
+      --usage-export-to <PLACE>
+          Folder for the files, or an https URL that they are posted to in parts [env: CLAVIGER_USAGE_EXPORT_TO]
+      --usage-export-authorization-file <FILE>
+          File with what is sent to that URL as `Authorization` [env: CLAVIGER_USAGE_EXPORT_AUTHORIZATION_FILE]
   -h, --help
           Print help (see more with '--help')
 
@@ -220,6 +232,9 @@ deleted = "30d"
 
 [traces]
 # otlp_endpoint, ratio: no traces are sent
+
+[usage_export]
+# schedule, to: usage is not exported
 
 # Warning: The operator key is taken from other machines (operator.remote): it opens every account.
 "#);

@@ -581,6 +581,8 @@ fn the_documented_commands_are_those_of_the_help() {
         "accounts",
         "users",
         "mcp",
+        "usage",
+        "audit",
         "import",
         "secrets",
         "operator-key",
@@ -600,4 +602,85 @@ fn the_documented_commands_are_those_of_the_help() {
             "docs/commands.md lacks:\n{block}"
         );
     }
+}
+
+#[test]
+fn the_trail_is_shown_and_exported_and_an_export_goes_on() {
+    let place = Place::new();
+    let made = place.json(&["keys", "create", "Acme"]);
+    let id = made["id"].as_str().unwrap();
+    let shown = place.printed(&["audit", "list", "--target", id]);
+    let line = shown.lines().nth(1).unwrap();
+    assert!(
+        line.contains("api-key.created") && line.contains(id),
+        "{shown}"
+    );
+    for format in ["ndjson", "ocsf"] {
+        let file = format!("{format}.ndjson");
+        let export = ["audit", "export", "--format", format, "--output", &file];
+        place.printed(&export);
+        let path = place.path().join(&file);
+        let first = fs::read_to_string(&path).unwrap();
+        let lines: Vec<Value> = first
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let is_made = |line: &Value| line.to_string().contains(id);
+        assert_eq!(lines.iter().filter(|line| is_made(line)).count(), 1);
+        let has_class = |line: &Value| line["class_uid"].is_u64();
+        assert!(
+            lines
+                .iter()
+                .all(|line| has_class(line) == (format == "ocsf"))
+        );
+        // Cut short in its last line, and gone on with after another change.
+        let cut_short = first.len() - 9;
+        fs::write(&path, &first[..cut_short]).unwrap();
+        place.printed(&["keys", "create", format]);
+        place.printed(&export);
+        let second = fs::read_to_string(&path).unwrap();
+        assert!(second.starts_with(&first), "{second}");
+        assert_eq!(second.lines().count(), lines.len() + 1);
+        let printed = place.printed(&["audit", "export", "--format", format]);
+        assert_eq!(printed, second);
+    }
+    let other = [
+        "audit",
+        "export",
+        "--format",
+        "ocsf",
+        "--output",
+        "ndjson.ndjson",
+    ];
+    let refused = refused(&place.run(&other), 2);
+    assert!(refused.contains("name another file"), "{refused}");
+}
+
+#[test]
+fn usage_is_shown_and_what_is_over_is_written_once() {
+    let place = Place::new();
+    let totals = place.printed(&["usage", "totals"]);
+    assert_eq!(totals.lines().count(), 31);
+    assert!(totals.starts_with("DATE"), "{totals}");
+    assert_eq!(
+        place.json(&["usage", "keys", "--sort", "-total"]),
+        json!([])
+    );
+    let first_calls = place.json(&["usage", "first-calls"]);
+    assert_eq!(first_calls[0]["projectId"], place.made("projectId"));
+    let refused_now = refused(&place.run(&["usage", "export", "--period", "2999-01"]), 1);
+    assert!(refused_now.contains("is not over"), "{refused_now}");
+    let export = [
+        "usage",
+        "export",
+        "--period",
+        "2020-01",
+        "--output",
+        "usage.csv",
+    ];
+    assert_eq!(place.printed(&export), "usage.csv\n");
+    let written = fs::read_to_string(place.path().join("usage.csv")).unwrap();
+    assert_eq!(written.lines().count(), 1);
+    let again = refused(&place.run(&export), 2);
+    assert!(again.contains("is written once"), "{again}");
 }

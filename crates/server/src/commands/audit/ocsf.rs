@@ -1,0 +1,214 @@
+//! Events as the Open Cybersecurity Schema Framework has them: Account Change for credentials and people,
+//! API Activity for all else.
+
+use claviger_domain::date;
+use serde_json::{Value, json};
+
+/// The version of the schema.
+const VERSION: &str = "1.4.0";
+
+const ACCOUNT_CHANGE: u64 = 3_001;
+const API_ACTIVITY: u64 = 6_003;
+
+/// Subjects of changes to who may do something here.
+const ACCOUNTS: [&str; 6] = [
+    "access-key",
+    "operator-key",
+    "user",
+    "member",
+    "role",
+    "invitation",
+];
+
+/// An event of the API as one of the schema; none where it has no time.
+pub(super) fn event(event: &Value) -> Option<Value> {
+    let text = |name: &str| event[name].as_str().unwrap_or("");
+    let (subject, verb) = text("action").split_once('.').unwrap_or(("", ""));
+    let time = date::parse(text("createdAt"))?.as_millis();
+    let class = if ACCOUNTS.contains(&subject) {
+        ACCOUNT_CHANGE
+    } else {
+        API_ACTIVITY
+    };
+    let (activity, activity_name) = activity(class, verb);
+    let mut written = json!({
+        "class_uid": class,
+        "category_uid": class / 1_000,
+        "activity_id": activity,
+        "activity_name": activity_name,
+        "type_uid": class * 100 + activity,
+        "time": time,
+        "severity_id": 1,
+        "status_id": 1,
+        "message": format!("{} {}", text("action"), text("target")),
+        "metadata": {
+            "version": VERSION,
+            "uid": event["id"],
+            "log_name": "audit",
+            "event_code": event["action"],
+            "tenant_uid": event["accountId"],
+            "product": {
+                "name": "Claviger",
+                "vendor_name": "Claviger",
+                "version": env!("CARGO_PKG_VERSION"),
+            },
+        },
+        "actor": actor(event),
+        "unmapped": {
+            "cursor": event["cursor"],
+            "project_id": event["projectId"],
+            "data": event["data"],
+        },
+    });
+    if class == ACCOUNT_CHANGE {
+        written["user"] = json!({"uid": event["target"], "type_id": 99, "type": subject});
+    } else {
+        written["api"] = json!({"operation": event["action"], "service": {"name": "claviger"}});
+        let door = if event["via"].is_null() { "api" } else { "mcp" };
+        written["src_endpoint"] = json!({"svc_name": door});
+        written["resources"] = json!([{"uid": event["target"], "type": subject}]);
+    }
+    Some(written)
+}
+
+fn actor(event: &Value) -> Value {
+    let mut actor = json!({"app_name": "claviger"});
+    if event["actorType"] != "SYSTEM" {
+        // A key is no person, and the schema has no number for it.
+        let type_id = if event["actorType"] == "USER" { 1 } else { 99 };
+        actor["user"] =
+            json!({"uid": event["actor"], "type_id": type_id, "type": event["actorType"]});
+    }
+    if event["via"].is_string() {
+        actor["app_uid"] = event["via"].clone();
+    }
+    actor
+}
+
+/// What was done, by its number in the class.
+fn activity(class: u64, verb: &str) -> (u64, &'static str) {
+    match (class, verb) {
+        (_, "created" | "signup") => (1, "Create"),
+        (ACCOUNT_CHANGE, "reactivated") => (2, "Enable"),
+        (ACCOUNT_CHANGE, "deleted" | "revoked") => (5, "Disable"),
+        (API_ACTIVITY, "revealed") => (2, "Read"),
+        (API_ACTIVITY, "updated" | "reactivated" | "rotated") => (3, "Update"),
+        (API_ACTIVITY, "deleted" | "purged") => (4, "Delete"),
+        _ => (99, "Other"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn audit(action: &str, actor: &str, kind: &str, via: Option<&str>) -> Value {
+        json!({
+            "id": "evt_1", "createdAt": "2030-01-01T00:00:00.123Z", "accountId": "acc_1",
+            "projectId": "prj_1", "actor": actor, "actorType": kind, "via": via, "action": action,
+            "target": "key_1", "data": {"name": "Acme"}, "cursor": "0-7",
+        })
+    }
+
+    /// The attributes that the published classes require, and those of which an object needs one.
+    fn assert_is_valid(event: &Value) {
+        let is_number = |value: &Value| value.is_u64() || value.is_i64();
+        for name in [
+            "activity_id",
+            "category_uid",
+            "class_uid",
+            "severity_id",
+            "time",
+            "type_uid",
+        ] {
+            assert!(is_number(&event[name]), "{name}: {event}");
+        }
+        let class = event["class_uid"].as_u64().unwrap();
+        assert_eq!(event["category_uid"], class / 1_000);
+        let activity = event["activity_id"].as_u64().unwrap();
+        assert_eq!(event["type_uid"], class * 100 + activity);
+        let metadata = &event["metadata"];
+        assert!(metadata["version"].is_string() && metadata["product"]["vendor_name"].is_string());
+        let has_one = |object: &Value, names: &[&str]| {
+            let found = names.iter().any(|name| !object[*name].is_null());
+            assert!(found, "none of {names:?} in {object}");
+        };
+        has_one(
+            &event["actor"],
+            &[
+                "process",
+                "user",
+                "invoked_by",
+                "session",
+                "app_name",
+                "app_uid",
+            ],
+        );
+        match class {
+            ACCOUNT_CHANGE => {
+                has_one(&event["user"], &["account", "name", "uid"]);
+                assert!([1, 2, 5, 6, 99].contains(&activity), "{event}");
+            }
+            API_ACTIVITY => {
+                assert!(event["api"]["operation"].is_string());
+                has_one(
+                    &event["src_endpoint"],
+                    &["ip", "uid", "name", "hostname", "svc_name"],
+                );
+                assert!([1, 2, 3, 4, 99].contains(&activity), "{event}");
+            }
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn what_happens_to_keys_is_activity_and_to_credentials_a_change_of_accounts() {
+        for (action, class, activity) in [
+            ("api-key.created", API_ACTIVITY, 1),
+            ("api-keys.revealed", API_ACTIVITY, 2),
+            ("api-key.rotated", API_ACTIVITY, 3),
+            ("api-key.deleted", API_ACTIVITY, 4),
+            ("api-key.firstUsed", API_ACTIVITY, 99),
+            ("mcp-server.created", API_ACTIVITY, 1),
+            ("access-key.created", ACCOUNT_CHANGE, 1),
+            ("access-key.reactivated", ACCOUNT_CHANGE, 2),
+            ("access-key.deleted", ACCOUNT_CHANGE, 5),
+            ("operator-key.revoked", ACCOUNT_CHANGE, 5),
+            ("access-key.rotated", ACCOUNT_CHANGE, 99),
+            ("instance.restored", API_ACTIVITY, 99),
+        ] {
+            let written = event(&audit(action, "ack_1", "ACCESS_KEY", None)).unwrap();
+            assert_is_valid(&written);
+            let found = (&written["class_uid"], &written["activity_id"]);
+            assert_eq!(found, (&json!(class), &json!(activity)), "{action}");
+            assert_eq!(written["unmapped"]["cursor"], "0-7");
+            assert_eq!(written["time"], 1_893_456_000_123_i64);
+        }
+    }
+
+    #[test]
+    fn who_did_it_is_a_user_an_agent_or_the_program() {
+        let of = |actor, kind, via| {
+            let written = event(&audit("api-key.updated", actor, kind, via)).unwrap();
+            assert_is_valid(&written);
+            written["actor"].clone()
+        };
+        let system = of("system", "SYSTEM", None);
+        assert_eq!(system, json!({"app_name": "claviger"}));
+        let person = of("usr_1", "USER", None);
+        assert_eq!(
+            person["user"],
+            json!({"uid": "usr_1", "type_id": 1, "type": "USER"})
+        );
+        let agent = of("ack_1", "ACCESS_KEY", Some("mcp_1"));
+        assert_eq!(
+            (&agent["app_uid"], &agent["user"]["type_id"]),
+            (&json!("mcp_1"), &json!(99))
+        );
+    }
+
+    #[test]
+    fn an_event_without_a_time_is_none() {
+        assert_eq!(event(&json!({"action": "api-key.created"})), None);
+    }
+}

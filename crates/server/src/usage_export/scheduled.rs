@@ -1,0 +1,294 @@
+//! Exports that the program makes by itself. Of several programs over one database one does, by lease.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use claviger_domain::base62;
+use claviger_domain::time::Timestamp;
+use claviger_edge::Core;
+use claviger_store::jobs::{self, Claim};
+use claviger_store::usage_exports::{self, Progress};
+use jiff::tz::TimeZone;
+
+use super::endpoint::Endpoint;
+use super::lease::Lease;
+use super::period::SETTLES;
+use super::{Period, prepare, write_file};
+use crate::config::{ExportTo, Schedule, UsageExport};
+
+/// How long an export is nobody else's; it is claimed anew after each part.
+const LEASE_SECONDS: i64 = 600;
+const EVERY_SECONDS: i64 = 60;
+/// Periods that were missed, at most, that are caught up with at once.
+const MOST_PERIODS: usize = 400;
+
+/// Who exports.
+pub(crate) struct Exporter {
+    core: Core,
+    settings: UsageExport,
+    /// What this program is called where jobs are claimed.
+    holder: String,
+}
+
+impl Exporter {
+    /// Exports as `settings` say.
+    pub(crate) fn new(core: Core, settings: UsageExport) -> Self {
+        Self {
+            holder: base62::random_text(&*core.random, 20),
+            core,
+            settings,
+        }
+    }
+
+    /// Exports what is due, if nobody else does; gives how many periods that were. What fails is due the
+    /// next time, and goes on where it was.
+    pub(crate) async fn turn(&self) -> Result<usize> {
+        let (db, now) = (&self.core.db, self.core.now());
+        let Some(position) = jobs::claim(db, &self.claim(), now).await? else {
+            return Ok(0);
+        };
+        // The first time it is due when the schedule says so next.
+        let since = match position {
+            0 => now,
+            position => Timestamp::from_micros(position).min(now),
+        };
+        if !is_due(&self.settings.schedule, since, now) {
+            jobs::finish(db, &self.claim(), since.as_micros(), now).await?;
+            return Ok(0);
+        }
+        let periods = self.waiting(now).await?;
+        for period in &periods {
+            self.export(period)
+                .await
+                .with_context(|| format!("the usage of {period}"))?;
+        }
+        jobs::finish(db, &self.claim(), now.as_micros(), self.core.now()).await?;
+        Ok(periods.len())
+    }
+
+    fn claim(&self) -> Claim {
+        Claim {
+            name: "usage-export",
+            holder: self.holder.clone(),
+            lease_seconds: LEASE_SECONDS,
+            every_seconds: EVERY_SECONDS,
+        }
+    }
+
+    /// Periods that are over and were not exported: since the last that was, or the last one.
+    async fn waiting(&self, now: Timestamp) -> Result<Vec<Period>> {
+        let last = Period::last(self.settings.every, now);
+        let length = last.to_string().len();
+        let done = usage_exports::last_finished(&self.core.db, length).await?;
+        let first = match done {
+            Some(done) => Period::read(&done)?.next(),
+            None => last,
+        };
+        let all = std::iter::successors(Some(first), |period| Some(period.next()));
+        let closed = all.take_while(|period| period.is_closed(now));
+        Ok(closed.take(MOST_PERIODS).collect())
+    }
+
+    async fn export(&self, period: &Period) -> Result<()> {
+        let core = &self.core;
+        prepare(&core.db, core.now()).await?;
+        let lease = Lease {
+            core,
+            claim: self.claim(),
+        };
+        let rows = match &self.settings.to {
+            ExportTo::Folder(folder) => {
+                let name = format!("usage-{period}.{}", self.settings.format.as_str());
+                self.write(period, &folder.join(name), &lease).await?
+            }
+            ExportTo::Url { url, authorization } => {
+                let endpoint = Endpoint {
+                    core,
+                    url,
+                    authorization: authorization.as_ref(),
+                    format: self.settings.format,
+                };
+                endpoint.send(period, &lease).await?
+            }
+        };
+        let begun = usage_exports::find(&core.db, &period.to_string()).await?;
+        let progress = Progress {
+            rows,
+            finished_at: Some(core.now().as_micros()),
+            ..begun.unwrap_or_default()
+        };
+        usage_exports::note(&core.db, &period.to_string(), &progress, core.now()).await?;
+        tracing::info!(%period, rows, "usage is exported");
+        Ok(())
+    }
+
+    /// Writes a file, unless it is there: then a run was cut short just after it got its name.
+    async fn write(&self, period: &Period, path: &Path, lease: &Lease<'_>) -> Result<i64> {
+        if path.exists() {
+            return Ok(0);
+        }
+        let format = self.settings.format;
+        let written = write_file(&self.core.db, period, format, path, Some(lease)).await?;
+        i64::try_from(written.rows).context("a file has fewer rows")
+    }
+}
+
+/// Whether the schedule named an instant since then, so long ago that what was counted before it is there.
+fn is_due(schedule: &Schedule, since: Timestamp, now: Timestamp) -> bool {
+    let since = jiff::Timestamp::from_microsecond(since.as_micros()).unwrap_or_default();
+    let since = since.to_zoned(TimeZone::UTC);
+    let next = schedule.0.find_next_occurrence(&since, false);
+    next.is_ok_and(|next| {
+        let next = Timestamp::from_micros(next.timestamp().as_microsecond());
+        next.plus_seconds(SETTLES) <= now
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use claviger_domain::date;
+    use claviger_testkit::{Receiver, Tenant, TestApp, on_both_engines};
+    use http::StatusCode;
+    use serde_json::json;
+    use tempfile::tempdir;
+
+    use super::*;
+    use crate::config::{ExportEvery, ExportFormat, Secret};
+
+    fn settings(to: ExportTo) -> UsageExport {
+        UsageExport {
+            schedule: "0 * * * *".parse().unwrap(),
+            every: ExportEvery::Day,
+            format: ExportFormat::Csv,
+            to,
+        }
+    }
+
+    /// A key that was checked on the day on which the clock stands, at its beginning.
+    async fn checked(app: &TestApp, tenant: &Tenant) {
+        let key = app
+            .api_key(tenant, json!({"name": "=1+1", "customAccountId": "acme"}))
+            .await;
+        let path = format!("/api-keys/auth/{}", key["key"].as_str().unwrap());
+        app.request("POST", &path)
+            .key(tenant.owner())
+            .send()
+            .await
+            .expect(200);
+        app.flush().await;
+    }
+
+    #[test]
+    fn it_is_due_some_minutes_after_the_schedule_says() {
+        let at = |text| date::parse(text).unwrap();
+        let schedule: Schedule = "30 0 1 * *".parse().unwrap();
+        let since = at("2030-01-15");
+        assert!(!is_due(&schedule, since, at("2030-02-01T00:34:59Z")));
+        assert!(is_due(&schedule, since, at("2030-02-01T00:35:00Z")));
+        assert!(!is_due(
+            &schedule,
+            at("2030-02-01T00:35:00Z"),
+            at("2030-02-28")
+        ));
+    }
+
+    on_both_engines!(
+        each_day_is_written_once_and_missed_ones_are_caught_up_with,
+        async |app| {
+            let tenant = app.tenant("Acme").await;
+            checked(&app, &tenant).await;
+            let folder = tempdir().unwrap();
+            let to = ExportTo::Folder(folder.path().to_owned());
+            let exporter = Exporter::new(app.core.clone(), settings(to.clone()));
+            let other = Exporter::new(app.core.clone(), settings(to));
+            assert_eq!(exporter.turn().await.unwrap(), 0);
+            app.advance(86_400 + 300);
+            assert_eq!(exporter.turn().await.unwrap(), 1);
+            app.advance(60);
+            assert_eq!(other.turn().await.unwrap(), 0);
+            app.advance(3_600);
+            assert_eq!(other.turn().await.unwrap(), 0);
+            let day = fs::read_to_string(folder.path().join("usage-2030-01-01.csv")).unwrap();
+            let rows: Vec<_> = day.lines().collect();
+            assert_eq!(rows.len(), 2, "{day}");
+            assert!(rows[0].starts_with("period,from,to,accountId,projectId,keyId,keyName"));
+            assert!(
+                rows[1]
+                    .starts_with("2030-01-01,2030-01-01T00:00:00.000Z,2030-01-02T00:00:00.000Z,")
+            );
+            assert!(rows[1].ends_with(",'=1+1,acme,,1,1,0,0"), "{day}");
+            // Nothing ran for two days.
+            checked(&app, &tenant).await;
+            app.advance(2 * 86_400);
+            assert_eq!(other.turn().await.unwrap(), 2);
+            let lines = |name: &str| {
+                fs::read_to_string(folder.path().join(name))
+                    .unwrap()
+                    .lines()
+                    .count()
+            };
+            assert_eq!(
+                (lines("usage-2030-01-02.csv"), lines("usage-2030-01-03.csv")),
+                (2, 1)
+            );
+        }
+    );
+
+    on_both_engines!(
+        an_endpoint_gets_each_part_until_it_takes_it_and_none_again,
+        async |app| {
+            let tenant = app.tenant("Acme").await;
+            checked(&app, &tenant).await;
+            let is_well = Arc::new(AtomicBool::new(false));
+            let answer = Arc::clone(&is_well);
+            let receiver = Receiver::answering(move |_| {
+                let is_well = answer.load(Ordering::SeqCst);
+                async move {
+                    if is_well {
+                        StatusCode::OK
+                    } else {
+                        StatusCode::SERVICE_UNAVAILABLE
+                    }
+                }
+            })
+            .await;
+            let url = format!("{}/usage", receiver.url);
+            let authorization = Some(Secret::from("Bearer canary".to_owned()));
+            let to = ExportTo::Url { url, authorization };
+            let exporter = Exporter::new(app.core.clone(), settings(to));
+            exporter.turn().await.unwrap();
+            app.advance(86_400 + 300);
+            let failed = exporter.turn().await.unwrap_err();
+            assert!(
+                format!("{failed:#}")
+                    .ends_with("part 1 of 2030-01-01 was answered with 503 Service Unavailable")
+            );
+            is_well.store(true, Ordering::SeqCst);
+            app.advance(60);
+            assert_eq!(exporter.turn().await.unwrap(), 1);
+            app.advance(60);
+            assert_eq!(exporter.turn().await.unwrap(), 0);
+            let received = receiver.received();
+            let keys: Vec<_> = received
+                .iter()
+                .map(|one| one.header("idempotency-key"))
+                .collect();
+            assert_eq!(
+                keys,
+                [
+                    "usage-2030-01-01-1",
+                    "usage-2030-01-01-1",
+                    "usage-2030-01-01-end"
+                ]
+            );
+            assert_eq!(received[1].header("authorization"), "Bearer canary");
+            assert_eq!(received[0].body, received[1].body);
+            let end: serde_json::Value = serde_json::from_slice(&received[2].body).unwrap();
+            assert_eq!(end, json!({"period": "2030-01-01", "parts": 1, "rows": 1}));
+        }
+    );
+}
