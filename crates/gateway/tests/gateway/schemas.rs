@@ -259,7 +259,9 @@ fn every_hint_is_given() {
       "api_keys_auths.create": "Explain whether an API key would pass, from given circumstances (read-only, idempotent)",
       "api_keys_auths.get": "Explain whether an API key would pass (read-only, idempotent)",
       "api_key_reactivate.update": "Reactivate an API key (idempotent)",
-      "api_key_rotate.create": "Rotate an API key (destructive)"
+      "api_key_rotate.create": "Rotate an API key (destructive)",
+      "analytics_project_totals.list": "Count the checks of a project (read-only, idempotent)",
+      "analytics_api_key_totals.list": "Count the checks of each key (read-only, idempotent)"
     }
     "#);
 }
