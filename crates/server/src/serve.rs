@@ -54,14 +54,7 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
         Some(files) => Some(Tls::open(files).await?),
         None => None,
     };
-    let metrics_listener = match config.metrics_listen {
-        Some(address) => Some(
-            TcpListener::bind(address)
-                .await
-                .with_context(|| format!("cannot listen on {address}, for metrics"))?,
-        ),
-        None => None,
-    };
+    let metrics_listener = listen_for_metrics(config).await?;
     let stop = signals::stop().context("cannot wait for signals")?;
     let mut directory = DataDirectory::open(&config.data_dir)?;
     if let Some(aside) = finish_restore(directory.path())? {
@@ -149,6 +142,15 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
         );
     }
     announced
+}
+
+async fn listen_for_metrics(config: &Config) -> Result<Option<TcpListener>> {
+    let Some(address) = config.metrics_listen else {
+        return Ok(None);
+    };
+    let listener = TcpListener::bind(address).await;
+    let listener = listener.with_context(|| format!("cannot listen on {address}, for metrics"))?;
+    Ok(Some(listener))
 }
 
 /// Serves `/metrics` to all who reach the listener.

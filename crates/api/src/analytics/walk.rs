@@ -129,17 +129,16 @@ fn lines(buckets: &Buckets, usage: KeyUsage) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::with_capacity(1);
     let mut end = i64::MIN;
     for (hour, counts) in usage.counts {
-        match lines.last_mut().filter(|_| hour < end) {
-            Some(line) => line.counts.add(counts),
-            None => {
-                let first_hour = buckets.first_hour(hour);
-                end = buckets.grouping.next(first_hour);
-                lines.push(Line {
-                    key: Arc::clone(&key),
-                    first_hour,
-                    counts,
-                });
-            }
+        if let Some(line) = lines.last_mut().filter(|_| hour < end) {
+            line.counts.add(counts)
+        } else {
+            let first_hour = buckets.first_hour(hour);
+            end = buckets.grouping.next(first_hour);
+            lines.push(Line {
+                key: Arc::clone(&key),
+                first_hour,
+                counts,
+            });
         }
     }
     lines

@@ -162,7 +162,7 @@ impl UsageQuery {
 async fn only_project(client: &Client) -> Result<String> {
     let answer = client.send(Asked::new(Method::GET, ["projects"])).await?;
     let listed = answer.body.as_array().map_or(&[][..], Vec::as_slice);
-    let named = |project: &serde_json::Value| {
+    let shown = |project: &serde_json::Value| {
         let text = |member: &str| plain_text::clean(project[member].as_str().unwrap_or(""));
         format!("{} ({})", text("id"), text("name"))
     };
@@ -170,7 +170,7 @@ async fn only_project(client: &Client) -> Result<String> {
         [only] => Ok(only["id"].as_str().unwrap_or("").to_owned()),
         [] => Err(Refusal("there is no project".to_owned()).into()),
         many => {
-            let names: Vec<_> = many.iter().take(10).map(named).collect();
+            let names: Vec<_> = many.iter().take(10).map(shown).collect();
             let names = names.join(", ");
             Err(Refusal(format!("name one of the projects with --project: {names}")).into())
         }

@@ -23,18 +23,18 @@ pub(super) async fn run(
     // A line for the first of several failures: it is tried again each minute.
     let mut is_failing = false;
     while goes_on(&mut ticks, &mut stopped).await {
-        let exported = tokio::select! {
+        let outcome = tokio::select! {
             biased;
             // What is not done stays for the next time, and goes on where it was.
             _ = stop.wait_for(|stopped| *stopped) => return,
-            exported = exporter.turn() => exported,
+            outcome = exporter.turn() => outcome,
         };
-        if let Err(error) = &exported
+        if let Err(error) = &outcome
             && !is_failing
         {
             let error = format!("{error:#}");
             tracing::error!(error, "usage is not exported, it is tried again");
         }
-        is_failing = exported.is_err();
+        is_failing = outcome.is_err();
     }
 }

@@ -1,5 +1,7 @@
 //! How a row is written.
 
+use std::fmt::Write as _;
+
 use anyhow::{Context, Result, anyhow};
 use claviger_store::usage::export::ExportedKey;
 use serde_json::{Value, json};
@@ -85,7 +87,7 @@ impl ExportFormat {
                         "successful": counts.successful, "failed": counts.failed,
                         "rateLimited": counts.rate_limited,
                     });
-                    text += &format!("{row}\n");
+                    writeln!(text, "{row}").expect("a text takes whatever is written");
                 }
             }
         }

@@ -55,19 +55,18 @@ pub async fn unfolded(
     const LENGTH: &str = "SELECT CAST(COALESCE(SUM(LENGTH(body)), 0) AS BIGINT) FROM usage_journal";
     const OF_SHARD: &str = "SELECT seq, body FROM usage_journal WHERE shard = $1";
     const ALL: &str = "SELECT seq, body FROM usage_journal";
-    let pieces: Vec<(i64, Vec<u8>)> = match key {
+    let pieces: Vec<(i64, Vec<u8>)> = if let Some(key) = key {
         // One part of many, which is read however much there is.
-        Some(key) => on!(read db, |c| sqlx::query_as(OF_SHARD)
+        on!(read db, |c| sqlx::query_as(OF_SHARD)
             .bind(i64::from(shard_of(key)))
             .fetch_all(c)
-            .await)?,
-        None => {
-            let length: i64 = on!(read db, |c| sqlx::query_scalar(LENGTH).fetch_one(c).await)?;
-            if length == 0 || length > most {
-                return Ok(Unfolded::default());
-            }
-            on!(read db, |c| sqlx::query_as(ALL).fetch_all(c).await)?
+            .await)?
+    } else {
+        let length: i64 = on!(read db, |c| sqlx::query_scalar(LENGTH).fetch_one(c).await)?;
+        if length == 0 || length > most {
+            return Ok(Unfolded::default());
         }
+        on!(read db, |c| sqlx::query_as(ALL).fetch_all(c).await)?
     };
     if pieces.is_empty() {
         return Ok(Unfolded::default());

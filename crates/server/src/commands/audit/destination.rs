@@ -77,21 +77,18 @@ impl Destination {
 
     /// Writes whole lines. In a file they are there when this returns, whatever happens then.
     pub(super) fn write(&mut self, lines: &str) -> Result<()> {
-        match &mut self.file {
-            Some((path, file)) => {
-                let written = file
-                    .write_all(lines.as_bytes())
-                    .and_then(|()| file.sync_data());
-                written.with_context(|| format!("cannot write {}", path.display()))
-            }
-            None => {
-                let mut out = io::stdout().lock();
-                match out.write_all(lines.as_bytes()).and_then(|()| out.flush()) {
-                    Err(error) if error.kind() == ErrorKind::BrokenPipe => {
-                        bail!("nobody reads the events any more")
-                    }
-                    written => written.context("cannot write to standard output"),
+        if let Some((path, file)) = &mut self.file {
+            let written = file
+                .write_all(lines.as_bytes())
+                .and_then(|()| file.sync_data());
+            written.with_context(|| format!("cannot write {}", path.display()))
+        } else {
+            let mut out = io::stdout().lock();
+            match out.write_all(lines.as_bytes()).and_then(|()| out.flush()) {
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                    bail!("nobody reads the events any more")
                 }
+                written => written.context("cannot write to standard output"),
             }
         }
     }
