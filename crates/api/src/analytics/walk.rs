@@ -130,7 +130,7 @@ fn lines(buckets: &Buckets, usage: KeyUsage) -> Vec<Line> {
     let mut end = i64::MIN;
     for (hour, counts) in usage.counts {
         if let Some(line) = lines.last_mut().filter(|_| hour < end) {
-            line.counts.add(counts)
+            line.counts.add(counts);
         } else {
             let first_hour = buckets.first_hour(hour);
             end = buckets.grouping.next(first_hour);

@@ -31,7 +31,8 @@ fn text(value: &Value) -> &str {
 
 /// What was counted: passed, failed, over the limit.
 fn counts(total: &Value) -> [u64; 3] {
-    let all = ["successful", "failed", "rateLimited"].map(|name| total[name].as_u64().unwrap());
+    let all =
+        ["successful", "failed", "rateLimited"].map(|name| total[name].as_u64().expect("a count"));
     assert_eq!(total["total"], all.iter().sum::<u64>());
     all
 }
