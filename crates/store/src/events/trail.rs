@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use claviger_domain::id::{self, Id};
 use claviger_domain::time::Timestamp;
+use sqlx::PgPool;
 
 use super::Event;
 use crate::db::{Engine, on};
@@ -105,6 +106,28 @@ macro_rules! part_of_trail {
     };
 }
 
+/// The transaction that no event can come before any more. On PostgreSQL only.
+///
+/// The snapshot's own such number is that of the oldest transaction of the whole server: whatever writes
+/// for hours in somebody else's database would hold up this trail. So those of other databases are left
+/// out; what is of no session that is known (a prepared transaction) holds it up as ours do.
+///
+/// To be asked before the events are read, in a statement of its own: of what is found to have ended
+/// here, a later snapshot shows all.
+async fn settled(db: &Db, pool: &PgPool) -> Result<i64, StoreError> {
+    // Every role is told which database a session is in, and each open transaction has a lock on itself.
+    // That is looked at before the state, so that one that ends meanwhile has ended.
+    const SQL: &str = "SELECT CAST(CAST(COALESCE((SELECT running.txid FROM \
+        (SELECT pg_snapshot_xip(pg_current_snapshot()) AS txid) AS running WHERE CASE WHEN EXISTS \
+        (SELECT 1 FROM pg_locks JOIN pg_stat_activity ON pg_stat_activity.pid = pg_locks.pid \
+        WHERE locktype = 'transactionid' AND mode = 'ExclusiveLock' AND granted \
+        AND transactionid = CAST(running.txid AS XID) AND datname <> current_database()) THEN FALSE \
+        ELSE pg_xact_status(running.txid) = 'in progress' END ORDER BY running.txid LIMIT 1), \
+        pg_snapshot_xmax(pg_current_snapshot())) AS TEXT) AS BIGINT)";
+    let _turn = db.turn_to_read().await?;
+    Ok(sqlx::query_scalar(SQL).fetch_one(pool).await?)
+}
+
 /// The next events of an account behind `after`.
 pub async fn part(
     db: &Db,
@@ -123,7 +146,7 @@ pub async fn part(
         "(txid, seq) > (CASE WHEN CAST(CAST($2 AS TEXT) AS XID8) \
          >= pg_snapshot_xmax(pg_current_snapshot()) THEN CAST('0' AS XID8) \
          ELSE CAST(CAST($2 AS TEXT) AS XID8) END, $3)",
-        " AND txid < pg_snapshot_xmin(pg_current_snapshot())",
+        " AND txid < CAST(CAST($5 AS TEXT) AS XID8)",
         " ORDER BY events.txid, seq"
     );
     const NEWEST_ON_POSTGRES: &str = part_of_trail!(
@@ -132,19 +155,21 @@ pub async fn part(
         "",
         " ORDER BY events.txid DESC, seq DESC"
     );
-    let sql = match (&db.0.engine, order) {
-        (Engine::Sqlite { .. }, Order::OldestFirst) => OLDEST_IN_FILES,
-        (Engine::Sqlite { .. }, Order::NewestFirst) => NEWEST_IN_FILES,
-        (Engine::Postgres(_), Order::OldestFirst) => OLDEST_ON_POSTGRES,
-        (Engine::Postgres(_), Order::NewestFirst) => NEWEST_ON_POSTGRES,
+    let (sql, before) = match (&db.0.engine, order) {
+        (Engine::Sqlite { .. }, Order::OldestFirst) => (OLDEST_IN_FILES, None),
+        (Engine::Sqlite { .. }, Order::NewestFirst) => (NEWEST_IN_FILES, None),
+        (Engine::Postgres(pool), Order::OldestFirst) => {
+            (OLDEST_ON_POSTGRES, Some(settled(db, pool).await?))
+        }
+        (Engine::Postgres(_), Order::NewestFirst) => (NEWEST_ON_POSTGRES, None),
     };
-    Ok(on!(read db, |c| sqlx::query_as(sql)
-        .bind(account.as_str())
-        .bind(after.txid)
-        .bind(after.seq)
-        .bind(most)
-        .fetch_all(c)
-        .await)?)
+    Ok(on!(read db, |c| {
+        let part = sqlx::query_as(sql);
+        let part = part.bind(account.as_str()).bind(after.txid).bind(after.seq);
+        let part = part.bind(most);
+        let part = if let Some(before) = before { part.bind(before) } else { part };
+        part.fetch_all(c).await
+    })?)
 }
 
 /// A place of which events up to that instant are behind, found in a few steps: clocks tell an order

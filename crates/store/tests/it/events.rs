@@ -231,6 +231,33 @@ async fn nothing_is_written_into_what_was_read_of_the_trail() {
     assert_eq!(all.len(), 2);
 }
 
+/// Transactions are numbered for all databases of a server together.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_is_written_in_another_database_does_not_hold_up_the_trail() {
+    let world = World::on_postgres().await;
+    let elsewhere = World::on_postgres().await;
+    let (written, is_written) = tokio::sync::oneshot::channel();
+    let (go_on, may_go_on) = tokio::sync::oneshot::channel::<()>();
+    let (db, change) = (elsewhere.db.clone(), elsewhere.change());
+    let slow = tokio::spawn(async move {
+        db.write::<_, StoreError, _>(move |tx| {
+            Box::pin(async move {
+                accounts::create(tx, &change, "theirs", None).await?;
+                written.send(()).unwrap();
+                may_go_on.await.unwrap();
+                Ok(())
+            })
+        })
+        .await
+    });
+    is_written.await.unwrap();
+    let mine = world.account("mine").await;
+    let seen = targets(&world, &mine.id, Order::OldestFirst, 9).await;
+    assert_eq!(seen, [mine.id.as_str()]);
+    go_on.send(()).unwrap();
+    slow.await.unwrap().unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_place_of_before_a_restore_into_a_new_cluster_is_still_one() {
     let world = World::on_postgres().await;
