@@ -209,6 +209,10 @@ impl UsageExport {
             if to.starts_with("http://") && authorization.is_some() {
                 bail!("usage_export.authorization would be sent in clear: give an https URL");
             }
+            let authority = to.split(['/', '?', '#']).nth(2).unwrap_or_default();
+            if authority.contains('@') {
+                bail!("usage_export.to has credentials in it: give usage_export.authorization");
+            }
             let url = to;
             ExportTo::Url { url, authorization }
         } else {
@@ -275,6 +279,10 @@ mod tests {
             (
                 "schedule = \"0 0 * * *\"\nto = \"/x\"\nauthorization = \"a\"",
                 "is a folder",
+            ),
+            (
+                "schedule = \"0 0 * * *\"\nto = \"https://a:b@example.com/\"",
+                "has credentials in it",
             ),
         ] {
             let refused = in_force(text).unwrap_err().to_string();
