@@ -9,7 +9,7 @@ mod usage;
 use claviger_domain::time::Timestamp;
 
 pub use self::projects::{fold_project_days, projects_with_usage, remove_project_days};
-pub use self::usage::{fold_days, keys_with_usage, remove_days};
+pub use self::usage::{keys_with_days, keys_with_hours, remove_days, remove_hours};
 use crate::db::on;
 use crate::{Db, StoreError, Tx};
 

@@ -133,12 +133,12 @@ pub async fn last_use(db: &Db, key: &Id<id::ApiKey>) -> Result<Option<Timestamp>
     Ok(at.map(Timestamp::from_micros))
 }
 
-/// Checks of a key in all hours, as far as they are in the rows.
+/// Checks of a key on all days, as far as they are in the rows.
 pub async fn totals(db: &Db, key: &Id<id::ApiKey>) -> Result<UsageCounts, StoreError> {
     const SQL: &str = "SELECT CAST(COALESCE(SUM(successful), 0) AS BIGINT), \
                        CAST(COALESCE(SUM(failed), 0) AS BIGINT), \
                        CAST(COALESCE(SUM(rate_limited), 0) AS BIGINT) \
-                       FROM usage_hours WHERE key_id = $1";
+                       FROM usage_days WHERE key_id = $1";
     let (successful, failed, rate_limited): (i64, i64, i64) =
         on!(read db, |c| sqlx::query_as(SQL).bind(key.as_str()).fetch_one(c).await)?;
     Ok(UsageCounts {

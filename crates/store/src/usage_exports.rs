@@ -14,14 +14,16 @@ pub struct Progress {
     pub rows: i64,
     /// The key behind which it goes on.
     pub after: String,
+    /// The last key of the part that may be on its way.
+    pub until: Option<String>,
     /// When it was done, in microseconds since 1970; none while it is not.
     pub finished_at: Option<i64>,
 }
 
 /// How far the export of a period came; none where it was not begun.
 pub async fn find(db: &Db, period: &str) -> Result<Option<Progress>, StoreError> {
-    const SQL: &str = "SELECT parts, exported_rows AS rows, after_key AS after, finished_at \
-                       FROM usage_exports WHERE period = $1";
+    const SQL: &str = "SELECT parts, exported_rows AS rows, after_key AS after, \
+                       until_key AS until, finished_at FROM usage_exports WHERE period = $1";
     Ok(on!(read db, |c| sqlx::query_as(SQL).bind(period).fetch_optional(c).await)?)
 }
 
@@ -33,7 +35,8 @@ pub async fn last_finished(db: &Db, length: usize) -> Result<Option<String>, Sto
     Ok(on!(read db, |c| sqlx::query_scalar(SQL).bind(length).fetch_one(c).await)?)
 }
 
-/// Notes how far the export of a period came.
+/// Notes how far the export of a period came. One that came less far, of a program that was frozen while
+/// another went on, changes nothing.
 pub async fn note(
     db: &Db,
     period: &str,
@@ -41,11 +44,12 @@ pub async fn note(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     const SQL: &str = "INSERT INTO usage_exports \
-        (period, parts, exported_rows, after_key, finished_at, noted_at) \
-        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (period) DO UPDATE SET parts = excluded.parts, \
-        exported_rows = excluded.exported_rows, after_key = excluded.after_key, \
+        (period, parts, exported_rows, after_key, until_key, finished_at, noted_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (period) DO UPDATE SET \
+        parts = excluded.parts, exported_rows = excluded.exported_rows, \
+        after_key = excluded.after_key, until_key = excluded.until_key, \
         finished_at = excluded.finished_at, noted_at = excluded.noted_at \
-        WHERE usage_exports.finished_at IS NULL";
+        WHERE usage_exports.finished_at IS NULL AND usage_exports.parts <= excluded.parts";
     let (period, progress) = (period.to_owned(), progress.clone());
     db.write(move |tx| {
         Box::pin(async move {
@@ -54,6 +58,7 @@ pub async fn note(
                 .bind(progress.parts)
                 .bind(progress.rows)
                 .bind(progress.after)
+                .bind(progress.until)
                 .bind(progress.finished_at)
                 .bind(now.as_micros())
                 .execute(c)

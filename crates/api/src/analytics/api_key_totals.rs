@@ -183,7 +183,7 @@ impl Text {
             Source::Walk(walk) => walk.next().await?,
             Source::Sorted(lines) => lines.take(),
         };
-        let mut text = String::from(if self.is_begun { "" } else { "[" });
+        let mut text = Vec::from(if self.is_begun { "" } else { "[" });
         self.is_begun = true;
         self.is_over = lines.is_none();
         for line in lines.unwrap_or_default() {
@@ -197,14 +197,14 @@ impl Text {
                 None => {}
             }
             if self.has_lines {
-                text.push(',');
+                text.push(b',');
             }
             self.has_lines = true;
             let body = ApiKeyTotalBody::from(&line);
-            text += &serde_json::to_string(&body).expect("text and numbers are JSON");
+            serde_json::to_writer(&mut text, &body).expect("text and numbers are JSON");
         }
         if self.is_over {
-            text.push(']');
+            text.push(b']');
         }
         Ok(Some(Bytes::from(text)))
     }

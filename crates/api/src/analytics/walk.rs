@@ -11,7 +11,8 @@ use claviger_edge::Core;
 use claviger_store::usage::by_key::{self, Filter, KeyUsage, NamedKey};
 use claviger_store::usage::by_project::{self, Step};
 use claviger_store::usage::{self, Unfolded};
-use claviger_store::{Page, StoreError};
+use claviger_store::{Asker, Page, StoreError};
+use tokio::task::JoinSet;
 
 use super::input::Asked;
 use super::order::{By, Sort};
@@ -29,9 +30,19 @@ pub(super) struct Line {
     pub(super) counts: UsageCounts,
 }
 
-/// The way through a project's keys.
+/// The way through a project's keys. The next part is read while whoever asked for the one before does
+/// something with it.
 #[derive(Debug)]
 pub(super) struct Walk {
+    /// Where the next part begins; none while it is being read, and at the end.
+    place: Option<Place>,
+    /// What is being read. It ends with the walk.
+    ahead: JoinSet<Result<Option<(Vec<Line>, Place)>, StoreError>>,
+}
+
+/// How far a walk came.
+#[derive(Debug)]
+struct Place {
     core: Core,
     filter: Filter,
     buckets: Buckets,
@@ -73,7 +84,7 @@ impl Walk {
             _ if buckets.hours.is_empty() => VecDeque::new(),
             _ => VecDeque::from([buckets.hours.clone()]),
         };
-        Ok(Self {
+        let place = Place {
             core: core.clone(),
             filter,
             buckets,
@@ -81,11 +92,38 @@ impl Walk {
             unfolded,
             rounds,
             page: Page::first(KEYS, 0),
+        };
+        Ok(Self {
+            place: Some(place),
+            ahead: JoinSet::new(),
         })
     }
 
     /// The next lines, some at least; none at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<Line>>, StoreError> {
+        if let Some(place) = self.place.take() {
+            self.read_ahead(place);
+        }
+        let Some(read) = self.ahead.join_next().await else {
+            return Ok(None);
+        };
+        let read = read.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        Ok(read?.map(|(lines, place)| {
+            self.read_ahead(place);
+            lines
+        }))
+    }
+
+    fn read_ahead(&mut self, place: Place) {
+        // Queries wait for their turn with those of the same caller.
+        let caller = Asker::current();
+        self.ahead.spawn(caller.scope(place.read()));
+    }
+}
+
+impl Place {
+    /// The next lines, some at least, and the place behind them; none at the end.
+    async fn read(mut self) -> Result<Option<(Vec<Line>, Self)>, StoreError> {
         loop {
             let Some(hours) = self.rounds.front() else {
                 return Ok(None);
@@ -105,7 +143,7 @@ impl Walk {
             });
             if !used.is_empty() {
                 let lines = used.into_iter().flat_map(|one| lines(&self.buckets, one));
-                return Ok(Some(lines.collect()));
+                return Ok(Some((lines.collect(), self)));
             }
         }
     }

@@ -176,36 +176,40 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Adds up hours to days and removes days, for some keys at a time. `position` is the hour up to
-    /// which hours are days already, and so is what it gives.
+    /// Removes hours, whose counts stay in their days, and days, for some keys at a time. `position` is
+    /// the hour before which there are none any more, and so is what it gives.
     async fn remove_usage(&mut self, position: i64, now: Timestamp) -> Result<i64, StoreError> {
         let (db, kept) = (&self.sweeper.db, &self.sweeper.retention);
         let fold_before = days_before(kept.usage_by_hour, now).map(first_hour);
         let remove_before = days_before(kept.usage, now).map(first_hour);
-        if fold_before.is_none() && remove_before.is_none() {
-            return Ok(position);
-        }
+        // An hour goes with its day at the latest.
+        let hours_before = fold_before.max(remove_before);
         let mut last = String::new();
-        loop {
-            let keys = rows::keys_with_usage(db, &last, KEYS).await?;
+        while let Some(hour) = hours_before {
+            let keys = rows::keys_with_hours(db, &last, KEYS).await?;
             let Some(key) = keys.last() else { break };
             last.clone_from(key);
-            if let Some(hour) = remove_before {
-                while self.note(rows::remove_days(db, &keys, hour, ROWS).await?) > 0 {
-                    self.rest().await?;
-                }
+            while self.note(rows::remove_hours(db, &keys, hour, ROWS).await?) > 0 {
+                self.rest().await?;
             }
-            if let Some(hour) = fold_before {
-                let hours = (position - LATE_HOURS).max(0)..hour;
-                while self.note(rows::fold_days(db, &keys, hours.clone(), ROWS, now).await?) > 0 {
-                    self.rest().await?;
-                }
+            self.rest().await?;
+        }
+        last.clear();
+        while let Some(hour) = remove_before {
+            let keys = rows::keys_with_days(db, &last, KEYS).await?;
+            let Some(key) = keys.last() else { break };
+            last.clone_from(key);
+            while self.note(rows::remove_days(db, &keys, hour / 24, ROWS).await?) > 0 {
+                self.rest().await?;
             }
+        if hours_before.is_none() {
+            return Ok(position);
+        }
             self.rest().await?;
         }
         self.remove_usage_of_projects(position, fold_before, remove_before)
             .await?;
-        Ok(fold_before.unwrap_or(position))
+        Ok(hours_before.unwrap_or(position))
     }
 
     /// The same with the sums of projects.
@@ -288,7 +292,8 @@ mod tests {
 
     in_both_worlds![
         what_is_past_its_time_goes_and_nothing_before,
-        hours_become_days_and_totals_stay,
+        hours_go_and_days_stay,
+        days_go_although_their_hours_are_gone,
         one_of_two_programs_does_a_job,
         a_job_that_fails_is_counted_and_done_later,
     ];
@@ -333,7 +338,7 @@ mod tests {
         assert_eq!(figure(&sweeper, Job::Calls), (0, 0, world.now()));
     }
 
-    async fn hours_become_days_and_totals_stay(world: World) {
+    async fn hours_go_and_days_stay(world: World) {
         let project = Id::from_suffix("project");
         let keys: Vec<_> = (0..250)
             .map(|number| Id::from_suffix(&format!("{number:016}")))
@@ -363,40 +368,77 @@ mod tests {
             ..Retention::default()
         };
         let sweeper = sweeper(&world, "one", kept);
-        let by = async |hours: i64| {
-            let rows = world
-                .raw(
-                    true,
-                    "SELECT CAST(hour AS TEXT) || ' ' || CAST(successful AS TEXT) FROM usage_hours",
-                )
-                .await;
+        let rows = async |sql| {
+            let rows = world.raw(true, sql).await;
             let mut sums = BTreeMap::<i64, i64>::new();
             for row in rows {
-                let (hour, count) = row.split_once(' ').unwrap();
-                let hour: i64 = hour.parse().unwrap();
-                *sums.entry((hour - today).div_euclid(hours)).or_default() +=
-                    count.parse::<i64>().unwrap();
+                let (at, count) = row.split_once(' ').unwrap();
+                let at: i64 = at.parse().unwrap();
+                *sums.entry(at).or_default() += count.parse::<i64>().unwrap();
             }
             sums
         };
-        let (day, hour) = (by(24).await, by(1).await);
+        let of = |relative: &[(i64, i64)], start: i64| {
+            let rows = relative.iter().map(|(at, count)| (start + at, *count));
+            rows.collect::<BTreeMap<_, _>>()
+        };
+        let hours = "SELECT CAST(hour AS TEXT) || ' ' || CAST(successful AS TEXT) FROM usage_hours";
+        let days = "SELECT CAST(day AS TEXT) || ' ' || CAST(successful AS TEXT) FROM usage_days";
+        let in_days = of(&[(-60, 750), (-31, 1_500), (-30, 750)], today / 24);
+        assert_eq!(rows(hours).await.len(), 4);
+        assert_eq!(rows(days).await, in_days);
         let sums = "SELECT CAST(hour AS TEXT) FROM usage_projects ORDER BY hour";
         assert_eq!(world.raw(true, sums).await.len(), 4);
         sweeper.turn(&mut [false; 5]).await;
-        assert_eq!(by(24).await, day);
-        let in_days = [-60 * 24, -31 * 24, -30 * 24 + 7];
-        let in_days = in_days.map(|hour| (today + hour).to_string());
-        assert_eq!(world.raw(true, sums).await, in_days);
-        let after = by(1).await;
-        assert_eq!(hour.len(), 4);
-        let folded = [(-60 * 24, 750), (-31 * 24, 1_500), (-30 * 24 + 7, 750)];
-        assert_eq!(after, BTreeMap::from(folded));
-        assert_eq!(figure(&sweeper, Job::Usage).0, 500);
+        let sums_in_days = [-60 * 24, -31 * 24, -30 * 24 + 7];
+        let sums_in_days = sums_in_days.map(|hour| (today + hour).to_string());
+        assert_eq!(world.raw(true, sums).await, sums_in_days);
+        assert_eq!(rows(hours).await, of(&[(-30 * 24 + 7, 750)], today));
+        assert_eq!(rows(days).await, in_days);
+        assert_eq!(figure(&sweeper, Job::Usage).0, 750);
         // The next day goes on where this one ended.
         world.clock.advance(DAY_SECONDS);
         sweeper.turn(&mut [false; 5]).await;
-        assert_eq!(by(24).await, day);
-        assert_eq!(figure(&sweeper, Job::Usage).0, 750);
+        assert!(rows(hours).await.is_empty());
+        assert_eq!(rows(days).await, in_days);
+        assert_eq!(figure(&sweeper, Job::Usage).0, 1_000);
+    }
+
+    async fn days_go_although_their_hours_are_gone(world: World) {
+        let (key, project) = (Id::from_suffix("key"), Id::from_suffix("project"));
+        let counts = UsageCounts {
+            failed: 1,
+            ..UsageCounts::default()
+        };
+        let hour = |hour| UsageHour {
+            key: &key,
+            project: &project,
+            hour,
+            counts,
+            last_used_at: None,
+        };
+        let today = first_hour(world.now());
+        let flush = Flush {
+            hours: vec![hour(today - 1), hour(today)],
+            ..Flush::at(world.now())
+        };
+        usage::add(&world.db, &flush).await.unwrap();
+        let kept = Retention {
+            usage_by_hour: KeptFor::Days(30),
+            usage: KeptFor::Days(60),
+            ..Retention::default()
+        };
+        let sweeper = sweeper(&world, "one", kept);
+        let days = async || world.raw(true, "SELECT key_id FROM usage_days").await.len();
+        world.clock.advance(40 * DAY_SECONDS);
+        sweeper.turn(&mut [false; 5]).await;
+        assert_eq!(days().await, 2);
+        world.clock.advance(20 * DAY_SECONDS);
+        sweeper.turn(&mut [false; 5]).await;
+        assert_eq!(days().await, 1);
+        world.clock.advance(DAY_SECONDS);
+        sweeper.turn(&mut [false; 5]).await;
+        assert_eq!(days().await, 0);
     }
 
     async fn one_of_two_programs_does_a_job(world: World) {

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use claviger_domain::webhook::Method;
 use claviger_edge::Core;
 use claviger_outbound::{Outgoing, Target};
-use claviger_store::usage::export;
+use claviger_store::usage::export::{self, Keys};
 use claviger_store::usage_exports::{self, Progress};
 use http::{HeaderMap, HeaderValue, header};
 use serde_json::json;
@@ -32,24 +32,29 @@ impl Endpoint<'_> {
         let target = target.map_err(|fault| anyhow!("usage_export.to {fault}"))?;
         let begun = usage_exports::find(&core.db, &name).await?;
         let mut progress = begun.unwrap_or_default();
+        let days = period.days();
         loop {
-            let part = export::part(&core.db, &period.hours(), &progress.after, KEYS).await?;
-            let (keys, Some(next)) = part else { break };
+            let wanted = match &progress.until {
+                Some(until) => Keys::Between(&progress.after, until),
+                None => Keys::Next(&progress.after, KEYS),
+            };
+            let (keys, last) = export::part(&core.db, &days, wanted).await?;
+            let Some(next) = progress.until.clone().or(last) else {
+                break;
+            };
             if !keys.is_empty() {
+                // Before it is sent: whoever sends it again sends the same keys.
+                progress.until = Some(next.clone());
+                usage_exports::note(&core.db, &name, &progress, core.now()).await?;
                 let part = progress.parts + 1;
                 let body = self.format.header() + &self.format.lines(period, &keys)?;
-                self.post(
-                    &target,
-                    &name,
-                    &part.to_string(),
-                    self.format.content_type(),
-                    body,
-                )
-                .await?;
+                let content_type = self.format.content_type();
+                self.post(&target, &name, &part.to_string(), content_type, body)
+                    .await?;
                 progress.parts = part;
                 progress.rows += i64::try_from(keys.len()).context("a part has few rows")?;
             }
-            progress.after = next;
+            (progress.after, progress.until) = (next, None);
             usage_exports::note(&core.db, &name, &progress, core.now()).await?;
             lease.keep().await?;
         }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use claviger_store::Db;
-use claviger_store::usage::export;
+use claviger_store::usage::export::{self, Keys};
 
 use super::lease::Lease;
 use super::{KEYS, Period};
@@ -47,7 +47,7 @@ pub(crate) async fn write_file(
     let mut after = left_at.unwrap_or_default();
     let mut rows = 0;
     loop {
-        let part = export::part(db, &period.hours(), &after, KEYS).await?;
+        let part = export::part(db, &period.days(), Keys::Next(&after, KEYS)).await?;
         let (keys, Some(next)) = part else { break };
         let lines = format.lines(period, &keys)?;
         file.write_all(lines.as_bytes())

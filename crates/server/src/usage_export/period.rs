@@ -64,6 +64,12 @@ impl Period {
         }
     }
 
+    /// Its days, counted since 1970.
+    pub(super) fn days(&self) -> Range<i64> {
+        let hours = self.hours();
+        hours.start.div_euclid(24)..hours.end.div_euclid(24)
+    }
+
     /// Its hours.
     pub(crate) fn hours(&self) -> Range<i64> {
         self.first..self.grouping.next(self.first)

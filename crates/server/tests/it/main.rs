@@ -11,6 +11,7 @@ mod command_line;
 mod commands;
 mod connection;
 mod crash;
+mod export_kills;
 mod first_start;
 mod followers;
 mod logging;

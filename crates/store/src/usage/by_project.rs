@@ -18,7 +18,7 @@ use crate::{Db, StoreError};
 /// Sums by project and hour, in the order in which they are written.
 pub(crate) type Sums<'a> = BTreeMap<(&'a Id<id::Project>, i64), UsageCounts>;
 
-/// How finely usage is read: nothing is coarser than a day, since a day of long ago is one row.
+/// How finely usage is read: nothing is coarser than a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// By hour.
@@ -40,9 +40,9 @@ impl Step {
 #[derive(sqlx::FromRow)]
 pub(crate) struct CountsRow {
     pub(crate) first_hour: i64,
-    successful: i64,
-    failed: i64,
-    rate_limited: i64,
+    pub(crate) successful: i64,
+    pub(crate) failed: i64,
+    pub(crate) rate_limited: i64,
 }
 
 impl CountsRow {
@@ -96,11 +96,11 @@ pub async fn totals(
     Ok(rows.map(|row| (row.first_hour, row.counts())).collect())
 }
 
-/// The first hour of which usage is kept by hour: of days before it all is in their first one.
+/// The first hour of which usage is kept by hour: of days before it nobody knows the hours.
 pub async fn kept_by_hour_from(db: &Db) -> Result<i64, StoreError> {
     const SQL: &str = "SELECT position FROM jobs WHERE name = 'usage'";
     let position: Option<i64> = on!(read db, |c| sqlx::query_scalar(SQL).fetch_optional(c).await)?;
-    // The next day is being added up, once the job runs again.
+    // The next day is on its way out, once the job runs again.
     Ok(position
         .filter(|hour| *hour > 0)
         .map_or(0, |hour| hour + 24))

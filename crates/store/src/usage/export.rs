@@ -39,34 +39,48 @@ impl ExportedKey {
     }
 }
 
-/// The next keys that were checked in a time, from behind the id `after` on, and the id behind which it
-/// goes on; none at the end.
+/// Which keys.
+#[derive(Clone, Copy, Debug)]
+pub enum Keys<'a> {
+    /// So many behind that id.
+    Next(&'a str, i64),
+    /// All behind the first id, up to the second.
+    Between(&'a str, &'a str),
+}
+
+/// Those of the keys that were checked on some days (counted since 1970), and the last of the keys; none
+/// where there are none.
 pub async fn part(
     db: &Db,
-    hours: &Range<i64>,
-    after: &str,
-    most: i64,
+    days: &Range<i64>,
+    keys: Keys<'_>,
 ) -> Result<(Vec<ExportedKey>, Option<String>), StoreError> {
-    // One look-up a key, where `DISTINCT` would read every hour of it.
+    // One look-up a key, where `DISTINCT` would read every day of it.
     const KEYS: &str = "WITH RECURSIVE keys (key_id, place) AS ( \
-                        SELECT (SELECT MIN(key_id) FROM usage_hours WHERE key_id > $1), \
+                        SELECT (SELECT MIN(key_id) FROM usage_days WHERE key_id > $1), \
                         CAST(1 AS BIGINT) UNION ALL \
-                        SELECT (SELECT MIN(usage_hours.key_id) FROM usage_hours \
-                        WHERE usage_hours.key_id > keys.key_id), place + 1 FROM keys \
-                        WHERE keys.key_id IS NOT NULL AND place < $2) \
-                        SELECT key_id FROM keys WHERE key_id IS NOT NULL ORDER BY place";
+                        SELECT (SELECT MIN(usage_days.key_id) FROM usage_days \
+                        WHERE usage_days.key_id > keys.key_id), place + 1 FROM keys \
+                        WHERE keys.key_id < $2 AND place < $3) \
+                        SELECT key_id FROM keys WHERE key_id <= $2 ORDER BY place";
     const COUNTS: &str = "SELECT counted.key_id, counted.project_id, projects.account_id, \
         api_keys.name, api_keys.custom_account_id, api_keys.custom_user_id, counted.successful, \
         counted.failed, counted.rate_limited FROM (SELECT key_id, MAX(project_id) AS project_id, \
         CAST(SUM(successful) AS BIGINT) AS successful, CAST(SUM(failed) AS BIGINT) AS failed, \
-        CAST(SUM(rate_limited) AS BIGINT) AS rate_limited FROM usage_hours \
-        WHERE key_id IN (SELECT value ->> 0 FROM json_each($1)) AND hour >= $2 AND hour < $3 \
+        CAST(SUM(rate_limited) AS BIGINT) AS rate_limited FROM usage_days \
+        WHERE key_id IN (SELECT value ->> 0 FROM json_each($1)) AND day >= $2 AND day < $3 \
         GROUP BY key_id) AS counted LEFT JOIN projects ON projects.id = counted.project_id \
         LEFT JOIN api_keys ON api_keys.id = counted.key_id \
         WHERE counted.successful + counted.failed + counted.rate_limited > 0 \
         ORDER BY counted.key_id";
+    let last_of_all = char::MAX.to_string();
+    let (after, until, most) = match keys {
+        Keys::Next(after, most) => (after, &*last_of_all, most),
+        Keys::Between(after, until) => (after, until, i64::MAX),
+    };
     let keys: Vec<String> = on!(read db, |c| sqlx::query_scalar(KEYS)
         .bind(after)
+        .bind(until)
         .bind(most)
         .fetch_all(c)
         .await)?;
@@ -76,8 +90,8 @@ pub async fn part(
     let ids = list(keys.iter().map(String::as_str));
     let counted = on!(read db, |c| sqlx::query_as(COUNTS)
         .bind(&ids)
-        .bind(hours.start)
-        .bind(hours.end)
+        .bind(days.start)
+        .bind(days.end)
         .fetch_all(c)
         .await)?;
     Ok((counted, Some(last.clone())))

@@ -4,6 +4,7 @@ use claviger_domain::id::{self, Id};
 use claviger_domain::limit::Allowance;
 use claviger_domain::time::Timestamp;
 
+use super::by_project::Step;
 use super::{Flush, UsageHour};
 
 /// Rows in one statement: a millisecond of SQLite's. As values and not as a JSON list, which takes
@@ -20,6 +21,14 @@ pub(crate) const ADD_HOURS: &str = " ON CONFLICT (key_id, hour) DO UPDATE SET \
     last_used_at = CASE WHEN usage_hours.last_used_at IS NULL \
     OR excluded.last_used_at > usage_hours.last_used_at \
     THEN excluded.last_used_at ELSE usage_hours.last_used_at END";
+
+pub(crate) const DAYS: &str = "INSERT INTO usage_days \
+    (key_id, day, project_id, successful, failed, rate_limited) ";
+
+pub(crate) const ADD_DAYS: &str = " ON CONFLICT (key_id, day) DO UPDATE SET \
+    successful = usage_days.successful + excluded.successful, \
+    failed = usage_days.failed + excluded.failed, \
+    rate_limited = usage_days.rate_limited + excluded.rate_limited";
 
 pub(crate) const PROJECTS: &str = "INSERT INTO usage_projects \
     (project_id, hour, successful, failed, rate_limited) ";
@@ -57,6 +66,20 @@ pub(crate) fn in_order<'a>(flush: &Flush<'a>) -> (Vec<UsageHour<'a>>, Vec<Runnin
     (hours, allowances)
 }
 
+/// What was counted of a key in a day, the first hour of which is named.
+pub(crate) fn days<'a>(hours: &[UsageHour<'a>]) -> Vec<UsageHour<'a>> {
+    let mut days: Vec<UsageHour<'a>> = Vec::new();
+    // Those of one key come together.
+    for one in hours.iter().filter(|one| one.counts.total() > 0) {
+        let hour = Step::Day.of(one.hour);
+        match days.last_mut() {
+            Some(day) if day.key == one.key && day.hour == hour => day.counts.add(one.counts),
+            _ => days.push(UsageHour { hour, ..*one }),
+        }
+    }
+    days
+}
+
 /// Writes a flush in a transaction. A macro, because the two engines' are two types.
 macro_rules! write {
     ($tx:ident, $flush:expr) => {{
@@ -77,6 +100,20 @@ macro_rules! write {
                     );
             });
             query.push($crate::usage::rows::ADD_HOURS);
+            query.build().execute(&mut *$tx).await?;
+        }
+        for rows in $crate::usage::rows::days(&hours).chunks($crate::usage::rows::ROWS) {
+            use $crate::usage::rows::stored;
+            let mut query = sqlx::QueryBuilder::new($crate::usage::rows::DAYS);
+            query.push_values(rows, |mut row, one| {
+                row.push_bind(one.key.as_str())
+                    .push_bind(one.hour / 24)
+                    .push_bind(one.project.as_str())
+                    .push_bind(stored(one.counts.successful))
+                    .push_bind(stored(one.counts.failed))
+                    .push_bind(stored(one.counts.rate_limited));
+            });
+            query.push($crate::usage::rows::ADD_DAYS);
             query.build().execute(&mut *$tx).await?;
         }
         for rows in allowances.chunks($crate::usage::rows::ROWS) {

@@ -17,10 +17,8 @@ in_both_worlds![
     old_events_go_and_the_last_one_stays,
     what_was_deleted_goes_for_good_and_its_usage_stays,
     an_mcp_server_goes_when_its_end_is_long_past,
-    days_are_what_their_hours_were,
-    an_hour_that_comes_late_is_added_to_its_day,
-    hours_and_keys_that_are_not_asked_for_stay,
-    a_day_goes_and_the_last_use_stays,
+    days_are_what_their_hours_are_and_stay_without_them,
+    an_hour_goes_and_the_last_use_stays,
     keys_are_walked_through_once_each,
     sums_of_projects_become_days_and_go,
 ];
@@ -186,56 +184,62 @@ async fn hours(world: &World) -> Vec<String> {
         .collect()
 }
 
-async fn fold(world: &World, keys: &[String], hours: std::ops::Range<i64>, most: i64) -> u64 {
-    retention::fold_days(&world.db, keys, hours, most, world.now())
-        .await
-        .unwrap()
+async fn days(world: &World) -> Vec<String> {
+    let rows = "SELECT SUBSTR(key_id, 20) || ' ' || CAST(day AS TEXT) || ': ' || \
+                CAST(successful AS TEXT) || ' ' || CAST(failed AS TEXT) || ' ' || \
+                CAST(rate_limited AS TEXT) || ' ' || project_id FROM usage_days ORDER BY key_id, day";
+    world.raw(true, rows).await
 }
 
-async fn days_are_what_their_hours_were(world: World) {
-    let one = key(1);
-    count(&world, &one, &[0, 5, 23, 24, 49, 50]).await;
-    let before = usage::totals(&world.db, &one).await.unwrap();
-    let keys = [one.to_string()];
-    // Few at a time, and once more when there is nothing left.
-    let folded = [
-        fold(&world, &keys, 0..72, 3).await,
-        fold(&world, &keys, 0..72, 3).await,
-        fold(&world, &keys, 0..72, 3).await,
-    ];
-    assert_eq!(folded, [3, 1, 0]);
-    let days = ["1 0: 3 60 900 23", "1 24: 1 20 300 24", "1 48: 2 40 600 50"];
-    assert_eq!(hours(&world).await, days);
-    assert_eq!(usage::totals(&world.db, &one).await.unwrap(), before);
-    let last = usage::last_use(&world.db, &one).await.unwrap();
-    assert_eq!(last, Some(Timestamp::from_micros(50 * 3_600_000_000)));
-}
-
-async fn an_hour_that_comes_late_is_added_to_its_day(world: World) {
-    let one = key(1);
-    count(&world, &one, &[5]).await;
-    assert_eq!(fold(&world, &[one.to_string()], 0..24, 9).await, 1);
-    count(&world, &one, &[5, 6]).await;
-    assert_eq!(fold(&world, &[one.to_string()], 0..24, 9).await, 2);
-    assert_eq!(hours(&world).await, ["1 0: 3 60 900 6"]);
-}
-
-async fn hours_and_keys_that_are_not_asked_for_stay(world: World) {
+async fn days_are_what_their_hours_are_and_stay_without_them(world: World) {
     let (one, two) = (key(1), key(2));
-    count(&world, &one, &[5, 29, 53]).await;
-    count(&world, &two, &[29]).await;
-    assert_eq!(fold(&world, &[one.to_string()], 24..48, 9).await, 1);
-    let left = ["1 5: 1 20 300 5", "1 24: 1 20 300 29", "1 53: 1 20 300 53"];
-    assert_eq!(hours(&world).await[..3], left);
-    assert_eq!(hours(&world).await[3], "2 29: 1 20 300 29");
+    count(&world, &one, &[0, 5, 23, 24, 49, 50]).await;
+    count(&world, &two, &[24]).await;
+    let all = [
+        "1 0: 3 60 900 prj_project",
+        "1 1: 1 20 300 prj_project",
+        "1 2: 2 40 600 prj_project",
+        "2 1: 1 20 300 prj_project",
+    ];
+    assert_eq!(days(&world).await, all);
+    let total = usage::totals(&world.db, &one).await.unwrap();
+    // Few at a time, once more when there is nothing left, and not those of other keys.
+    let keys = [one.to_string()];
+    let remove = async || {
+        retention::remove_hours(&world.db, &keys, 48, 3)
+            .await
+            .unwrap()
+    };
+    assert_eq!([remove().await, remove().await, remove().await], [3, 1, 0]);
+    let left = [
+        "1 49: 1 20 300 49",
+        "1 50: 1 20 300 50",
+        "2 24: 1 20 300 24",
+    ];
+    assert_eq!(hours(&world).await, left);
+    assert_eq!(days(&world).await, all);
+    // What comes late is in its day, too.
+    count(&world, &one, &[5]).await;
+    assert_eq!(days(&world).await[0], "1 0: 4 80 1200 prj_project");
+    let remove = async |most| {
+        let removed = retention::remove_days(&world.db, &keys, 2, most).await;
+        removed.unwrap()
+    };
+    assert_eq!(
+        [remove(1).await, remove(9).await, remove(9).await],
+        [1, 1, 0]
+    );
+    assert_eq!(days(&world).await, all[2..]);
+    let now = usage::totals(&world.db, &one).await.unwrap();
+    assert_eq!((total.successful, now.successful), (6, 2));
 }
 
-async fn a_day_goes_and_the_last_use_stays(world: World) {
+async fn an_hour_goes_and_the_last_use_stays(world: World) {
     let (one, two) = (key(1), key(2));
     count(&world, &one, &[0, 24]).await;
     count(&world, &two, &[0, 24, 48]).await;
     let keys = [one.to_string(), two.to_string()];
-    let remove = || retention::remove_days(&world.db, &keys, 48, 100);
+    let remove = || retention::remove_hours(&world.db, &keys, 48, 100);
     // Three are removed, and the counts of one.
     assert_eq!(remove().await.unwrap(), 4);
     assert_eq!(hours(&world).await, ["1 24: 0 0 0 24", "2 48: 1 20 300 48"]);
@@ -248,15 +252,16 @@ async fn keys_are_walked_through_once_each(world: World) {
     for number in [3, 1, 2] {
         count(&world, &key(number), &[0, 1, 2]).await;
     }
+    let (one, two, three) = (key(1).to_string(), key(2).to_string(), key(3).to_string());
     let next = async |after: &str| {
-        retention::keys_with_usage(&world.db, after, 2)
-            .await
-            .unwrap()
+        let by_hour = retention::keys_with_hours(&world.db, after, 2).await;
+        let by_day = retention::keys_with_days(&world.db, after, 2).await;
+        [by_hour.unwrap(), by_day.unwrap()]
     };
-    let first = next("").await;
-    assert_eq!(first, [key(1).to_string(), key(2).to_string()]);
-    assert_eq!(next(&first[1]).await, [key(3).to_string()]);
-    assert!(next(key(3).as_str()).await.is_empty());
+    let first = vec![one, two.clone()];
+    assert_eq!(next("").await, [first.clone(), first]);
+    assert_eq!(next(&two).await, [vec![three.clone()], vec![three.clone()]]);
+    assert_eq!(next(&three).await, [Vec::<String>::new(), Vec::new()]);
 }
 
 async fn sums_of_projects_become_days_and_go(world: World) {
