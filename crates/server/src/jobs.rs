@@ -38,10 +38,11 @@ pub(crate) fn start(
     let feed = tokio::spawn(feed::run(verifier, stopped.clone()));
     let mail = tokio::spawn(mail::run(core.people.post.clone(), stopped.clone()));
     let webhooks = tokio::spawn(webhooks::run(core.webhooks.clone(), stopped.clone()));
-    let expiry = tokio::spawn(expiry::run(core.clone(), stopped.clone()));
-    let exports = usage_export::run(core.clone(), exports, stopped.clone());
-    let exports = tokio::spawn(exports);
     let (core, figures) = (core.clone(), Arc::clone(figures));
+    let expiry = expiry::run(core.clone(), Arc::clone(&figures), stopped.clone());
+    let expiry = tokio::spawn(expiry);
+    let exports = usage_export::run(core.clone(), exports, Arc::clone(&figures), stopped.clone());
+    let exports = tokio::spawn(exports);
     let retention = tokio::spawn(retention::run(core, retention, figures, stopped.clone()));
     let ours = [
         ("flush", flush),

@@ -72,6 +72,7 @@ impl Metrics {
         self.write_usage(&mut out);
         self.write_tools(&mut out);
         self.write_jobs(&mut out);
+        self.write_regular_jobs(&mut out);
         self.write_webhooks(&mut out);
         self.write_mails(&mut out);
         out.finish()
@@ -268,12 +269,38 @@ impl Metrics {
         let name = "claviger_retention_removed_rows_total";
         out.counter(name, "Rows that were removed as they were past their time.");
         for job in self.jobs.all() {
-            out.sample(&[("of", job.name)], job.removed);
+            out.sample(&[("of", job.name)], job.rows);
         }
         let name = "claviger_retention_failures_total";
         let help = "Times that what was past its time could not be removed.";
         out.counter(name, help);
         for job in self.jobs.all() {
+            out.sample(&[("of", job.name)], job.failures);
+        }
+    }
+}
+
+impl Metrics {
+    /// What is looked at each minute.
+    fn write_regular_jobs(&self, out: &mut Text) {
+        let name = "claviger_jobs_last_done_timestamp_seconds";
+        let help = "When a job that looks each minute had nothing left to do, by whichever program \
+                    over the database; nothing where it was not yet.";
+        out.gauge(name, help);
+        let jobs = || self.jobs.all_regular();
+        for job in jobs().filter(|job| job.done_at.as_micros() > 0) {
+            let done_at = seconds(job.done_at.as_micros().unsigned_abs());
+            out.sample(&[("of", job.name)], done_at);
+        }
+        let name = "claviger_jobs_rows_total";
+        let help = "Keys that somebody was told of, rows of usage that were exported.";
+        out.counter(name, help);
+        for job in jobs() {
+            out.sample(&[("of", job.name)], job.rows);
+        }
+        let name = "claviger_jobs_failures_total";
+        out.counter(name, "Times that such a job failed.");
+        for job in jobs() {
             out.sample(&[("of", job.name)], job.failures);
         }
     }

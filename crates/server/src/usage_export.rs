@@ -16,7 +16,7 @@ use claviger_store::{Db, usage};
 pub(crate) use self::command::ExportFlags;
 use self::file::write_file;
 use self::period::Period;
-pub(crate) use self::scheduled::Exporter;
+pub(crate) use self::scheduled::{Exporter, JOB};
 
 /// Keys that are read and written together.
 const KEYS: i64 = 5_000;

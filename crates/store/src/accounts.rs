@@ -97,6 +97,14 @@ pub async fn find(db: &Db, reach: &Reach, id: &AccountId) -> Result<Option<Accou
         .await)?)
 }
 
+/// The account that was made first: of whoever runs this. None where it is gone.
+pub async fn first(db: &Db) -> Result<Option<AccountRef>, StoreError> {
+    const SQL: &str = "SELECT id FROM accounts WHERE id = root_account_id AND deleted_at IS NULL \
+                       ORDER BY created_at, id LIMIT 1";
+    let id: Option<String> = on!(read db, |c| sqlx::query_scalar(SQL).fetch_optional(c).await)?;
+    Ok(id.map(|id| AccountRef::root(Id::from_trusted(id))))
+}
+
 /// Lists accounts within the reach, and tells how many there are.
 pub async fn list(
     db: &Db,

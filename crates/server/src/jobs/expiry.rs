@@ -2,6 +2,7 @@
 //! it, by lease.
 
 use std::error::Error;
+use std::sync::Arc;
 
 use claviger_domain::base62;
 use claviger_domain::event::Actor;
@@ -13,7 +14,8 @@ use claviger_store::{Change, StoreError};
 use tokio::sync::watch;
 use tokio::time::Duration;
 
-use super::{each, goes_on};
+use super::job::Regular;
+use super::{JobFigures, each, goes_on};
 
 /// How late somebody is told.
 const PERIOD: Duration = Duration::from_mins(1);
@@ -32,7 +34,8 @@ const STAGES: [(Notice, i64); 4] = [
     (Notice::Expiring { days: 30 }, 30 * DAY_SECONDS),
 ];
 
-pub(super) async fn run(core: Core, mut stopped: watch::Receiver<bool>) {
+pub(super) async fn run(core: Core, figures: Arc<JobFigures>, mut stopped: watch::Receiver<bool>) {
+    figures.turn_on(Regular::Expiry);
     let holder = base62::random_text(&*core.random, 20);
     let mut ticks = each(PERIOD);
     let mut stop = stopped.clone();
@@ -44,11 +47,15 @@ pub(super) async fn run(core: Core, mut stopped: watch::Receiver<bool>) {
             _ = stop.wait_for(|stopped| *stopped) => return,
             told = tell_if_due(&core, &holder) => told,
         };
-        if let Err(error) = &told
-            && !is_failing
-        {
-            let error = error as &dyn Error;
-            tracing::error!(error, "nobody is told of keys that expire, for now");
+        match &told {
+            Ok(keys) => figures.did(Regular::Expiry, *keys),
+            Err(error) => {
+                figures.could_not(Regular::Expiry);
+                if !is_failing {
+                    let error = error as &dyn Error;
+                    tracing::error!(error, "nobody is told of keys that expire, for now");
+                }
+            }
         }
         is_failing = told.is_err();
     }
@@ -59,7 +66,7 @@ pub(super) async fn run(core: Core, mut stopped: watch::Receiver<bool>) {
 async fn tell_if_due(core: &Core, holder: &str) -> Result<u64, StoreError> {
     let now = core.now();
     let claim = Claim {
-        name: "expiry",
+        name: Regular::Expiry.name(),
         holder: holder.to_owned(),
         lease_seconds: LEASE_SECONDS,
         every_seconds: EVERY_SECONDS,

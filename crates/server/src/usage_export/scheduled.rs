@@ -1,13 +1,17 @@
 //! Exports that the program makes by itself. Of several programs over one database one does, by lease.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
 use claviger_domain::base62;
+use claviger_domain::event::Actor;
 use claviger_domain::time::Timestamp;
 use claviger_edge::Core;
 use claviger_store::jobs::{self, Claim};
+use claviger_store::notifications::{self, News};
 use claviger_store::usage_exports::{self, Progress};
+use claviger_store::{StoreError, accounts};
 use jiff::tz::TimeZone;
 
 use super::endpoint::Endpoint;
@@ -16,11 +20,15 @@ use super::period::SETTLES;
 use super::{Period, prepare, write_file};
 use crate::config::{ExportTo, Schedule, UsageExport};
 
+/// What it is called where jobs are claimed.
+pub(crate) const JOB: &str = "usage-export";
 /// How long an export is nobody else's; it is claimed anew after each part.
 const LEASE_SECONDS: i64 = 600;
 const EVERY_SECONDS: i64 = 60;
 /// Periods that were missed, at most, that are caught up with at once.
 const MOST_PERIODS: usize = 400;
+/// Failures in a row, a minute apart, after which people are told: a receiver may start anew.
+const TOLD_AFTER: u32 = 10;
 
 /// Who exports.
 pub(crate) struct Exporter {
@@ -28,6 +36,10 @@ pub(crate) struct Exporter {
     settings: UsageExport,
     /// What this program is called where jobs are claimed.
     holder: String,
+    /// Failures in a row.
+    failures: AtomicU32,
+    /// Rows that nobody has asked for yet.
+    rows: AtomicU64,
 }
 
 impl Exporter {
@@ -37,6 +49,8 @@ impl Exporter {
             holder: base62::random_text(&*core.random, 20),
             core,
             settings,
+            failures: AtomicU32::new(0),
+            rows: AtomicU64::new(0),
         }
     }
 
@@ -58,17 +72,24 @@ impl Exporter {
         }
         let periods = self.waiting(now).await?;
         for period in &periods {
-            self.export(period)
-                .await
-                .with_context(|| format!("the usage of {period}"))?;
+            if let Err(error) = self.export(period).await {
+                self.failed(period).await?;
+                return Err(error.context(format!("the usage of {period}")));
+            }
+            self.failures.store(0, Ordering::Relaxed);
         }
         jobs::finish(db, &self.claim(), now.as_micros(), self.core.now()).await?;
         Ok(periods.len())
     }
 
+    /// Rows that were exported since this was asked last.
+    pub(crate) fn take_rows(&self) -> u64 {
+        self.rows.swap(0, Ordering::Relaxed)
+    }
+
     fn claim(&self) -> Claim {
         Claim {
-            name: "usage-export",
+            name: JOB,
             holder: self.holder.clone(),
             lease_seconds: LEASE_SECONDS,
             every_seconds: EVERY_SECONDS,
@@ -119,6 +140,36 @@ impl Exporter {
         };
         usage_exports::note(&core.db, &period.to_string(), &progress, core.now()).await?;
         tracing::info!(%period, rows, "usage is exported");
+        self.rows.fetch_add(rows.unsigned_abs(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Counts a failure, and tells people of it, once a period, where there were many in a row.
+    async fn failed(&self, period: &Period) -> Result<()> {
+        if self.failures.fetch_add(1, Ordering::Relaxed) + 1 < TOLD_AFTER {
+            return Ok(());
+        }
+        // Whose people are to be told is not asked of them: it is the operator's matter.
+        let Some(account) = accounts::first(&self.core.db).await? else {
+            return Ok(());
+        };
+        let news = News {
+            account,
+            project: None,
+            kind: "usage-export.failed",
+            title: format!("The usage of {period} is not exported"),
+            // The cause may name a place of the machine's.
+            body:
+                "It is tried again each minute, and nothing is lost. The server's log says why it \
+                   fails, and when it succeeds."
+                    .to_owned(),
+            once: Some(format!("usage-export.failed {period}")),
+        };
+        let change = self.core.change(&Actor::System);
+        let told = self.core.db.write::<_, StoreError, _>(move |tx| {
+            Box::pin(async move { notifications::tell(tx, &change, news).await })
+        });
+        told.await?;
         Ok(())
     }
 
@@ -148,9 +199,12 @@ fn is_due(schedule: &Schedule, since: Timestamp, now: Timestamp) -> bool {
 mod tests {
     use std::fs;
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::AtomicBool;
 
     use claviger_domain::date;
+    use claviger_store::Page;
+    use claviger_store::notifications::Filter;
+    use claviger_testkit::world::everything;
     use claviger_testkit::{Receiver, Tenant, TestApp, on_both_engines};
     use http::StatusCode;
     use serde_json::json;
@@ -237,6 +291,48 @@ mod tests {
             );
         }
     );
+
+    on_both_engines!(people_are_told_once_when_it_goes_on_failing, async |app| {
+        let parent = tempdir().unwrap();
+        let folder = parent.path().join("usage");
+        let to = ExportTo::Folder(folder.clone());
+        let exporter = Exporter::new(app.core.clone(), settings(to));
+        let told = async || {
+            let first = accounts::first(&app.core.db).await.unwrap().unwrap();
+            let filter = Filter {
+                account: first.id,
+                is_read: None,
+            };
+            let (reach, page) = (everything(), Page::first(9, 0));
+            let listed = notifications::list(&app.core.db, &reach, &filter, &page);
+            let (listed, _) = listed.await.unwrap();
+            listed
+                .into_iter()
+                .map(|one| (one.kind, one.title))
+                .collect::<Vec<_>>()
+        };
+        exporter.turn().await.unwrap();
+        app.advance(86_400 + 300);
+        for _ in 1..TOLD_AFTER {
+            exporter.turn().await.unwrap_err();
+            app.advance(60);
+        }
+        assert_eq!(told().await, []);
+        let title = "The usage of 2030-01-01 is not exported".to_owned();
+        let news = ("usage-export.failed".to_owned(), title);
+        for _ in 0..3 {
+            exporter.turn().await.unwrap_err();
+            app.advance(60);
+            assert_eq!(told().await, [news.clone()]);
+        }
+        fs::create_dir(&folder).unwrap();
+        assert_eq!(exporter.turn().await.unwrap(), 1);
+        // Of another period it is told anew, and not at once.
+        fs::remove_dir_all(&folder).unwrap();
+        app.advance(86_400);
+        exporter.turn().await.unwrap_err();
+        assert_eq!(told().await, [news]);
+    });
 
     on_both_engines!(
         an_endpoint_gets_each_part_until_it_takes_it_and_none_again,

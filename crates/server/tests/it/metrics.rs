@@ -172,6 +172,7 @@ async fn board_and_alerts_are_of_metrics_that_there_are() {
         .chain([
             "claviger_http_requests_total",
             "claviger_retention_last_done_timestamp_seconds",
+            "claviger_jobs_last_done_timestamp_seconds",
         ])
         .collect();
     let contrib = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../contrib");
