@@ -37,8 +37,11 @@ pub(super) struct Walk {
     /// Where the next part begins; none while it is being read, and at the end.
     place: Option<Place>,
     /// What is being read. It ends with the walk.
-    ahead: JoinSet<Result<Option<(Vec<Line>, Place)>, StoreError>>,
+    ahead: JoinSet<Read>,
 }
+
+/// Some lines at least, and the place behind them; none at the end.
+type Read = Result<Option<(Vec<Line>, Place)>, StoreError>;
 
 /// How far a walk came.
 #[derive(Debug)]
@@ -122,8 +125,8 @@ impl Walk {
 }
 
 impl Place {
-    /// The next lines, some at least, and the place behind them; none at the end.
-    async fn read(mut self) -> Result<Option<(Vec<Line>, Self)>, StoreError> {
+    /// Reads the next lines.
+    async fn read(mut self) -> Read {
         loop {
             let Some(hours) = self.rounds.front() else {
                 return Ok(None);
