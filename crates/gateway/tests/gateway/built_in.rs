@@ -12,7 +12,7 @@ const CONNECTOR: &str = include_str!("../../../../connectors/theauthapi.yaml");
 const TABLE: &str = include_str!("../data/tools.tsv");
 
 /// The resources whose operations The Auth API has by now.
-const RESOURCES: [&str; 26] = [
+const RESOURCES: [&str; 28] = [
     "misc",
     "access_keys",
     "access_key_reactivate",
@@ -125,7 +125,7 @@ fn the_tools_are_the_published_ones() {
         .collect();
     let published: BTreeSet<&str> = rows().iter().map(|row| row.name).collect();
     assert_eq!(by_name.keys().copied().collect::<BTreeSet<_>>(), published);
-    assert_eq!(catalogue.tools().len(), 54);
+    assert_eq!(catalogue.tools().len(), 56);
     for row in rows() {
         let tool = by_name[row.name];
         assert_eq!(
@@ -359,7 +359,7 @@ fn read_has_no_effects_and_write_goes_by_method() {
     assert!(!read.iter().any(|tool| tool.ends_with(".create")));
     let write = select(Some(&["write"]), None).unwrap();
     assert!(write.contains(&"api_keys_auths.create".to_owned()));
-    assert_eq!(read.len() + write.len(), 54);
+    assert_eq!(read.len() + write.len(), 56);
 }
 
 #[test]
