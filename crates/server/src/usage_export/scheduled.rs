@@ -319,11 +319,11 @@ mod tests {
         }
         assert_eq!(told().await, []);
         let title = "The usage of 2030-01-01 is not exported".to_owned();
-        let news = ("usage-export.failed".to_owned(), title);
+        let news = [("usage-export.failed".to_owned(), title)];
         for _ in 0..3 {
             exporter.turn().await.unwrap_err();
             app.advance(60);
-            assert_eq!(told().await, [news.clone()]);
+            assert_eq!(told().await, news);
         }
         fs::create_dir(&folder).unwrap();
         assert_eq!(exporter.turn().await.unwrap(), 1);
@@ -331,7 +331,7 @@ mod tests {
         fs::remove_dir_all(&folder).unwrap();
         app.advance(86_400);
         exporter.turn().await.unwrap_err();
-        assert_eq!(told().await, [news]);
+        assert_eq!(told().await, news);
     });
 
     on_both_engines!(
