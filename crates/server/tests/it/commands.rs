@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread;
 
-use claviger_testkit::program::{Program, command, run_to_end};
+use claviger_testkit::program::{Program, command, run_to_end, serve};
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
 
@@ -36,12 +36,17 @@ impl Place {
         bootstrap[member].as_str().unwrap().to_owned()
     }
 
-    /// A command line that finds the server by its data directory.
+    /// A command line that finds the server by its data directory, and the rows where the server has
+    /// them.
     fn command(&self, arguments: &[&str]) -> Command {
+        let data = self.path().join("data");
         let mut command = command(CLAVIGER, arguments);
+        for (name, value) in serve(CLAVIGER, &data, &[]).get_envs() {
+            command.env(name, value.unwrap());
+        }
         command
             .current_dir(self.path())
-            .env("CLAVIGER_DATA_DIR", self.path().join("data"));
+            .env("CLAVIGER_DATA_DIR", &data);
         command
     }
 
