@@ -111,7 +111,7 @@ Options:
       --mail-url-file <FILE>
           File with that URL, for one that has a password [env: CLAVIGER_MAIL_URL_FILE]
       --mail-from <ADDRESS>
-          Who mails are from [default: `Claviger <claviger@localhost>`] [env: CLAVIGER_MAIL_FROM]
+          Who mails are from; by default `Claviger <claviger@localhost>` [env: CLAVIGER_MAIL_FROM]
       --log <FILTER>
           What to log: error, warn, info, debug, trace, or a filter such as `info,sqlx=debug` [default: info] [env: CLAVIGER_LOG]
       --log-format <FORMAT>

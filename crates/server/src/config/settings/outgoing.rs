@@ -63,7 +63,7 @@ pub struct MailSettings {
     )]
     pub url_file: Option<PathBuf>,
 
-    /// Who mails are from [default: `Claviger <claviger@localhost>`]
+    /// Who mails are from; by default `Claviger <claviger@localhost>`
     #[arg(
         id = "mail_from",
         long = "mail-from",
