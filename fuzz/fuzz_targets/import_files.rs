@@ -9,7 +9,7 @@ mod rows;
 use claviger_api::bodies;
 use claviger_fuzz::{change, project};
 use libfuzzer_sys::fuzz_target;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use self::rows::{Format, LONGEST_ROW, Rows};
 
@@ -34,8 +34,9 @@ fuzz_target!(|data: &[u8]| {
             }
         };
         assert!(text.len() <= LONGEST_ROW);
-        let value: Value = serde_json::from_str(text).expect("a row is JSON");
-        assert!(value.is_object());
+        // Not as a value: JSON may have a number that no value takes, which the server refuses.
+        let row: &RawValue = serde_json::from_str(text).expect("a row is JSON");
+        assert!(row.get().starts_with('{'));
         // What the server makes of it is a key or a refusal of that row, never of the whole batch,
         // unless the row is one that no body may have in it.
         let body = format!("{{\"keys\":[{text}]}}");
