@@ -52,4 +52,12 @@ mod tests {
         assert!(to_row(&json!("x".repeat(LARGEST_METADATA - 2))).is_ok());
         assert!(to_row(&json!("x".repeat(LARGEST_METADATA - 1))).is_err());
     }
+
+    #[test]
+    fn a_number_stays_as_it_is_however_often_it_is_read() {
+        // Read by a quick way, it is its neighbour's.
+        let text = r#"{"limit":2.6666666666666665e+103}"#;
+        let value: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(to_row(&value).as_deref(), Ok(text));
+    }
 }
