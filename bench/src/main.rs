@@ -26,6 +26,7 @@ mod random;
 mod scratch;
 mod server;
 mod verify;
+mod webhooks;
 mod wrk;
 
 use std::path::PathBuf;
@@ -94,6 +95,7 @@ fn run(command: Command) -> Result<()> {
         Command::Benchmark(Benchmark::Create(options)) => create::run(&options),
         Command::Benchmark(Benchmark::Flush(options)) => flush::run(&options),
         Command::Benchmark(Benchmark::Import(options)) => import::run(&options),
+        Command::Benchmark(Benchmark::Webhooks(options)) => webhooks::run(&options),
         Command::ServeBare { answer } => {
             serving(async move { bare::serve(bare::routes(&answer)?).await })
         }

@@ -42,6 +42,11 @@ pub(crate) enum Benchmark {
     ///
     /// Server and client run on all cores.
     Import(ImportOptions),
+    /// Measures how many deliveries a second one webhook gets, beside loops that post the same bodies
+    ///
+    /// All run on all cores, with the receiver, which answers at once. One loop posts one body after
+    /// the other, one has as many in flight as a webhook.
+    Webhooks(WebhooksOptions),
 }
 
 /// What `verify` takes.
@@ -96,6 +101,20 @@ pub(crate) struct ImportOptions {
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) keys: u32,
     /// Also writes the figures as JSON into this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// What `webhooks` takes.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct WebhooksOptions {
+    /// Events of a round
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) events: u32,
+    /// Rounds; medians are told, and how far apart the rounds are
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rounds: u32,
+    /// Also writes the figures of all rounds as JSON into this file
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
 }
