@@ -9,7 +9,9 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use self::usage::Usage;
-use crate::commands::{AccessKeys, Accounts, Audit, Import, Keys, Mcp, Projects, Users};
+use crate::commands::{
+    AccessKeys, Accounts, Audit, Import, Keys, Mcp, Projects, Users, Webhooks,
+};
 use crate::config::Settings;
 use crate::upkeep::{BackupFlags, OperatorKeyCommand, RestoreFlags, SecretsCommand};
 
@@ -51,6 +53,7 @@ pub(crate) enum Command {
     AccessKeys(AccessKeys),
     Accounts(Accounts),
     Users(Users),
+    Webhooks(Webhooks),
     Mcp(Mcp),
     Usage(Usage),
     Audit(Audit),

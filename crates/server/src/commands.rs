@@ -20,6 +20,7 @@ mod table;
 mod theauthapi;
 mod usage;
 mod users;
+mod webhooks;
 
 use std::io;
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ pub(crate) use self::projects::Projects;
 pub(crate) use self::theauthapi::Import;
 pub(crate) use self::usage::UsageQuery;
 pub(crate) use self::users::Users;
+pub(crate) use self::webhooks::Webhooks;
 
 /// How a command ended that could ask what it wanted to ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -95,6 +95,7 @@ fn carry_out(command: Command, outside: Outside) -> Result<ExitCode> {
         Command::AccessKeys(keys) => return commands::run(|| keys.run()),
         Command::Accounts(accounts) => return commands::run(|| accounts.run()),
         Command::Users(users) => return commands::run(|| users.run()),
+        Command::Webhooks(webhooks) => return commands::run(|| webhooks.run()),
         Command::Mcp(mcp) => return commands::run(|| mcp.run()),
         Command::Usage(usage) => return commands::run(|| usage.run(outside)),
         Command::Audit(audit) => return commands::run(|| audit.run()),

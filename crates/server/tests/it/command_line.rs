@@ -35,6 +35,7 @@ Commands:
   access-keys   Access keys, which programs of yours call this API with
   accounts      Accounts: yours and those below it
   users         People: who holds which role, and who is invited
+  webhooks      Webhooks: URLs that are told what happens
   mcp           URLs that give an AI agent this server's API as tools
   usage         How often keys were checked
   audit         Who changed what, and when

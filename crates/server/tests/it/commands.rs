@@ -1,5 +1,7 @@
 //! The commands that ask a running server, as people and scripts run them.
 
+mod webhooks;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -585,6 +587,7 @@ fn the_documented_commands_are_those_of_the_help() {
         "access-keys",
         "accounts",
         "users",
+        "webhooks",
         "mcp",
         "usage",
         "audit",
