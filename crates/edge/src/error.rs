@@ -134,6 +134,8 @@ codes! {
     InvitationOver = "invitation_over", CONFLICT;
     /// The account has as many webhooks as it may have.
     TooManyWebhooks = "too_many_webhooks", CONFLICT;
+    /// As many secrets of the webhook sign as may.
+    TooManySecrets = "too_many_secrets", CONFLICT;
     /// The first request with that idempotency key is not finished.
     IdempotencyInFlight = "idempotency_in_flight", CONFLICT;
     /// The body is larger than is taken.
@@ -152,6 +154,8 @@ codes! {
     TooManyInvitations = "too_many_invitations", TOO_MANY_REQUESTS;
     /// The account has had its pings for this minute.
     TooManyPings = "too_many_pings", TOO_MANY_REQUESTS;
+    /// The account has had its replays for this minute.
+    TooManyReplays = "too_many_replays", TOO_MANY_REQUESTS;
     /// Something of ours failed; the log has the request id.
     Internal = "internal", INTERNAL_SERVER_ERROR;
     /// Not configured on this instance.

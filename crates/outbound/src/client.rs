@@ -6,7 +6,7 @@
 
 use std::error::Error as _;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,14 +41,14 @@ pub struct Guard {
     pub ports: Vec<u16>,
     /// What links to this program begin with: no request goes back to it.
     pub own_url: Option<String>,
-    /// Where this program listens.
-    pub own_address: Option<SocketAddr>,
+    /// Where this program listens, for whatever.
+    pub own_addresses: Vec<SocketAddr>,
 }
 
 /// Why there is no answer: all that is told of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// No request goes there.
+    /// No request goes there, as its text says already: what a name is looked up to is told to nobody.
     #[error("blocked")]
     Blocked,
     /// Nothing answers there, or not in HTTP.
@@ -155,47 +155,57 @@ impl Client {
         if !self.may_use(port) || self.is_own(target) {
             return Err(Refusal::Blocked);
         }
-        let found = match target.host() {
-            Host::Address(address) => vec![address],
+        // A name of somewhere inside is refused as one that nobody has, or names could be tried out.
+        let (found, refusal) = match target.host() {
+            Host::Address(address) => (vec![address], Refusal::Blocked),
             Host::Name(name) => {
                 let found = self.resolver.resolve(&name).await;
-                found.map_err(|_| Refusal::Unreachable)?
+                let refusal = Refusal::Unreachable;
+                (found.map_err(|_| refusal)?, refusal)
             }
         };
-        if found.is_empty() {
-            return Err(Refusal::Unreachable);
-        }
         let allowed = found
             .into_iter()
             .map(|address| SocketAddr::new(address, port))
             .filter(|address| self.may_dial(*address));
         let allowed: Vec<_> = allowed.collect();
         if allowed.is_empty() {
-            return Err(Refusal::Blocked);
+            return Err(refusal);
         }
         Ok(allowed)
     }
 
     fn may_dial(&self, address: SocketAddr) -> bool {
         let ip = address.ip().to_canonical();
-        let is_own = self.guard.own_address.is_some_and(|own| {
-            own.port() == address.port()
-                && (own.ip() == ip
-                    || own.ip().is_unspecified() && (ip.is_loopback() || ip.is_unspecified()))
-        });
-        !is_own && (self.guard.allow_private || is_public(address.ip()))
+        // Where nothing private is allowed, no service of this machine is: not on another port either.
+        let is_foreign = || is_public(address.ip()) && !is_of_this_machine(ip);
+        !self.is_own_address(ip, address.port()) && (self.guard.allow_private || is_foreign())
+    }
+
+    fn is_own_address(&self, ip: IpAddr, port: u16) -> bool {
+        let mut own = self.guard.own_addresses.iter();
+        own.any(|own| {
+            own.port() == port
+                && (own.ip().to_canonical() == ip
+                    // Whoever dials no address in particular dials this machine.
+                    || ip.is_unspecified()
+                    || own.ip().is_unspecified() && is_of_this_machine(ip))
+        })
     }
 
     fn is_own(&self, target: &Target) -> bool {
         let own = self.guard.own_url.as_deref().map(Target::parse);
         own.and_then(Result::ok).is_some_and(|own| {
-            // Whichever way the two are encrypted: what listens on one port often does on both.
+            // On whatever port: what listens beside this program is nobody's receiver either.
             let name = |target: &Target| match target.host() {
                 Host::Name(name) => name.trim_end_matches('.').to_owned(),
                 Host::Address(address) => address.to_string(),
             };
-            name(&own) == name(target)
-                && (own.port() == target.port() || PORTS.contains(&target.port()))
+            // Who develops has receivers on the machine that the program runs on.
+            let is_elsewhere = self.guard.allow_private
+                && own.port() != target.port()
+                && !PORTS.contains(&target.port());
+            name(&own) == name(target) && !is_elsewhere
         })
     }
 
@@ -261,6 +271,11 @@ impl Receiver {
     }
 }
 
+/// Whether an address is one of this machine's: nobody can listen on another's.
+fn is_of_this_machine(ip: IpAddr) -> bool {
+    ip.is_loopback() || ip.is_unspecified() || UdpSocket::bind((ip, 0)).is_ok()
+}
+
 /// A name that was not looked up beforehand is not looked up at all.
 #[derive(Debug)]
 struct NoResolver;
@@ -316,8 +331,9 @@ fn is_of_tls(error: &(dyn std::error::Error + 'static)) -> bool {
 
 /// Reads `Retry-After`: seconds, or a date.
 fn retry_at(text: &str, now: Timestamp) -> Option<Timestamp> {
-    let at = if let Ok(seconds) = text.trim().parse::<u32>() {
-        now.plus_seconds(seconds.into())
+    let at = if let Ok(seconds) = text.trim().parse::<u64>() {
+        let longest = LONGEST_REST.unsigned_abs();
+        now.plus_seconds(seconds.min(longest).cast_signed())
     } else {
         let date = jiff::fmt::rfc2822::parse(text.trim()).ok()?;
         Timestamp::from_micros(date.timestamp().as_microsecond())
@@ -327,8 +343,6 @@ fn retry_at(text: &str, now: Timestamp) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
     use super::*;
 
     #[test]
@@ -338,7 +352,7 @@ mod tests {
         let date = retry_at("Wed, 21 Oct 2015 07:28:00 GMT", now);
         assert_eq!(date, Some(now.plus_seconds(80)));
         assert_eq!(
-            retry_at("999999999", now),
+            retry_at("99999999999", now),
             Some(now.plus_seconds(LONGEST_REST))
         );
         for wrong in ["0", "-5", "soon", "Wed, 21 Oct 2010 07:28:00 GMT"] {
@@ -358,6 +372,7 @@ mod tests {
             "http://KEYS.example.com/",
             "https://keys.example.com:8443/",
             "https://keys.example.com./",
+            "https://keys.example.com:8420/",
         ] {
             assert!(named.is_own(&Target::parse(own).unwrap()), "{own}");
         }
@@ -365,7 +380,10 @@ mod tests {
         assert!(!named.is_own(&other));
         let listening = client(Guard {
             allow_private: true,
-            own_address: Some("0.0.0.0:8420".parse().unwrap()),
+            own_addresses: vec![
+                "0.0.0.0:8420".parse().unwrap(),
+                "127.0.0.1:9464".parse().unwrap(),
+            ],
             ..Guard::default()
         });
         for own in [
@@ -373,6 +391,10 @@ mod tests {
             "127.9.9.9:8420",
             "[::1]:8420",
             "[::ffff:127.0.0.1]:8420",
+            "0.0.0.0:8420",
+            "[::]:8420",
+            "127.0.0.1:9464",
+            "0.0.0.0:9464",
         ] {
             assert!(!listening.may_dial(own.parse().unwrap()), "{own}");
         }

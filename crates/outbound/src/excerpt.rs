@@ -40,6 +40,19 @@ impl Secrets {
         texts.dedup();
         Self { texts }
     }
+
+    /// How many bytes at the end of a text are the beginning of a secret: enough of them to be no chance.
+    fn begun_at_the_end_of(&self, text: &str) -> Option<usize> {
+        let lengths = self.texts.iter().filter_map(|secret| {
+            let longest = secret.len().min(text.len());
+            let mut begun = (TELLING..=longest).rev();
+            begun.find(|length| {
+                let beginning = secret.get(..*length);
+                beginning.is_some_and(|beginning| text.ends_with(beginning))
+            })
+        });
+        lengths.max()
+    }
 }
 
 /// The beginning of a body as text that does nothing and has none of these secrets; nothing of one
@@ -53,6 +66,11 @@ pub(crate) fn excerpt(body: &[u8], secrets: &Secrets) -> String {
             }
             text = text.replace(secret.as_str(), MASK);
         }
+    }
+    // The answer may have been cut in the middle of one.
+    if let Some(length) = secrets.begun_at_the_end_of(&text) {
+        text.truncate(text.len() - length);
+        text.push_str(MASK);
     }
     text.trim().chars().take(KEPT).collect()
 }
@@ -100,6 +118,17 @@ mod tests {
         assert!(!excerpt(echoed.as_bytes(), &quoted).contains("canary"));
         let kept = excerpt(b"evt_is-no-secret", &bearer);
         assert_eq!(kept, "evt_is-no-secret");
+    }
+
+    #[test]
+    fn the_beginning_of_a_secret_is_not_kept_either() {
+        let long = format!("Bearer {}", "canary-".repeat(500));
+        let secrets = secrets(&[&long]);
+        let body = format!("authorization: {long}");
+        for end in [24, 40, 1_000, body.len() - 1] {
+            let kept = excerpt(&body.as_bytes()[..end], &secrets);
+            assert!(kept.ends_with(MASK) && !kept.contains("canary"), "{kept}");
+        }
     }
 
     #[test]

@@ -3,13 +3,16 @@
 //! Nothing else opens a connection to a URL that a caller chose.
 
 mod address;
+mod attempt;
+mod budget;
 mod client;
 mod excerpt;
 mod figures;
+mod hold;
+mod letterhead;
 pub mod mail;
 mod payload;
 mod ping;
-mod ping_window;
 mod resolver;
 mod signature;
 mod target;
@@ -17,9 +20,10 @@ mod webhooks;
 mod worker;
 
 pub use address::is_public;
+pub use budget::OverBudget;
 pub use client::{Answer, Client, Guard, Outgoing, Refusal};
 pub use figures::{Figures, Sent};
-pub use ping::{Leave, OverBudget, Ping, Pinged};
+pub use ping::{Leave, Ping, Pinged};
 pub use resolver::{Resolve, SystemResolver};
 pub use target::{Target, TargetFault};
 pub use webhooks::{Drawn, HeaderFault, Settings, Webhooks, custom_headers};

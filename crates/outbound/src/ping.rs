@@ -1,6 +1,6 @@
 //! A try-out of a receiver: one request at once, and what came of it.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use claviger_domain::id::{self, Id};
@@ -12,16 +12,11 @@ use http::{HeaderMap, StatusCode};
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::budget::OverBudget;
 use crate::client::{Outgoing, Refusal};
 use crate::payload::Payload;
-use crate::ping_window::Window;
 use crate::target::Target;
 use crate::webhooks::Webhooks;
-
-/// Pings of a family of accounts in a minute, at most: who may make accounts makes no more pings.
-const BUDGET: u32 = 10;
-/// Families that are remembered before those are let go whose minute is over.
-const REMEMBERED: usize = 1_000;
 
 /// What is sent, and where.
 #[derive(Debug)]
@@ -51,13 +46,6 @@ pub struct Leave {
     _in_flight: OwnedSemaphorePermit,
 }
 
-/// The family has had its pings for this minute, or too many of everybody are in flight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OverBudget {
-    /// When to come again.
-    pub retry_after_seconds: u64,
-}
-
 impl Webhooks {
     /// Takes one ping of the budget of a family of accounts, by its root.
     pub fn take_ping(&self, root: &Id<id::Account>) -> Result<Leave, OverBudget> {
@@ -65,27 +53,15 @@ impl Webhooks {
         let in_flight = in_flight.map_err(|_| OverBudget {
             retry_after_seconds: 1,
         })?;
-        let seconds = self.clock.now().as_seconds();
-        let minute = seconds.div_euclid(60);
-        let mut pings = self.pings.lock().unwrap_or_else(PoisonError::into_inner);
-        if pings.len() >= REMEMBERED {
-            pings.retain(|_, window| window.minute == minute);
-        }
-        let window = pings
-            .entry(root.clone())
-            .or_insert(Window { minute, used: 0 });
-        if window.minute != minute {
-            *window = Window { minute, used: 0 };
-        }
-        if window.used >= BUDGET {
-            return Err(OverBudget {
-                retry_after_seconds: 60 - seconds.rem_euclid(60).unsigned_abs(),
-            });
-        }
-        window.used += 1;
+        self.pings.take(root, self.clock.now())?;
         Ok(Leave {
             _in_flight: in_flight,
         })
+    }
+
+    /// Takes one replay of many deliveries of the budget of a family of accounts, by its root.
+    pub fn take_replay(&self, root: &Id<id::Account>) -> Result<(), OverBudget> {
+        self.replays.take(root, self.clock.now())
     }
 
     /// Sends a ping.
@@ -118,7 +94,9 @@ impl Webhooks {
         let body = payload.body(webhook.format);
         let outgoing = Outgoing {
             method: webhook.method,
-            headers: self.headers(webhook, id.as_str(), now, &body)?,
+            headers: self
+                .letterhead(webhook, now)?
+                .headers(id.as_str(), now, &body),
             body,
         };
         let Ok(target) = self.client.target(&webhook.url) else {

@@ -1,34 +1,32 @@
 //! Webhooks: their secrets, what they send, and a try-out of either.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use claviger_domain::event::Actor;
-use claviger_domain::id::{self, Id};
 use claviger_domain::random::Random;
-use claviger_domain::time::{Clock, Timestamp};
+use claviger_domain::time::Clock;
 use claviger_domain::webhook::may_be_sent;
 use claviger_store::sealing::{Purpose, SealingKey};
 use claviger_store::webhooks::Webhook;
 use claviger_store::{Change, Db, StoreError};
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use tokio::sync::Semaphore;
 
+use crate::budget::Budget;
 use crate::client::Client;
 use crate::figures::Figures;
-use crate::ping_window::{AT_ONCE, Window};
 use crate::signature;
 
+/// What a family of accounts may have in a minute.
+const PINGS: u32 = 10;
+const REPLAYS: u32 = 20;
+/// Pings of everybody that are in flight at once, at most.
+const PINGS_AT_ONCE: usize = 32;
 /// Headers that a webhook sends beside ours, at most, and characters of a value.
 const MOST_HEADERS: usize = 20;
 const LONGEST_VALUE: usize = 4_096;
-
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const ID: HeaderName = HeaderName::from_static("webhook-id");
-const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
-const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
-const LEGACY_SIGNATURE: HeaderName = HeaderName::from_static("theauthapi-signature");
 
 /// What webhooks need.
 #[derive(Debug)]
@@ -48,8 +46,9 @@ pub struct Webhooks {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) client: Client,
     pub(crate) figures: Figures,
-    /// Pings of the present minute, by the root of a family of accounts.
-    pub(crate) pings: Mutex<HashMap<Id<id::Account>, Window>>,
+    /// Pings, and replays of many deliveries at once.
+    pub(crate) pings: Budget,
+    pub(crate) replays: Budget,
     /// Pings that may be in flight beside those that are.
     pub(crate) pings_at_once: Arc<Semaphore>,
     /// The account whose events were fanned out last.
@@ -90,8 +89,9 @@ impl Webhooks {
             random,
             client: settings.client,
             figures: Figures::default(),
-            pings: Mutex::default(),
-            pings_at_once: Arc::new(Semaphore::new(AT_ONCE)),
+            pings: Budget::new(PINGS),
+            replays: Budget::new(REPLAYS),
+            pings_at_once: Arc::new(Semaphore::new(PINGS_AT_ONCE)),
             fanned: Mutex::default(),
             sealing: settings.sealing,
         }
@@ -140,49 +140,6 @@ impl Webhooks {
         serde_json::from_slice(opened.expose_secret()).map_err(broken)
     }
 
-    /// All headers of a delivery: ours, signed, and the webhook's own.
-    pub(crate) fn headers(
-        &self,
-        webhook: &Webhook,
-        id: &str,
-        now: Timestamp,
-        body: &[u8],
-    ) -> Result<HeaderMap, StoreError> {
-        let subject = webhook.subject();
-        let sealed = &webhook.sealed;
-        let previous = sealed.previous.as_ref().filter(|(_, until)| now < *until);
-        let secrets = [Some(&sealed.secret), previous.map(|(secret, _)| secret)];
-        let secrets = secrets.into_iter().flatten();
-        let secrets = secrets
-            .map(|secret| self.open(&subject, secret))
-            .collect::<Result<Vec<_>, _>>()?;
-        let broken = |_| StoreError::Row {
-            table: "webhooks",
-            what: "headers",
-        };
-        let mut headers = custom_headers(&self.open_headers(webhook)?).map_err(broken)?;
-        let text = |text: &str| HeaderValue::from_str(text).expect("letters and digits");
-        // What is sensitive is also kept out of what is told of the answer.
-        let sensitive = |text: &str| {
-            let mut value = HeaderValue::from_str(text).expect("letters and digits");
-            value.set_sensitive(true);
-            value
-        };
-        headers.insert(header::CONTENT_TYPE, JSON);
-        headers.insert(ID, text(id));
-        headers.insert(TIMESTAMP, HeaderValue::from(now.as_seconds()));
-        let signature = signature::standard(&secrets, id, now, body);
-        headers.insert(SIGNATURE, sensitive(&signature));
-        // Over what is not encrypted anybody could collect them.
-        if let Some(legacy) = &sealed.legacy
-            && webhook.url.starts_with("https://")
-        {
-            let signature = signature::legacy(&self.open(&subject, legacy)?, body);
-            headers.insert(LEGACY_SIGNATURE, sensitive(&signature));
-        }
-        Ok(headers)
-    }
-
     /// A change that the program itself makes now.
     pub(crate) fn change(&self) -> Change {
         Change {
@@ -197,7 +154,7 @@ impl Webhooks {
             .seal(Purpose::Webhooks, subject, plain, &*self.random)
     }
 
-    fn open(&self, subject: &str, sealed: &[u8]) -> Result<SecretSlice<u8>, StoreError> {
+    pub(crate) fn open(&self, subject: &str, sealed: &[u8]) -> Result<SecretSlice<u8>, StoreError> {
         self.sealing.open(Purpose::Webhooks, subject, sealed)
     }
 }

@@ -122,7 +122,7 @@ impl Instance {
             allow_private: config.outbound_allow_private,
             ports: config.outbound_ports.clone(),
             own_url: config.public_url.clone(),
-            own_address: Some(address),
+            own_addresses: [address].into_iter().chain(config.metrics_listen).collect(),
         };
         let webhooks = Webhooks::new(
             claviger_outbound::Settings {

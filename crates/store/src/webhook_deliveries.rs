@@ -7,10 +7,14 @@
 
 mod fan_out;
 mod log;
+mod room;
 mod work;
 
 pub use self::fan_out::{Fanned, fan_out, is_awaited};
-pub use self::log::{Filter, Span, list, replay, replay_all, replayable, resume, take_away};
+pub use self::log::{
+    Filter, LOOKED_AT, Span, list, replay, replay_all, replayable, resume, take_away,
+};
+pub use self::room::{MOST_WAITING, recount};
 pub use self::work::{
     Attempt, Busy, Claimed, Due, Health, LEASE, Outcome, backlog, claim, due, is_due, record,
     release, sweep,

@@ -1,6 +1,8 @@
 //! Webhooks: URLs that are told what happens in an account. What they are sent is in
 //! [`webhook_deliveries`](crate::webhook_deliveries).
 
+mod ending;
+mod row;
 mod sealed;
 
 use claviger_domain::event::{EventKind, NewEvent};
@@ -10,6 +12,8 @@ use claviger_domain::time::Timestamp;
 use claviger_domain::webhook::{Format, Method, Status, Topic};
 use serde_json::{Value, json};
 
+pub use self::ending::{delete, forget};
+use self::row::Row;
 pub(crate) use self::sealed::all_sealed;
 pub use self::sealed::{Sealed, origin};
 use crate::db::on;
@@ -48,71 +52,10 @@ pub struct Webhook {
     pub failing_since: Option<Timestamp>,
     /// Until when its receiver is left alone, whatever waits.
     pub rests_until: Option<Timestamp>,
+    /// Events that it was not told of, since too much waited for it.
+    pub dropped: i64,
     /// Who made it, and when.
     pub base: Base,
-}
-
-#[derive(sqlx::FromRow)]
-struct Row {
-    id: String,
-    account_id: String,
-    root_account_id: String,
-    project_id: Option<String>,
-    name: Option<String>,
-    url: String,
-    http_method: String,
-    format: String,
-    topics: String,
-    status: String,
-    secret: Vec<u8>,
-    previous_secret: Option<Vec<u8>>,
-    previous_until: Option<i64>,
-    legacy_secret: Option<Vec<u8>>,
-    headers: Option<Vec<u8>>,
-    header_names: String,
-    failing_since: Option<i64>,
-    rests_until: Option<i64>,
-    #[sqlx(flatten)]
-    base: Base,
-}
-
-impl TryFrom<Row> for Webhook {
-    type Error = StoreError;
-
-    fn try_from(row: Row) -> Result<Self, StoreError> {
-        let broken = |what| StoreError::Row {
-            table: "webhooks",
-            what,
-        };
-        let previous = row
-            .previous_secret
-            .zip(row.previous_until.map(Timestamp::from_micros));
-        Ok(Self {
-            id: Id::from_trusted(row.id),
-            account: AccountRef {
-                id: Id::from_trusted(row.account_id),
-                root: Id::from_trusted(row.root_account_id),
-            },
-            project: row.project_id.map(Id::from_trusted),
-            name: row.name,
-            url: row.url,
-            method: Method::parse(&row.http_method).ok_or_else(|| broken("http_method"))?,
-            format: Format::parse(&row.format).ok_or_else(|| broken("format"))?,
-            topics: read_topics(&row.topics),
-            status: Status::parse(&row.status).ok_or_else(|| broken("status"))?,
-            sealed: Sealed {
-                secret: row.secret,
-                previous,
-                legacy: row.legacy_secret,
-                headers: row.headers,
-            },
-            header_names: serde_json::from_str(&row.header_names)
-                .map_err(|_| broken("header_names"))?,
-            failing_since: row.failing_since.map(Timestamp::from_micros),
-            rests_until: row.rests_until.map(Timestamp::from_micros),
-            base: row.base,
-        })
-    }
 }
 
 /// The topics of a row. One that a newer program knows is let be.
@@ -129,8 +72,8 @@ fn topics_text(webhook: &Webhook) -> String {
 macro_rules! columns {
     () => {
         "id, account_id, root_account_id, project_id, name, url, http_method, format, topics, \
-         status, secret, previous_secret, previous_until, legacy_secret, headers, \
-         header_names, failing_since, rests_until, created_by, created_by_type, created_in, last_changed_by, \
+         status, secret, previous_secret, previous_until, earlier_secret, earlier_until, \
+         legacy_secret, headers, header_names, failing_since, rests_until, dropped, created_by, created_by_type, created_in, last_changed_by, \
          last_changed_by_type, created_at, updated_at"
     };
 }
@@ -148,7 +91,7 @@ pub async fn find(db: &Db, reach: &Reach, id: &WebhookId) -> Result<Option<Webho
     const SQL: &str = concat!(
         "SELECT ",
         columns!(),
-        " FROM webhooks WHERE id = $4 AND deleted_at IS NULL AND ",
+        " FROM webhooks WHERE id = $4 AND deleted_at IS NULL AND ended_at IS NULL AND ",
         within_reach!()
     );
     let binds = ReachBinds::of(reach);
@@ -175,6 +118,26 @@ pub async fn held(db: &Db, id: &WebhookId, lease: &str) -> Result<Option<Webhook
         .await)?)
 }
 
+/// Has a lease last until then, and finds its webhook as [`held`] does.
+pub async fn renew(
+    tx: &mut Tx,
+    id: &WebhookId,
+    lease: &str,
+    until: Timestamp,
+) -> Result<Option<Webhook>, StoreError> {
+    const SQL: &str = concat!(
+        "UPDATE webhooks SET leased_until = $3 \
+         WHERE id = $1 AND lease = $2 AND status = 'live' AND deleted_at IS NULL RETURNING ",
+        columns!()
+    );
+    of_row!(on!(tx, |c| sqlx::query_as(SQL)
+        .bind(id.as_str())
+        .bind(lease)
+        .bind(until.as_micros())
+        .fetch_optional(c)
+        .await)?)
+}
+
 /// Which webhooks to list.
 #[derive(Clone, Debug)]
 pub struct Filter {
@@ -196,7 +159,7 @@ pub async fn list(
     macro_rules! filtered {
         () => {
             concat!(
-                "account_id = $4 AND deleted_at IS NULL AND ($5 IS NULL OR project_id = $5) \
+                "account_id = $4 AND deleted_at IS NULL AND ended_at IS NULL AND ($5 IS NULL OR project_id = $5) \
                  AND ($6 IS NULL OR EXISTS (SELECT 1 FROM json_each(topics) AS own \
                  WHERE own.value ->> 0 = $6)) AND ",
                 within_reach!()
@@ -263,8 +226,8 @@ pub async fn create(
     reach: &Reach,
     webhook: &Webhook,
 ) -> Result<Created, StoreError> {
-    const COUNT: &str =
-        "SELECT COUNT(*) FROM webhooks WHERE account_id = $1 AND deleted_at IS NULL";
+    const COUNT: &str = "SELECT COUNT(*) FROM webhooks WHERE account_id = $1 \
+                         AND deleted_at IS NULL AND ended_at IS NULL";
     const SQL: &str = "INSERT INTO webhooks (id, account_id, root_account_id, project_id, name, \
         url, http_method, format, topics, status, secret, legacy_secret, headers, header_names, \
         created_by, created_by_type, created_in, last_changed_by, last_changed_by_type, \
@@ -320,7 +283,8 @@ pub async fn lock(
     id: &WebhookId,
 ) -> Result<Option<Webhook>, StoreError> {
     const SQL: &str = concat!(
-        "UPDATE webhooks SET status = status WHERE id = $4 AND deleted_at IS NULL AND ",
+        "UPDATE webhooks SET status = status WHERE id = $4 AND deleted_at IS NULL \
+         AND ended_at IS NULL AND ",
         within_reach!(),
         " RETURNING ",
         columns!()
@@ -347,9 +311,11 @@ pub async fn save(
         format = $5, topics = $6, status = $7, secret = $8, previous_secret = $9, \
         previous_until = $10, legacy_secret = $11, headers = $12, header_names = $13, \
         failing_since = $14, last_changed_by = $15, last_changed_by_type = $16, \
-        updated_at = $17 WHERE id = $1";
+        updated_at = $17, earlier_secret = $18, earlier_until = $19, project_id = $20 \
+        WHERE id = $1";
     webhook.base.touch(change);
-    let previous = webhook.sealed.previous.as_ref();
+    let mut previous = webhook.sealed.previous.iter();
+    let (previous, earlier) = (previous.next(), previous.next());
     on!(&mut *tx, |c| sqlx::query(SQL)
         .bind(webhook.id.as_str())
         .bind(&webhook.name)
@@ -368,31 +334,13 @@ pub async fn save(
         .bind(&webhook.base.last_changed_by)
         .bind(&webhook.base.last_changed_by_type)
         .bind(webhook.base.updated_at.as_micros())
+        .bind(earlier.map(|(secret, _)| secret))
+        .bind(earlier.map(|(_, until)| until.as_micros()))
+        .bind(webhook.project.as_ref().map(Id::as_str))
         .execute(c)
         .await
         .map(drop))?;
     append(tx, change, kind, webhook, data).await
-}
-
-/// Removes a webhook within the reach: what waits for it is sent no more.
-pub async fn delete(
-    tx: &mut Tx,
-    change: &Change,
-    reach: &Reach,
-    id: &WebhookId,
-) -> Result<Option<Webhook>, StoreError> {
-    const SQL: &str = "UPDATE webhooks SET deleted_at = $2 WHERE id = $1";
-    let Some(webhook) = lock(tx, reach, id).await? else {
-        return Ok(None);
-    };
-    on!(&mut *tx, |c| sqlx::query(SQL)
-        .bind(id.as_str())
-        .bind(change.now.as_micros())
-        .execute(c)
-        .await
-        .map(drop))?;
-    append(tx, change, EventKind::WebhookDeleted, &webhook, json!({})).await?;
-    Ok(Some(webhook))
 }
 
 /// Switches a live webhook off, in the name of the program; `false` when it was not live.
@@ -404,7 +352,7 @@ pub async fn disable(
 ) -> Result<bool, StoreError> {
     const SQL: &str = concat!(
         "UPDATE webhooks SET status = 'disabled', updated_at = $2 \
-         WHERE id = $1 AND status = 'live' AND deleted_at IS NULL RETURNING ",
+         WHERE id = $1 AND status = 'live' AND deleted_at IS NULL AND ended_at IS NULL RETURNING ",
         columns!()
     );
     let disabled = of_row!(on!(&mut *tx, |c| sqlx::query_as(SQL)
@@ -443,7 +391,8 @@ async fn tell_of_disabled(
     notifications::tell(tx, change, news).await.map(drop)
 }
 
-async fn append(
+/// Writes what happened to a webhook into the trail.
+pub(crate) async fn append(
     tx: &mut Tx,
     change: &Change,
     kind: EventKind,

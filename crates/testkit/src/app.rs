@@ -190,6 +190,11 @@ impl TestApp {
         self.database.hold_table(table).await
     }
 
+    /// Changes the tables, as somebody does who has the file, on SQLite.
+    pub async fn alter(&self, sql: &'static str) {
+        self.database.alter(sql).await;
+    }
+
     /// All routes, for a test that serves them on a socket of its own.
     pub fn routes(&self) -> Router {
         self.routes.clone()

@@ -1,6 +1,7 @@
 //! A database of a test's own, on either engine.
 
 use claviger_store::{Db, Location};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
@@ -40,7 +41,7 @@ pub struct TestDatabase {
 /// What must outlive the connections.
 #[derive(Debug)]
 enum Place {
-    Sqlite { _folder: TempDir },
+    Sqlite { folder: TempDir },
     Postgres { database: postgres::Database },
 }
 
@@ -51,7 +52,7 @@ impl TestDatabase {
             Engine::Sqlite => {
                 let folder = tempfile::tempdir().expect("a scratch directory can be made");
                 let location = Location::Folder(folder.path().to_owned());
-                (location, Place::Sqlite { _folder: folder })
+                (location, Place::Sqlite { folder })
             }
             Engine::Postgres => {
                 let database = migrated().await;
@@ -80,6 +81,19 @@ impl TestDatabase {
             panic!("a table is held on PostgreSQL only");
         };
         HeldTable::hold(database.url(), table).await
+    }
+
+    /// Changes the tables, as somebody does who has the file. On SQLite; elsewhere this panics.
+    pub async fn alter(&self, sql: &'static str) {
+        let Place::Sqlite { folder } = &self.place else {
+            panic!("a file is there on SQLite only");
+        };
+        let options = SqliteConnectOptions::new().filename(folder.path().join("claviger.db"));
+        let mut connection = SqliteConnection::connect_with(&options)
+            .await
+            .expect("the file is there");
+        let altered = sqlx::raw_sql(sql).execute(&mut connection).await;
+        altered.expect("the statement is right");
     }
 }
 

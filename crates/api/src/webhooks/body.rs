@@ -14,8 +14,8 @@ use crate::wire::BaseBody;
 /// What stands for the value of a header.
 pub(super) const MASK: &str = "***";
 
-/// A URL that is told what happens in an account.
-#[derive(Debug, Serialize, ToSchema)]
+/// A URL that is told what happens in an account. It may have secrets in it, and is not shown to logs.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Webhook)]
 pub(crate) struct WebhookBody {
@@ -59,6 +59,10 @@ pub(crate) struct WebhookBody {
     /// Until when nothing is sent: its receiver asked for that, or took nothing when it was asked last.
     #[schema(value_type = Option<String>, format = DateTime)]
     rests_until: Option<Timestamp>,
+    /// Events that it was not told of, since as much waited for it as may: 100000 deliveries, and 500000
+    /// for all webhooks of the account.
+    #[schema(example = 0)]
+    dropped_events: i64,
     /// The secret that deliveries are signed with: in the answers of creation and rotation only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]
@@ -93,6 +97,7 @@ impl From<&Webhook> for WebhookBody {
             legacy_signature: webhook.sealed.legacy.is_some(),
             failing_since: webhook.failing_since,
             rests_until: webhook.rests_until,
+            dropped_events: webhook.dropped,
             secret: None,
             legacy_secret: None,
             base: BaseBody::of(&webhook.base, webhook.status == Status::Live),

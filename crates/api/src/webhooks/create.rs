@@ -18,7 +18,7 @@ use super::input::{self, Headers};
 use crate::wire::short_text;
 
 /// A webhook to make.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct NewWebhook {
     /// The webhook's name: at most 255 characters.
@@ -121,13 +121,14 @@ pub(crate) async fn create_webhook(
         status: status.unwrap_or(Status::Live),
         sealed: Sealed {
             secret: Vec::new(),
-            previous: None,
+            previous: Vec::new(),
             legacy: None,
             headers: None,
         },
         header_names: headers.keys().cloned().collect(),
         failing_since: None,
         rests_until: None,
+        dropped: 0,
         base: Base::made_by(&change),
     };
     let subject = webhook.subject();
@@ -163,7 +164,7 @@ pub(super) fn needs_https() -> ApiError {
 }
 
 /// Where the webhook is: a project or an account that the caller reaches.
-async fn place_of(
+pub(super) async fn place_of(
     core: &Core,
     caller: &Caller<WebhooksWrite>,
     (project, account): (Option<&str>, Option<&str>),

@@ -19,11 +19,23 @@ pub(super) fn target(webhooks: &Webhooks, url: &str) -> Result<Target, ApiError>
         .map_err(|fault| ApiError::field("url", fault.to_string()))
 }
 
-/// Reads topics: a list, or a single one. Of an object that was read and sent back, the list counts.
+/// Topics of a list, at most.
+const MOST_TOPICS: usize = 100;
+
+/// Reads topics: a list, or a single one; both where the single one is the first of the list.
 pub(super) fn topics(
     list: Option<&[String]>,
     single: Option<&str>,
 ) -> Result<Option<Vec<Topic>>, ApiError> {
+    if let (Some(list), Some(one)) = (list, single)
+        && list.first().is_none_or(|first| first != one)
+    {
+        let message = "says something else than topics: give one of them";
+        return Err(ApiError::field("topic", message));
+    }
+    if list.is_some_and(|list| list.len() > MOST_TOPICS) {
+        return Err(ApiError::field("topics", "has more than 100 topics"));
+    }
     let (field, named): (_, Vec<&str>) = match (list, single) {
         (Some(list), _) => ("topics", list.iter().map(String::as_str).collect()),
         (None, Some(one)) => ("topic", vec![one]),

@@ -20,7 +20,7 @@ use super::input::{self, Headers};
 const LONGEST: usize = 4_096;
 
 /// What to try out: a URL, or a webhook.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PingInput {
     /// Where the request goes. Give this or `id`.

@@ -36,13 +36,13 @@ pub(crate) async fn replay_webhook_delivery(
         .db
         .write::<_, StoreError, _>(move |tx| {
             Box::pin(async move {
-                if webhooks::lock(tx, &reach, &id).await?.is_none() {
+                let Some(webhook) = webhooks::lock(tx, &reach, &id).await? else {
                     return Ok(None);
-                }
+                };
                 let Some(delivery) = Id::parse(&delivery) else {
                     return Ok(Some(None));
                 };
-                let replayed = webhook_deliveries::replay(tx, &change, &id, &delivery).await?;
+                let replayed = webhook_deliveries::replay(tx, &change, &webhook, &delivery).await?;
                 Ok(Some(replayed))
             })
         })

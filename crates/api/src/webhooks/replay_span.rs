@@ -3,11 +3,12 @@
 use axum::Json;
 use axum::extract::State;
 use claviger_domain::id::{self, Id};
-use claviger_domain::time::Timestamp;
 use claviger_edge::permission::WebhooksWrite;
-use claviger_edge::{ApiError, Body, Caller, Core, PathParameter};
+use claviger_edge::{ApiError, Body, Caller, Core, ErrorCode, PathParameter};
+use claviger_outbound::OverBudget;
 use claviger_store::webhook_deliveries::{self, Span};
 use claviger_store::webhooks;
+use http::{HeaderValue, header};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -29,6 +30,9 @@ pub(crate) struct ReplayInput {
     /// Whether to send again also what was delivered: for a receiver that has lost it.
     #[serde(default)]
     delivered: Option<bool>,
+    /// Where to go on: `nextCursor` of the answer before, with the same other members.
+    #[serde(default)]
+    cursor: Option<String>,
 }
 
 /// What came of it.
@@ -37,9 +41,8 @@ pub(crate) struct ReplayInput {
 pub(crate) struct ReplayResult {
     /// How many deliveries are sent again.
     replayed: u64,
-    /// When there are more: ask again with this as `from`. Null when these were all.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    next_from: Option<Timestamp>,
+    /// When there are more: ask again with this as `cursor`. Null when these were all.
+    next_cursor: Option<String>,
 }
 
 /// Deliveries that one transaction sends again: nobody waits long for it.
@@ -51,7 +54,7 @@ const MOST: usize = 10_000;
 ///
 /// Sends the failed deliveries of events in a time again, or all of them: after a receiver was away
 /// for long, or has lost data. Each has the `webhook-id` that it had. At most 10000 are sent again by
-/// one request, the oldest first; `nextFrom` is where the next one goes on.
+/// one request, the oldest first; `nextCursor` is where the next one goes on.
 #[utoipa::path(post, path = "/webhooks/{id}/deliveries/replay",
     operation_id = "replayWebhookDeliveries", tag = "webhooks",
     params(("id" = String, Path, description = "The webhook's id, from listing webhooks.",
@@ -60,7 +63,8 @@ const MOST: usize = 10_000;
     responses(
         (status = 200, description = "How many are sent again, and whether there are more.", body = ReplayResult),
         (status = 400, description = "A date is malformed, or `from` is missing."),
-        (status = 404, description = "No such webhook.")))]
+        (status = 404, description = "No such webhook."),
+        (status = 429, description = "An account and its children have had 20 such replays in this minute.")))]
 pub(crate) async fn replay_webhook_deliveries(
     State(core): State<Core>,
     caller: Caller<WebhooksWrite>,
@@ -77,9 +81,16 @@ pub(crate) async fn replay_webhook_deliveries(
         to: input.to.map_or(change.now.plus_seconds(1), |to| to.0),
         with_delivered: input.delivered.unwrap_or(false),
     };
-    let mut after = (0, String::new());
+    let mut after = match input.cursor.as_deref() {
+        Some(text) => read_cursor(text)
+            .ok_or_else(|| ApiError::field("cursor", "is no nextCursor of an answer"))?,
+        None => (0, String::new()),
+    };
+    core.webhooks
+        .take_replay(&webhook.account.root)
+        .map_err(too_many)?;
     let (mut replayed, mut looked_at) = (0, 0);
-    let next_from = loop {
+    let next_cursor = loop {
         let slice =
             webhook_deliveries::replayable(&core.db, &webhook.id, span, &after, SLICE.into())
                 .await?;
@@ -87,7 +98,7 @@ pub(crate) async fn replay_webhook_deliveries(
             break None;
         };
         if looked_at >= MOST {
-            break Some(Timestamp::from_micros(slice[0].0));
+            break Some(format!("{}_{}", after.0, after.1));
         }
         looked_at += slice.len();
         replayed += replay(&core, &caller, &webhook.id, slice).await?;
@@ -95,8 +106,22 @@ pub(crate) async fn replay_webhook_deliveries(
     };
     Ok(Json(ReplayResult {
         replayed,
-        next_from,
+        next_cursor,
     }))
+}
+
+/// Where a slice ended: when the event of its last delivery happened, and the delivery.
+fn read_cursor(text: &str) -> Option<(i64, String)> {
+    let (at, id) = text.split_once('_')?;
+    let id: Id<id::Delivery> = Id::parse(id)?;
+    Some((at.parse().ok()?, id.to_string()))
+}
+
+fn too_many(over: OverBudget) -> ApiError {
+    let message = "Too many replays, at most 20 a minute for an account and its children";
+    let retry_after = HeaderValue::from(over.retry_after_seconds);
+    ApiError::new(ErrorCode::TooManyReplays, message)
+        .with_headers([(header::RETRY_AFTER, retry_after)])
 }
 
 /// Sends some deliveries again, in a transaction of their own.
@@ -111,11 +136,10 @@ async fn replay(
     core.db
         .write::<_, ApiError, _>(move |tx| {
             Box::pin(async move {
-                if webhooks::lock(tx, &reach, &id).await?.is_none() {
-                    return Err(absent());
-                }
+                let webhook = webhooks::lock(tx, &reach, &id).await?;
+                let webhook = webhook.ok_or_else(absent)?;
                 let ids = slice.iter().map(|(_, id)| id.as_str());
-                Ok(webhook_deliveries::replay_all(tx, &change, &id, ids).await?)
+                Ok(webhook_deliveries::replay_all(tx, &change, &webhook, ids).await?)
             })
         })
         .await

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use claviger_domain::event::EventKind;
-use claviger_domain::id::Id;
+use claviger_domain::id::{self, Id};
 use claviger_domain::webhook::{Format, Method, Status, Topic};
 use claviger_edge::permission::WebhooksWrite;
 use claviger_edge::{ApiError, Body, Caller, Core, Patch, PathParameter};
@@ -15,13 +15,13 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::body::WebhookBody;
-use super::create::needs_https;
+use super::create::{needs_https, place_of};
 use super::input::{self, Headers};
 use super::{absent, found};
 use crate::wire::short_text;
 
 /// What of a webhook can be changed; what is not given stays.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct WebhookChange {
     /// The webhook's name: at most 255 characters.
@@ -54,6 +54,14 @@ pub(crate) struct WebhookChange {
     /// `standard` or `slack`.
     #[serde(default)]
     format: Option<String>,
+    /// The only project whose events it is told of from now on: an id from listing projects, of the same
+    /// account. Null for all of the account.
+    #[serde(default, alias = "projectID", alias = "ProjectId")]
+    #[schema(value_type = Option<String>)]
+    project_id: Patch<String>,
+    /// The account, which cannot be changed: of an object that was read and is sent back.
+    #[serde(default)]
+    account_id: Option<String>,
     /// Whether deliveries have the header `theauthapi-signature` as well. Switched on, its secret is
     /// drawn anew; the rotation of the secret shows it.
     #[serde(default)]
@@ -70,6 +78,7 @@ struct Edit {
     status: Option<Status>,
     format: Option<Format>,
     legacy: Option<bool>,
+    project: Patch<Id<id::Project>>,
 }
 
 /// Change a webhook
@@ -92,7 +101,8 @@ pub(crate) async fn update_webhook(
 ) -> Result<Json<WebhookBody>, ApiError> {
     // Before its members are judged: a foreign webhook is absent whatever is asked of it.
     let before = found(&core, &caller.reach, &id).await?;
-    let edit = read(&core.webhooks, &before, input)?;
+    let project = project_of(&core, &caller, &before, &input).await?;
+    let edit = read(&core.webhooks, &before, input, project)?;
     let id = Id::parse(&id).ok_or_else(absent)?;
     let (reach, change) = (caller.reach, core.change(&caller.actor));
     let service = core.webhooks.clone();
@@ -127,7 +137,43 @@ pub(crate) async fn update_webhook(
     Ok(Json((&webhook).into()))
 }
 
-fn read(service: &Webhooks, before: &Webhook, input: WebhookChange) -> Result<Edit, ApiError> {
+/// The project that a webhook is to be for from now on, where that is another one than before, or all of
+/// the account.
+async fn project_of(
+    core: &Core,
+    caller: &Caller<WebhooksWrite>,
+    before: &Webhook,
+    input: &WebhookChange,
+) -> Result<Patch<Id<id::Project>>, ApiError> {
+    let account = before.account.id.as_str();
+    if input.account_id.as_deref().is_some_and(|id| id != account) {
+        let message = "cannot be changed: make a webhook in the other account";
+        return Err(ApiError::field("accountId", message));
+    }
+    let now = before.project.as_ref().map(Id::as_str);
+    match &input.project_id {
+        Patch::Set(id) if Some(id.as_str()) != now => {
+            let place = (Some(id.as_str()), Some(account));
+            let (_, project) = place_of(core, caller, place).await?;
+            Ok(project.map_or(Patch::Keep, Patch::Set))
+        }
+        Patch::Clear if now.is_some() => {
+            if caller.reach.reaches_account(&before.account) {
+                Ok(Patch::Clear)
+            } else {
+                Err(crate::accounts::absent())
+            }
+        }
+        _ => Ok(Patch::Keep),
+    }
+}
+
+fn read(
+    service: &Webhooks,
+    before: &Webhook,
+    input: WebhookChange,
+    project: Patch<Id<id::Project>>,
+) -> Result<Edit, ApiError> {
     if let Patch::Set(name) = &input.name {
         short_text("name", name)?;
     }
@@ -139,6 +185,7 @@ fn read(service: &Webhooks, before: &Webhook, input: WebhookChange) -> Result<Ed
     let as_before: Vec<_> = before.topics.iter().map(|topic| topic.as_str()).collect();
     let list = input.topics.as_deref();
     let list = list.filter(|list| *list != as_before || single.is_none() || single == first);
+    let single = single.filter(|one| list.is_none() || Some(*one) != first);
     let status = input
         .status
         .filter(|status| status != before.status.as_str());
@@ -155,6 +202,7 @@ fn read(service: &Webhooks, before: &Webhook, input: WebhookChange) -> Result<Ed
         status: status.as_deref().map(input::status).transpose()?,
         format: input.format.as_deref().map(input::format).transpose()?,
         legacy: input.legacy_signature,
+        project,
     })
 }
 
@@ -194,7 +242,7 @@ fn apply(service: &Webhooks, webhook: &mut Webhook, edit: Edit) -> Result<(), Ap
     }
     if moves {
         webhook.sealed.secret = service.draw_secret(&subject).sealed;
-        webhook.sealed.previous = None;
+        webhook.sealed.previous = Vec::new();
         webhook.sealed.legacy = None;
         webhook.failing_since = None;
     }
@@ -205,6 +253,11 @@ fn apply(service: &Webhooks, webhook: &mut Webhook, edit: Edit) -> Result<(), Ap
     }
     if let Some(topics) = edit.topics {
         webhook.topics = topics;
+    }
+    match edit.project {
+        Patch::Keep => {}
+        Patch::Clear => webhook.project = None,
+        Patch::Set(project) => webhook.project = Some(project),
     }
     webhook.method = edit.method.unwrap_or(webhook.method);
     webhook.format = edit.format.unwrap_or(webhook.format);

@@ -1,6 +1,7 @@
 //! Webhooks from their making to what arrives, with a receiver on this machine.
 
 mod bounds;
+mod changes;
 
 use claviger_domain::role::Role;
 use claviger_testkit::{Receiver, Tenant, TestApp};
@@ -197,8 +198,6 @@ async fn what_fails_is_tried_again_later_and_later_until_it_is_taken() {
     )
     .await;
     assert_eq!(answer["replayed"], 1);
-    // It has just taken nothing, and is left alone for a moment.
-    app.advance(5);
     app.tell_webhooks().await;
     assert_eq!(receiver.received().len(), 9);
 }

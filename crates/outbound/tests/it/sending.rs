@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use claviger_outbound::{Client, Guard, Resolve, Settings, Webhooks};
 use claviger_store::webhook_deliveries::Busy;
-use claviger_testkit::{Receiver, Tenant, TestApp};
+use claviger_testkit::{Engine, Receiver, Tenant, TestApp};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::StatusCode;
@@ -139,6 +139,68 @@ async fn a_stop_waits_for_no_name_to_be_looked_up() {
     assert_eq!(statuses(&app, &tenant, &webhook).await, ["waiting"]);
     let again = app.core.webhooks.claim(Busy::default()).await.unwrap();
     assert_eq!(again.unwrap().failed_holds, 0);
+}
+
+/// What was answered is kept while the database does not take it: sent again, it would arrive twice.
+#[tokio::test]
+async fn an_answer_is_written_once_the_database_takes_it_again() {
+    let app = TestApp::with(Engine::Sqlite).await;
+    let tenant = app.tenant("Acme").await;
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let receiver = Receiver::answering(move |_| {
+        let _ = tell.send(());
+        async { StatusCode::OK }
+    })
+    .await;
+    let webhook = listening(&app, &tenant, &receiver.url).await;
+    app.api_key(&tenant, json!({})).await;
+    app.api_key(&tenant, json!({})).await;
+    app.fan_out().await;
+    app.alter(
+        "CREATE TRIGGER refuses BEFORE UPDATE ON webhook_deliveries \
+         BEGIN SELECT RAISE(ABORT, 'refused'); END",
+    )
+    .await;
+    let webhooks = Arc::clone(&app.core.webhooks);
+    let claimed = webhooks.claim(Busy::default()).await.unwrap().unwrap();
+    let (_stop, stopped) = watch::channel(false);
+    let serving = tokio::spawn(async move { webhooks.serve(claimed, stopped).await });
+    told.recv().await;
+    told.recv().await;
+    // Changes have their turns: these come after a first try to write what was answered.
+    for _ in 0..3 {
+        app.api_key(&tenant, json!({})).await;
+    }
+    app.alter("DROP TRIGGER refuses").await;
+    serving.await.unwrap().unwrap();
+    let statuses = statuses(&app, &tenant, &webhook).await;
+    assert_eq!(statuses, ["delivered", "delivered"]);
+    assert_eq!(receiver.received().len(), 2);
+}
+
+/// One that takes its time is let go of soon, and served beside others of its kind.
+#[tokio::test]
+async fn who_takes_long_for_an_answer_is_known_by_it() {
+    let app = TestApp::start().await;
+    let tenant = app.tenant("Acme").await;
+    let clock = Arc::clone(&app.clock);
+    let receiver = Receiver::answering(move |_| {
+        clock.advance(5);
+        async { StatusCode::OK }
+    })
+    .await;
+    listening(&app, &tenant, &receiver.url).await;
+    for _ in 0..9 {
+        app.api_key(&tenant, json!({})).await;
+    }
+    app.fan_out().await;
+    let webhooks = &app.core.webhooks;
+    let claimed = webhooks.claim(Busy::default()).await.unwrap().unwrap();
+    let (_stop, stopped) = watch::channel(false);
+    webhooks.serve(claimed, stopped).await.unwrap();
+    assert_eq!(receiver.received().len(), 8, "its time is over");
+    let claimed = webhooks.claim(Busy::default()).await.unwrap().unwrap();
+    assert!(claimed.is_slow && claimed.failed_holds == 0);
 }
 
 /// One that hangs or fails costs little: a round, then a request now and then, until it takes one.

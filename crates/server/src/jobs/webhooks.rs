@@ -9,8 +9,8 @@ use claviger_outbound::Webhooks;
 use claviger_store::StoreError;
 use claviger_store::webhook_deliveries::{Busy, Claimed};
 use tokio::sync::watch;
-use tokio::task::{Id as TaskId, JoinSet};
-use tokio::time::{Duration, Instant, sleep};
+use tokio::task::{Id as TaskId, JoinError, JoinSet};
+use tokio::time::{Duration, Instant, Interval, sleep};
 
 use super::{each, goes_on};
 
@@ -20,8 +20,9 @@ const PERIOD: Duration = Duration::from_millis(200);
 const WORKERS: usize = 32;
 /// Those of one family of accounts among them: whose receivers all hang leaves the others theirs.
 const OF_ONE_FAMILY: usize = 8;
-/// Those among them that took nothing when they were held last: most of them hang again.
-const FAILING: usize = 16;
+/// Those among them that took nothing, or long for an answer, when they were held last: most of them
+/// do so again.
+const TROUBLE: usize = 16;
 /// From one look at how much waits to the next.
 const MEASURED_EACH: Duration = Duration::from_secs(10);
 /// From one look for what is older than it is kept to the next.
@@ -39,7 +40,7 @@ struct Workers {
 
 struct Served {
     family: Id<id::Account>,
-    is_failing: bool,
+    is_trouble: bool,
 }
 
 /// When there is more to do than sending.
@@ -72,7 +73,7 @@ async fn tell(webhooks: Arc<Webhooks>, mut stopped: watch::Receiver<bool>) {
     };
     // A line for the first failure is all there is to say: what is not sent waits.
     let mut is_failing = false;
-    while goes_on(&mut ticks, &mut stopped).await {
+    while workers.goes_on(&mut ticks, &mut stopped).await {
         let fanned = webhooks.fan_out().await;
         if matches!(fanned, Ok(true)) {
             // The next slice comes at once, but after claims: whoever has much to tell holds up nobody.
@@ -138,10 +139,23 @@ impl Chores {
 }
 
 impl Workers {
+    /// Waits for the next tick, or for a worker that may have left more to do; `false` when the
+    /// program stops.
+    async fn goes_on(&mut self, ticks: &mut Interval, stopped: &mut watch::Receiver<bool>) -> bool {
+        tokio::select! {
+            biased;
+            goes_on = goes_on(ticks, stopped) => goes_on,
+            Some(ended) = self.tasks.join_next_with_id() => {
+                self.note(ended);
+                true
+            }
+        }
+    }
+
     fn serve(&mut self, webhooks: Arc<Webhooks>, claimed: Claimed, stopped: watch::Receiver<bool>) {
         let served = Served {
             family: claimed.root.clone(),
-            is_failing: claimed.failed_holds > 0,
+            is_trouble: claimed.is_trouble(),
         };
         let serving = async move { webhooks.serve(claimed, stopped).await };
         let task = self.tasks.spawn(serving);
@@ -151,18 +165,22 @@ impl Workers {
     /// Looks who is done.
     fn reap(&mut self) {
         while let Some(ended) = self.tasks.try_join_next_with_id() {
-            let (task, served) = match ended {
-                Ok((task, served)) => (task, served),
-                Err(error) => {
-                    tracing::error!(%error, "a webhook was not served to the end");
-                    (error.id(), Ok(()))
-                }
-            };
-            self.served.remove(&task);
-            if let Err(error) = &served {
-                let error = error as &dyn Error;
-                tracing::error!(error, "a webhook could not be served, it rests");
+            self.note(ended);
+        }
+    }
+
+    fn note(&mut self, ended: Result<(TaskId, Result<(), StoreError>), JoinError>) {
+        let (task, served) = match ended {
+            Ok((task, served)) => (task, served),
+            Err(error) => {
+                tracing::error!(%error, "a webhook was not served to the end");
+                (error.id(), Ok(()))
             }
+        };
+        self.served.remove(&task);
+        if let Err(error) = &served {
+            let error = error as &dyn Error;
+            tracing::error!(error, "a webhook could not be served, it rests");
         }
     }
 
@@ -175,10 +193,10 @@ impl Workers {
         let full = counts
             .into_iter()
             .filter(|(_, count)| *count >= OF_ONE_FAMILY);
-        let failing = self.served.values().filter(|served| served.is_failing);
+        let trouble = self.served.values().filter(|served| served.is_trouble);
         Busy {
             families: full.map(|(family, _)| family.clone()).collect(),
-            failing: failing.count() >= FAILING,
+            trouble: trouble.count() >= TROUBLE,
         }
     }
 }

@@ -1,11 +1,10 @@
 //! From events to deliveries.
 
-use std::collections::BTreeSet;
-
 use claviger_domain::id::{self, Id};
 use claviger_domain::webhook::Topic;
 use serde_json::{Value, json};
 
+use super::room::{self, Room};
 use crate::db::on;
 use crate::webhooks::read_topics;
 use crate::{Change, Db, StoreError, Tx};
@@ -25,11 +24,14 @@ struct Listening {
     id: String,
     project_id: Option<String>,
     topics: String,
+    waiting: i64,
+    ended_at: Option<i64>,
 }
 
 impl Listening {
     fn is_told_of(&self, topic: Topic, topics: &[Topic], event: &Event) -> bool {
         topics.contains(&topic)
+            && self.ended_at.is_none_or(|end| event.at <= end)
             && match &self.project_id {
                 None => true,
                 Some(own) => event
@@ -126,8 +128,8 @@ async fn fan_out_one(
     account: &str,
     share: usize,
 ) -> Result<(usize, usize), StoreError> {
-    const WEBHOOKS: &str = "SELECT id, project_id, topics FROM webhooks WHERE account_id = $1 \
-                            AND deleted_at IS NULL";
+    const WEBHOOKS: &str = "SELECT id, project_id, topics, waiting, ended_at FROM webhooks \
+                            WHERE account_id = $1 AND deleted_at IS NULL";
     const EVENTS: &str = "UPDATE events SET awaits_fan_out = (1 = 0) \
                           WHERE seq IN (SELECT seq FROM events WHERE awaits_fan_out \
                           AND account_id = $1 ORDER BY seq LIMIT $2) AND awaits_fan_out \
@@ -147,25 +149,42 @@ async fn fan_out_one(
         .iter()
         .map(|webhook| read_topics(&webhook.topics))
         .collect();
-    let (mut rows, mut woken) = (Vec::new(), BTreeSet::new());
-    let mut first = i64::MAX;
+    let mut rows = Vec::new();
+    let mut rooms = Room::of(webhooks.iter().map(|webhook| webhook.waiting));
+    let mut first = change.now.as_micros();
     for event in &events {
         let Some(topic) = Topic::of_event(&event.kind) else {
             continue;
         };
-        for (webhook, topics) in webhooks.iter().zip(&topics) {
-            if webhook.is_told_of(topic, topics, event) {
+        for (index, (webhook, topics)) in webhooks.iter().zip(&topics).enumerate() {
+            if webhook.is_told_of(topic, topics, event) && rooms.take(index) {
                 let id = Id::<id::Delivery>::draw_at(change.now, &*change.random);
-                rows.push(json!([id, webhook.id, event.id, topic.as_str(), event.at]));
-                woken.insert(webhook.id.as_str());
-                first = first.min(event.at);
+                // By a clock that was ahead it happened later than now.
+                let due = event.at.min(change.now.as_micros());
+                rows.push(json!([
+                    id,
+                    webhook.id,
+                    event.id,
+                    topic.as_str(),
+                    due,
+                    event.at
+                ]));
+                first = first.min(due);
             }
         }
     }
-    if !rows.is_empty() {
+    let told: Vec<(&str, i64, i64)> = rooms
+        .taken()
+        .map(|(index, added, dropped)| (webhooks[index].id.as_str(), added, dropped))
+        .collect();
+    if !told.is_empty() {
         insert(tx, &rows).await?;
         // After the rows: whoever lets go of one meanwhile sees them.
-        wake(tx, woken.into_iter(), first).await?;
+        wake(tx, told.iter().copied(), first).await?;
+        let full = told.iter().filter(|(_, _, dropped)| *dropped > 0);
+        for (webhook, ..) in full {
+            room::tell(tx, change, webhook).await?;
+        }
     }
     Ok((events.len(), events.len() * each))
 }
@@ -174,7 +193,7 @@ async fn insert(tx: &mut Tx, rows: &[Value]) -> Result<(), StoreError> {
     const SQL: &str = "INSERT INTO webhook_deliveries (id, webhook_id, event_id, topic, status, \
                        failures, attempts, next_at, created_at) \
                        SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, 'waiting', 0, \
-                       '[]', CAST(value ->> 4 AS BIGINT), CAST(value ->> 4 AS BIGINT) \
+                       '[]', CAST(value ->> 4 AS BIGINT), CAST(value ->> 5 AS BIGINT) \
                        FROM json_each($1) WHERE true ON CONFLICT (event_id, webhook_id) DO NOTHING";
     let list = serde_json::to_string(rows).expect("texts and numbers are JSON");
     on!(tx, |c| sqlx::query(SQL)
@@ -185,20 +204,25 @@ async fn insert(tx: &mut Tx, rows: &[Value]) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Notes that webhooks have something to send at `at`.
+/// Notes that webhooks have so many deliveries more to send from `at` on, and so many events that they
+/// are not told of.
 pub(super) async fn wake<'a>(
     tx: &mut Tx,
-    webhooks: impl Iterator<Item = &'a str>,
+    webhooks: impl Iterator<Item = (&'a str, i64, i64)>,
     at: i64,
 ) -> Result<(), StoreError> {
     // Each is written, also where nothing changes, and so locked: on PostgreSQL, whoever lets go of one
     // meanwhile looks for what is left only once this is there to be seen.
-    const SQL: &str = "UPDATE webhooks SET next_at = CASE WHEN next_at < $2 THEN next_at \
-                       ELSE CAST($2 AS BIGINT) END \
-                       WHERE id IN (SELECT value ->> 0 FROM json_each($1))";
-    let webhooks = crate::reach::list(webhooks);
+    const SQL: &str = "UPDATE webhooks SET next_at = CASE WHEN added = 0 OR next_at < $2 THEN next_at \
+                       ELSE CAST($2 AS BIGINT) END, waiting = waiting + added, \
+                       dropped = webhooks.dropped + told.dropped \
+                       FROM (SELECT value ->> 0 AS webhook, CAST(value ->> 1 AS BIGINT) AS added, \
+                       CAST(value ->> 2 AS BIGINT) AS dropped FROM json_each($1)) AS told \
+                       WHERE webhooks.id = told.webhook";
+    let rows: Vec<_> = webhooks.collect();
+    let list = serde_json::to_string(&rows).expect("texts and numbers are JSON");
     on!(tx, |c| sqlx::query(SQL)
-        .bind(webhooks)
+        .bind(list)
         .bind(at)
         .execute(c)
         .await

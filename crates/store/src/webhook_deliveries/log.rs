@@ -1,12 +1,15 @@
 //! The log of deliveries, and sending some of them again. Who asks has found the webhook already.
 
+use claviger_domain::event::EventKind;
 use claviger_domain::id::{self, Id};
 use claviger_domain::time::Timestamp;
 use claviger_domain::webhook::{DeliveryStatus, Topic};
+use serde_json::{Value, json};
 
 use super::Delivery;
 use super::fan_out::wake;
 use crate::db::on;
+use crate::webhooks::{self, Webhook};
 use crate::{Change, Db, StoreError, Tx};
 
 type WebhookId = Id<id::Webhook>;
@@ -18,15 +21,22 @@ macro_rules! columns {
 }
 
 /// Which deliveries to list.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Filter {
     /// Of which that became.
     pub status: Option<DeliveryStatus>,
     /// Of that topic.
     pub topic: Option<Topic>,
+    /// Of events that happened before then.
+    pub before: Timestamp,
 }
 
-/// Lists the deliveries of a webhook, the newest first, and tells how many there are.
+/// Deliveries that are looked at for a list, at most: the latest of those before [`Filter::before`] that
+/// became what is asked for.
+pub const LOOKED_AT: i64 = 10_000;
+
+/// Lists the deliveries of a webhook, the newest first, and tells how many there are among those that
+/// were looked at.
 pub async fn list(
     db: &Db,
     webhook: &WebhookId,
@@ -34,38 +44,61 @@ pub async fn list(
     limit: i64,
     offset: i64,
 ) -> Result<(Vec<Delivery>, i64), StoreError> {
-    macro_rules! filtered {
-        () => {
-            "webhook_id = $1 AND ($2 IS NULL OR status = $2) AND ($3 IS NULL OR topic = $3)"
+    // A condition each, so that each has its index.
+    macro_rules! rows {
+        ($which:literal) => {
+            concat!(
+                "SELECT * FROM (SELECT ",
+                columns!(),
+                " FROM webhook_deliveries WHERE webhook_id = $1 AND created_at < $2 ",
+                $which,
+                " ORDER BY created_at DESC, id DESC LIMIT $6) AS latest \
+                 WHERE $3 IS NULL OR topic = $3 \
+                 ORDER BY created_at DESC, id DESC LIMIT $4 OFFSET $5"
+            )
         };
     }
-    const ROWS: &str = concat!(
-        "SELECT ",
-        columns!(),
-        " FROM webhook_deliveries WHERE ",
-        filtered!(),
-        " ORDER BY created_at DESC, id DESC LIMIT $4 OFFSET $5"
-    );
-    const TOTAL: &str = concat!(
-        "SELECT COUNT(*) FROM webhook_deliveries WHERE ",
-        filtered!()
-    );
-    let (status, topic) = (
-        filter.status.map(DeliveryStatus::as_str),
-        filter.topic.map(Topic::as_str),
-    );
-    let rows = on!(read db, |c| sqlx::query_as(ROWS)
+    macro_rules! total {
+        ($which:literal) => {
+            concat!(
+                "SELECT COUNT(*) FROM (SELECT topic FROM webhook_deliveries \
+                 WHERE webhook_id = $1 AND created_at < $2 ",
+                $which,
+                " ORDER BY created_at DESC, id DESC LIMIT $4) AS latest \
+                 WHERE $3 IS NULL OR topic = $3"
+            )
+        };
+    }
+    let (rows, total) = match filter.status {
+        None => (rows!(""), total!("")),
+        Some(DeliveryStatus::Waiting) => (
+            rows!("AND next_at IS NOT NULL"),
+            total!("AND next_at IS NOT NULL"),
+        ),
+        Some(DeliveryStatus::Failed) => (
+            rows!("AND status = 'failed'"),
+            total!("AND status = 'failed'"),
+        ),
+        Some(DeliveryStatus::Delivered) => (
+            rows!("AND status = 'delivered'"),
+            total!("AND status = 'delivered'"),
+        ),
+    };
+    let topic = filter.topic.map(Topic::as_str);
+    let rows = on!(read db, |c| sqlx::query_as(rows)
         .bind(webhook.as_str())
-        .bind(status)
+        .bind(filter.before.as_micros())
         .bind(topic)
         .bind(limit)
         .bind(offset)
+        .bind(LOOKED_AT)
         .fetch_all(c)
         .await)?;
-    let total = on!(read db, |c| sqlx::query_scalar(TOTAL)
+    let total = on!(read db, |c| sqlx::query_scalar(total)
         .bind(webhook.as_str())
-        .bind(status)
+        .bind(filter.before.as_micros())
         .bind(topic)
+        .bind(LOOKED_AT)
         .fetch_one(c)
         .await)?;
     Ok((rows, total))
@@ -75,36 +108,40 @@ pub async fn list(
 pub async fn replay(
     tx: &mut Tx,
     change: &Change,
-    webhook: &WebhookId,
+    webhook: &Webhook,
     id: &Id<id::Delivery>,
 ) -> Result<Option<Delivery>, StoreError> {
     const SQL: &str = concat!(
-        "UPDATE webhook_deliveries SET status = 'waiting', failures = 0, next_at = $3 \
+        "UPDATE webhook_deliveries SET status = 'waiting', failures = 0, next_at = $3, \
+         replays = replays + 1 \
          WHERE id = $1 AND webhook_id = $2 RETURNING ",
         columns!()
     );
     let replayed: Option<Delivery> = on!(&mut *tx, |c| sqlx::query_as(SQL)
         .bind(id.as_str())
-        .bind(webhook.as_str())
+        .bind(webhook.id.as_str())
         .bind(change.now.as_micros())
         .fetch_optional(c)
         .await)?;
     if replayed.is_some() {
-        wake_again(tx, change, webhook).await?;
+        wake_again(tx, change, webhook, 1, json!({"delivery": id})).await?;
     }
     Ok(replayed)
 }
 
 /// Has a webhook sent what was replayed, even if its receiver asked for a rest: somebody says that it
 /// takes something now.
-async fn wake_again(tx: &mut Tx, change: &Change, webhook: &WebhookId) -> Result<(), StoreError> {
-    resume(tx, webhook).await?;
-    wake(
-        tx,
-        std::iter::once(webhook.as_str()),
-        change.now.as_micros(),
-    )
-    .await
+async fn wake_again(
+    tx: &mut Tx,
+    change: &Change,
+    webhook: &Webhook,
+    deliveries: i64,
+    data: Value,
+) -> Result<(), StoreError> {
+    resume(tx, &webhook.id).await?;
+    let woken = std::iter::once((webhook.id.as_str(), deliveries, 0));
+    wake(tx, woken, change.now.as_micros()).await?;
+    webhooks::append(tx, change, EventKind::WebhookReplayed, webhook, data).await
 }
 
 /// Deliveries of events that happened in a time.
@@ -148,29 +185,34 @@ pub async fn replayable(
 pub async fn replay_all<'a>(
     tx: &mut Tx,
     change: &Change,
-    webhook: &WebhookId,
+    webhook: &Webhook,
     ids: impl Iterator<Item = &'a str>,
 ) -> Result<u64, StoreError> {
     const SQL: &str = "UPDATE webhook_deliveries SET status = 'waiting', failures = 0, \
-                       next_at = $2 WHERE id IN (SELECT value ->> 0 FROM json_each($3)) \
+                       next_at = $2, replays = replays + 1 WHERE id IN (SELECT value ->> 0 FROM json_each($3)) \
                        AND webhook_id = $1 AND status <> 'waiting'";
     let ids = crate::reach::list(ids);
     let replayed = on!(&mut *tx, |c| sqlx::query(SQL)
-        .bind(webhook.as_str())
+        .bind(webhook.id.as_str())
         .bind(change.now.as_micros())
         .bind(ids)
         .execute(c)
         .await
         .map(|done| done.rows_affected()))?;
     if replayed > 0 {
-        wake_again(tx, change, webhook).await?;
+        let count = i64::try_from(replayed).unwrap_or(i64::MAX);
+        wake_again(tx, change, webhook, count, json!({"deliveries": count})).await?;
     }
     Ok(replayed)
 }
 
-/// Lets a webhook be sent what is due at once: what its receiver asked for, or failed at, is over.
+/// Lets a webhook be sent what is due at once: what its receiver asked for is over. One that failed is
+/// still asked with one request before it gets more, and beside the others that failed: who asks for
+/// replays all the time keeps no worker from those whose receivers take something.
 pub async fn resume(tx: &mut Tx, webhook: &WebhookId) -> Result<(), StoreError> {
-    const SQL: &str = "UPDATE webhooks SET rests_until = NULL, failed_holds = 0 WHERE id = $1";
+    const SQL: &str = "UPDATE webhooks SET rests_until = NULL, \
+                       failed_holds = CASE WHEN failed_holds > 1 THEN 1 ELSE failed_holds END \
+                       WHERE id = $1";
     on!(tx, |c| sqlx::query(SQL)
         .bind(webhook.as_str())
         .execute(c)

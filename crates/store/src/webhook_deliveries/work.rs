@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use claviger_domain::id::{self, Id};
 use claviger_domain::time::Timestamp;
-use claviger_domain::webhook::{DeliveryStatus, FAILING_FOR, FAILS_WITHIN, KEPT_FOR, rest_after};
+use claviger_domain::webhook::{
+    DeliveryStatus, FAILING_FOR, FAILS_WITHIN, KEPT_FOR, LONGEST_REST, rest_after,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::db::on;
@@ -27,6 +29,15 @@ pub struct Claimed {
     pub lease: String,
     /// How often in a row it took nothing while it was held.
     pub failed_holds: i64,
+    /// Whether its receiver took long for an answer when it was held last.
+    pub is_slow: bool,
+}
+
+impl Claimed {
+    /// Whether it is likely to keep a worker for long, and for little.
+    pub fn is_trouble(&self) -> bool {
+        self.failed_holds > 0 || self.is_slow
+    }
 }
 
 /// Which webhooks are not to be claimed now.
@@ -34,17 +45,19 @@ pub struct Claimed {
 pub struct Busy {
     /// Those of these families.
     pub families: BTreeSet<Id<id::Account>>,
-    /// Those that took nothing when they were held last.
-    pub failing: bool,
+    /// Those that took nothing, or long for an answer, when they were held last.
+    pub trouble: bool,
 }
 
+// What lies further ahead than anybody sets it was set by a clock that has been put right since.
+const _: () = assert!(2 * LEASE == 120 && 2 * LONGEST_REST == 172_800);
 macro_rules! due {
     () => {
         "FROM webhooks WHERE next_at IS NOT NULL AND next_at <= $1 \
          AND status = 'live' AND deleted_at IS NULL \
-         AND (leased_until IS NULL OR leased_until <= $1) \
-         AND (rests_until IS NULL OR rests_until <= $1) \
-         AND (failed_holds = 0 OR NOT $3) \
+         AND (leased_until IS NULL OR leased_until <= $1 OR leased_until > $1 + 120000000) \
+         AND (rests_until IS NULL OR rests_until <= $1 OR rests_until > $1 + 172800000000) \
+         AND ((failed_holds = 0 AND NOT is_slow) OR NOT $3) \
          AND root_account_id NOT IN (SELECT value ->> 0 FROM json_each($2))"
     };
 }
@@ -55,7 +68,7 @@ pub async fn is_due(db: &Db, now: Timestamp, busy: &Busy) -> Result<bool, StoreE
     Ok(on!(read db, |c| sqlx::query_scalar(SQL)
         .bind(now.as_micros())
         .bind(json_list(busy.families.iter().map(Id::as_str)))
-        .bind(busy.failing)
+        .bind(busy.trouble)
         .fetch_one(c)
         .await)?)
 }
@@ -72,23 +85,24 @@ pub async fn claim(
     const SQL: &str = concat!(
         "UPDATE webhooks SET lease = $4, leased_until = $5 WHERE id = (SELECT id ",
         due!(),
-        " ORDER BY next_at LIMIT 1) AND (leased_until IS NULL OR leased_until <= $1) \
-         RETURNING id, root_account_id, failed_holds"
+        " ORDER BY next_at LIMIT 1) AND (leased_until IS NULL OR leased_until <= $1 \
+         OR leased_until > $1 + 120000000) RETURNING id, root_account_id, failed_holds, is_slow"
     );
     let lease = claviger_domain::base62::random_text(&*change.random, 16);
-    let claimed: Option<(String, String, i64)> = on!(tx, |c| sqlx::query_as(SQL)
+    let claimed: Option<(String, String, i64, bool)> = on!(tx, |c| sqlx::query_as(SQL)
         .bind(change.now.as_micros())
         .bind(json_list(busy.families.iter().map(Id::as_str)))
-        .bind(busy.failing)
+        .bind(busy.trouble)
         .bind(&lease)
         .bind(change.now.plus_seconds(LEASE).as_micros())
         .fetch_optional(c)
         .await)?;
-    Ok(claimed.map(|(id, root, failed_holds)| Claimed {
+    Ok(claimed.map(|(id, root, failed_holds, is_slow)| Claimed {
         id: Id::from_trusted(id),
         root: Id::from_trusted(root),
         lease,
         failed_holds,
+        is_slow,
     }))
 }
 
@@ -101,6 +115,8 @@ pub struct Due {
     pub topic: String,
     /// Failed attempts so far.
     pub failures: i64,
+    /// How often it was replayed.
+    pub replays: i64,
     /// What came of each attempt so far, JSON.
     pub attempts: String,
     /// The event's id.
@@ -125,7 +141,7 @@ pub async fn due(
     now: Timestamp,
     most: i64,
 ) -> Result<Vec<Due>, StoreError> {
-    const SQL: &str = "SELECT d.id, d.topic, d.failures, d.attempts, d.event_id, e.at, \
+    const SQL: &str = "SELECT d.id, d.topic, d.failures, d.replays, d.attempts, d.event_id, e.at, \
                        e.account_id, e.project_id, e.target, e.data \
                        FROM webhook_deliveries d JOIN events e ON e.id = d.event_id \
                        WHERE d.webhook_id = $1 AND d.next_at IS NOT NULL AND d.next_at <= $2 \
@@ -161,6 +177,8 @@ pub struct Outcome {
     pub id: String,
     /// Its failures when it was tried.
     pub failures_before: i64,
+    /// How often it had been replayed then.
+    pub replays_before: i64,
     /// What becomes of it.
     pub status: DeliveryStatus,
     /// When it is tried again.
@@ -169,35 +187,43 @@ pub struct Outcome {
     pub attempts: String,
 }
 
-/// Writes what became of deliveries. A failure does not undo what somebody else came to meanwhile.
-pub async fn record(tx: &mut Tx, outcomes: &[Outcome]) -> Result<(), StoreError> {
+/// Writes what became of deliveries that were sent to `url`, and tells how many need not be sent any
+/// more. Nothing is written of one that was replayed meanwhile, nor of one that is for another receiver
+/// by now: both are to be sent again. A failure does not undo what somebody else came to meanwhile.
+pub async fn record(tx: &mut Tx, url: &str, outcomes: &[Outcome]) -> Result<u64, StoreError> {
     const TAKEN: &str = "UPDATE webhook_deliveries SET status = $2, attempts = $3, next_at = NULL \
-                         WHERE id = $1";
-    const FAILED: &str = "UPDATE webhook_deliveries SET status = $2, attempts = $3, next_at = $4, \
+                         WHERE id = $1 AND replays = $4 AND status <> 'delivered' \
+                         AND EXISTS (SELECT 1 FROM webhooks WHERE webhooks.id = webhook_id \
+                         AND webhooks.url = $5)";
+    const FAILED: &str = "UPDATE webhook_deliveries SET status = $2, attempts = $3, next_at = $6, \
                           failures = failures + 1 \
-                          WHERE id = $1 AND failures = $5 AND status = 'waiting'";
+                          WHERE id = $1 AND replays = $4 AND failures = $7 AND status = 'waiting' \
+                          AND EXISTS (SELECT 1 FROM webhooks WHERE webhooks.id = webhook_id \
+                          AND webhooks.url = $5)";
+    let mut settled = 0;
     for outcome in outcomes {
-        if outcome.status == DeliveryStatus::Delivered {
-            on!(&mut *tx, |c| sqlx::query(TAKEN)
+        let is_taken = outcome.status == DeliveryStatus::Delivered;
+        let rows = on!(&mut *tx, |c| {
+            let query = sqlx::query(if is_taken { TAKEN } else { FAILED })
                 .bind(&outcome.id)
                 .bind(outcome.status.as_str())
                 .bind(&outcome.attempts)
-                .execute(c)
-                .await
-                .map(drop))?;
-        } else {
-            on!(&mut *tx, |c| sqlx::query(FAILED)
-                .bind(&outcome.id)
-                .bind(outcome.status.as_str())
-                .bind(&outcome.attempts)
-                .bind(outcome.next_at.map(Timestamp::as_micros))
-                .bind(outcome.failures_before)
-                .execute(c)
-                .await
-                .map(drop))?;
+                .bind(outcome.replays_before)
+                .bind(url);
+            let query = if is_taken {
+                query
+            } else {
+                query
+                    .bind(outcome.next_at.map(Timestamp::as_micros))
+                    .bind(outcome.failures_before)
+            };
+            query.execute(c).await.map(|done| done.rows_affected())
+        })?;
+        if outcome.status != DeliveryStatus::Waiting {
+            settled += rows;
         }
     }
-    Ok(())
+    Ok(settled)
 }
 
 /// How a receiver did while its webhook was held.
@@ -213,10 +239,14 @@ pub struct Health {
     pub failed_some: bool,
     /// Whether it took nothing of what it was sent last.
     pub gave_up: bool,
+    /// Whether it took long for an answer.
+    pub is_slow: bool,
     /// Whether it said that it is gone.
     pub is_gone: bool,
     /// Until when it asked to be left alone.
     pub rests_until: Option<Timestamp>,
+    /// Deliveries that need not be sent any more.
+    pub settled: u64,
 }
 
 impl Health {
@@ -225,8 +255,15 @@ impl Health {
         self.took_some |= round.took_some;
         self.failed_some |= round.failed_some;
         self.is_gone |= round.is_gone;
-        self.gave_up = round.failed_some && !round.took_some;
+        self.gave_up = round.gave_up;
+        self.is_slow |= round.is_slow;
+        self.settled += round.settled;
         self.rests_until = self.rests_until.max(round.rests_until);
+    }
+
+    /// Whether its receiver is to be left alone now.
+    pub fn wants_rest(&self) -> bool {
+        self.is_gone || self.gave_up || self.rests_until.is_some()
     }
 }
 
@@ -247,14 +284,19 @@ pub async fn release(
                           last_failed_at = CASE WHEN $4 THEN NULL \
                           WHEN $5 THEN CAST($6 AS BIGINT) ELSE last_failed_at END, \
                           failed_holds = CASE WHEN $4 THEN 0 \
-                          WHEN $5 THEN failed_holds + 1 ELSE failed_holds END \
+                          WHEN $5 THEN failed_holds + 1 ELSE failed_holds END, \
+                          is_slow = CASE WHEN $4 OR $5 THEN $8 ELSE is_slow END, \
+                          waiting = CASE WHEN waiting > $9 THEN waiting - $9 ELSE 0 END \
                           WHERE id = $1 AND lease = $2 RETURNING failing_since";
     // A statement of its own, which sees what was added while the first waited for the row. Whoever has
     // more to send goes to the end of the queue: a long backlog does not stand before everybody else.
     const NEXT: &str = "UPDATE webhooks SET next_at = (SELECT CASE WHEN MIN(d.next_at) < $2 \
                         THEN CAST($2 AS BIGINT) ELSE MIN(d.next_at) END \
                         FROM webhook_deliveries d WHERE d.webhook_id = $1 \
-                        AND d.next_at IS NOT NULL) WHERE id = $1";
+                        AND d.next_at IS NOT NULL), \
+                        waiting = CASE WHEN EXISTS (SELECT 1 FROM webhook_deliveries d \
+                        WHERE d.webhook_id = $1 AND d.next_at IS NOT NULL) THEN waiting ELSE 0 END \
+                        WHERE id = $1";
     let failed_holds = if health.took_some {
         0
     } else {
@@ -271,6 +313,8 @@ pub async fn release(
         .bind(health.failed_some)
         .bind(change.now.as_micros())
         .bind(change.now.plus_seconds(-FAILS_WITHIN).as_micros())
+        .bind(health.is_slow)
+        .bind(i64::try_from(health.settled).unwrap_or(i64::MAX))
         .fetch_optional(c)
         .await)?;
     let Some(since) = since else {

@@ -12,8 +12,8 @@ use crate::{Db, StoreError};
 pub struct Sealed {
     /// Under which deliveries are signed.
     pub secret: Vec<u8>,
-    /// Under which they are signed as well, until an instant.
-    pub previous: Option<(Vec<u8>, Timestamp)>,
+    /// Under which they are signed as well, each until an instant: at most two, the newer first.
+    pub previous: Vec<(Vec<u8>, Timestamp)>,
     /// Under which the older header is signed.
     pub legacy: Option<Vec<u8>>,
     /// The headers that are sent along, JSON.
@@ -48,7 +48,7 @@ pub fn origin(url: &str) -> String {
     Url::parse(url).map_or_else(|_| String::new(), |url| url.origin().ascii_serialization())
 }
 
-/// What is sealed of all webhooks, deleted ones too, each with what it is bound to.
+/// What is sealed of all webhooks, each with what it is bound to.
 pub(crate) async fn all_sealed(db: &Db) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
     type Columns = (
         String,
@@ -57,18 +57,21 @@ pub(crate) async fn all_sealed(db: &Db) -> Result<Vec<(String, Vec<u8>)>, StoreE
         Option<Vec<u8>>,
         Option<Vec<u8>>,
         Option<Vec<u8>>,
+        Option<Vec<u8>>,
     );
-    const SQL: &str =
-        "SELECT id, url, secret, previous_secret, legacy_secret, headers FROM webhooks";
+    const SQL: &str = "SELECT id, url, secret, previous_secret, earlier_secret, legacy_secret, \
+                       headers FROM webhooks";
     let rows: Vec<Columns> = on!(read db, |c| sqlx::query_as(SQL).fetch_all(c).await)?;
-    let sealed = rows
-        .into_iter()
-        .flat_map(|(id, url, secret, previous, legacy, headers)| {
-            let subject = subject(&id, &url);
-            let all = [Some(secret), previous, legacy, headers];
-            all.into_iter()
-                .flatten()
-                .map(move |one| (subject.clone(), one))
-        });
+    let sealed =
+        rows.into_iter()
+            .flat_map(|(id, url, secret, previous, earlier, legacy, headers)| {
+                let subject = subject(&id, &url);
+                // That of one that was deleted is erased.
+                let secret = Some(secret).filter(|secret| !secret.is_empty());
+                let all = [secret, previous, earlier, legacy, headers];
+                all.into_iter()
+                    .flatten()
+                    .map(move |one| (subject.clone(), one))
+            });
     Ok(sealed.collect())
 }

@@ -71,6 +71,7 @@ async fn every_column_of_bytes_is_known_to_those_who_exchange_secrets() {
         "connected_accounts.credentials",
         "sealed_keys.sealed",
         "sealed_secrets.sealed",
+        "webhooks.earlier_secret",
         "webhooks.headers",
         "webhooks.legacy_secret",
         "webhooks.previous_secret",

@@ -1,5 +1,6 @@
 //! Webhooks and their deliveries: told once, held by one, sent until taken.
 
+mod bounds;
 mod log;
 
 use std::collections::BTreeSet;
@@ -32,6 +33,8 @@ in_both_worlds![
     an_account_has_a_hundred_webhooks_at_most,
 ];
 
+const URL: &str = "https://example.com/hooks";
+
 async fn made(world: &World, account: &Account) -> Webhook {
     let (webhook, created) = make(world, account).await;
     assert_eq!(created, Created::Done);
@@ -39,34 +42,43 @@ async fn made(world: &World, account: &Account) -> Webhook {
 }
 
 async fn make(world: &World, account: &Account) -> (Webhook, Created) {
-    let webhook = Webhook {
+    let webhook = draft(world, account);
+    let created = store(world, &webhook).await;
+    (webhook, created)
+}
+
+fn draft(world: &World, account: &Account) -> Webhook {
+    Webhook {
         id: Id::draw(&*world.random),
         account: account.reference(),
         project: None,
         name: None,
-        url: "https://example.com/hooks".to_owned(),
+        url: URL.to_owned(),
         method: Method::Post,
         format: Format::Standard,
         topics: vec![Topic::AccountUpdated],
         status: Status::Live,
         sealed: Sealed {
             secret: vec![7],
-            previous: None,
+            previous: Vec::new(),
             legacy: None,
             headers: None,
         },
         header_names: vec!["authorization".to_owned()],
         failing_since: None,
         rests_until: None,
+        dropped: 0,
         base: Base::made_by(&world.change()),
-    };
+    }
+}
+
+async fn store(world: &World, webhook: &Webhook) -> Created {
     let new = webhook.clone();
-    let created = world
+    world
         .write(move |tx, change| {
             Box::pin(async move { webhooks::create(tx, &change, &everything(), &new).await })
         })
-        .await;
-    (webhook, created)
+        .await
 }
 
 /// Appends events of that account.
@@ -110,7 +122,10 @@ async fn claim_but(
     families: BTreeSet<Id<id::Account>>,
     failing: bool,
 ) -> Option<Claimed> {
-    let busy = Busy { families, failing };
+    let busy = Busy {
+        families,
+        trouble: failing,
+    };
     world
         .write(move |tx, change| {
             Box::pin(async move { deliveries::claim(tx, &change, &busy).await })
@@ -136,17 +151,23 @@ async fn record(world: &World, due: &Due, status: DeliveryStatus, retry_in: Opti
     let outcome = Outcome {
         id: due.id.clone(),
         failures_before: due.failures,
+        replays_before: due.replays,
         status,
         next_at: retry_in.map(|seconds| world.now().plus_seconds(seconds)),
         attempts: "[]".to_owned(),
     };
     world
-        .write(move |tx, _| Box::pin(async move { deliveries::record(tx, &[outcome]).await }))
+        .write(move |tx, _| Box::pin(async move { deliveries::record(tx, URL, &[outcome]).await }))
         .await;
 }
 
 async fn log(world: &World, webhook: &Webhook) -> Vec<Delivery> {
-    let listed = deliveries::list(&world.db, &webhook.id, Filter::default(), 1_000, 0).await;
+    let all = Filter {
+        status: None,
+        topic: None,
+        before: world.now().plus_seconds(1),
+    };
+    let listed = deliveries::list(&world.db, &webhook.id, all, 1_000, 0).await;
     let (rows, total) = listed.unwrap();
     assert_eq!(rows.len(), usize::try_from(total).unwrap());
     rows

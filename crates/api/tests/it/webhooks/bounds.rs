@@ -215,6 +215,15 @@ async fn a_receiver_that_is_gone_or_fails_for_days_is_disabled_and_what_happens_
         .map(|one| one.json()["data"]["reason"].clone())
         .collect();
     assert_eq!(told, ["gone", "failing"]);
+    let notices = app.request("GET", "/notifications").key(tenant.owner());
+    let notices = notices.send().await.expect(200);
+    let of_webhook = |webhook: &Value| {
+        let id = webhook["id"].as_str().unwrap();
+        let mut notices = notices.as_array().unwrap().iter();
+        let kind = "webhook.disabled";
+        notices.any(|one| one["type"] == kind && one["body"].as_str().unwrap().contains(id))
+    };
+    assert!(of_webhook(&of_gone) && of_webhook(&of_failing), "{notices}");
     let before = (gone.received().len(), failing.received().len());
     assert_eq!(before.0, 1, "nothing was sent to it since");
 

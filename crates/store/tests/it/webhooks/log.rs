@@ -96,11 +96,11 @@ async fn what_is_sent_again_is_taken_in_parts(world: World) {
     let third = find(true, second[1].clone()).await;
     assert_eq!([first.len(), second.len(), third.len()], [2, 2, 1]);
     let failed = find(false, (0, String::new())).await;
-    let (id, again) = (webhook.id.clone(), failed.clone());
+    let (again, failing) = (webhook.clone(), failed.clone());
     let replay = world.write(move |tx, change| {
         Box::pin(async move {
-            let ids = again.iter().map(|(_, id)| id.as_str());
-            deliveries::replay_all(tx, &change, &id, ids).await
+            let ids = failing.iter().map(|(_, id)| id.as_str());
+            deliveries::replay_all(tx, &change, &again, ids).await
         })
     });
     assert_eq!(replay.await, 2);
