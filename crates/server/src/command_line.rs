@@ -9,9 +9,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use self::usage::Usage;
-use crate::commands::{
-    AccessKeys, Accounts, Audit, Import, Keys, Mcp, Projects, Users, Webhooks,
-};
+use crate::commands::{AccessKeys, Accounts, Audit, Import, Keys, Mcp, Projects, Users, Webhooks};
 use crate::config::Settings;
 use crate::upkeep::{BackupFlags, OperatorKeyCommand, RestoreFlags, SecretsCommand};
 
