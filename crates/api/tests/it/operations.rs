@@ -476,7 +476,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "webhooks:write",
         200,
         Kind::Object,
-        NOTHING,
+        |_| json!({"revokePrevious": true}),
     ),
     operation(
         "listWebhookDeliveries",

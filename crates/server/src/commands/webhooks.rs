@@ -40,6 +40,7 @@ const ONE: &[Column] = &[
     ("Headers", "/customHeaders"),
     ("Failing since", "/failingSince"),
     ("Rests until", "/restsUntil"),
+    ("Missed events", "/droppedEvents"),
     ("Created", "/createdAt"),
 ];
 const PINGED: &[Column] = &[
@@ -84,7 +85,8 @@ enum WebhooksCommand {
     /// Make a webhook, and show its secret: the only time that it is shown
     Create {
         /// Where deliveries go
-        url: String,
+        #[arg(value_name = "URL")]
+        receiver: String,
         /// What it is told of, such as `api-key.created`; can be repeated
         #[arg(long = "topic", value_name = "TOPIC", required = true)]
         topics: Vec<String>,
@@ -110,8 +112,8 @@ enum WebhooksCommand {
         /// Its id
         id: String,
         /// Where deliveries go: another host is another receiver, with a secret of its own
-        #[arg(long)]
-        url: Option<String>,
+        #[arg(long, value_name = "URL")]
+        receiver: Option<String>,
         /// All that it is told of; can be repeated
         #[arg(long = "topic", value_name = "TOPIC")]
         topics: Vec<String>,
@@ -176,7 +178,7 @@ impl Webhooks {
                 Call::new(asked, Shown::List(LIST))
             }
             WebhooksCommand::Create {
-                url,
+                receiver,
                 topics,
                 account,
                 settings,
@@ -185,7 +187,7 @@ impl Webhooks {
             } => {
                 let mut body = settings.read()?;
                 body.insert("topics".to_owned(), topics.into());
-                body.insert("url".to_owned(), url.into());
+                body.insert("url".to_owned(), receiver.into());
                 if let Some(account) = account {
                     body.insert("accountId".to_owned(), account.into());
                 }
@@ -200,7 +202,7 @@ impl Webhooks {
             }
             WebhooksCommand::Update {
                 id,
-                url,
+                receiver,
                 topics,
                 settings,
             } => {
@@ -208,8 +210,8 @@ impl Webhooks {
                 if !topics.is_empty() {
                     body.insert("topics".to_owned(), topics.into());
                 }
-                if let Some(url) = url {
-                    body.insert("url".to_owned(), url.into());
+                if let Some(receiver) = receiver {
+                    body.insert("url".to_owned(), receiver.into());
                 }
                 change(id, Value::Object(body))
             }

@@ -41,6 +41,17 @@ fn a_webhook_is_made_changed_tried_and_deleted() {
         "{updated}"
     );
     assert!(!updated.contains("canary"));
+    let moved = [
+        "webhooks",
+        "update",
+        id,
+        "--receiver",
+        "https://webhooks.invalid/elsewhere",
+    ];
+    assert_eq!(
+        place.json(&moved)["url"],
+        "https://webhooks.invalid/elsewhere"
+    );
     assert_eq!(place.json(&["webhooks", "resume", id])["status"], "live");
     assert_eq!(place.json(&["webhooks", "pause", id])["status"], "paused");
 
