@@ -61,9 +61,9 @@ pub(crate) fn run(options: &WebhooksOptions) -> Result<()> {
         println!(
             "Round {round} of {}: {} a second delivered, {} and {} posted by bare loops",
             options.rounds,
-            rates.last(&rates.delivered),
-            rates.last(&rates.in_turn),
-            rates.last(&rates.at_once),
+            Rates::last(&rates.delivered),
+            Rates::last(&rates.in_turn),
+            Rates::last(&rates.at_once),
         );
     }
     server.stop()?;
@@ -79,7 +79,7 @@ struct Rates {
 }
 
 impl Rates {
-    fn last(&self, rates: &[f64]) -> String {
+    fn last(rates: &[f64]) -> String {
         rates.last().map_or_else(String::new, |rate| short(*rate))
     }
 
@@ -208,7 +208,7 @@ impl Receiver {
                 .unwrap_or_else(PoisonError::into_inner)
                 .push(body);
             // Nobody listens when the benchmark ends.
-            drop(tell.send(()));
+            let _ = tell.send(());
             async { StatusCode::NO_CONTENT }
         };
         Router::new().route("/hooks", post(take))
