@@ -176,7 +176,7 @@ pub fn rest_after(times: i64) -> i64 {
 
 /// Whether a webhook may send a header of that name, in lower case, beside those of ours.
 pub fn may_be_sent(header: &str) -> bool {
-    const REFUSED: [&str; 13] = [
+    const REFUSED: [&str; 14] = [
         "connection",
         "keep-alive",
         "te",
@@ -190,6 +190,8 @@ pub fn may_be_sent(header: &str) -> bool {
         "forwarded",
         "theauthapi-signature",
         "user-agent",
+        // What it asks for is not unpacked, and would be noise in the log.
+        "accept-encoding",
     ];
     const REFUSED_FAMILIES: [&str; 6] = [
         "proxy-",
@@ -253,6 +255,7 @@ mod tests {
             "webhook-signature",
             "metadata-flavor",
             "theauthapi-signature",
+            "accept-encoding",
         ] {
             assert!(!may_be_sent(name), "{name}");
         }

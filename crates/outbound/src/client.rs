@@ -14,6 +14,7 @@ use bytes::Bytes;
 use claviger_domain::time::Timestamp;
 use claviger_domain::webhook::{LONGEST_REST, Method};
 use http::{HeaderMap, StatusCode, header};
+use ipnet::IpNet;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::time::timeout;
@@ -30,7 +31,8 @@ const CONNECTING: Duration = Duration::from_secs(10);
 pub(crate) const READ: usize = 4_096;
 /// Ports to which requests go, beside those that are configured.
 const PORTS: [u16; 3] = [80, 443, 8443];
-const AGENT: &str = concat!("claviger/", env!("CARGO_PKG_VERSION"));
+/// Without a version: a receiver is not to know which faults one has.
+const AGENT: &str = "claviger";
 
 /// Where requests may go.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +41,8 @@ pub struct Guard {
     pub allow_private: bool,
     /// Ports beside 80, 443 and 8443.
     pub ports: Vec<u16>,
+    /// Private networks to which they may go nevertheless: but to nothing of this machine.
+    pub networks: Vec<IpNet>,
     /// What links to this program begin with: no request goes back to it.
     pub own_url: Option<String>,
     /// Where this program listens, for whatever.
@@ -178,7 +182,13 @@ impl Client {
     fn may_dial(&self, address: SocketAddr) -> bool {
         let ip = address.ip().to_canonical();
         // Where nothing private is allowed, no service of this machine is: not on another port either.
-        let is_foreign = || is_public(address.ip()) && !is_of_this_machine(ip);
+        let is_named = || {
+            self.guard
+                .networks
+                .iter()
+                .any(|network| network.contains(&ip))
+        };
+        let is_foreign = || (is_public(address.ip()) || is_named()) && !is_of_this_machine(ip);
         !self.is_own_address(ip, address.port()) && (self.guard.allow_private || is_foreign())
     }
 
@@ -401,5 +411,31 @@ mod tests {
         assert!(listening.may_dial("127.0.0.1:8421".parse().unwrap()));
         let address: IpAddr = "10.0.0.1".parse().unwrap();
         assert!(listening.may_dial(SocketAddr::new(address, 8420)));
+    }
+
+    #[test]
+    fn a_network_that_is_named_is_reached_and_nothing_beside_it() {
+        let networks = ["10.20.0.0/16", "127.0.0.0/8", "fd12::/16"];
+        let guard = Guard {
+            networks: networks.map(|network| network.parse().unwrap()).to_vec(),
+            ..Guard::default()
+        };
+        let client = Client::new(guard, Arc::new(crate::SystemResolver));
+        let may_dial = |ip: &str| client.may_dial(SocketAddr::new(ip.parse().unwrap(), 443));
+        for named in ["10.20.0.1", "::ffff:10.20.255.255", "fd12::1", "1.1.1.1"] {
+            assert!(may_dial(named), "{named}");
+        }
+        for other in [
+            "10.21.0.1",
+            "169.254.169.254",
+            "fd13::1",
+            // This machine, and what stands for a named address on the way to elsewhere.
+            "127.0.0.1",
+            "2002:0a14:1::",
+            "64:ff9b::a14:1",
+        ] {
+            assert!(!may_dial(other), "{other}");
+        }
+        assert!(!client.may_use(8080), "on the ports of the web alone");
     }
 }

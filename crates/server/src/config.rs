@@ -88,6 +88,8 @@ pub struct Config {
     pub outbound_allow_private: bool,
     /// Ports to which they may go beside those of the web.
     pub outbound_ports: Vec<u16>,
+    /// Private networks to which they may go.
+    pub outbound_networks: Vec<IpNet>,
     /// The server that mails go to; none: they are files.
     pub mail_url: Option<Secret>,
     /// Who they are from.
@@ -178,12 +180,7 @@ impl Config {
                 .unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8420))),
             data_dir: settings.data_dir.unwrap_or_else(|| "claviger-data".into()),
             public_url: settings.public_url.as_deref().map(public_url).transpose()?,
-            trusted_proxies: settings
-                .trusted_proxies
-                .unwrap_or_default()
-                .into_iter()
-                .map(|network| network.0)
-                .collect(),
+            trusted_proxies: networks(settings.trusted_proxies),
             key_cache: settings.key_cache.unwrap_or(512),
             master_key,
             bounds: Bounds {
@@ -205,6 +202,7 @@ impl Config {
             operator_remote: settings.operator.remote.unwrap_or(false),
             outbound_allow_private: settings.outbound.allow_private.unwrap_or(false),
             outbound_ports: settings.outbound.ports.unwrap_or_default(),
+            outbound_networks: networks(settings.outbound.networks),
             mail_url: mail_url(settings.mail.url, settings.mail.url_file.as_ref())?,
             mail_from: mail_from(settings.mail.from)?,
             log_filter: settings.log.filter.unwrap_or_else(|| "info".to_owned()),
@@ -253,6 +251,11 @@ fn read_file(path: &Path) -> Result<Settings> {
             error.message()
         )
     })
+}
+
+fn networks(given: Option<Vec<Network>>) -> Vec<IpNet> {
+    let given = given.unwrap_or_default();
+    given.into_iter().map(|network| network.0).collect()
 }
 
 /// Reads the URL of the server that mails go to, and checks that one can be reached by it.

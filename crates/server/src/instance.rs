@@ -121,6 +121,7 @@ impl Instance {
         let guard = Guard {
             allow_private: config.outbound_allow_private,
             ports: config.outbound_ports.clone(),
+            networks: config.outbound_networks.clone(),
             own_url: config.public_url.clone(),
             own_addresses: [address].into_iter().chain(config.metrics_listen).collect(),
         };

@@ -432,6 +432,7 @@ impl Settings {
             outbound: OutboundSettings {
                 allow_private: self.outbound.allow_private.or(lower.outbound.allow_private),
                 ports: self.outbound.ports.or(lower.outbound.ports),
+                networks: self.outbound.networks.or(lower.outbound.networks),
             },
             mail: MailSettings {
                 url: mail_url,

@@ -3,6 +3,7 @@
 use std::fmt::{Display, Formatter, Result};
 
 use claviger_outbound::mail::masked_url;
+use ipnet::IpNet;
 
 use super::{Config, ExportTo, MasterKeySource, Period};
 
@@ -17,9 +18,12 @@ impl Display for Config {
             Some(url) => writeln!(out, "public_url = {}", text(url))?,
             None => writeln!(out, "# public_url: the address that is listened on")?,
         }
-        let networks = self.trusted_proxies.iter().map(|network| text(network));
-        let networks = toml::Value::Array(networks.collect());
-        writeln!(out, "trusted_proxies = {networks}")?;
+        let networks = |networks: &[IpNet]| {
+            let texts = networks.iter().map(|network| text(network));
+            toml::Value::Array(texts.collect())
+        };
+        let proxies = networks(&self.trusted_proxies);
+        writeln!(out, "trusted_proxies = {proxies}")?;
         writeln!(out, "key_cache = {}", self.key_cache)?;
         match &self.master_key {
             MasterKeySource::Given(_) => writeln!(out, "master_key = {MASKED}")?,
@@ -57,6 +61,8 @@ impl Display for Config {
         let allow_private = self.outbound_allow_private;
         writeln!(out, "\n[outbound]\nallow_private = {allow_private}")?;
         writeln!(out, "ports = {:?}", self.outbound_ports)?;
+        let private = networks(&self.outbound_networks);
+        writeln!(out, "networks = {private}")?;
         writeln!(out, "\n[mail]")?;
         match &self.mail_url {
             Some(url) => {

@@ -45,10 +45,12 @@ fn the_default_file_has_every_setting_and_no_other() {
             listen: metrics_listen,
         },
         operator: OperatorSettings { remote },
-        outbound: OutboundSettings {
-            allow_private,
-            ports,
-        },
+        outbound:
+            OutboundSettings {
+                allow_private,
+                ports,
+                networks,
+            },
         mail:
             MailSettings {
                 url: mail_url,
@@ -90,7 +92,7 @@ fn the_default_file_has_every_setting_and_no_other() {
     assert!(url.is_some() && url_file.is_some());
     assert!(cert.is_some() && key.is_some() && metrics_listen.is_some());
     assert!(mail_url.is_some() && mail_url_file.is_some() && from.is_some());
-    assert!(allow_private.is_some() && ports.is_some());
+    assert!(allow_private.is_some() && ports.is_some() && networks.is_some());
     assert!(remote.is_some() && filter.is_some() && format.is_some());
 }
 
@@ -110,6 +112,7 @@ fn the_default_file_says_the_defaults() {
     let allow_private = written.outbound.allow_private;
     assert_eq!(allow_private, Some(config.outbound_allow_private));
     assert_eq!(written.outbound.ports, Some(config.outbound_ports));
+    assert!(written.outbound.networks.unwrap().is_empty() && config.outbound_networks.is_empty());
     assert_eq!(written.mail.from, Some(config.mail_from));
     assert_eq!(written.log.filter, Some(config.log_filter));
     assert_eq!(written.log.format, Some(config.log_format));
@@ -129,7 +132,7 @@ fn what_is_in_force_is_a_configuration_file_without_secrets() {
         "master_key = 'open sesame'\ntrusted_proxies = ['10.1.2.3/8', '::1']\n\
          staleness_bound = '1m 2s 3ms'\naway_bound = '0s'\n[database]\nurl = 'postgres://me:sesame@db/keys'\n\
          [tls]\ncert = 'c.pem'\nkey = 'k.pem'\n[metrics]\nlisten = '[::1]:1'\n\
-         [outbound]\nallow_private = true\nports = [8080, 8081]\n\
+         [outbound]\nallow_private = true\nports = [8080, 8081]\nnetworks = ['10.1.2.3/8']\n\
          [mail]\nurl = 'smtps://me:sesame@mail'\nfrom = 'keys@example.com'\n\
          [log]\nformat = 'json'\n[retention]\ncalls = '7d'\nevents = '400d'",
     );
@@ -254,6 +257,13 @@ fn risky_combinations_are_warned_of() {
     assert_eq!(count("master_key = 'x'\n[operator]\nremote = true"), 1);
     let private = "master_key = 'x'\n[outbound]\nallow_private = true";
     assert_eq!(count(private), 1);
+    let to = |networks: &str| {
+        count(&format!(
+            "master_key = 'x'\n[outbound]\nnetworks = [{networks}]"
+        ))
+    };
+    assert_eq!(to("'10.0.0.0/8', 'fd12::/16'"), 0);
+    assert_eq!(to("'169.254.0.0/16', 'fd00::/8', '0.0.0.0/0'"), 3);
     assert_eq!(count("master_key = 'x'\nlisten = '0.0.0.0:1'"), 2);
     let all = "master_key = 'x'\ntrusted_proxies = ['10.0.0.0/8', '::/0', '0.0.0.0/0']";
     assert_eq!(count(all), 2);

@@ -1,6 +1,14 @@
 //! Combinations of settings that work and that somebody should know of.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use super::{Config, MasterKeySource};
+
+/// Where clouds tell a machine what it may do, and with which credentials.
+const METADATA: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254)),
+];
 
 impl Config {
     /// What is risky about these settings: a sentence each.
@@ -33,6 +41,14 @@ impl Config {
                  whoever makes one reaches what only this machine should. For development only."
                     .to_owned(),
             );
+        }
+        for network in &self.outbound_networks {
+            if METADATA.iter().any(|address| network.contains(address)) {
+                warnings.push(format!(
+                    "Webhooks may go to {network} (outbound.networks), where clouds tell a machine \
+                     its credentials: whoever makes a webhook reaches what only this machine should."
+                ));
+            }
         }
         for network in &self.trusted_proxies {
             if network.prefix_len() == 0 {

@@ -107,6 +107,8 @@ Options:
           For development: whether webhooks may go to this machine and private networks, and to any port [default: false] [env: CLAVIGER_OUTBOUND_ALLOW_PRIVATE] [possible values: true, false]
       --outbound-ports <PORTS>
           Ports to which webhooks may go beside 80, 443 and 8443, with commas between them [default: none] [env: CLAVIGER_OUTBOUND_PORTS]
+      --outbound-networks <NETWORKS>
+          Private networks to which webhooks may go, with commas between them [default: none] [env: CLAVIGER_OUTBOUND_NETWORKS]
       --mail-url <URL>
           Server that mails go to, `smtps://user:password@mail.example.com` [default: none, they are files in outbox/ in the folder] [env: CLAVIGER_MAIL_URL]
       --mail-url-file <FILE>
@@ -215,6 +217,7 @@ remote = true
 [outbound]
 allow_private = false
 ports = []
+networks = []
 
 [mail]
 # url: files in outbox/ in the data directory

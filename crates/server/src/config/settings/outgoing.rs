@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Deserialize;
 
+use crate::config::network::Network;
 use crate::config::secret::Secret;
 
 /// The section `[outbound]`.
@@ -36,6 +37,17 @@ pub struct OutboundSettings {
         value_delimiter = ','
     )]
     pub ports: Option<Vec<u16>>,
+
+    /// Private networks to which webhooks may go, with commas between them [default: none]
+    #[arg(
+        id = "outbound_networks",
+        long = "outbound-networks",
+        env = "CLAVIGER_OUTBOUND_NETWORKS",
+        hide_env_values = true,
+        value_name = "NETWORKS",
+        value_delimiter = ','
+    )]
+    pub networks: Option<Vec<Network>>,
 }
 
 /// The section `[mail]`.
