@@ -233,10 +233,15 @@ pub async fn create(
         created_by, created_by_type, created_in, last_changed_by, last_changed_by_type, \
         created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, \
         $14, $15, $16, $17, $18, $19, $20, $21)";
-    let held = match &webhook.project {
-        Some(project) => projects::hold(tx, reach, project).await?.is_some(),
-        None => accounts::hold(tx, reach, &webhook.account.id).await?,
-    };
+    const TOLD_AFTER: &str =
+        "UPDATE webhooks SET told_after = (SELECT MAX(seq) FROM events) WHERE id = $1";
+    // The account first, also for a project: who counts its webhooks does so alone.
+    let is_there = accounts::hold(tx, &Reach::whole(), &webhook.account.id).await?;
+    let held = is_there
+        && match &webhook.project {
+            Some(project) => projects::hold(tx, reach, project).await?.is_some(),
+            None => accounts::hold(tx, reach, &webhook.account.id).await?,
+        };
     if !held {
         return Ok(Created::Absent);
     }
@@ -273,6 +278,12 @@ pub async fn create(
         .await
         .map(drop))?;
     append(tx, change, EventKind::WebhookCreated, webhook, json!({})).await?;
+    // By their numbers, not by clocks: those of two programs differ.
+    on!(&mut *tx, |c| sqlx::query(TOLD_AFTER)
+        .bind(webhook.id.as_str())
+        .execute(c)
+        .await
+        .map(drop))?;
     Ok(Created::Done)
 }
 

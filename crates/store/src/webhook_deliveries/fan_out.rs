@@ -12,6 +12,7 @@ use crate::{Change, Db, StoreError, Tx};
 /// An event that was not fanned out yet.
 #[derive(sqlx::FromRow)]
 struct Event {
+    seq: i64,
     id: String,
     at: i64,
     project_id: Option<String>,
@@ -25,12 +26,14 @@ struct Listening {
     project_id: Option<String>,
     topics: String,
     waiting: i64,
+    told_after: i64,
     ended_at: Option<i64>,
 }
 
 impl Listening {
     fn is_told_of(&self, topic: Topic, topics: &[Topic], event: &Event) -> bool {
         topics.contains(&topic)
+            && event.seq > self.told_after
             && self.ended_at.is_none_or(|end| event.at <= end)
             && match &self.project_id {
                 None => true,
@@ -128,12 +131,12 @@ async fn fan_out_one(
     account: &str,
     share: usize,
 ) -> Result<(usize, usize), StoreError> {
-    const WEBHOOKS: &str = "SELECT id, project_id, topics, waiting, ended_at FROM webhooks \
+    const WEBHOOKS: &str = "SELECT id, project_id, topics, waiting, told_after, ended_at FROM webhooks \
                             WHERE account_id = $1 AND deleted_at IS NULL";
     const EVENTS: &str = "UPDATE events SET awaits_fan_out = (1 = 0) \
                           WHERE seq IN (SELECT seq FROM events WHERE awaits_fan_out \
                           AND account_id = $1 ORDER BY seq LIMIT $2) AND awaits_fan_out \
-                          RETURNING id, at, project_id, kind";
+                          RETURNING seq, id, at, project_id, kind";
     let webhooks: Vec<Listening> = on!(&mut *tx, |c| sqlx::query_as(WEBHOOKS)
         .bind(account)
         .fetch_all(c)

@@ -339,22 +339,17 @@ pub async fn release(
     webhooks::disable(tx, change, &claimed.id, reason).await
 }
 
-/// Waiting deliveries that are counted, at most: more are too many all the same.
-const COUNTED: i64 = 100_000;
-
-/// How many deliveries wait, as far as that is counted, and when the one was due that is due longest at a live webhook that
-/// nobody holds and that does not rest.
+/// How many deliveries wait for live webhooks, about: a program that was killed leaves too many, until
+/// nothing waits. And when the one was due that is due longest at one that nobody holds and that does not
+/// rest.
 pub async fn backlog(db: &Db, now: Timestamp) -> Result<(i64, Option<Timestamp>), StoreError> {
-    const WAITING: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM webhook_deliveries \
-                           WHERE next_at IS NOT NULL LIMIT $1) AS counted";
+    const WAITING: &str = "SELECT CAST(COALESCE(SUM(waiting), 0) AS BIGINT) FROM webhooks \
+                           WHERE status = 'live' AND deleted_at IS NULL";
     const OLDEST: &str = "SELECT MIN(next_at) FROM webhooks WHERE next_at IS NOT NULL \
                           AND status = 'live' AND deleted_at IS NULL AND next_at <= $1 \
                           AND (leased_until IS NULL OR leased_until <= $1) \
                           AND (rests_until IS NULL OR rests_until <= $1)";
-    let waiting = on!(read db, |c| sqlx::query_scalar(WAITING)
-        .bind(COUNTED)
-        .fetch_one(c)
-        .await)?;
+    let waiting = on!(read db, |c| sqlx::query_scalar(WAITING).fetch_one(c).await)?;
     let oldest: Option<i64> = on!(read db, |c| sqlx::query_scalar(OLDEST)
         .bind(now.as_micros())
         .fetch_one(c)

@@ -202,15 +202,28 @@ async fn nobody_is_told_who_was_not_there(world: World) {
     happen(&world, &theirs, 1).await;
     assert!(!deliveries::is_awaited(&world.db).await.unwrap());
     happen(&world, &mine, 1).await;
+    // Who comes before that was fanned out is not told of it either.
+    let late = made(&world, &mine).await;
+    happen(&world, &mine, 1).await;
     fan_out(&world, 1_000).await;
-    assert_eq!(log(&world, &webhook).await.len(), 1);
-    let id = webhook.id.clone();
-    world
-        .write(move |tx, change| {
-            Box::pin(async move { webhooks::delete(tx, &change, &everything(), &id).await })
-        })
-        .await
-        .unwrap();
+    let told = [&webhook, &late].map(|webhook| log(&world, webhook));
+    let told = futures::future::join_all(told).await;
+    assert_eq!([told[0].len(), told[1].len()], [2, 1]);
+    let waiting = async || {
+        let backlog = deliveries::backlog(&world.db, world.now()).await;
+        backlog.unwrap().0
+    };
+    assert_eq!(waiting().await, 3);
+    for webhook in [&webhook, &late] {
+        let id = webhook.id.clone();
+        world
+            .write(move |tx, change| {
+                Box::pin(async move { webhooks::delete(tx, &change, &everything(), &id).await })
+            })
+            .await
+            .unwrap();
+    }
+    assert_eq!(waiting().await, 0);
     assert_eq!(claim(&world, &[]).await, None);
     happen(&world, &mine, 1).await;
     assert!(!deliveries::is_awaited(&world.db).await.unwrap());
@@ -377,7 +390,11 @@ async fn letting_go_says_when_there_is_more_to_do(world: World) {
         failed_some: true,
         ..Health::default()
     };
-    assert!(!release(&world, &claimed, failed).await);
+    let settled_one = Health {
+        settled: 1,
+        ..failed
+    };
+    assert!(!release(&world, &claimed, settled_one).await);
     assert_eq!(claim(&world, &[]).await, None);
     assert_eq!(
         deliveries::backlog(&world.db, world.now()).await.unwrap(),
@@ -407,9 +424,21 @@ async fn letting_go_says_when_there_is_more_to_do(world: World) {
 
 async fn an_account_has_a_hundred_webhooks_at_most(world: World) {
     let account = world.account("mine").await;
-    for _ in 0..webhooks::MOST {
+    for _ in 1..webhooks::MOST {
         made(&world, &account).await;
     }
+    // Each for another project, at the same time.
+    let mut last = Vec::new();
+    for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+        let project = world.project(&account, name).await;
+        last.push(Webhook {
+            project: Some(project.id),
+            ..draft(&world, &account)
+        });
+    }
+    let created = futures::future::join_all(last.iter().map(|one| store(&world, one))).await;
+    let done = created.iter().filter(|one| **one == Created::Done);
+    assert_eq!(done.count(), 1, "{created:?}");
     assert_eq!(make(&world, &account).await.1, Created::TooMany);
     let filter = webhooks::Filter {
         account: account.id.clone(),
