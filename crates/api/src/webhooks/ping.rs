@@ -41,7 +41,7 @@ pub(crate) struct PingInput {
     http_method: Option<String>,
     /// The body, with `url`: JSON, or a text that is sent as it is; at most 4096 bytes.
     #[serde(default)]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Value>)]
     body: Option<Value>,
     /// Headers to send along, with `url`.
     #[serde(default)]
@@ -147,7 +147,7 @@ fn headers_of(one: Option<Headers>, other: Option<Headers>) -> Result<HeaderMap,
         (given, None) => ("headers", given.unwrap_or_default()),
     };
     let judged = input::new_headers(field, given)?;
-    let mut headers = custom_headers(&judged).unwrap_or_default();
+    let mut headers = custom_headers(&judged).expect("they were judged a line ago");
     let json = HeaderValue::from_static("application/json");
     headers.insert(header::CONTENT_TYPE, json);
     Ok(headers)

@@ -206,6 +206,11 @@ fn read(
     })
 }
 
+/// A URL without what is behind its path.
+fn bare(url: &str) -> &str {
+    url.split_once('?').map_or(url, |(bare, _)| bare)
+}
+
 fn apply(service: &Webhooks, webhook: &mut Webhook, edit: Edit) -> Result<(), ApiError> {
     match edit.name {
         Patch::Keep => {}
@@ -216,14 +221,18 @@ fn apply(service: &Webhooks, webhook: &mut Webhook, edit: Edit) -> Result<(), Ap
         .target
         .as_ref()
         .is_some_and(|target| target.origin() != webhook.origin());
-    // Nothing that one receiver was trusted with goes to another.
-    let kept = if moves {
+    // Nothing that one receiver was trusted with goes to another: on a host of many, another path is one.
+    let is_elsewhere = edit
+        .target
+        .as_ref()
+        .is_some_and(|target| bare(target.url()) != bare(&webhook.url));
+    let kept = if is_elsewhere {
         Headers::new()
     } else {
         service.open_headers(webhook)?
     };
-    if moves && !webhook.header_names.is_empty() && edit.headers == Patch::Keep {
-        let message = "must be given anew for another receiver, or {} for none";
+    if is_elsewhere && !webhook.header_names.is_empty() && edit.headers == Patch::Keep {
+        let message = "must be given anew for another host or path, or {} for none";
         return Err(ApiError::field("customHeaders", message));
     }
     if let Some(target) = edit.target {
@@ -231,7 +240,7 @@ fn apply(service: &Webhooks, webhook: &mut Webhook, edit: Edit) -> Result<(), Ap
     }
     let subject = webhook.subject();
     if let Some(headers) = input::headers_over(&kept, edit.headers)?
-        && (moves || headers != kept)
+        && (is_elsewhere || headers != kept)
     {
         webhook.sealed.headers = service.seal_headers(&subject, &headers);
         webhook.header_names = headers.into_keys().collect();

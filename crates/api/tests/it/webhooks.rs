@@ -291,8 +291,15 @@ async fn webhooks_url_changed_to_a_second_receiver_it_gets_no_stored_credential(
         // Nor are the first one's deliveries signed for others: each receiver has its own secret.
         assert!(!verifies(&webhook["secret"], &one));
     }
-    // The path is the same receiver.
+    // Of one host a path has the same secret, and still the headers are no other path's.
     let other_path = format!("{}/elsewhere", first.url);
+    edited(json!({"customHeaders": headers})).await.expect(200);
+    edited(json!({"url": other_path})).await.expect(400);
+    let masked = json!({"url": other_path, "customHeaders": {"authorization": "***"}});
+    edited(masked).await.expect(400);
+    let query = json!({"url": format!("{}?token=2", webhook["url"].as_str().unwrap())});
+    let asked = edited(query).await.expect(200);
+    assert_eq!(asked["customHeaders"], json!({"authorization": "***"}));
     let secret = ask(
         &app,
         &tenant,
@@ -301,7 +308,8 @@ async fn webhooks_url_changed_to_a_second_receiver_it_gets_no_stored_credential(
         json!({}),
     )
     .await;
-    edited(json!({"url": other_path})).await.expect(200);
+    let bare = json!({"url": other_path, "customHeaders": {}});
+    edited(bare).await.expect(200);
     app.api_key(&tenant, json!({})).await;
     app.tell_webhooks().await;
     assert!(verifies(
