@@ -111,7 +111,8 @@ enum WebhooksCommand {
     Update {
         /// Its id
         id: String,
-        /// Where deliveries go: another host is another receiver, with a secret of its own
+        /// Where deliveries go: another host is another receiver, with a secret of its own, and another
+        /// path has its headers given anew
         #[arg(long, value_name = "URL")]
         receiver: Option<String>,
         /// All that it is told of; can be repeated

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde_json::json;
+
 use super::{Place, refused};
 
 #[test]
@@ -41,16 +43,13 @@ fn a_webhook_is_made_changed_tried_and_deleted() {
         "{updated}"
     );
     assert!(!updated.contains("canary"));
-    let moved = [
-        "webhooks",
-        "update",
-        id,
-        "--receiver",
-        "https://webhooks.invalid/elsewhere",
-    ];
+    let elsewhere = "https://webhooks.invalid/elsewhere";
+    let moved = ["webhooks", "update", id, "--receiver", elsewhere];
+    assert!(refused(&place.run(&moved), 1).contains("customHeaders"));
+    let bare = place.json(&[&moved[..], &["--no-headers"]].concat());
     assert_eq!(
-        place.json(&moved)["url"],
-        "https://webhooks.invalid/elsewhere"
+        (&bare["url"], &bare["customHeaders"]),
+        (&elsewhere.into(), &json!({}))
     );
     assert_eq!(place.json(&["webhooks", "resume", id])["status"], "live");
     assert_eq!(place.json(&["webhooks", "pause", id])["status"], "paused");
