@@ -9,7 +9,7 @@ mod update;
 
 use claviger_domain::id::{self, Id};
 use claviger_domain::rights::Reach;
-use claviger_edge::{ApiError, Core, ErrorCode};
+use claviger_edge::{ApiError, Caller, Core, ErrorCode, Requires};
 use claviger_store::accounts;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -37,6 +37,18 @@ pub(crate) async fn named(
     let id = Id::parse(text).ok_or_else(absent)?;
     let found = accounts::find(&core.db, reach, &id).await?;
     found.map(|account| Some(account.id)).ok_or_else(absent)
+}
+
+/// The account whose rows a list is of: the one that is named, or else the caller's own.
+pub(crate) async fn named_or_own<P: Requires>(
+    core: &Core,
+    caller: &Caller<P>,
+    text: Option<&str>,
+) -> Result<Id<id::Account>, ApiError> {
+    match named(core, &caller.reach, text).await? {
+        Some(named) => Ok(named),
+        None => Ok(caller.own_account()?.id.clone()),
+    }
 }
 
 /// No such account, or a foreign one: the same answer.

@@ -47,11 +47,7 @@ pub(crate) async fn list_access_keys(
     Query(parameters): Query<Parameters>,
 ) -> Result<Listed<AccessKeyBody>, ApiError> {
     let part = ListPart::read(parameters.limit.as_deref(), parameters.offset.as_deref())?;
-    let named = accounts::named(&core, &caller.reach, parameters.account_id.as_deref()).await?;
-    let account = match named {
-        Some(named) => named,
-        None => caller.own_account()?.id.clone(),
-    };
+    let account = accounts::named_or_own(&core, &caller, parameters.account_id.as_deref()).await?;
     let filter = Filter {
         account,
         project: projects::named(&core, &caller.reach, parameters.project_id.as_deref()).await?,

@@ -81,12 +81,8 @@ pub(crate) async fn list_first_calls(
     Query(parameters): Query<Parameters>,
 ) -> Result<Listed<FirstCallBody>, ApiError> {
     let part = ListPart::read(parameters.limit.as_deref(), parameters.offset.as_deref())?;
-    let named = accounts::named(&core, &caller.reach, parameters.account_id.as_deref()).await?;
+    let account = accounts::named_or_own(&core, &caller, parameters.account_id.as_deref()).await?;
     let project = projects::named(&core, &caller.reach, parameters.project_id.as_deref()).await?;
-    let account = match named {
-        Some(named) => named,
-        None => caller.own_account()?.id.clone(),
-    };
     let page = Page::first(part.limit.unwrap_or(i64::MAX), part.offset);
     let listed =
         by_project::first_calls(&core.db, &caller.reach, &account, project.as_ref(), &page);

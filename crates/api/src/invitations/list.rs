@@ -45,12 +45,8 @@ pub(crate) async fn list_invitations(
     Query(parameters): Query<Parameters>,
 ) -> Result<Listed<InvitationBody>, ApiError> {
     let part = ListPart::read(parameters.limit.as_deref(), parameters.offset.as_deref())?;
-    let named = accounts::named(&core, &caller.reach, parameters.account_id.as_deref()).await?;
+    let account = accounts::named_or_own(&core, &caller, parameters.account_id.as_deref()).await?;
     let project = projects::named(&core, &caller.reach, parameters.project_id.as_deref()).await?;
-    let account = match named {
-        Some(named) => named,
-        None => caller.own_account()?.id.clone(),
-    };
     let status = parameters.status.as_deref().map(|text| {
         Status::parse(text).ok_or_else(|| {
             let accepted: Vec<_> = Status::ALL.iter().map(|one| one.as_str()).collect();

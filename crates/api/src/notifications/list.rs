@@ -44,11 +44,7 @@ pub(crate) async fn list_notifications(
     Query(parameters): Query<Parameters>,
 ) -> Result<Listed<NotificationBody>, ApiError> {
     let part = ListPart::read(parameters.limit.as_deref(), parameters.offset.as_deref())?;
-    let named = accounts::named(&core, &caller.reach, parameters.account_id.as_deref()).await?;
-    let account = match named {
-        Some(named) => named,
-        None => caller.own_account()?.id.clone(),
-    };
+    let account = accounts::named_or_own(&core, &caller, parameters.account_id.as_deref()).await?;
     let filter = Filter {
         account,
         is_read: parameters.is_read,

@@ -39,11 +39,7 @@ pub(crate) async fn list_projects(
     Query(parameters): Query<Parameters>,
 ) -> Result<Listed<ProjectBody>, ApiError> {
     let part = ListPart::read(parameters.limit.as_deref(), parameters.offset.as_deref())?;
-    let named = accounts::named(&core, &caller.reach, parameters.account_id.as_deref()).await?;
-    let account = match named {
-        Some(named) => named,
-        None => caller.own_account()?.id.clone(),
-    };
+    let account = accounts::named_or_own(&core, &caller, parameters.account_id.as_deref()).await?;
     let page = Page::first(part.limit.unwrap_or(i64::MAX), part.offset);
     let (found, total) = projects::list(&core.db, &caller.reach, &account, &page).await?;
     Ok(Listed {

@@ -47,12 +47,8 @@ pub(crate) async fn list_webhooks(
     Query(parameters): Query<Parameters>,
 ) -> Result<Listed<WebhookBody>, ApiError> {
     let part = ListPart::read(parameters.limit.as_deref(), parameters.offset.as_deref())?;
-    let named = accounts::named(&core, &caller.reach, parameters.account_id.as_deref()).await?;
+    let account = accounts::named_or_own(&core, &caller, parameters.account_id.as_deref()).await?;
     let project = projects::named(&core, &caller.reach, parameters.project_id.as_deref()).await?;
-    let account = match named {
-        Some(named) => named,
-        None => caller.own_account()?.id.clone(),
-    };
     let topic = parameters.topic.as_deref();
     let topic = topic.map(|topic| one_topic("topic", topic)).transpose()?;
     let filter = Filter {
