@@ -220,6 +220,8 @@ const CHANGES_IN_FILES: u16 = 128;
 const CHANGES_ON_POSTGRES: u16 = 8;
 /// New keys at once, which share a statement.
 const CREATIONS: u16 = 128;
+/// Imports at once, which share transactions.
+const IMPORTS: u16 = 16;
 /// Connections to PostgreSQL for what takes no turn: counters.
 const OTHER_CONNECTIONS: u16 = 4;
 /// What connections are called on PostgreSQL, of a program that serves and of commands beside it.
@@ -289,7 +291,7 @@ impl Db {
             reads: Turns::new(reads.into()),
             changes: Turns::new(changes.into()),
             creations: Turns::new(CREATIONS.into()),
-            imports: Turns::new(1),
+            imports: Turns::new(IMPORTS.into()),
         })))
     }
 
@@ -328,8 +330,8 @@ impl Db {
         turn_of(&self.0.creations).await
     }
 
-    /// The turn of one slice of an import: askers take them one after another, and whoever writes
-    /// something else waits for one slice. It is waited for as long as it takes.
+    /// The turn of one request to import keys, which are written together with those of others. It is
+    /// waited for as long as it takes.
     pub async fn turn_to_import(&self) -> Result<Turn, StoreError> {
         let turn = self.0.imports.take(&Asker::current()).await;
         turn.map_err(|Crowded| StoreError::Crowded)

@@ -42,35 +42,33 @@ pub async fn append_all(
     tx: &mut Tx,
     events: impl Iterator<Item = (&Change, NewEvent)>,
 ) -> Result<(), StoreError> {
-    let rows: Vec<_> = events
-        .map(|(change, event)| {
-            // In the order of time: the index of ids grows at its end, and not all over.
-            let id = Id::<id::Event>::draw_at(change.now, &*change.random);
-            [
-                id.to_string().into(),
-                change.now.as_micros().into(),
-                event.account.to_string().into(),
-                event.project.map(|project| project.to_string()).into(),
-                change.actor.describe().into(),
-                event.kind.as_str().into(),
-                event.target.into(),
-                event.data.to_string().into(),
-                Topic::of_event(event.kind.as_str()).map(|_| "told").into(),
-            ]
-        })
-        .collect();
-    if rows.is_empty() {
-        return Ok(());
-    }
+    let rows = events.map(|(change, event)| {
+        // In the order of time: the index of ids grows at its end, and not all over.
+        let id = Id::<id::Event>::draw_at(change.now, &*change.random);
+        [
+            id.to_string().into(),
+            change.now.as_micros().into(),
+            event.account.to_string().into(),
+            event.project.map(|project| project.to_string()).into(),
+            change.actor.describe().into(),
+            event.kind.as_str().into(),
+            event.target.into(),
+            event.data.to_string().into(),
+            Topic::of_event(event.kind.as_str()).map(|_| "told").into(),
+        ]
+    });
     match tx {
         Tx::Sqlite(open) => {
             INSERT.run(open, rows).await?;
         }
         Tx::Postgres(open) => {
-            sqlx::query(INSERT_ON_POSTGRES)
-                .bind(list_of_rows::<CELLS>(&rows))
-                .execute(&mut **open)
-                .await?;
+            let rows: Vec<_> = rows.collect();
+            if !rows.is_empty() {
+                sqlx::query(INSERT_ON_POSTGRES)
+                    .bind(list_of_rows::<CELLS>(&rows))
+                    .execute(&mut **open)
+                    .await?;
+            }
         }
     }
     Ok(())

@@ -17,7 +17,7 @@ use crate::counters::Counters;
 use crate::feed::Others;
 use crate::flush::Folding;
 use crate::guesses::{Guesser, Guesses};
-use crate::import::Pace;
+use crate::import::Line;
 use crate::key_cache::{KeyCache, PresentedAs};
 use crate::meter::Crossing;
 use crate::meters::Meters;
@@ -89,7 +89,7 @@ pub struct Verifier {
     pub(crate) counters: Counters,
     pub(crate) flushing: tokio::sync::Mutex<()>,
     pub(crate) folding: tokio::sync::Mutex<Folding>,
-    pub(crate) import_pace: Pace,
+    pub(crate) imports: Line,
     pub(crate) others: Others,
     /// Roots of families that have keys of our shape without our checksum.
     foreign: RwLock<HashSet<Id<id::Account>>>,
@@ -139,7 +139,7 @@ impl Verifier {
             counters: Counters::default(),
             flushing: tokio::sync::Mutex::new(()),
             folding: tokio::sync::Mutex::default(),
-            import_pace: Pace::default(),
+            imports: Line::default(),
             others: Others::default(),
             foreign: RwLock::new(foreign.into_iter().collect()),
         }))

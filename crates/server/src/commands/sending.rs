@@ -17,8 +17,8 @@ use crate::output::tell;
 /// Rows of a batch: as many as the API takes. At 64 KiB a row they may be too large a body.
 const BATCH_ROWS: usize = 1_000;
 const BATCH_BYTES: usize = 16 * 1_024 * 1_024;
-/// Batches in flight: the server writes one while it reads others.
-const IN_FLIGHT: usize = 4;
+/// Batches in flight: the server writes some in one transaction while it reads others.
+const IN_FLIGHT: usize = 16;
 /// Rows between two lines of progress, where there is no terminal.
 const LINE_EVERY: u64 = 50_000;
 

@@ -8,6 +8,7 @@ use claviger_domain::key_string::KeyDigest;
 use claviger_domain::origin::DomainPattern;
 use claviger_domain::time::Timestamp;
 use serde_json::Value;
+use sqlx::SqliteConnection;
 
 use super::import;
 use super::row::list_of;
@@ -124,20 +125,20 @@ pub async fn store_new(
         let key = &incoming.key;
         (&key.account.root, of_string.as_bytes(), &key.id)
     });
-    let rows: Vec<_> = sorted.into_iter().map(cells).collect();
+    let wanted = sorted.len();
+    let rows = sorted.into_iter().map(cells);
     let created = match &mut *tx {
-        Tx::Sqlite(open) => INSERT.run(open, rows).await?,
+        Tx::Sqlite(open) => insert_in_files(open, rows, wanted).await?,
         Tx::Postgres(open) => {
-            sqlx::query_scalar(INSERT_ON_POSTGRES)
-                .bind(list_of_rows(&rows))
-                .fetch_all(&mut **open)
-                .await?
+            let rows: Vec<_> = rows.collect();
+            let query = sqlx::query_scalar(INSERT_ON_POSTGRES).bind(list_of_rows(&rows));
+            Created::These(query.fetch_all(&mut **open).await?.into_iter().collect())
         }
     };
-    let created: HashSet<_> = created.iter().map(String::as_str).collect();
+    let is_new = |id: &ApiKeyId| !hidden.contains(id.as_str()) && created.has(id);
     let (new, refused): (Vec<&(&Change, &Incoming)>, Vec<_>) = keys
         .iter()
-        .partition(|(_, incoming)| created.contains(incoming.key.id.as_str()));
+        .partition(|(_, incoming)| is_new(&incoming.key.id));
     let sealed = new.iter().filter_map(|(_, incoming)| {
         let sealed = incoming.sealed.as_deref()?;
         Some((&incoming.key.id, &incoming.key.project_id, sealed))
@@ -151,14 +152,50 @@ pub async fn store_new(
         import::what_is_in_the_way(tx, &refused).await?
     };
     let outcome = |incoming: &Incoming| {
-        let id = incoming.key.id.as_str();
-        if created.contains(id) {
+        if is_new(&incoming.key.id) {
             return Stored::Created;
         }
         // What stood in the way may be gone again; it was there.
-        earlier.get(id).cloned().unwrap_or(Stored::Taken)
+        let found = earlier.get(incoming.key.id.as_str());
+        found.cloned().unwrap_or(Stored::Taken)
     };
     Ok(keys.iter().map(|(_, incoming)| outcome(incoming)).collect())
+}
+
+/// Which of the rows that were to be written are.
+enum Created {
+    All,
+    These(HashSet<String>),
+}
+
+impl Created {
+    fn has(&self, id: &ApiKeyId) -> bool {
+        match self {
+            Self::All => true,
+            Self::These(ids) => ids.contains(id.as_str()),
+        }
+    }
+}
+
+/// SQLite hands each row that a statement returns from thread to thread, which costs more than writing
+/// it: which rows are new is asked only where not all are. It numbers them upwards.
+async fn insert_in_files(
+    connection: &mut SqliteConnection,
+    rows: impl Iterator<Item = [Cell<'_>; CELLS]>,
+    wanted: usize,
+) -> Result<Created, StoreError> {
+    const NEWEST: &str = "SELECT COALESCE(MAX(rowid), 0) FROM api_keys";
+    const SINCE: &str = "SELECT id FROM api_keys WHERE rowid > $1";
+    let newest: i64 = sqlx::query_scalar(NEWEST)
+        .fetch_one(&mut *connection)
+        .await?;
+    let written = INSERT.run(connection, rows).await?;
+    if written == wanted {
+        return Ok(Created::All);
+    }
+    let query = sqlx::query_scalar(SINCE).bind(newest);
+    let ids: Vec<String> = query.fetch_all(connection).await?;
+    Ok(Created::These(ids.into_iter().collect()))
 }
 
 /// What is written, in the order of a row's cells but for the first, its project; and all that a
@@ -186,7 +223,7 @@ pub(super) static INSERT: ByRows<CELLS> = ByRows::new(
          column27, column28, column29, column30, column31, column32 FROM ("
     ),
     ") CROSS JOIN projects WHERE projects.id = column1 AND projects.deleted_at IS NULL \
-     ON CONFLICT DO NOTHING RETURNING id",
+     ON CONFLICT DO NOTHING",
 );
 
 /// On PostgreSQL, where each project is kept from being deleted until the transaction ends. LATERAL, so

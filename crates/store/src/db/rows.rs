@@ -106,25 +106,42 @@ impl<const CELLS: usize> ByRows<CELLS> {
         }
     }
 
-    /// Runs it, and gives the texts that it returns.
-    pub(crate) async fn run(
+    /// Runs it, and tells how many rows it has written. Rows are made while SQLite writes those before
+    /// them, on a thread of its own.
+    pub(crate) async fn run<'r>(
         &self,
         connection: &mut SqliteConnection,
-        rows: Vec<[Cell<'_>; CELLS]>,
-    ) -> Result<Vec<String>, sqlx::Error> {
-        let mut returned = Vec::with_capacity(rows.len());
-        let mut rows = rows.into_iter();
-        while rows.len() > 0 {
-            let count = rows.len().min(MOST);
-            let mut arguments = SqliteArguments::default();
-            arguments.reserve(count * CELLS, 0);
-            for cell in rows.by_ref().take(count).flatten() {
+        rows: impl Iterator<Item = [Cell<'r>; CELLS]>,
+    ) -> Result<usize, sqlx::Error> {
+        let mut rows = rows.fuse();
+        let mut written = 0;
+        let mut next = self.statement(&mut rows)?;
+        while let Some((text, arguments)) = next {
+            let query = sqlx::query_with(AssertSqlSafe(text), arguments);
+            let (done, made) = futures::join!(query.execute(&mut *connection), async {
+                self.statement(&mut rows)
+            });
+            written += done?.rows_affected();
+            next = made?;
+        }
+        Ok(usize::try_from(written).unwrap_or(usize::MAX))
+    }
+
+    /// The next rows that one statement takes; none where there are none.
+    fn statement<'r>(
+        &self,
+        rows: &mut impl Iterator<Item = [Cell<'r>; CELLS]>,
+    ) -> Result<Option<(Arc<str>, SqliteArguments)>, sqlx::Error> {
+        let mut arguments = SqliteArguments::default();
+        arguments.reserve(rows.size_hint().0.min(MOST) * CELLS, 0);
+        let mut count = 0;
+        for row in rows.take(MOST) {
+            count += 1;
+            for cell in row {
                 cell.bind(&mut arguments)?;
             }
-            let query = sqlx::query_scalar_with(AssertSqlSafe(self.text(count)), arguments);
-            returned.extend(query.fetch_all(&mut *connection).await?);
         }
-        Ok(returned)
+        Ok((count > 0).then(|| (self.text(count), arguments)))
     }
 
     /// The text for at least so many rows.

@@ -1,5 +1,6 @@
 //! Changes beside checks: what was changed is not undone by a look that was under way.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,8 +14,7 @@ use claviger_store::StoreError;
 use claviger_store::api_keys::{ApiKey, Selector, Status};
 use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::World;
-use claviger_verify::{Brought, Counting, Creation, Edit, Verifier};
-use futures::FutureExt;
+use claviger_verify::{Brought, Counting, Creation, Edit, Imported, Verifier};
 use futures::future::join_all;
 use serde_json::Value;
 
@@ -26,6 +26,7 @@ in_both_worlds![
     no_key_outlives_its_project_by_being_made_beside_its_deletion,
     no_access_key_outlives_its_account_by_being_rotated_beside_its_deletion,
     no_access_key_is_rotated_as_it_was_before_it_was_changed,
+    imports_that_are_written_together_are_each_told_their_own,
 ];
 
 const TASKS: usize = 64;
@@ -262,28 +263,73 @@ async fn no_access_key_is_rotated_as_it_was_before_it_was_changed(world: World) 
     }
 }
 
+async fn imports_that_are_written_together_are_each_told_their_own(world: World) {
+    const IMPORTS: usize = 20;
+    const KEYS: usize = 30;
+    let gate = Gate::new(world).await;
+    let (key, _) = gate.world.custom_api_key(&gate.project, "");
+    // The last of each is the first of the next.
+    let plain = |place: usize| PlainKey::new(format!("moved-here-beside-others-{place:04}"));
+    let imports = (0..IMPORTS).map(|import| {
+        let rows = (0..=KEYS).map(|row| (key.clone(), Brought::Plain(plain(import * KEYS + row))));
+        let (verifier, change) = (Arc::clone(&gate.verifier), gate.world.change());
+        let (project, rows) = (gate.project.clone(), rows.collect());
+        tokio::spawn(async move { verifier.import_api_keys(&change, &project, rows).await })
+    });
+    let mut told = HashMap::<usize, Vec<Imported>>::new();
+    for (import, outcomes) in join_all(imports).await.into_iter().enumerate() {
+        for (row, outcome) in outcomes.unwrap().unwrap().into_iter().enumerate() {
+            told.entry(import * KEYS + row).or_default().push(outcome);
+        }
+    }
+    assert_eq!(told.len(), IMPORTS * KEYS + 1);
+    let mut ids = HashSet::new();
+    for (place, outcomes) in told {
+        let mut created = 0;
+        let mut of_one = HashSet::new();
+        for outcome in outcomes {
+            match outcome {
+                Imported::Created(id) => {
+                    created += 1;
+                    of_one.insert(id);
+                }
+                Imported::Exists(id) => drop(of_one.insert(id)),
+                other => panic!("{place}: {other:?}"),
+            }
+        }
+        assert_eq!((created, of_one.len()), (1, 1), "of key {place}");
+        ids.extend(of_one);
+        assert_eq!(gate.check(&plain(place)).await, Verdict::Valid);
+    }
+    assert_eq!(ids.len(), IMPORTS * KEYS + 1);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn the_turn_of_a_slice_does_not_end_with_whoever_asked_for_it() {
+async fn what_an_import_has_begun_does_not_end_with_whoever_asked_for_it() {
     const WAITING: &str = "SELECT 'waiting' FROM pg_stat_activity \
                            WHERE datname = current_database() AND wait_event_type = 'Lock'";
     let gate = Gate::new(World::on_postgres().await).await;
     let held = gate.world.hold_table("projects").await;
     let (key, _) = gate.world.custom_api_key(&gate.project, "");
     let plain = PlainKey::new("moved-here-in-a-slice");
-    let import = {
+    let import = |key: &ApiKey, plain: &PlainKey| {
         let (verifier, change) = (Arc::clone(&gate.verifier), gate.world.change());
-        let (project, row) = (gate.project.clone(), (key, Brought::Plain(plain.clone())));
+        let row = (key.clone(), Brought::Plain(plain.clone()));
+        let project = gate.project.clone();
         tokio::spawn(async move {
-            let imported = verifier.import_api_keys(&change, &project, vec![row]);
-            imported.await.map(drop)
+            verifier
+                .import_api_keys(&change, &project, vec![row])
+                .await
+                .unwrap()
         })
     };
-    while !import.is_finished() && gate.world.raw(false, WAITING).await.is_empty() {}
-    import.abort();
-    assert!(import.await.unwrap_err().is_cancelled());
-    let next = gate.world.db.turn_to_import();
-    assert!(next.now_or_never().is_none(), "the slice has the turn");
+    let first = import(&key, &plain);
+    while !first.is_finished() && gate.world.raw(false, WAITING).await.is_empty() {}
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    let second = import(&key, &plain);
     drop(held);
-    drop(gate.world.db.turn_to_import().await.unwrap());
+    let told = second.await.unwrap();
+    assert!(matches!(&told[..], [Imported::Exists(_)]), "{told:?}");
     assert_eq!(gate.check(&plain).await, Verdict::Valid);
 }
