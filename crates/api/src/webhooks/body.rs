@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use claviger_domain::permission::Permission;
+use claviger_domain::rights::Rights;
 use claviger_domain::time::Timestamp;
 use claviger_domain::webhook::Status;
 use claviger_store::webhooks::Webhook;
@@ -35,7 +37,7 @@ pub(crate) struct WebhookBody {
     topics: Vec<String>,
     /// The webhook's name.
     name: Option<String>,
-    /// Where deliveries go.
+    /// Where deliveries go. Whoever may not change webhooks sees `***` for what follows the host.
     #[schema(example = "https://example.com/hooks")]
     url: String,
     /// The verb of deliveries: `POST`, `PUT` or `PATCH`.
@@ -106,6 +108,21 @@ impl From<&Webhook> for WebhookBody {
 }
 
 impl WebhookBody {
+    /// A webhook as those see it who hold these rights: whoever may not change it sees of its URL only
+    /// where it leads, since to know the rest may be all that its receiver asks of a sender.
+    pub(super) fn seen_with(rights: &Rights, webhook: &Webhook) -> Self {
+        let changed_by = rights.reach(Permission::WebhooksWrite);
+        let may_change = changed_by.is_some_and(|reach| match &webhook.project {
+            Some(project) => reach.reaches_project(&webhook.account, project),
+            None => reach.reaches_account(&webhook.account),
+        });
+        let mut body = Self::from(webhook);
+        if !may_change {
+            body.url = format!("{}/{MASK}", webhook.origin());
+        }
+        body
+    }
+
     /// Shows new secrets, for once.
     pub(super) fn with_secrets(
         mut self,

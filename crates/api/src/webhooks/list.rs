@@ -59,7 +59,10 @@ pub(crate) async fn list_webhooks(
     let page = Page::first(part.limit.unwrap_or(i64::MAX), part.offset);
     let (found, total) = webhooks::list(&core.db, &caller.reach, &filter, &page).await?;
     Ok(Listed {
-        items: found.iter().map(Into::into).collect(),
+        items: found
+            .iter()
+            .map(|webhook| WebhookBody::seen_with(&caller.rights, webhook))
+            .collect(),
         total,
     })
 }

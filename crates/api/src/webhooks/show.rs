@@ -23,5 +23,5 @@ pub(crate) async fn show_webhook(
     PathParameter(id): PathParameter,
 ) -> Result<Json<WebhookBody>, ApiError> {
     let webhook = found(&core, &caller.reach, &id).await?;
-    Ok(Json((&webhook).into()))
+    Ok(Json(WebhookBody::seen_with(&caller.rights, &webhook)))
 }

@@ -84,6 +84,34 @@ async fn a_webhook_is_narrowed_to_a_project_and_widened_by_who_reaches_the_accou
 }
 
 #[tokio::test]
+async fn who_may_not_change_a_webhook_does_not_see_what_its_receiver_may_ask_for() {
+    let app = TestApp::start().await;
+    let tenant = app.tenant("Acme").await;
+    let url = "https://webhooks.invalid/services/T0/canary?key=canary";
+    let of_account = made(&app, &tenant, json!({"url": url})).await;
+    let members = json!({"url": url, "projectId": tenant.project.id});
+    let of_project = made(&app, &tenant, members).await;
+    let seen = async |webhook: &Value, key: &str| {
+        let path = path_of(webhook, "");
+        let request = app.request("GET", &path).key(key);
+        request.send().await.expect(200)["url"].clone()
+    };
+    for webhook in [&of_account, &of_project] {
+        let masked = "https://webhooks.invalid/***";
+        assert_eq!(seen(webhook, tenant.key(Role::Viewer)).await, masked);
+        assert_eq!(seen(webhook, tenant.key(Role::Developer)).await, url);
+    }
+    let developer = tenant.project_key(Role::Developer);
+    assert_eq!(seen(&of_project, developer).await, url);
+    let list = app
+        .request("GET", "/webhooks")
+        .key(tenant.key(Role::Viewer));
+    let listed = list.send().await.expect(200);
+    assert_eq!(listed.as_array().unwrap().len(), 2);
+    assert!(!listed.to_string().contains("canary"));
+}
+
+#[tokio::test]
 async fn topics_that_say_two_things_are_refused() {
     let app = TestApp::start().await;
     let tenant = app.tenant("Acme").await;
