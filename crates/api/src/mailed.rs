@@ -10,6 +10,8 @@ use claviger_store::{Change, mails};
 
 /// Characters of a token after its prefix: 256 bits.
 const LENGTH: usize = 43;
+/// What the token of a link that signs in begins with.
+pub(crate) const SIGN_IN: &str = "signin_";
 /// Digits of a code.
 const DIGITS: usize = 8;
 
@@ -33,7 +35,7 @@ pub(crate) async fn mail_code(
     purpose: CodePurpose,
 ) -> Result<(), ApiError> {
     let (prefix, page) = match purpose {
-        CodePurpose::SignIn => ("signin_", "sign-in"),
+        CodePurpose::SignIn => (SIGN_IN, "sign-in"),
         CodePurpose::Password => ("reset_", "reset-password"),
     };
     let token = draw_token(core, prefix);

@@ -47,8 +47,11 @@ impl ClientAddress {
 }
 
 /// The network that a request comes from. Through a proxy, where none is trusted to tell more, it is
-/// the proxy's.
+/// the proxy's. A call through a tool comes from wherever the tool was called.
 pub fn network_of(core: &Core, extensions: &Extensions, headers: &HeaderMap) -> Option<Network> {
+    if let Some(told) = extensions.get::<Network>() {
+        return Some(*told);
+    }
     if let Some(ClientAddress(told)) = extensions.get::<ClientAddress>() {
         return Some(Network::of(*told));
     }

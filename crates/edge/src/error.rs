@@ -295,6 +295,13 @@ impl From<LookError> for ApiError {
                 Self::new(ErrorCode::TooManyAttempts, message)
                     .with_headers(retry_after(retry_after_seconds))
             }
+            LookError::TooManyAttempts {
+                retry_after_seconds,
+            } => {
+                let message = "Too many attempts from there or for this address, try again later";
+                Self::new(ErrorCode::TooManyAttempts, message)
+                    .with_headers(retry_after(retry_after_seconds))
+            }
         }
     }
 }

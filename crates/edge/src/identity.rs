@@ -39,6 +39,9 @@ pub struct Delegated {
     pub ends_at: Option<Timestamp>,
     /// The access keys that stand behind the call; none of them may free itself.
     pub keys: Vec<Id<id::AccessKey>>,
+    /// The network that the call comes from: who signs in through a tool has the budget of that, and not
+    /// one with everybody else's tools.
+    pub network: Option<Network>,
 }
 
 /// Who sent a request.
@@ -90,12 +93,18 @@ impl Identity {
                 false
             }
         };
-        let Some(signed_in_at) = self.signed_in_at.filter(|_| is_owner) else {
+        if !is_owner || self.signed_in_at.is_none() {
             let message =
                 "No access key may do that, whatever its role; an owner who is signed in may";
             return Err(ApiError::new(ErrorCode::OwnerNeeded, message));
-        };
-        if now < signed_in_at.plus_seconds(RECENT_SECONDS) {
+        }
+        self.must_have_signed_in_lately(now)
+    }
+
+    /// Refuses who did not show within minutes who they are, such as a session that somebody left open.
+    pub fn must_have_signed_in_lately(&self, now: Timestamp) -> Result<(), ApiError> {
+        let is_recent = |at: Timestamp| now < at.plus_seconds(RECENT_SECONDS);
+        if self.signed_in_at.is_some_and(is_recent) {
             return Ok(());
         }
         let message = "Sign in again first: this is for whoever did within 15 minutes";
@@ -155,6 +164,7 @@ impl Identity {
             account,
             ends_at,
             keys,
+            network,
         } = delegated;
         let actor = match server {
             Some(server) => Actor::McpServer {
@@ -170,7 +180,7 @@ impl Identity {
             account: Some(account),
             ends_at,
             keys,
-            network: None,
+            network,
             is_delegated: true,
             session: None,
             signed_in_at: None,
@@ -184,6 +194,9 @@ pub async fn identify(State(core): State<Core>, mut request: Request, next: Next
     if let Some(delegated) = request.extensions_mut().remove::<Delegated>() {
         let identity = Identity::delegated(delegated);
         let asker = identity.asker();
+        if let Some(network) = identity.network {
+            request.extensions_mut().insert(network);
+        }
         request.extensions_mut().insert(identity);
         return asker.scope(next.run(request)).await;
     }

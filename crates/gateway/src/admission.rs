@@ -113,6 +113,7 @@ impl Gateway {
             rights,
             ends_at,
             keys: callers.iter().map(|key| key.lineage.clone()).collect(),
+            network: presented.from,
         };
         Ok(Admitted {
             server: server.id,

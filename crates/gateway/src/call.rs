@@ -12,7 +12,7 @@ use claviger_domain::time::{Timestamp, earlier};
 use claviger_edge::{ApiError, Delegated};
 use claviger_store::Asker;
 use claviger_store::connected_accounts::{self, ConnectedAccount};
-use claviger_verify::{CallerLimit, Presenter};
+use claviger_verify::{CallerLimit, Network, Presenter};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 
@@ -56,6 +56,8 @@ pub(crate) struct InNameOf {
     pub(crate) ends_at: Option<Timestamp>,
     /// The access keys among maker and second credential.
     pub(crate) keys: Vec<Id<id::AccessKey>>,
+    /// The network that the call comes from, where that is known.
+    pub(crate) network: Option<Network>,
 }
 
 impl Gateway {
@@ -157,6 +159,7 @@ impl Gateway {
             account: connected.account.clone(),
             ends_at: earlier(in_name_of.ends_at, presenter.ends_at()),
             keys,
+            network: in_name_of.network,
         })
     }
 

@@ -20,7 +20,7 @@ pub const MOST_AN_HOUR: i64 = 10;
 pub const MOST_A_DAY: i64 = 20;
 
 /// What a code is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CodePurpose {
     /// Signing in.
     SignIn,

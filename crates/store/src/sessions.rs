@@ -25,6 +25,8 @@ pub const LONGEST_SECONDS: i64 = 180 * 86_400;
 /// How long a refresh token that comes again gets the same successor, in seconds: a client that sent
 /// it twice, or whose answer was lost.
 pub const REPEAT_SECONDS: i64 = 10;
+/// Sessions that a person has at a time, at most.
+pub const MOST: i64 = 100;
 
 /// That a person is signed in.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -65,7 +67,8 @@ pub struct Pair {
     pub refresh: (Id<id::SessionToken>, KeyDigest),
 }
 
-/// Begins a session of a person.
+/// Begins a session of a person; where they have as many as anybody has, the one that was refreshed
+/// longest ago ends.
 pub async fn begin(
     tx: &mut Tx,
     change: &Change,
@@ -75,6 +78,17 @@ pub async fn begin(
 ) -> Result<SessionId, StoreError> {
     const SQL: &str = "INSERT INTO sessions (id, user_id, user_agent, address, created_at, \
                        refreshed_at, expires_at) VALUES ($1, $2, $3, $4, $5, $5, $6)";
+    const TOO_MANY: &str = "SELECT id FROM sessions WHERE user_id = $1 \
+                            ORDER BY refreshed_at DESC, id LIMIT 1000 OFFSET $2";
+    users::hold(tx, user).await?;
+    let too_many: Vec<String> = on!(&mut *tx, |c| sqlx::query_scalar(TOO_MANY)
+        .bind(user.as_str())
+        .bind(MOST - 1)
+        .fetch_all(c)
+        .await)?;
+    for id in too_many.into_iter().map(SessionId::from_trusted) {
+        end(tx, change, user, Ended::One(&id), "tooMany").await?;
+    }
     let id = SessionId::draw(&*change.random);
     on!(&mut *tx, |c| sqlx::query(SQL)
         .bind(id.as_str())
@@ -169,8 +183,6 @@ pub async fn user_of_refresh(db: &Db, digest: &KeyDigest) -> Result<Option<UserI
 pub enum Exchanged {
     /// It has that successor, which is taken until then: from now on, or since some seconds.
     Done {
-        /// Whose session it is.
-        user: UserId,
         /// Until when the access token is taken.
         access_until: Timestamp,
     },
@@ -180,17 +192,18 @@ pub enum Exchanged {
     Absent,
 }
 
-/// Exchanges a refresh token for its successor; what comes twice within seconds gets the same.
+/// Exchanges a refresh token of a person for its successor; what comes twice within seconds gets the
+/// same.
 pub async fn exchange(
     tx: &mut Tx,
     change: &Change,
+    user: &UserId,
     digest: &KeyDigest,
     successor: &Pair,
 ) -> Result<Exchanged, StoreError> {
-    // The session is held, so that of two who come with one token the second sees the first.
-    const HOLD: &str = "UPDATE sessions SET user_id = user_id WHERE id = \
-                        (SELECT session_id FROM session_tokens WHERE digest = $1 AND kind = 'refresh') \
-                        RETURNING id, user_id, created_at";
+    const SESSION: &str = "SELECT sessions.id, user_id, sessions.created_at FROM session_tokens \
+                           JOIN sessions ON sessions.id = session_id \
+                           WHERE digest = $1 AND kind = 'refresh'";
     const TOKEN: &str = "SELECT used_at, expires_at FROM session_tokens WHERE digest = $1";
     const SUCCESSOR: &str = "SELECT access.expires_at FROM session_tokens AS access \
                              JOIN session_tokens AS refresh ON refresh.session_id = access.session_id \
@@ -198,14 +211,18 @@ pub async fn exchange(
                              AND refresh.used_at IS NULL";
     const USE: &str = "UPDATE session_tokens SET used_at = $2 WHERE digest = $1";
     const GO_ON: &str = "UPDATE sessions SET refreshed_at = $2, expires_at = $3 WHERE id = $1";
-    let held: Option<(String, String, i64)> = on!(&mut *tx, |c| sqlx::query_as(HOLD)
+    // The person is held, so that of two who come with one token the second sees the first, and nobody
+    // ends the session meanwhile.
+    users::hold(tx, user).await?;
+    let found: Option<(String, String, i64)> = on!(&mut *tx, |c| sqlx::query_as(SESSION)
         .bind(&digest.as_bytes()[..])
         .fetch_optional(c)
         .await)?;
-    let Some((session, user, begun_at)) = held else {
+    let found = found.filter(|(_, whose, _)| whose == user.as_str());
+    let Some((session, _, begun_at)) = found else {
         return Ok(Exchanged::Absent);
     };
-    let (session, user) = (SessionId::from_trusted(session), UserId::from_trusted(user));
+    let session = SessionId::from_trusted(session);
     let token: Option<(Option<i64>, i64)> = on!(&mut *tx, |c| sqlx::query_as(TOKEN)
         .bind(&digest.as_bytes()[..])
         .fetch_optional(c)
@@ -224,9 +241,9 @@ pub async fn exchange(
             && now < used_at.plus_seconds(REPEAT_SECONDS)
         {
             let access_until = Timestamp::from_micros(until);
-            return Ok(Exchanged::Done { user, access_until });
+            return Ok(Exchanged::Done { access_until });
         }
-        end(tx, change, &user, Ended::One(&session), "reused").await?;
+        end(tx, change, user, Ended::One(&session), "reused").await?;
         return Ok(Exchanged::Reused);
     }
     if Timestamp::from_micros(expires_at) <= now {
@@ -249,7 +266,7 @@ pub async fn exchange(
         .map(drop))?;
     keep_pair(tx, &session, successor, ends_at, now).await?;
     let access_until = now.plus_seconds(ACCESS_SECONDS).min(ends_at);
-    Ok(Exchanged::Done { user, access_until })
+    Ok(Exchanged::Done { access_until })
 }
 
 /// Lists the sessions of a person that have not ended, and tells how many there are.
@@ -319,6 +336,7 @@ pub async fn end(
         Ended::Others(id) => (ending!("id <> $2"), id.as_str()),
         Ended::All => (ending!("id <> $2"), ""),
     };
+    users::hold(tx, user).await?;
     on!(&mut *tx, |c| sqlx::query(tokens)
         .bind(user.as_str())
         .bind(one)
@@ -337,9 +355,21 @@ pub async fn end(
     Ok(ended.len())
 }
 
-/// Erases sessions that have ended by themselves, and access tokens that are over.
+/// Whether a session of a person who is held has not been ended.
+pub async fn is_there(tx: &mut Tx, user: &UserId, id: &SessionId) -> Result<bool, StoreError> {
+    const SQL: &str = "SELECT COUNT(*) > 0 FROM sessions WHERE user_id = $1 AND id = $2";
+    Ok(on!(tx, |c| sqlx::query_scalar(SQL)
+        .bind(user.as_str())
+        .bind(id.as_str())
+        .fetch_one(c)
+        .await)?)
+}
+
+/// Erases sessions that have ended by themselves, and access tokens that are over, until there are none
+/// left.
 pub async fn forget_ended(db: &Db, now: Timestamp) -> Result<(), StoreError> {
-    const ENDED: &str = "SELECT COUNT(*) FROM session_tokens WHERE expires_at <= $1";
+    const ENDED: &str = "SELECT COUNT(*) FROM (SELECT id FROM session_tokens \
+                         WHERE expires_at <= $1 LIMIT 1) AS ended";
     const SQL: [&str; 2] = [
         "DELETE FROM session_tokens WHERE id IN (SELECT id FROM session_tokens \
          WHERE expires_at <= $1 ORDER BY expires_at LIMIT 500)",
@@ -348,24 +378,26 @@ pub async fn forget_ended(db: &Db, now: Timestamp) -> Result<(), StoreError> {
          AND NOT EXISTS (SELECT 1 FROM session_tokens WHERE session_id = sessions.id) \
          ORDER BY expires_at LIMIT 500)",
     ];
-    let ended: i64 = on!(read db, |c| sqlx::query_scalar(ENDED)
-        .bind(now.as_micros())
-        .fetch_one(c)
-        .await)?;
-    if ended == 0 {
-        return Ok(());
+    loop {
+        let ended: i64 = on!(read db, |c| sqlx::query_scalar(ENDED)
+            .bind(now.as_micros())
+            .fetch_one(c)
+            .await)?;
+        if ended == 0 {
+            return Ok(());
+        }
+        let erased = db.write::<_, StoreError, _>(move |tx| {
+            Box::pin(async move {
+                for sql in SQL {
+                    on!(&mut *tx, |c| sqlx::query(sql)
+                        .bind(now.as_micros())
+                        .execute(c)
+                        .await
+                        .map(drop))?;
+                }
+                Ok(())
+            })
+        });
+        erased.await?;
     }
-    db.write(move |tx| {
-        Box::pin(async move {
-            for sql in SQL {
-                on!(&mut *tx, |c| sqlx::query(sql)
-                    .bind(now.as_micros())
-                    .execute(c)
-                    .await
-                    .map(drop))?;
-            }
-            Ok(())
-        })
-    })
-    .await
 }

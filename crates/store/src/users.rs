@@ -151,6 +151,38 @@ pub async fn rename(
     Ok(renamed)
 }
 
+/// Keeps others from changing what a person is signed in by until the transaction ends. Whoever begins,
+/// exchanges or ends a session, or changes a password, has this first: what is decided after it is
+/// decided on what the one before has left.
+pub async fn hold(tx: &mut Tx, id: &UserId) -> Result<Option<User>, StoreError> {
+    const SQL: &str = concat!(
+        "UPDATE users SET updated_at = updated_at WHERE id = $1 RETURNING ",
+        columns!()
+    );
+    Ok(on!(tx, |c| sqlx::query_as(SQL)
+        .bind(id.as_str())
+        .fetch_optional(c)
+        .await)?)
+}
+
+/// The same, where their password still is the one that was verified: that takes a while, and is done
+/// before the transaction.
+pub async fn hold_with_password(
+    tx: &mut Tx,
+    id: &UserId,
+    verified: Option<&PasswordHash>,
+) -> Result<bool, StoreError> {
+    const SQL: &str = "UPDATE users SET updated_at = updated_at \
+                       WHERE id = $1 AND password_hash IS NOT DISTINCT FROM $2";
+    let rows = on!(tx, |c| sqlx::query(SQL)
+        .bind(id.as_str())
+        .bind(verified.map(|hash| &hash.0))
+        .execute(c)
+        .await
+        .map(|done| done.rows_affected()))?;
+    Ok(rows == 1)
+}
+
 /// Gives a person another password.
 pub async fn set_password(
     tx: &mut Tx,

@@ -8,6 +8,7 @@ use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::KeyDigest;
 use claviger_domain::limit::{Allowance, Outcome, RateLimit, Window};
 use claviger_domain::time::Timestamp;
+use claviger_store::one_time_codes::CodePurpose;
 use quick_cache::sync::Cache;
 
 use crate::{LookError, Verifier};
@@ -25,13 +26,19 @@ const SIGN_INS: RateLimit = budget(60, 300);
 const SIGN_INS_THROUGH_A_PROXY: RateLimit = budget(3_000, 300);
 /// Wrong passwords of one address, from one network in five minutes: whoever has forgotten theirs.
 const PASSWORDS: RateLimit = budget(10, 300);
+/// The same through a proxy that is not trusted to tell for whom: whoever guesses is behind it with whose
+/// password it is.
+const PASSWORDS_THROUGH_A_PROXY: RateLimit = budget(50, 300);
 /// Wrong passwords of one address in an hour, from anywhere: guessing from many networks ends, and so
 /// does, until then, signing in by password from a network that was not seen to succeed.
 const PASSWORDS_FROM_ANYWHERE: RateLimit = budget(100, 3_600);
-/// Mails that may be asked for from one network in an hour, through a proxy, and to one address.
+/// Mails that may be asked for from one network in an hour, or through a proxy.
 const MAILS: RateLimit = budget(60, 3_600);
 const MAILS_THROUGH_A_PROXY: RateLimit = budget(3_000, 3_600);
+/// Those of one kind to one address, from one network in an hour; and from anywhere, so that whoever asks
+/// from one place leaves some to whose address it is.
 const MAILS_TO_ONE: RateLimit = budget(10, 3_600);
+const MAILS_TO_ONE_FROM_ANYWHERE: RateLimit = budget(30, 3_600);
 /// Whose guesses are remembered, at most.
 const REMEMBERED: usize = 65_536;
 
@@ -91,8 +98,10 @@ pub(crate) enum Guesser {
     PasswordsOf(KeyDigest),
     /// Mails that are asked for, from a network; or from one that is not known.
     Mails(Option<Network>),
-    /// Mails that are asked for to an address.
-    MailsTo(KeyDigest),
+    /// Mails of one kind that are asked for to an address, from a network.
+    MailsTo(CodePurpose, KeyDigest, Option<Network>),
+    /// The same from anywhere.
+    MailsToOne(CodePurpose, KeyDigest),
     /// Of the keys of a family, or of any; from a network, where that is known.
     Keys(Option<Id<id::Account>>, Option<Network>),
 }
@@ -109,11 +118,13 @@ impl Guesser {
             }
             Self::SignIns(Some(from)) if from.is_proxy => SIGN_INS_THROUGH_A_PROXY,
             Self::SignIns(_) => SIGN_INS,
+            Self::Passwords(_, Some(from)) if from.is_proxy => PASSWORDS_THROUGH_A_PROXY,
             Self::Passwords(..) => PASSWORDS,
             Self::PasswordsOf(_) => PASSWORDS_FROM_ANYWHERE,
             Self::Mails(Some(from)) if from.is_proxy => MAILS_THROUGH_A_PROXY,
             Self::Mails(_) => MAILS,
-            Self::MailsTo(_) => MAILS_TO_ONE,
+            Self::MailsTo(_, _, from) if !from.is_some_and(|from| from.is_proxy) => MAILS_TO_ONE,
+            Self::MailsTo(..) | Self::MailsToOne(..) => MAILS_TO_ONE_FROM_ANYWHERE,
             Self::Keys(..) => KEYS,
         }
     }
@@ -132,17 +143,26 @@ impl Verifier {
         from: Option<Network>,
     ) -> Result<Attempt, LookError> {
         let whose = self.digest(email.folded());
-        self.attempt(vec![
-            Guesser::SignIns(from),
-            Guesser::Passwords(whose, from),
-            Guesser::PasswordsOf(whose),
-        ])
+        let mut all = vec![Guesser::SignIns(from), Guesser::Passwords(whose, from)];
+        if !from.is_some_and(|from| self.guesses.was_seen(whose, from)) {
+            all.push(Guesser::PasswordsOf(whose));
+        }
+        self.attempt(all)
     }
 
     /// Counts a mail that somebody asks for who is not signed in, whoever has the address.
-    pub fn attempt_mail(&self, email: &Email, from: Option<Network>) -> Result<Attempt, LookError> {
+    pub fn attempt_mail(
+        &self,
+        purpose: CodePurpose,
+        email: &Email,
+        from: Option<Network>,
+    ) -> Result<Attempt, LookError> {
         let to = self.digest(email.folded());
-        self.attempt(vec![Guesser::Mails(from), Guesser::MailsTo(to)])
+        self.attempt(vec![
+            Guesser::Mails(from),
+            Guesser::MailsTo(purpose, to, from),
+            Guesser::MailsToOne(purpose, to),
+        ])
     }
 
     /// Counts an attempt to sign in by something else, such as a sign-up.
@@ -154,7 +174,7 @@ impl Verifier {
         let now = self.clock.now();
         match self.guesses.take(&all, now) {
             Ok(()) => Ok(Attempt(all)),
-            Err(later) => Err(LookError::until(later, now)),
+            Err(later) => Err(LookError::too_many(later, now)),
         }
     }
 
@@ -166,24 +186,44 @@ impl Verifier {
     pub fn succeeded(&self, attempt: Attempt) {
         self.guesses.give_back(&attempt.0, self.clock.now());
     }
+
+    /// Notes from where somebody has signed in: those who guess their password elsewhere do not lock them
+    /// out there.
+    pub fn note_signed_in(&self, email: &Email, from: Option<Network>) {
+        if let Some(from) = from.filter(|from| !from.is_proxy) {
+            let whose = self.digest(email.folded());
+            self.guesses.seen.insert((whose, from), ());
+        }
+    }
 }
 
 /// The guesses of each. Only looks into the database count: what is known to be absent costs
 /// nothing, so that a program with an old key uses no budget up.
 #[derive(Debug)]
-pub(crate) struct Guesses(Cache<Guesser, Arc<Mutex<Allowance>>>);
+pub(crate) struct Guesses {
+    counted: Cache<Guesser, Arc<Mutex<Allowance>>>,
+    /// The addresses that signed in, and from which networks.
+    seen: Cache<(KeyDigest, Network), ()>,
+}
 
 impl Default for Guesses {
     fn default() -> Self {
-        Self(Cache::new(REMEMBERED))
+        Self {
+            counted: Cache::new(REMEMBERED),
+            seen: Cache::new(REMEMBERED),
+        }
     }
 }
 
 impl Guesses {
+    fn was_seen(&self, whose: KeyDigest, from: Network) -> bool {
+        self.seen.get(&(whose, from)).is_some()
+    }
+
     /// Whether there is budget for one more; else when there is again. Looks that are under way are
     /// not counted yet, so that a budget is passed by no more than may be under way.
     pub(crate) fn check_budget(&self, who: &Guesser, now: Timestamp) -> Result<(), Timestamp> {
-        let Some(counted) = self.0.get(who) else {
+        let Some(counted) = self.counted.get(who) else {
             return Ok(());
         };
         let mut copy = *counted.lock().unwrap_or_else(PoisonError::into_inner);
@@ -234,7 +274,7 @@ impl Guesses {
 
     fn counted(&self, who: &Guesser) -> Arc<Mutex<Allowance>> {
         let Ok(counted) = self
-            .0
+            .counted
             .get_or_insert_with(who, || Ok::<_, std::convert::Infallible>(Arc::default()));
         counted
     }

@@ -21,16 +21,33 @@ pub enum LookError {
         /// Seconds until the budget starts anew, rounded up.
         retry_after_seconds: u64,
     },
+    /// Too much was asked for or tried, whatever came of it.
+    #[error("too many attempts")]
+    TooManyAttempts {
+        /// Seconds until the budget starts anew, rounded up.
+        retry_after_seconds: u64,
+    },
 }
 
 impl LookError {
-    /// Over the budget until then.
+    /// Over the budget of guesses until then.
     pub(crate) fn until(later: Timestamp, now: Timestamp) -> Self {
-        let micros = later.micros_since(now).max(0).unsigned_abs();
         Self::OverBudget {
-            retry_after_seconds: micros.div_ceil(1_000_000),
+            retry_after_seconds: seconds(later, now),
         }
     }
+
+    /// Over the budget of attempts until then.
+    pub(crate) fn too_many(later: Timestamp, now: Timestamp) -> Self {
+        Self::TooManyAttempts {
+            retry_after_seconds: seconds(later, now),
+        }
+    }
+}
+
+fn seconds(later: Timestamp, now: Timestamp) -> u64 {
+    let micros = later.micros_since(now).max(0).unsigned_abs();
+    micros.div_ceil(1_000_000)
 }
 
 impl Verifier {
@@ -77,7 +94,7 @@ impl Verifier {
             Ok(None) => Looked::Absent,
             Err(LookError::OverBudget { .. }) => Looked::OverBudget,
             Err(LookError::Store(StoreError::Crowded)) => Looked::Crowded,
-            Err(LookError::Store(_)) => Looked::Failed,
+            Err(LookError::Store(_) | LookError::TooManyAttempts { .. }) => Looked::Failed,
         };
         match who {
             Some(Guesser::Keys(..)) => self.counters.looked_for_key(outcome),

@@ -127,13 +127,16 @@ impl Verifier {
             self.pepper.successor(token, KeyPurpose::UserRefresh),
         );
         let pair = tokens.pair.clone();
+        let whose = user.clone();
         let exchanged = self
-            .change_person::<_, StoreError, _>(user, move |tx| {
-                Box::pin(async move { sessions::exchange(tx, &change, &digest, &pair).await })
+            .change_person::<_, StoreError, _>(user.clone(), move |tx| {
+                Box::pin(
+                    async move { sessions::exchange(tx, &change, &whose, &digest, &pair).await },
+                )
             })
             .await?;
         Ok(match exchanged {
-            Exchanged::Done { user, access_until } => Refreshed::Done(tokens, user, access_until),
+            Exchanged::Done { access_until } => Refreshed::Done(tokens, user, access_until),
             Exchanged::Reused | Exchanged::Absent => Refreshed::Refused,
         })
     }

@@ -41,7 +41,9 @@ pub(crate) async fn email_one_time_code(
     Body(input): Body<CodeRequest>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let email = tokens::email(input.email.as_deref())?;
-    let _counted = core.verifier.attempt_mail(&email, arrival.network)?;
+    let _counted = core
+        .verifier
+        .attempt_mail(CodePurpose::SignIn, &email, arrival.network)?;
     let change = core.change(&Actor::System);
     mail_code(&core, change, email, CodePurpose::SignIn).await?;
     Ok((StatusCode::CREATED, Json(json!({}))))

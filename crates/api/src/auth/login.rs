@@ -4,8 +4,8 @@ use axum::extract::State;
 use claviger_domain::event::Actor;
 use claviger_domain::password::is_worth_trying;
 use claviger_edge::{Anyone, ApiError, Body, Core};
-use claviger_store::users::User;
-use claviger_store::{StoreError, sessions, users};
+use claviger_store::users::{PasswordHash, User};
+use claviger_store::{sessions, users};
 use claviger_verify::Tokens;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
@@ -56,26 +56,36 @@ pub(crate) async fn log_in(
     let attempt = core.verifier.attempt_password(&email, arrival.network)?;
     let found = users::find_by_email(&core.db, &email).await?;
     let (user, hash) = found.map_or((None, None), |(user, hash)| (Some(user), hash));
-    let matches = queued.verify(password, hash).await?;
+    let matches = queued.verify(password, hash.clone()).await?;
     let user = user.filter(|_| matches);
     let user = user.ok_or_else(ApiError::invalid_sign_in)?;
-    let tokens = begin(&core, &user, arrival).await?;
+    let from = arrival.network;
+    let tokens = begin(&core, &user, hash, arrival).await?;
     core.verifier.succeeded(attempt);
+    core.verifier.note_signed_in(&email, from);
     Ok(tokens::signed_in(&tokens, &user))
 }
 
-/// Begins a session of somebody who has shown who they are.
-pub(super) async fn begin(
+/// Begins a session of somebody whose password was verified, unless it is another one by now: whoever
+/// knew the one before is not signed in after it was changed.
+async fn begin(
     core: &Core,
     user: &User,
+    verified: Option<PasswordHash>,
     arrival: Arrival,
-) -> Result<Tokens, StoreError> {
+) -> Result<Tokens, ApiError> {
     let change = core.change(&Actor::User(user.id.clone()));
     let tokens = core.verifier.draw_tokens();
     let (pair, begun, id) = (tokens.pair.clone(), arrival.begun, user.id.clone());
-    let begun = core.db.write::<_, StoreError, _>(move |tx| {
-        Box::pin(async move { sessions::begin(tx, &change, &id, &begun, &pair).await })
-    });
-    begun.await?;
+    core.verifier
+        .change_person::<_, ApiError, _>(user.id.clone(), move |tx| {
+            Box::pin(async move {
+                if !users::hold_with_password(tx, &id, verified.as_ref()).await? {
+                    return Err(ApiError::invalid_sign_in());
+                }
+                Ok(sessions::begin(tx, &change, &id, &begun, &pair).await?)
+            })
+        })
+        .await?;
     Ok(tokens)
 }

@@ -61,7 +61,9 @@ pub(crate) async fn reset_password(
         set(&core, &arrival, token, password).await?;
     } else {
         let email = tokens::email(input.email.as_deref())?;
-        let _counted = core.verifier.attempt_mail(&email, arrival.network)?;
+        let _counted =
+            core.verifier
+                .attempt_mail(CodePurpose::Password, &email, arrival.network)?;
         let change = core.change(&Actor::System);
         mail_code(&core, change, email, CodePurpose::Password).await?;
     }
@@ -89,6 +91,8 @@ async fn set(
     let found = users::find_by_email(&core.db, &email).await?;
     let (user, _) = found.ok_or_else(ApiError::invalid_sign_in)?;
     let queued = core.people.passwords.queue()?;
+    // A token that is good is so until it is used: what it costs to try it has a budget all the same.
+    let attempt = core.verifier.attempt_sign_in(arrival.network)?;
     let hash = queued.digest(password.clone(), &*core.random).await?;
     let change = core.change(&Actor::User(user.id.clone()));
     core.verifier
@@ -102,5 +106,6 @@ async fn set(
             })
         })
         .await?;
+    core.verifier.succeeded(attempt);
     Ok(())
 }

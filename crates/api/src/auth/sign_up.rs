@@ -20,7 +20,7 @@ use super::tokens::{self, Arrival, Password, SignedInAnswer, TokensBody};
 use crate::wire::name_of;
 
 /// Somebody who signs up.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct NewPerson {
     /// Their address.
@@ -159,7 +159,8 @@ async fn join(
     invitation: Option<&Invitation>,
 ) -> Result<User, ApiError> {
     let Some(user) = users::create(tx, change, id, new).await? else {
-        let message = "Somebody signed up with this address already";
+        let message = "Somebody signed up with this address already; whoever gets its mail signs in \
+                       by a code, whatever the password is";
         return Err(ApiError::new(ErrorCode::EmailTaken, message));
     };
     if let Some(invitation) = invitation {

@@ -21,7 +21,7 @@ use crate::users::UserBody;
 const LONGEST_AGENT: usize = 200;
 
 /// What somebody who is signed in presents from now on.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[schema(as = SignedIn)]
 pub(crate) struct TokensBody {
     /// Presented with each request, as `Authorization: Bearer …`.

@@ -22,6 +22,7 @@ mod people;
 mod reveal;
 mod roles;
 mod rotation;
+mod sign_in;
 mod tenants;
 mod transport;
 mod webhooks;

@@ -1,5 +1,6 @@
 //! What let a request in may end before its calls are made: each call is admitted anew.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,7 +9,7 @@ use axum::extract::Request;
 use axum::middleware::{self, Next};
 use axum::{BoxError, Router};
 use claviger_domain::role::Role;
-use claviger_testkit::{TestApp, TestRequest, TestResponse, on_both_engines};
+use claviger_testkit::{PUBLIC_HOST, TestApp, TestRequest, TestResponse, on_both_engines};
 use futures::{StreamExt, stream};
 use http::Method;
 use serde_json::{Value, json};
@@ -186,4 +187,31 @@ async fn a_body_that_does_not_come_is_400() {
         .await;
     tokio::time::resume();
     assert_eq!(answer.expect(400)["code"], "invalid_input");
+}
+
+#[tokio::test]
+async fn who_signs_in_through_a_tool_has_the_budget_of_their_own_network() {
+    const LOG_IN: &str = "create_a_the_auth_api_auth_login";
+    let world = World::new().await;
+    let (_, token) = world.server(json!({})).await;
+    let log_in = async |octet: u8, number: u8| {
+        let email = format!("{number}@example.com");
+        let message = call_message(
+            LOG_IN,
+            &json!({ "email": email, "password": "wrong horse" }),
+        );
+        let request = world.app.request("POST", &format!("/mcp/{token}"));
+        let request = request
+            .header("host", PUBLIC_HOST)
+            .from(SocketAddr::from(([192, 0, 2, octet], 1)));
+        let answer = request.body(message.to_string()).send().await;
+        let refused = outcome(&answer.expect(200)).unwrap_err();
+        refused["statusCode"].as_u64().unwrap()
+    };
+    for number in 0..60 {
+        assert_eq!(log_in(1, number).await, 401);
+    }
+    assert_eq!(log_in(1, 60).await, 429);
+    // Whoever guesses there keeps nobody else's agents out.
+    assert_eq!(log_in(2, 60).await, 401);
 }

@@ -34,6 +34,7 @@ mod retention;
 mod schema;
 mod sealed_keys;
 mod secrets;
+mod session_races;
 mod sessions;
 mod shared_commits;
 mod upgrade;

@@ -136,7 +136,7 @@ async fn a_first_use_is_noted_by_one_of_many(world: World) {
 
 /// Runs `during` while a transaction is open that `held` tells of, and lets that one commit once
 /// `during` waits for it, or is through without.
-async fn beside<T: Send + 'static>(
+pub(crate) async fn beside<T: Send + 'static>(
     world: &World,
     open: JoinHandle<()>,
     held: oneshot::Receiver<()>,

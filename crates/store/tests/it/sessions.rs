@@ -5,7 +5,7 @@ use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::{KeyPurpose, Pepper};
 use claviger_store::Page;
 use claviger_store::sessions::{
-    self, ACCESS_SECONDS, Begun, Ended, Exchanged, IDLE_SECONDS, LONGEST_SECONDS, Pair,
+    self, ACCESS_SECONDS, Begun, Ended, Exchanged, IDLE_SECONDS, LONGEST_SECONDS, MOST, Pair,
     REPEAT_SECONDS, Session,
 };
 use claviger_store::users::{self, NewUser, User};
@@ -21,9 +21,10 @@ in_both_worlds![
     a_session_ends_when_it_is_idle_or_old,
     sessions_of_others_stay,
     what_has_ended_goes,
+    of_more_sessions_than_anybody_has_the_oldest_ends,
 ];
 
-fn pair(world: &World) -> Pair {
+pub(crate) fn pair(world: &World) -> Pair {
     let pepper = Pepper::new(&[7; 32]);
     let token = |purpose: KeyPurpose| {
         let drawn = purpose.draw(&*world.random);
@@ -53,7 +54,7 @@ pub(crate) async fn signed_up(world: &World, email: &str) -> Option<User> {
         .await
 }
 
-async fn begun(world: &World, user: &User, pair: &Pair) -> Id<id::Session> {
+pub(crate) async fn begun(world: &World, user: &User, pair: &Pair) -> Id<id::Session> {
     let (user, pair) = (user.id.clone(), pair.clone());
     world
         .write(move |tx, change| {
@@ -64,11 +65,11 @@ async fn begun(world: &World, user: &User, pair: &Pair) -> Id<id::Session> {
         .await
 }
 
-async fn exchanged(world: &World, from: &Pair, to: &Pair) -> Exchanged {
-    let (digest, to) = (from.refresh.1, to.clone());
+async fn exchanged(world: &World, user: &User, from: &Pair, to: &Pair) -> Exchanged {
+    let (user, digest, to) = (user.id.clone(), from.refresh.1, to.clone());
     world
         .write(move |tx, change| {
-            Box::pin(async move { sessions::exchange(tx, &change, &digest, &to).await })
+            Box::pin(async move { sessions::exchange(tx, &change, &user, &digest, &to).await })
         })
         .await
 }
@@ -122,17 +123,22 @@ async fn a_token_is_exchanged_once_and_what_comes_later_ends_the_session(world: 
     begun(&world, &ada, &first).await;
     world.clock.advance(60);
     let done = Exchanged::Done {
-        user: ada.id.clone(),
         access_until: world.now().plus_seconds(ACCESS_SECONDS),
     };
-    assert_eq!(exchanged(&world, &first, &second).await, done);
+    assert_eq!(exchanged(&world, &ada, &first, &second).await, done);
     world.clock.advance(REPEAT_SECONDS - 1);
-    assert_eq!(exchanged(&world, &first, &second).await, done);
+    assert_eq!(exchanged(&world, &ada, &first, &second).await, done);
     assert!(is_there(&world, &first).await && is_there(&world, &second).await);
     world.clock.advance(1);
-    assert_eq!(exchanged(&world, &first, &second).await, Exchanged::Reused);
+    assert_eq!(
+        exchanged(&world, &ada, &first, &second).await,
+        Exchanged::Reused
+    );
     assert!(!is_there(&world, &first).await && !is_there(&world, &second).await);
-    assert_eq!(exchanged(&world, &second, &third).await, Exchanged::Absent);
+    assert_eq!(
+        exchanged(&world, &ada, &second, &third).await,
+        Exchanged::Absent
+    );
     assert_eq!(listed(&world, &ada).await, []);
 }
 
@@ -140,7 +146,7 @@ async fn of_many_who_exchange_at_once_all_get_one_successor(world: World) {
     let ada = signed_up(&world, "ada@example.com").await.unwrap();
     let (first, second) = (pair(&world), pair(&world));
     begun(&world, &ada, &first).await;
-    let all = join_all((0..8).map(|_| exchanged(&world, &first, &second))).await;
+    let all = join_all((0..8).map(|_| exchanged(&world, &ada, &first, &second))).await;
     assert!(
         all.iter().all(|one| matches!(one, Exchanged::Done { .. })),
         "{all:?}"
@@ -159,7 +165,7 @@ async fn a_session_ends_when_it_is_idle_or_old(world: World) {
     let mut old = IDLE_SECONDS - 1;
     while old < LONGEST_SECONDS {
         let next = pair(&world);
-        let done = exchanged(&world, &last, &next).await;
+        let done = exchanged(&world, &ada, &last, &next).await;
         assert!(matches!(done, Exchanged::Done { .. }), "{old}");
         last = next;
         let step = (IDLE_SECONDS - 1).min(LONGEST_SECONDS - old);
@@ -167,11 +173,11 @@ async fn a_session_ends_when_it_is_idle_or_old(world: World) {
         old += step;
     }
     assert_eq!(
-        exchanged(&world, &last, &pair(&world)).await,
+        exchanged(&world, &ada, &last, &pair(&world)).await,
         Exchanged::Absent
     );
     assert_eq!(
-        exchanged(&world, &idle, &pair(&world)).await,
+        exchanged(&world, &ada, &idle, &pair(&world)).await,
         Exchanged::Absent
     );
 }
@@ -225,4 +231,29 @@ async fn what_has_ended_goes(world: World) {
         .await
         .unwrap();
     assert_eq!(count().await, (0, 0));
+}
+
+async fn of_more_sessions_than_anybody_has_the_oldest_ends(world: World) {
+    let ada = signed_up(&world, "ada@example.com").await.unwrap();
+    let bob = signed_up(&world, "bob@example.com").await.unwrap();
+    let (first, second, bobs) = (pair(&world), pair(&world), pair(&world));
+    begun(&world, &ada, &first).await;
+    begun(&world, &bob, &bobs).await;
+    world.clock.advance(1);
+    begun(&world, &ada, &second).await;
+    world.clock.advance(1);
+    // The first is in use.
+    let next = pair(&world);
+    exchanged(&world, &ada, &first, &next).await;
+    for _ in 2..MOST {
+        begun(&world, &ada, &pair(&world)).await;
+    }
+    assert!(is_there(&world, &second).await);
+    begun(&world, &ada, &pair(&world)).await;
+    assert!(!is_there(&world, &second).await);
+    assert!(is_there(&world, &next).await && is_there(&world, &bobs).await);
+    let sessions = world
+        .raw(false, "SELECT id FROM sessions ORDER BY id")
+        .await;
+    assert_eq!(i64::try_from(sessions.len()), Ok(MOST + 1));
 }
