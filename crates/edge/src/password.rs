@@ -2,13 +2,15 @@
 //! wait is told to come again, so that a flood of sign-ins takes neither memory nor processors from
 //! checks of keys.
 
+use std::sync::Arc;
+
 use argon2::{
     Algorithm, Argon2, Params, PasswordHash as Read, PasswordHasher, PasswordVerifier, Version,
 };
 use claviger_domain::random::Random;
 use claviger_store::users::PasswordHash;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::retry_after;
 use crate::{ApiError, ErrorCode};
@@ -24,9 +26,9 @@ const SALT: usize = 16;
 /// Digests passwords, so many at a time.
 #[derive(Debug)]
 pub struct Passwords {
-    running: Semaphore,
+    running: Arc<Semaphore>,
     /// Those that run, and those that wait.
-    places: Semaphore,
+    places: Arc<Semaphore>,
     memory_kib: u32,
     /// Tried where there is none, so that it costs the same.
     decoy: PasswordHash,
@@ -36,7 +38,7 @@ pub struct Passwords {
 #[derive(Debug)]
 pub struct Queued<'a> {
     passwords: &'a Passwords,
-    _place: tokio::sync::SemaphorePermit<'a>,
+    place: OwnedSemaphorePermit,
 }
 
 impl Passwords {
@@ -55,8 +57,8 @@ impl Passwords {
             .map(|byte| char::from(b'a' + byte % 26))
             .collect();
         Self {
-            running: Semaphore::new(at_once),
-            places: Semaphore::new(at_once + MOST_WAITING),
+            running: Arc::new(Semaphore::new(at_once)),
+            places: Arc::new(Semaphore::new(at_once + MOST_WAITING)),
             memory_kib,
             decoy: digest(memory_kib, &nobodys, &salt(random)),
         }
@@ -64,13 +66,14 @@ impl Passwords {
 
     /// Takes a place in the queue, before anything is looked up; refused where too many wait.
     pub fn queue(&self) -> Result<Queued<'_>, ApiError> {
-        let place = self.places.try_acquire().map_err(|_| {
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let place = place.map_err(|_| {
             let message = "Too many others sign in at this moment, try again";
             ApiError::new(ErrorCode::TooBusy, message).with_headers(retry_after(1))
         })?;
         Ok(Queued {
             passwords: self,
-            _place: place,
+            place,
         })
     }
 }
@@ -104,12 +107,14 @@ impl Queued<'_> {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ApiError> {
         let failed = || ApiError::new(ErrorCode::Internal, "Internal server error");
-        let _turn = self
-            .passwords
-            .running
-            .acquire()
-            .await
-            .map_err(|_| failed())?;
+        let running = Arc::clone(&self.passwords.running);
+        let turn = running.acquire_owned().await.map_err(|_| failed())?;
+        // They go with the work, which goes on when whoever asked for it has hung up.
+        let held = (turn, self.place);
+        let work = move || {
+            let _held = held;
+            work()
+        };
         tokio::task::spawn_blocking(work).await.map_err(|error| {
             tracing::error!(%error, "a password was not digested");
             failed()
@@ -191,5 +196,37 @@ mod tests {
         assert_eq!(refused.headers.len(), 1);
         queued.pop();
         passwords.queue().unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_hangs_up_gives_no_turn_back_before_the_work_is_done() {
+        let passwords = passwords();
+        let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
+        let may_go_on = Arc::new(std::sync::Mutex::new(may_go_on));
+        let mut ended = Vec::new();
+        for _ in 0..2 {
+            let (started, has_started) = tokio::sync::oneshot::channel();
+            let (done, is_done) = tokio::sync::oneshot::channel();
+            let may_go_on = Arc::clone(&may_go_on);
+            let asked = passwords.queue().unwrap().run(move || {
+                started.send(()).unwrap();
+                let _waited = may_go_on.lock().unwrap().recv();
+                done.send(()).unwrap();
+            });
+            tokio::select! {
+                _ = asked => panic!("it waits"),
+                started = has_started => started.unwrap(),
+            }
+            ended.push(is_done);
+        }
+        // Both have hung up, and their work runs on: no third one runs beside it.
+        assert_eq!(passwords.running.available_permits(), 0);
+        assert_eq!(passwords.places.available_permits(), MOST_WAITING);
+        drop(go_on);
+        for ended in ended {
+            ended.await.unwrap();
+        }
+        let next = passwords.queue().unwrap().run(|| ());
+        next.await.unwrap();
     }
 }
