@@ -7,6 +7,8 @@ use serde_json::Value;
 const TOKEN_PREFIX: &str = "clvmcp_";
 const INVITATION_PREFIX: &str = "invite_";
 const WEBHOOK_SECRET_PREFIX: &str = "whsec_";
+/// Characters of a token after its prefix. Shorter, it is a name that somebody chose.
+const TOKEN_LENGTH: usize = 43;
 
 /// Replaces every full key, token and webhook's secret in an answer by its reference or a mask.
 pub fn mask_secrets(value: &mut Value) {
@@ -51,8 +53,15 @@ fn mask_text(text: &mut String) {
     }
     for prefix in [TOKEN_PREFIX, INVITATION_PREFIX] {
         // Also within the URL that carries it.
-        if let Some(at) = text.find(prefix) {
-            text.truncate(at + prefix.len());
+        let mut ends = text
+            .match_indices(prefix)
+            .map(|(at, prefix)| at + prefix.len());
+        let token = ends.find(|end| {
+            let rest = text.as_bytes()[*end..].iter();
+            rest.take_while(|byte| byte.is_ascii_alphanumeric()).count() >= TOKEN_LENGTH
+        });
+        if let Some(end) = token {
+            text.truncate(end);
             text.extend(std::iter::repeat_n('*', PUBLIC_LENGTH));
         }
     }
@@ -79,6 +88,7 @@ mod tests {
         let drawn = KeyPurpose::ApiKey(Environment::Live).draw(&Sevens);
         let (own, public) = (drawn.plain.expose(), drawn.public);
         let foreign = format!("live_{}", "0123456789abcdef".repeat(4));
+        let token = "a".repeat(TOKEN_LENGTH);
         let mut value = json!({
             "generated": {"id": format!("key_{public}"), "key": own},
             "shown": {"id": format!("key_{public}"), "key": format!("live_{public}*********")},
@@ -86,8 +96,9 @@ mod tests {
             "foreign": {"id": "key_fedcba9876543210", "key": foreign},
             "list": [own, foreign, "plain"],
             "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-            "url": format!("http://localhost/mcp/clvmcp_{public}{public}"),
-            "link": format!("http://localhost/accept-invitation?token=invite_{public}"),
+            "url": format!("http://localhost/mcp/clvmcp_{token}"),
+            "link": format!("http://localhost/accept-invitation?token=invite_{token}"),
+            "names": ["invite_only GmbH", "clvmcp_", "invite_invite_only"],
         });
         mask_secrets(&mut value);
         let reference = format!("live_{public}*********");
@@ -102,6 +113,7 @@ mod tests {
                 "secret": "whsec_****************",
                 "url": "http://localhost/mcp/clvmcp_****************",
                 "link": "http://localhost/accept-invitation?token=invite_****************",
+                "names": ["invite_only GmbH", "clvmcp_", "invite_invite_only"],
             })
         );
     }
