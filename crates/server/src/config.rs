@@ -160,6 +160,9 @@ impl Config {
     }
 
     fn in_force(settings: Settings) -> Result<Self> {
+        if settings.mail.url.is_some() != settings.mail.url_file.is_some() {
+            must_reach_people(&settings)?;
+        }
         let database = settings.database;
         let staleness = settings
             .staleness_bound
@@ -256,6 +259,24 @@ fn read_file(path: &Path) -> Result<Settings> {
 fn networks(given: Option<Vec<Network>>) -> Vec<IpNet> {
     let given = given.unwrap_or_default();
     given.into_iter().map(|network| network.0).collect()
+}
+
+/// Refuses mail that people would get and could not use, or would not get: a default is for this machine
+/// alone.
+fn must_reach_people(settings: &Settings) -> Result<()> {
+    if settings.public_url.is_none() {
+        bail!(
+            "mail.url is given without public_url: links in mails would lead whoever follows one, with \
+             its token, to a port of their own machine"
+        );
+    }
+    if settings.mail.from.is_none() {
+        bail!(
+            "mail.url is given without mail.from: servers refuse mails that are from nobody, give an \
+             address whose domain says by SPF or DKIM that they are yours"
+        );
+    }
+    Ok(())
 }
 
 /// Reads the URL of the server that mails go to, and checks that one can be reached by it.

@@ -268,6 +268,8 @@ pub async fn delete(
                             WHERE account_id = $1 AND deleted_at IS NULL RETURNING digest";
     const ACCESS_KEYS: &str = "UPDATE access_keys SET deleted_at = $2 \
                                WHERE account_id = $1 AND deleted_at IS NULL RETURNING digest";
+    const MAILS: &str = "DELETE FROM mails WHERE next_at IS NOT NULL AND about IN \
+                         (SELECT id FROM invitations WHERE account_id = $1)";
     // Held first: a child that is being made holds it too, and is there once this goes on. Whoever
     // cannot reach the account does not learn that it has children.
     if !hold(tx, reach, id).await? {
@@ -292,6 +294,11 @@ pub async fn delete(
     let Some(account) = deleted else {
         return Ok((Deleted::Absent, None));
     };
+    on!(&mut *tx, |c| sqlx::query(MAILS)
+        .bind(id.as_str())
+        .execute(c)
+        .await
+        .map(drop))?;
     // Before the keys: one that is being made in a project is waited for, and is there then.
     on!(&mut *tx, |c| sqlx::query(PROJECTS)
         .bind(id.as_str())

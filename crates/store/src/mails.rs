@@ -120,7 +120,8 @@ pub async fn is_due(db: &Db, now: Timestamp) -> Result<bool, StoreError> {
         .await)?)
 }
 
-/// Claims mails that are due and that nobody else sends, those that have waited longest first.
+/// Claims mails that are due and that nobody else sends: codes before invitations, since they are good
+/// for minutes and somebody waits for them, and then those that have waited longest.
 pub async fn claim(
     db: &Db,
     lease: &str,
@@ -129,7 +130,7 @@ pub async fn claim(
 ) -> Result<Vec<Claimed>, StoreError> {
     const SQL: &str = "UPDATE mails SET lease = $1, leased_until = $2 WHERE id IN (SELECT id FROM mails \
                        WHERE next_at <= $3 AND (leased_until IS NULL OR leased_until <= $3) \
-                       ORDER BY next_at LIMIT $4) AND (leased_until IS NULL OR leased_until <= $3) \
+                       ORDER BY is_for_users DESC, next_at LIMIT $4) AND (leased_until IS NULL OR leased_until <= $3) \
                        RETURNING id, kind, recipient, sealed, attempts, expires_at, \
                        NOT is_for_users OR EXISTS (SELECT 1 FROM users \
                        WHERE email_folded = LOWER(recipient)) AS is_wanted";
@@ -143,6 +144,24 @@ pub async fn claim(
                 .bind(most)
                 .fetch_all(c)
                 .await)?)
+        })
+    })
+    .await
+}
+
+/// Forgets a claimed mail that nobody is to get: there is nothing to tell of it.
+pub async fn forget(db: &Db, lease: &str, id: &str) -> Result<(), StoreError> {
+    const SQL: &str = "DELETE FROM mails WHERE id = $1 AND lease = $2";
+    let (id, lease) = (id.to_owned(), lease.to_owned());
+    db.write(move |tx| {
+        Box::pin(async move {
+            on!(tx, |c| sqlx::query(SQL)
+                .bind(id)
+                .bind(lease)
+                .execute(c)
+                .await
+                .map(drop))?;
+            Ok(())
         })
     })
     .await

@@ -1,15 +1,24 @@
 //! What mails say, in plain text and in HTML.
 
+use std::fmt;
+
 use askama::Template;
 use claviger_domain::plain_text;
 use serde::{Deserialize, Serialize};
 
-/// A link in a mail: built from the configured URL, with a token that is good once.
-#[derive(Clone, Debug)]
+/// A link in a mail: built from the configured URL, with a token that is good once. It prints as
+/// `[link]`.
+#[derive(Clone)]
 pub struct Link(pub String);
 
-/// What is said to somebody.
-#[derive(Clone, Debug)]
+impl fmt::Debug for Link {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("[link]")
+    }
+}
+
+/// What is said to somebody. It prints as its kind.
+#[derive(Clone)]
 pub enum Letter {
     /// They are asked into an account.
     Invitation {
@@ -88,6 +97,15 @@ struct PasswordPage<'a> {
     link: &'a str,
 }
 
+impl fmt::Debug for Letter {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.kind())
+    }
+}
+
+/// Characters of a name that others chose that a mail repeats: enough for a name, and few for a message.
+const LONGEST_NAME: usize = 60;
+
 impl Letter {
     /// What kind of mail it is.
     pub const fn kind(&self) -> &'static str {
@@ -101,7 +119,14 @@ impl Letter {
     /// Writes it. What others chose, such as the name of an account, has nothing in it that could act or
     /// end a line.
     pub(super) fn write(&self) -> Written {
-        let clean = |text: &str| plain_text::clean(text).replace(['\n', '\t'], " ");
+        let clean = |text: &str| {
+            let clean = plain_text::clean(text).replace(['\n', '\t'], " ");
+            let mut short: String = clean.chars().take(LONGEST_NAME).collect();
+            if short.len() < clean.len() {
+                short.push('…');
+            }
+            short
+        };
         let (subject, text, html) = match self {
             Self::Invitation {
                 account,
@@ -178,6 +203,25 @@ mod tests {
             text.contains("<script>") && text.contains("token=invite_1&x=2"),
             "{text}"
         );
+        assert_eq!(format!("{letter:?}"), "invitation");
+    }
+
+    #[test]
+    fn a_name_that_others_chose_is_no_message() {
+        let name = "Your invoice is overdue, pay within the hour or lose it all at evil.example";
+        let letter = Letter::Invitation {
+            account: name.to_owned(),
+            role: "viewer",
+            projects: vec![name.to_owned()],
+            link: Link(String::new()),
+        };
+        let written = letter.write();
+        for part in [written.subject, written.text, written.html] {
+            assert!(
+                part.contains("Your invoice") && !part.contains("evil"),
+                "{part}"
+            );
+        }
     }
 
     #[test]

@@ -80,6 +80,14 @@ impl MailFigures {
     }
 }
 
+/// What came of trying to send a mail.
+enum Tried {
+    Sent,
+    /// It was of no use any more, or nobody's.
+    Over,
+    NotTaken(Claimed, MailFault),
+}
+
 /// Seals mails, and sends those that are due.
 pub struct Post {
     settings: PostSettings,
@@ -149,16 +157,18 @@ impl Post {
         let claimed = mails::claim(db, &lease, AT_ONCE, self.clock.now()).await?;
         let count = claimed.len();
         // All at once: none waits behind others until its lease is over, and somebody else sends it, too.
-        let all = claimed
-            .into_iter()
-            .map(|mail| self.deliver_one(&lease, mail));
-        for done in join_all(all).await {
-            done?;
+        let all = claimed.into_iter().map(|mail| self.try_one(&lease, mail));
+        let tried: Vec<_> = join_all(all).await.into_iter().collect::<Result<_, _>>()?;
+        let some_sent = tried.iter().any(|one| matches!(one, Tried::Sent));
+        for one in tried {
+            if let Tried::NotTaken(mail, fault) = one {
+                self.settle(&lease, &mail, &fault, some_sent).await?;
+            }
         }
         Ok(count)
     }
 
-    async fn deliver_one(&self, lease: &str, mail: Claimed) -> Result<(), StoreError> {
+    async fn try_one(&self, lease: &str, mail: Claimed) -> Result<Tried, StoreError> {
         let (db, id, kind) = (&self.settings.db, &*mail.id, &*mail.kind);
         if mail.expires_at <= self.clock.now() {
             tracing::error!(
@@ -166,33 +176,48 @@ impl Post {
                 kind,
                 "a mail was not taken until it was of no use"
             );
-            return self.give_up(lease, &mail).await;
+            self.give_up(lease, &mail).await?;
+            return Ok(Tried::Over);
         }
         if !mail.is_wanted {
             // Nobody signed up with that address, and whoever asked does not learn it.
-            return mails::end(db, lease, id, MailStatus::Sent, self.clock.now()).await;
+            mails::forget(db, lease, id).await?;
+            return Ok(Tried::Over);
         }
         let sent = timeout(PATIENCE, self.send(&mail)).await;
-        let fault = match sent.unwrap_or(Err(MailFault::Timeout)) {
+        match sent.unwrap_or(Err(MailFault::Timeout)) {
             Ok(()) => {
                 self.figures.sent.fetch_add(1, Ordering::Relaxed);
                 if let Transport::Folder(folder) = &self.settings.transport {
                     let folder = folder.display();
                     tracing::info!(mail = id, kind, %folder, "no mail server is configured, the mail is a file");
                 }
-                return mails::end(db, lease, id, MailStatus::Sent, self.clock.now()).await;
+                // At once, whatever becomes of the others: it must not be sent again.
+                mails::end(db, lease, id, MailStatus::Sent, self.clock.now()).await?;
+                Ok(Tried::Sent)
             }
-            Err(fault) => fault,
-        };
-        let may_pass = fault.may_pass();
-        tell_fault(&mail, &fault);
+            Err(fault) => Ok(Tried::NotTaken(mail, fault)),
+        }
+    }
+
+    /// Puts a mail off that was not taken, or gives it up.
+    async fn settle(
+        &self,
+        lease: &str,
+        mail: &Claimed,
+        fault: &MailFault,
+        some_sent: bool,
+    ) -> Result<(), StoreError> {
+        let may_pass = fault.may_pass(some_sent);
+        tell_fault(mail, fault, may_pass);
         if !may_pass {
-            return self.give_up(lease, &mail).await;
+            return self.give_up(lease, mail).await;
         }
         let tried = usize::try_from(mail.attempts).unwrap_or(usize::MAX);
         let delay = DELAYS[tried.min(DELAYS.len() - 1)];
         self.figures.put_off.fetch_add(1, Ordering::Relaxed);
-        mails::put_off(db, lease, id, self.clock.now().plus_seconds(delay)).await
+        let until = self.clock.now().plus_seconds(delay);
+        mails::put_off(&self.settings.db, lease, &mail.id, until).await
     }
 
     /// Ends a mail that is not sent, and tells the people whose it was.
@@ -239,9 +264,9 @@ impl Post {
 }
 
 /// Says why a mail did not leave, once, and nothing of what it says.
-fn tell_fault(mail: &Claimed, fault: &MailFault) {
+fn tell_fault(mail: &Claimed, fault: &MailFault, may_pass: bool) {
     let (id, kind, error) = (&*mail.id, &*mail.kind, fault as &dyn Error);
-    if fault.may_pass() {
+    if may_pass {
         tracing::warn!(
             mail = id,
             kind,

@@ -1,5 +1,6 @@
 //! How a mail leaves: to a server by SMTP, or as a file.
 
+use std::error::Error;
 use std::fs;
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -32,6 +33,9 @@ pub enum MailFault {
     /// The server says that it will never take it.
     #[error("the server refused it for good")]
     Refused(#[source] SmtpError),
+    /// The server says that it will never take it, and not whether the mail is why, or who sends it.
+    #[error("the server refused it and does not say whose fault it is")]
+    RefusedSomehow(#[source] SmtpError),
     /// The server is away, or will take it later.
     #[error("the server did not take it")]
     Away(#[source] SmtpError),
@@ -61,12 +65,26 @@ pub enum MailUrlFault {
     /// Anybody on the way could read the password, and mails with codes in them.
     #[error("has a password, which would go in clear: smtps://…, or smtp://…?tls=required")]
     InClear,
+    /// Anybody on the way could read codes and links, and nobody said that this is meant.
+    #[error(
+        "does not say whether mails go in clear: smtps://…, smtp://…?tls=required, or, where the \
+         server has no TLS that can be relied on, smtp://…?tls=opportunistic"
+    )]
+    Unsaid,
 }
 
 impl MailFault {
     /// Whether trying again may help.
-    pub const fn may_pass(&self) -> bool {
-        matches!(self, Self::Away(_) | Self::Timeout | Self::File(_))
+    ///
+    /// A server that refuses whoever sends, such as one that never heard of this address, answers as one
+    /// that refuses a mailbox: where it does not say which, it is the mailbox only if `others` were taken
+    /// at the same time.
+    pub const fn may_pass(&self, others: bool) -> bool {
+        match self {
+            Self::Away(_) | Self::Timeout | Self::File(_) => true,
+            Self::RefusedSomehow(_) => !others,
+            Self::Refused(_) | Self::Malformed(_) | Self::Unsealed | Self::Address(_) => false,
+        }
     }
 }
 
@@ -95,10 +113,7 @@ impl Transport {
         match self {
             Self::Smtp(server) => match server.send(message).await {
                 Ok(_) => Ok(()),
-                // What is wrong with this mail, and not with how the server is reached or with whom it
-                // knows us as.
-                Err(error) if is_of_mail(&error) => Err(MailFault::Refused(error)),
-                Err(error) => Err(MailFault::Away(error)),
+                Err(error) => Err(fault_of(error)),
             },
             Self::Folder(folder) => {
                 let seconds = at.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
@@ -132,16 +147,29 @@ pub fn masked_url(url: &str) -> Option<String> {
 }
 
 fn server(url: &str) -> Result<AsyncSmtpTransportBuilder, MailUrlFault> {
-    if would_show_password(url)? {
-        return Err(MailUrlFault::InClear);
+    match cover(url)? {
+        Cover::Tls | Cover::Said => {}
+        Cover::Password => return Err(MailUrlFault::InClear),
+        Cover::Unsaid => return Err(MailUrlFault::Unsaid),
     }
     // The error could quote the URL, which has a password in it.
     AsyncSmtpTransport::<Tokio1Executor>::from_url(url).map_err(|_| MailUrlFault::Malformed)
 }
 
-/// Whether a password would go over a network without TLS, or with as much of it as the network lets
-/// through.
-fn would_show_password(url: &str) -> Result<bool, MailUrlFault> {
+/// What keeps others from reading on the way to a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cover {
+    /// TLS, or that it is on this machine.
+    Tls,
+    /// As much TLS as the network lets through, which was asked for.
+    Said,
+    /// Nothing, or as much TLS as the network lets through, and there is a password.
+    Password,
+    /// Nothing, which nobody asked for.
+    Unsaid,
+}
+
+fn cover(url: &str) -> Result<Cover, MailUrlFault> {
     let url = Url::parse(url).map_err(|_| MailUrlFault::Malformed)?;
     let host = url.host_str().ok_or(MailUrlFault::Malformed)?;
     let is_here = host == "localhost"
@@ -149,18 +177,50 @@ fn would_show_password(url: &str) -> Result<bool, MailUrlFault> {
             .trim_matches(['[', ']'])
             .parse::<IpAddr>()
             .is_ok_and(|address| address.is_loopback());
-    let is_required = url
-        .query_pairs()
-        .any(|(name, value)| name == "tls" && value == "required");
-    let is_covered = url.scheme() == "smtps" || is_required || is_here;
-    Ok(url.password().is_some() && !is_covered)
+    let asks_for = |wanted: &str| {
+        url.query_pairs()
+            .any(|(name, value)| name == "tls" && value == wanted)
+    };
+    Ok(
+        if url.scheme() == "smtps" || asks_for("required") || is_here {
+            Cover::Tls
+        } else if url.password().is_some() {
+            Cover::Password
+        } else if asks_for("opportunistic") {
+            Cover::Said
+        } else {
+            Cover::Unsaid
+        },
+    )
 }
 
-/// Whether a server refuses a mail for what it is or whom it is to: the mailbox is not there, the mail
-/// too large, or the like.
-fn is_of_mail(error: &SmtpError) -> bool {
+/// What a refusal means: only where the server says that the mailbox or the mail is why, is it so.
+fn fault_of(error: SmtpError) -> MailFault {
     let code: Option<u16> = error.status().map(Into::into);
-    matches!(code, Some(550..=554))
+    if !matches!(code, Some(550..=554)) {
+        return MailFault::Away(error);
+    }
+    let said = error.source().map(ToString::to_string).unwrap_or_default();
+    match is_of_mail(&said) {
+        Some(true) => MailFault::Refused(error),
+        Some(false) => MailFault::Away(error),
+        None => MailFault::RefusedSomehow(error),
+    }
+}
+
+/// Whether the enhanced code (RFC 3463) that a refusal begins with is about the mail or whom it is to;
+/// none where it has none.
+fn is_of_mail(said: &str) -> Option<bool> {
+    let first = said.split_whitespace().next()?;
+    let mut parts = first.split('.').map(|part| part.parse::<u16>().ok());
+    let (class, subject, detail) = (parts.next()??, parts.next()??, parts.next()??);
+    if parts.next().is_some() || class != 5 {
+        return None;
+    }
+    Some(matches!(
+        (subject, detail),
+        (1, 1..=3 | 6 | 10) | (2, _) | (3, 4)
+    ))
 }
 
 fn message(mail: Outgoing<'_>) -> Result<Message, MailFault> {
@@ -210,23 +270,31 @@ mod tests {
 
     #[test]
     fn a_password_goes_to_no_server_in_clear() {
+        use Cover::{Password, Said, Tls, Unsaid};
         for (url, expected) in [
-            ("smtps://me:sesame@mail.example.com", Ok(false)),
-            ("smtp://me:sesame@mail.example.com?tls=required", Ok(false)),
+            ("smtps://me:sesame@mail.example.com", Ok(Tls)),
+            ("smtp://me:sesame@mail.example.com?tls=required", Ok(Tls)),
             (
                 "smtp://me:sesame@mail.example.com?tls=opportunistic",
-                Ok(true),
+                Ok(Password),
             ),
-            ("smtp://me:sesame@mail.example.com", Ok(true)),
-            ("smtp://me:sesame@127.0.0.1.example.com", Ok(true)),
-            ("smtp://me:sesame@127.0.0.1:2525", Ok(false)),
-            ("smtp://me:sesame@[::1]:2525", Ok(false)),
-            ("smtp://mail.example.com", Ok(false)),
+            ("smtp://me:sesame@mail.example.com", Ok(Password)),
+            ("smtp://me:sesame@127.0.0.1.example.com", Ok(Password)),
+            ("smtp://me:sesame@127.0.0.1:2525", Ok(Tls)),
+            ("smtp://me:sesame@[::1]:2525", Ok(Tls)),
+            ("smtp://mail.example.com", Ok(Unsaid)),
+            ("smtp://mail.example.com?tls=opportunistic", Ok(Said)),
             ("mail.example.com", Err(MailUrlFault::Malformed)),
             ("smtp:mail.example.com", Err(MailUrlFault::Malformed)),
         ] {
-            assert_eq!(would_show_password(url), expected, "{url}");
+            assert_eq!(cover(url), expected, "{url}");
         }
+        let unsaid = check_url("smtp://mail.example.com");
+        assert_eq!(unsaid, Err(MailUrlFault::Unsaid));
+        assert_eq!(
+            check_url("smtp://mail.example.com?tls=opportunistic"),
+            Ok(())
+        );
         let refused = check_url("smtp://me:sesame@mail.example.com").unwrap_err();
         assert!(!refused.to_string().contains("sesame"));
         let shown = masked_url("smtps://me:sesame@mail.example.com/name?tls=required");
@@ -235,6 +303,25 @@ mod tests {
         assert_eq!(masked_url(&shown), Some(shown));
         let refused = check_url("https://me:sesame@mail.example.com?tls=required");
         assert_eq!(refused, Err(MailUrlFault::Malformed));
+    }
+
+    #[test]
+    fn a_refusal_is_of_the_mail_where_the_server_says_so() {
+        for (said, expected) in [
+            ("5.1.1 no such mailbox", Some(true)),
+            ("5.2.2 mailbox full", Some(true)),
+            ("5.3.4 message too big", Some(true)),
+            ("5.7.1 relaying denied", Some(false)),
+            ("5.1.8 sender unknown", Some(false)),
+            ("5.7.25 no reverse name", Some(false)),
+            ("4.2.2 mailbox full", None),
+            ("client host blocked", None),
+            ("192.0.2.1 is blocked", None),
+            ("5.1 no such mailbox", None),
+            ("", None),
+        ] {
+            assert_eq!(is_of_mail(said), expected, "{said}");
+        }
     }
 
     #[tokio::test]

@@ -129,6 +129,41 @@ on_both_engines!(
     }
 );
 
+on_both_engines!(
+    a_server_that_refuses_whoever_sends_loses_no_mail,
+    async |app| {
+        let tenant = app.tenant("Acme").await;
+        let answers = ["553 sender not owned by user", "554 5.7.1 relaying denied"];
+        for (number, answer) in answers.into_iter().enumerate() {
+            let server = MailServer::judging(move |_| async move { answer }).await;
+            let email = format!("ada{number}@example.com");
+            let made = invite(&app, &tenant, &email).await;
+            let post = program(&app, &server.url);
+            post.deliver().await.unwrap();
+            assert_eq!(
+                shown(&app, &tenant, &made).await["mail"],
+                "queued",
+                "{answer}"
+            );
+            let there = MailServer::start().await;
+            app.advance(3_600);
+            let post = program(&app, &there.url);
+            assert_eq!(post.deliver().await.unwrap(), 1);
+            assert_eq!(
+                shown(&app, &tenant, &made).await["mail"],
+                "sent",
+                "{answer}"
+            );
+        }
+        assert_eq!(told(&app, &tenant).await, json!([]));
+        // What the server says of the mailbox is so, for one alone, too.
+        let server = MailServer::judging(|_| async { "550 5.1.1 no such mailbox" }).await;
+        let made = invite(&app, &tenant, "nobody@example.com").await;
+        program(&app, &server.url).deliver().await.unwrap();
+        assert_eq!(shown(&app, &tenant, &made).await["mail"], "failed");
+    }
+);
+
 on_both_engines!(of_two_programs_that_live_one_sends_each_mail, async |app| {
     let tenant = app.tenant("Acme").await;
     let server = MailServer::start().await;

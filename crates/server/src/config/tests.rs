@@ -129,7 +129,7 @@ fn left_as_it_is_the_default_file_changes_nothing() {
 #[test]
 fn what_is_in_force_is_a_configuration_file_without_secrets() {
     let config = in_force(
-        "master_key = 'open sesame'\ntrusted_proxies = ['10.1.2.3/8', '::1']\n\
+        "master_key = 'open sesame'\npublic_url = 'https://keys.example.com'\ntrusted_proxies = ['10.1.2.3/8', '::1']\n\
          staleness_bound = '1m 2s 3ms'\naway_bound = '0s'\n[database]\nurl = 'postgres://me:sesame@db/keys'\n\
          [tls]\ncert = 'c.pem'\nkey = 'k.pem'\n[metrics]\nlisten = '[::1]:1'\n\
          [outbound]\nallow_private = true\nports = [8080, 8081]\nnetworks = ['10.1.2.3/8']\n\
@@ -163,6 +163,35 @@ fn a_secret_above_hides_the_file_below() {
     let below = parse("master_key_file = 'below'");
     let config = Config::in_force(above.over(below)).unwrap();
     assert!(matches!(config.master_key, MasterKeySource::Given(key) if key.expose() == "above"));
+}
+
+#[test]
+fn mail_is_configured_whole_or_not_at_all() {
+    let mail = |before: &str, url: &str, from: &str| {
+        in_force(&format!("{before}\n[mail]\nurl = '{url}'\n{from}"))
+    };
+    let (public, from) = (
+        "public_url = 'https://keys.example.com'",
+        "from = 'Keys <keys@example.com>'",
+    );
+    let url = "smtps://mail.example.com";
+    assert_eq!(mail(public, url, from).unwrap().warnings().len(), 1);
+    for (before, url, from, expected) in [
+        ("", url, from, "without public_url"),
+        (public, url, "", "without mail.from"),
+        (public, "smtp://mail.example.com", from, "in clear"),
+    ] {
+        let error = mail(before, url, from).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    let in_clear = mail("public_url = 'http://keys.example.com'", url, from).unwrap();
+    let warnings = in_clear.warnings();
+    assert!(
+        warnings.iter().any(|one| one.contains("links")),
+        "{warnings:?}"
+    );
+    // Without a server mails are files of this machine, which need neither.
+    in_force("").unwrap();
 }
 
 #[test]

@@ -66,6 +66,15 @@ impl Config {
                  an address of this machine, which others may not reach."
             ));
         }
+        if self.mail_url.is_some()
+            && let Some(url) = self.public_url.as_ref()
+            && url.starts_with("http://")
+        {
+            warnings.push(format!(
+                "Mails have links that begin with {url}: their tokens cross the network in the clear, and \
+                 whoever reads one is signed in by it."
+            ));
+        }
         let is_encrypted = self.tls.is_some()
             || self
                 .public_url

@@ -14,6 +14,7 @@ in_both_worlds![
     a_mail_that_was_not_taken_is_due_again,
     what_a_mail_said_is_erased_when_it_is_done_with,
     a_mail_for_who_signed_up_is_wanted_by_them_alone,
+    a_code_does_not_wait_behind_invitations,
 ];
 
 async fn queue(world: &World, to: &'static str, is_for_users: bool) -> String {
@@ -118,4 +119,23 @@ async fn a_mail_for_who_signed_up_is_wanted_by_them_alone(world: World) {
         .await
         .unwrap();
     assert!(is_wanted("two").await);
+}
+
+async fn a_code_does_not_wait_behind_invitations(world: World) {
+    for _ in 0..3 {
+        queue(&world, "bob@example.com", false).await;
+    }
+    world.clock.advance(60);
+    let code = queue(&world, "ada@example.com", true).await;
+    let first = claim(&world, "one", 2).await;
+    assert!(first.iter().any(|one| one.id == code), "{first:?}");
+    // Nobody signed up with that address, and nothing is kept of it.
+    mails::forget(&world.db, "another", &code).await.unwrap();
+    mails::forget(&world.db, "one", &code).await.unwrap();
+    let left = world
+        .raw(false, "SELECT id FROM mails WHERE is_for_users")
+        .await;
+    assert_eq!(left, Vec::<String>::new());
+    let left = world.raw(false, "SELECT id FROM mails").await;
+    assert_eq!(left.len(), 3);
 }
