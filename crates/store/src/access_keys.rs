@@ -460,13 +460,18 @@ pub async fn hand_over(
     from: &AccessKeyId,
     to: &AccessKeyId,
 ) -> Result<(), StoreError> {
-    const SQL: &str = "UPDATE mcp_servers SET maker_id = $2 WHERE maker_id = $1";
-    on!(tx, |c| sqlx::query(SQL)
-        .bind(from.as_str())
-        .bind(to.as_str())
-        .execute(c)
-        .await
-        .map(drop))?;
+    const MADE: [&str; 2] = [
+        "UPDATE mcp_servers SET maker_id = $2 WHERE maker_id = $1",
+        "UPDATE invitations SET created_by = $2 WHERE created_by = $1 AND status = 'pending'",
+    ];
+    for sql in MADE {
+        on!(&mut *tx, |c| sqlx::query(sql)
+            .bind(from.as_str())
+            .bind(to.as_str())
+            .execute(c)
+            .await
+            .map(drop))?;
+    }
     Ok(())
 }
 

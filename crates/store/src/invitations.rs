@@ -1,11 +1,13 @@
 //! Invitations: that somebody is asked into an account, by a token that is passed on.
 
 mod accept;
+mod create;
+mod maker;
 
 use std::collections::BTreeSet;
 
 use claviger_domain::email::Email;
-use claviger_domain::event::{Actor, EventKind, NewEvent};
+use claviger_domain::event::{EventKind, NewEvent};
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::KeyDigest;
 use claviger_domain::rights::{AccountRef, Grant, Reach};
@@ -15,18 +17,24 @@ use serde_json::{Value, json};
 
 pub use self::accept::accept;
 pub(crate) use self::accept::peek;
+pub use self::create::{Invited, create};
 use crate::db::on;
 use crate::reach::{self, ReachBinds};
 use crate::roles::Place;
-use crate::{Base, Change, Db, Page, StoreError, Tx, accounts, events, projects};
+use crate::{Base, Change, Db, Page, StoreError, Tx, events};
 
 type InvitationId = Id<id::Invitation>;
 type ProjectId = Id<id::Project>;
 
 /// How long an invitation can be accepted, in seconds: 72 hours.
 pub const VALID_SECONDS: i64 = 72 * 3_600;
-/// Invitations into one account, and by one person, in a day, at most.
+/// Invitations into an account with its children, and by one who invites, in a day, at most.
 pub const MOST_A_DAY: i64 = 100;
+/// Invitations of one address in a day, by all accounts together and into one with its children: whoever
+/// is asked did not ask for mails.
+pub const MOST_TO_ONE_A_DAY: i64 = 20;
+/// The same into one account with its children, so that nobody uses up what others may send.
+pub const MOST_TO_ONE_OF_FAMILY_A_DAY: i64 = 10;
 
 /// What became of an invitation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -311,103 +319,6 @@ pub async fn list(
     Ok((found.collect::<Result<_, StoreError>>()?, total))
 }
 
-/// What came of inviting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Invited {
-    /// It is stored.
-    Done,
-    /// The account, or one of its projects, is gone.
-    NoPlace,
-    /// The account has had its invitations of a day.
-    TooMany,
-}
-
-/// Stores an invitation with the digest of its token. An earlier one that asks the same person to the
-/// same place is taken back: one mail counts, the last.
-pub async fn create(
-    tx: &mut Tx,
-    change: &Change,
-    invitation: &Invitation,
-    token: &KeyDigest,
-) -> Result<Invited, StoreError> {
-    const TODAY: &str =
-        "SELECT COUNT(*) FROM invitations WHERE account_id = $1 AND created_at > $2";
-    const TODAY_BY: &str =
-        "SELECT COUNT(*) FROM invitations WHERE created_by = $1 AND created_at > $2";
-    const EARLIER: &str = concat!(
-        "SELECT ",
-        columns!(),
-        " FROM invitations WHERE account_id = $1 AND email_folded = $2 AND status = 'pending' \
-         AND projects IS NOT DISTINCT FROM $3"
-    );
-    const SQL: &str = "INSERT INTO invitations (id, account_id, root_account_id, projects, email, \
-                       email_folded, role, status, token_digest, expires_at, created_by, \
-                       created_by_type, created_in, last_changed_by, last_changed_by_type, created_at, \
-                       updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, 'pending', $8, $9, $10, $11, \
-                       $12, $10, $11, $13, $13)";
-    if !hold_place(tx, invitation).await? {
-        return Ok(Invited::NoPlace);
-    }
-    let since = change.now.plus_seconds(-86_400).as_micros();
-    let mut counts = vec![(TODAY, invitation.account.id.as_str())];
-    if let Actor::User(user) = &change.actor {
-        // Whoever makes accounts has no more for that.
-        counts.push((TODAY_BY, user.as_str()));
-    }
-    for (sql, of) in counts {
-        let today: i64 = on!(&mut *tx, |c| sqlx::query_scalar(sql)
-            .bind(of)
-            .bind(since)
-            .fetch_one(c)
-            .await)?;
-        if today >= MOST_A_DAY {
-            return Ok(Invited::TooMany);
-        }
-    }
-    let earlier: Vec<Row> = on!(&mut *tx, |c| sqlx::query_as(EARLIER)
-        .bind(invitation.account.id.as_str())
-        .bind(invitation.email.folded())
-        .bind(invitation.projects_text())
-        .fetch_all(c)
-        .await)?;
-    for row in earlier {
-        cancel(tx, change, &mut row.try_into()?).await?;
-    }
-    on!(&mut *tx, |c| sqlx::query(SQL)
-        .bind(invitation.id.as_str())
-        .bind(invitation.account.id.as_str())
-        .bind(invitation.account.root.as_str())
-        .bind(invitation.projects_text())
-        .bind(invitation.email.as_str())
-        .bind(invitation.email.folded())
-        .bind(invitation.role.as_str())
-        .bind(&token.as_bytes()[..])
-        .bind(invitation.expires_at.as_micros())
-        .bind(&invitation.base.created_by)
-        .bind(&invitation.base.created_by_type)
-        .bind(&invitation.base.created_in)
-        .bind(change.now.as_micros())
-        .execute(c)
-        .await
-        .map(drop))?;
-    append(tx, change, EventKind::InvitationCreated, invitation).await?;
-    Ok(Invited::Done)
-}
-
-/// Keeps the account and the projects of an invitation from being deleted; tells whether all are there.
-async fn hold_place(tx: &mut Tx, invitation: &Invitation) -> Result<bool, StoreError> {
-    let whole = Reach::whole();
-    if !accounts::hold(tx, &whole, &invitation.account.id).await? {
-        return Ok(false);
-    }
-    for project in invitation.projects.iter().flatten() {
-        if projects::hold(tx, &whole, project).await?.is_none() {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
 /// Reads an invitation within the reach, and keeps others from changing it until the transaction ends.
 pub async fn lock(
     tx: &mut Tx,
@@ -460,6 +371,7 @@ async fn save(
     const SQL: &str = "UPDATE invitations SET role = $2, status = $3, accepted_by = $4, \
                        last_changed_by = $5, last_changed_by_type = $6, updated_at = $7 \
                        WHERE id = $1";
+    const MAIL: &str = "DELETE FROM mails WHERE about = $1 AND next_at IS NOT NULL";
     invitation.base.touch(change);
     on!(&mut *tx, |c| sqlx::query(SQL)
         .bind(invitation.id.as_str())
@@ -472,6 +384,14 @@ async fn save(
         .execute(c)
         .await
         .map(drop))?;
+    if invitation.status != Status::Pending {
+        // A mail that has not left yet would lead nowhere.
+        on!(&mut *tx, |c| sqlx::query(MAIL)
+            .bind(invitation.id.as_str())
+            .execute(c)
+            .await
+            .map(drop))?;
+    }
     append(tx, change, kind, invitation).await
 }
 

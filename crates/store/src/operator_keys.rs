@@ -43,20 +43,33 @@ pub async fn find_by_digest(
     Ok(id.map(Id::from_trusted))
 }
 
+const IS_LIVE: &str = "SELECT COUNT(*) > 0 FROM operator_keys WHERE id = $1 \
+                       AND (stops_at IS NULL OR stops_at > $2)";
+
 /// Whether there is an operator key of that id which is taken.
 pub async fn is_live(
     db: &Db,
     id: &Id<id::OperatorKey>,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    const SQL: &str = "SELECT COUNT(*) FROM operator_keys WHERE id = $1 \
-                       AND (stops_at IS NULL OR stops_at > $2)";
-    let count: i64 = on!(read db, |c| sqlx::query_scalar(SQL)
+    Ok(on!(read db, |c| sqlx::query_scalar(IS_LIVE)
         .bind(id.as_str())
         .bind(now.as_micros())
         .fetch_one(c)
-        .await)?;
-    Ok(count > 0)
+        .await)?)
+}
+
+/// The same in a transaction.
+pub(crate) async fn is_live_in(
+    tx: &mut Tx,
+    id: &Id<id::OperatorKey>,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    Ok(on!(tx, |c| sqlx::query_scalar(IS_LIVE)
+        .bind(id.as_str())
+        .bind(now.as_micros())
+        .fetch_one(c)
+        .await)?)
 }
 
 /// All of them, the oldest first.
@@ -108,8 +121,8 @@ pub async fn end(
     Ok(ended)
 }
 
-/// Ends an operator key in favour of a successor, to which what it made for agents goes; `false` when
-/// it has ended before.
+/// Ends an operator key in favour of a successor, to which what it made for agents goes, and whom it
+/// invited; `false` when it has ended before.
 pub async fn hand_over(
     tx: &mut Tx,
     change: &Change,
@@ -117,17 +130,21 @@ pub async fn hand_over(
     new: &Id<id::OperatorKey>,
     at: Timestamp,
 ) -> Result<bool, StoreError> {
-    const SQL: &str = "UPDATE mcp_servers SET maker_id = $2 \
-                       WHERE maker_kind = 'operator' AND maker_id = $1";
+    const MADE: [&str; 2] = [
+        "UPDATE mcp_servers SET maker_id = $2 WHERE maker_kind = 'operator' AND maker_id = $1",
+        "UPDATE invitations SET created_by = $2 WHERE created_by = $1 AND status = 'pending'",
+    ];
     if !stop(tx, old, at).await? {
         return Ok(false);
     }
-    on!(&mut *tx, |c| sqlx::query(SQL)
-        .bind(old.as_str())
-        .bind(new.as_str())
-        .execute(c)
-        .await
-        .map(drop))?;
+    for sql in MADE {
+        on!(&mut *tx, |c| sqlx::query(sql)
+            .bind(old.as_str())
+            .bind(new.as_str())
+            .execute(c)
+            .await
+            .map(drop))?;
+    }
     let kind = EventKind::OperatorKeyRotated;
     let data = json!({"oldId": old, "newId": new, "stopsAt": at});
     instance::note(tx, change, kind, old.as_str(), data).await?;

@@ -141,7 +141,7 @@ pub async fn compare(
             substr(kind, instr(kind, '.') + 1) AS ending, MAX(at) AS at FROM later \
         WHERE substr(kind, instr(kind, '.') + 1) IN \
                 ('deleted', 'removed', 'revoked', 'rotated', 'purged', 'disabled', 'retired', \
-                 'cancelled', 'passwordChanged') \
+                 'cancelled', 'accepted', 'passwordChanged') \
             AND substr(target, 1, 4) NOT IN ('key_', 'ack_', 'mcp_', 'prj_', 'acc_') \
             AND target NOT IN (SELECT target FROM later WHERE kind LIKE '%.created') \
         GROUP BY target, what";

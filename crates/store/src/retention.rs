@@ -70,7 +70,7 @@ macro_rules! remove_from {
 
 /// What goes for good. Of projects and accounts the rows stay without their names, so that usage and
 /// events still tell in which one they happened.
-const DELETED: [&str; 11] = [
+const DELETED: [&str; 12] = [
     remove_from!("api_keys", "deleted_at", ""),
     remove_from!("access_keys", "deleted_at", ""),
     // With its secrets, and once its deliveries are gone.
@@ -82,6 +82,8 @@ const DELETED: [&str; 11] = [
     ),
     remove_from!("mcp_servers", "deleted_at", ""),
     remove_from!("mcp_servers", "expires_at", ""),
+    // Whatever became of them, which the trail tells.
+    remove_from!("invitations", "expires_at", ""),
     // A server has a connected account, also one that is deleted and has not gone yet.
     remove_from!(
         "connected_accounts",
@@ -102,7 +104,7 @@ const DELETED: [&str; 11] = [
 ];
 
 /// Removes what was deleted before that instant with its project or account, MCP servers that
-/// were deleted or ended before it, notifications that were read before it, and the names of projects
+/// were deleted or ended before it, invitations that were over before it, notifications that were read before it, and the names of projects
 /// and accounts. Usage and events stay.
 pub async fn remove_deleted(db: &Db, before: Timestamp, most: i64) -> Result<u64, StoreError> {
     let mut removed = 0;

@@ -120,16 +120,29 @@ macro_rules! is_there {
     };
 }
 
+const OF_USER: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM role_assignments WHERE user_id = $1 AND ",
+    is_there!(),
+    " ORDER BY created_at, id"
+);
+
 /// The roles that a person holds, the oldest first.
 pub async fn of_user(db: &Db, user: &UserId) -> Result<Vec<RoleAssignment>, StoreError> {
-    const SQL: &str = concat!(
-        "SELECT ",
-        columns!(),
-        " FROM role_assignments WHERE user_id = $1 AND ",
-        is_there!(),
-        " ORDER BY created_at, id"
-    );
-    let rows: Vec<Row> = on!(read db, |c| sqlx::query_as(SQL)
+    let rows: Vec<Row> = on!(read db, |c| sqlx::query_as(OF_USER)
+        .bind(user.as_str())
+        .fetch_all(c)
+        .await)?;
+    rows.into_iter().map(TryInto::try_into).collect()
+}
+
+/// The same in a transaction.
+pub(crate) async fn of_user_in(
+    tx: &mut Tx,
+    user: &UserId,
+) -> Result<Vec<RoleAssignment>, StoreError> {
+    let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(OF_USER)
         .bind(user.as_str())
         .fetch_all(c)
         .await)?;

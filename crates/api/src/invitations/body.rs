@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::maker::Drawn;
 
 /// That somebody is asked into an account.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Invitation)]
 pub(crate) struct InvitationBody {
@@ -116,7 +116,7 @@ impl InvitationBody {
     /// One that was made just now; with the link where the caller may see it.
     pub(crate) fn made(made: Drawn, shows_link: bool, now: Timestamp) -> Self {
         Self {
-            link: shows_link.then_some(made.link),
+            link: shows_link.then_some(made.link.0),
             mail: Some(MailStatus::Queued.as_str()),
             ..Self::of(&made.invitation, now)
         }

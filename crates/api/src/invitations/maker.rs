@@ -1,12 +1,13 @@
 //! Making invitations, for all operations that do.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use claviger_domain::email::Email;
 use claviger_domain::event::Actor;
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::KeyDigest;
-use claviger_domain::rights::Reach;
+use claviger_domain::rights::{Reach, Rights};
 use claviger_domain::role::Role;
 use claviger_edge::{ApiError, Caller, Core, ErrorCode, Identity, Requires};
 use claviger_outbound::mail::{Letter, Link};
@@ -15,7 +16,7 @@ use claviger_store::mails::{self, NewMail};
 use claviger_store::{Change, Tx, accounts, projects};
 
 use crate::mailed::{draw_token, link};
-use crate::role_place::RolePlace;
+use crate::role_place::{RolePlace, exceeds};
 
 /// What a token begins with.
 const PREFIX: &str = "invite_";
@@ -27,7 +28,7 @@ const PAGE: &str = "accept-invitation";
 pub(crate) struct Drawn {
     pub(super) invitation: Invitation,
     /// Where it is accepted.
-    pub(super) link: String,
+    pub(super) link: Link,
     token: KeyDigest,
     mail: NewMail,
 }
@@ -43,14 +44,14 @@ impl Drawn {
         email: Email,
     ) -> Self {
         let token = draw_token(core, PREFIX);
-        let link = link(core, PAGE, &token);
+        let link = Link(link(core, PAGE, &token));
         let RolePlace { account, projects } = place;
         let invitation = Invitation::new(change, account, projects, email, role);
         let letter = Letter::Invitation {
             account: names.account.clone().unwrap_or_default(),
             role: role.as_str(),
             projects: names.projects.clone(),
-            link: Link(link.clone()),
+            link: link.clone(),
         };
         let (to, about) = (&invitation.email, invitation.id.as_str());
         let post = &core.people.post;
@@ -63,12 +64,22 @@ impl Drawn {
         }
     }
 
-    /// Stores it, and queues its mail.
-    pub(crate) async fn store(&self, tx: &mut Tx, change: &Change) -> Result<(), ApiError> {
-        match invitations::create(tx, change, &self.invitation, &self.token).await? {
+    /// Stores it for somebody with those rights, and queues its mail.
+    pub(crate) async fn store(
+        &self,
+        tx: &mut Tx,
+        change: &Change,
+        rights: &Rights,
+    ) -> Result<(), ApiError> {
+        match invitations::create(tx, change, rights, &self.invitation, &self.token).await? {
             Invited::Done => Ok(mails::queue(tx, change, &self.mail).await?),
             Invited::NoPlace => Err(crate::accounts::absent()),
             Invited::TooMany => Err(too_many()),
+            Invited::TooManyToOne => {
+                let message = "That address has had its invitations of a day, try again tomorrow";
+                Err(ApiError::new(ErrorCode::TooManyInvitations, message))
+            }
+            Invited::Exceeds(role) => Err(exceeds(role)),
         }
     }
 }
@@ -98,11 +109,11 @@ pub(super) async fn invite<P: Requires>(
         .into_values()
         .map(|email| Drawn::new(core, &change, place.clone(), &names, role, email))
         .collect();
-    let rows = drawn.clone();
+    let (rows, rights) = (drawn.clone(), Arc::clone(&caller.rights));
     let stored = core.db.write::<_, ApiError, _>(move |tx| {
         Box::pin(async move {
             for row in &rows {
-                row.store(tx, &change).await?;
+                row.store(tx, &change, &rights).await?;
             }
             Ok(())
         })
@@ -138,6 +149,8 @@ pub(super) async fn names_of(
 }
 
 fn too_many() -> ApiError {
-    let message = format!("At most {MOST_A_DAY} people are invited into an account in a day");
+    let message = format!(
+        "At most {MOST_A_DAY} people are invited into an account with its children in a day"
+    );
     ApiError::new(ErrorCode::TooManyInvitations, message)
 }

@@ -119,7 +119,7 @@ impl Maker {
                 projects: Vec::new(),
             };
             let drawn = Drawn::new(&self.core, change, place, &names, role, email);
-            drawn.store(tx, change).await?;
+            drawn.store(tx, change, &self.rights).await?;
             let body = InvitationBody::made(drawn, self.shows_link, change.now);
             answer["invitation"] = json!(body);
         }

@@ -14,6 +14,7 @@ mod errors;
 mod forward_auth;
 mod idempotency;
 mod import;
+mod invitation_makers;
 mod invitations;
 mod keys;
 mod mail;

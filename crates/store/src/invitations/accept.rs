@@ -4,31 +4,37 @@ use claviger_domain::event::EventKind;
 use claviger_domain::id::{self, Id};
 use claviger_domain::rights::Reach;
 
-use super::{Invitation, InvitationId, Status, hold_place, lock, of_row, save};
+use super::create::hold_what_is_left;
+use super::maker::may_still_invite;
+use super::{Invitation, InvitationId, Status, lock, of_row, save};
 use crate::db::on;
 use crate::{Change, StoreError, Tx, roles};
 
 /// Gives a person what an invitation asks them for, once; `false` where it cannot be accepted any
-/// more. Who holds at least that keeps what they hold.
+/// more, or who made it could not make it any more. Who holds at least that keeps what they hold.
 pub async fn accept(
     tx: &mut Tx,
     change: &Change,
     id: &InvitationId,
     user: &Id<id::User>,
 ) -> Result<bool, StoreError> {
-    let Some(seen) = peek(tx, id).await? else {
+    let Some(mut seen) = peek(tx, id).await? else {
         return Ok(false);
     };
-    // The place before the invitation, as whoever invites and whoever deletes does.
-    if !hold_place(tx, &seen).await? {
+    // The place before the maker, and that before the invitation, as whoever invites, deletes or
+    // exchanges a key does.
+    if !hold_what_is_left(tx, &mut seen).await? || !may_still_invite(tx, &seen, change.now).await? {
         return Ok(false);
     }
     let Some(mut invitation) = lock(tx, &Reach::whole(), id).await? else {
         return Ok(false);
     };
-    if invitation.status_at(change.now) != Status::Pending {
+    let is_as_seen =
+        invitation.role == seen.role && invitation.base.created_by == seen.base.created_by;
+    if invitation.status_at(change.now) != Status::Pending || !is_as_seen {
         return Ok(false);
     }
+    invitation.projects = seen.projects;
     for place in invitation.places() {
         let holds = roles::held(tx, user, &place).await?.is_some_and(|held| {
             let permissions = held.role.permissions();

@@ -148,11 +148,14 @@ const ERASURES: [&str; 3] = [
 ];
 
 /// Nobody is signed in by a copy: who signed out meanwhile, or was ended, stays so, and all others sign in
-/// again. Codes that were used up meanwhile stay used up.
-const SIGN_OUTS: [&str; 3] = [
+/// again. Codes that were used up meanwhile stay used up, and so do invitations: whoever has accepted one
+/// and was dismissed since must not accept it again. What waited to be mailed was, or is of no use.
+const SIGN_OUTS: [&str; 5] = [
     "DELETE FROM main.session_tokens",
     "DELETE FROM main.sessions",
     "DELETE FROM main.one_time_codes",
+    "UPDATE main.invitations SET status = 'cancelled' WHERE status = 'pending'",
+    "DELETE FROM main.mails WHERE next_at IS NOT NULL",
 ];
 
 /// What goes with a project or an account that stays deleted: the present file may have removed the

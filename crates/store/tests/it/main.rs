@@ -41,13 +41,21 @@ mod upgrade;
 mod usage;
 mod webhooks;
 
+use claviger_domain::email::Email;
 use claviger_domain::event::EventKind;
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_hash::KeyHash;
 use claviger_domain::key_string::{KeyDigest, Pepper, PlainKey};
+use claviger_domain::rights::Rights;
+use claviger_domain::role::Role;
+use claviger_store::accounts::Account;
 use claviger_store::api_keys::{ApiKey, Incoming, Selector};
+use claviger_store::invitations::{Invitation, Invited};
 use claviger_store::projects::Project;
-use claviger_store::{access_keys as stored_access_keys, api_keys as stored_api_keys};
+use claviger_store::{
+    access_keys as stored_access_keys, api_keys as stored_api_keys,
+    invitations as stored_invitations,
+};
 use claviger_testkit::world::{World, everything};
 use serde_json::Value;
 
@@ -124,4 +132,27 @@ async fn store_access_key(world: &World, key: &stored_access_keys::AccessKey, pl
             Box::pin(async move { stored_access_keys::create(tx, &change, &key, &digest).await })
         })
         .await;
+}
+
+/// Invites somebody into an account, as the program itself does.
+async fn invited(world: &World, account: &Account, email: &str) -> Invitation {
+    let email = Email::parse(email).expect("it is one");
+    let invitation = Invitation::new(
+        &world.change(),
+        account.reference(),
+        None,
+        email,
+        Role::Viewer,
+    );
+    let (stored, token) = (
+        invitation.clone(),
+        digest(&PlainKey::new(invitation.id.to_string())),
+    );
+    let invited = world.write(move |tx, change| {
+        Box::pin(async move {
+            stored_invitations::create(tx, &change, &Rights::operator(), &stored, &token).await
+        })
+    });
+    assert_eq!(invited.await, Invited::Done);
+    invitation
 }

@@ -8,7 +8,7 @@ use claviger_domain::key_storage::KeyStorage;
 use claviger_domain::role::Role;
 use claviger_store::api_keys::Status;
 use claviger_store::restore::{Kept, compare, settle};
-use claviger_store::{Location, api_keys, copies, projects, reveal_grants};
+use claviger_store::{Location, api_keys, copies, invitations, projects, reveal_grants};
 use claviger_testkit::world::{World, everything};
 use serde_json::json;
 
@@ -249,4 +249,41 @@ async fn what_may_not_be_read_back_any_more_is_told_and_kept_so() {
     ] {
         assert_eq!(world.raw(false, sql).await, left, "{sql}");
     }
+}
+
+/// Invitations that could be accepted when the copy was made.
+#[tokio::test]
+async fn an_invitation_that_was_accepted_is_told_of_and_none_is_good_again() {
+    let world = World::on_sqlite().await;
+    let Location::Folder(folder) = &world.location else {
+        unreachable!("a world on SQLite is a folder");
+    };
+    let account = world.account("mine").await;
+    let ada = crate::sessions::signed_up(&world, "ada@example.com")
+        .await
+        .unwrap();
+    let accepted = crate::invited(&world, &account, "ada@example.com").await;
+    crate::invited(&world, &account, "bob@example.com").await;
+    let (copy, present) = (folder.join("copy.db"), folder.join("claviger.db"));
+    copies::copy(&present, &copy).await.unwrap();
+    let id = accepted.id.clone();
+    let is_accepted = world.write(move |tx, change| {
+        Box::pin(async move { invitations::accept(tx, &change, &id, &ada.id).await })
+    });
+    assert!(is_accepted.await);
+
+    let difference = compare(&present, &copy, world.now()).await.unwrap();
+    let told: Vec<_> = difference
+        .undone
+        .iter()
+        .map(|one| (one.what.as_str(), one.id.as_str(), one.ending.as_str()))
+        .collect();
+    assert_eq!(told, [("invitation", accepted.id.as_str(), "accepted")]);
+    settle(&copy, None, &world.change(), json!({}))
+        .await
+        .unwrap();
+    world.db.close().await;
+    std::fs::rename(&copy, &present).unwrap();
+    let left = world.raw(false, "SELECT status FROM invitations").await;
+    assert_eq!(left, ["cancelled", "cancelled"]);
 }

@@ -5,7 +5,7 @@ use claviger_domain::time::Timestamp;
 use claviger_domain::usage::UsageCounts;
 use claviger_store::idempotency::{self, Claim};
 use claviger_store::usage::{self, Flush, UsageHour};
-use claviger_store::{accounts, call_log, events, projects, retention};
+use claviger_store::{accounts, call_log, events, invitations, projects, retention};
 use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::{World, everything};
 
@@ -17,6 +17,7 @@ in_both_worlds![
     old_events_go_and_the_last_one_stays,
     what_was_deleted_goes_for_good_and_its_usage_stays,
     an_mcp_server_goes_when_its_end_is_long_past,
+    an_invitation_goes_when_its_end_is_long_past,
     days_are_what_their_hours_are_and_stay_without_them,
     an_hour_goes_and_the_last_use_stays,
     keys_are_walked_through_once_each,
@@ -293,4 +294,23 @@ async fn sums_of_projects_become_days_and_go(world: World) {
     let removed = retention::remove_project_days(&world.db, &project, 24, 9).await;
     assert_eq!(removed.unwrap(), 1);
     assert_eq!(sums().await, days[1..]);
+}
+
+async fn an_invitation_goes_when_its_end_is_long_past(world: World) {
+    let account = world.account("mine").await;
+    for _ in 0..2 {
+        crate::invited(&world, &account, "ada@example.com").await;
+        world.clock.advance(DAY);
+    }
+    let ends_at = world
+        .now()
+        .plus_seconds(invitations::VALID_SECONDS - 2 * DAY);
+    let remove = async |before| {
+        let removed = retention::remove_deleted(&world.db, before, 10).await;
+        removed.unwrap()
+    };
+    assert_eq!(remove(ends_at).await, 0);
+    assert_eq!(remove(ends_at.plus_seconds(1)).await, 1);
+    let left = world.raw(false, "SELECT status FROM invitations").await;
+    assert_eq!(left, ["pending"]);
 }
