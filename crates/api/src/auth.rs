@@ -11,6 +11,10 @@ mod sign_up;
 mod tokens;
 mod validate_code;
 
+pub(crate) use self::password_reset::set as set_password;
+pub(crate) use self::sign_up::{Joining, join as join_by_invitation};
+pub(crate) use self::tokens::{Arrival, Password};
+pub(crate) use self::validate_code::{sign_in_by_code, verify};
 use claviger_edge::Core;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

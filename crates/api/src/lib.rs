@@ -13,6 +13,7 @@ mod legacy;
 mod mailed;
 mod notifications;
 mod openapi;
+mod pages;
 mod projects;
 mod role_place;
 mod root;

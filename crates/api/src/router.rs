@@ -7,7 +7,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::api_keys::LARGEST_IMPORT_MIB;
 use crate::{
     access_keys, accounts, analytics, api_keys, audit, auth, forward_auth, invitations, legacy,
-    notifications, projects, root, tenants, users, webhooks,
+    notifications, pages, projects, root, tenants, users, webhooks,
 };
 
 /// Routes whose POST creates or rotates, and so honours an `Idempotency-Key`.
@@ -46,6 +46,7 @@ pub fn router(core: &Core) -> Router {
         .layer(middleware::from_fn_with_state(core.clone(), identify))
         .layer(cross_origin())
         .merge(forward_auth::router(core))
+        .merge(pages::router(core))
 }
 
 /// All routes with their part of the OpenAPI document.

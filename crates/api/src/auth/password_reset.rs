@@ -70,7 +70,8 @@ pub(crate) async fn reset_password(
     Ok((StatusCode::CREATED, Json(json!({}))))
 }
 
-async fn set(
+/// Gives whoever the link was mailed to another password.
+pub(crate) async fn set(
     core: &Core,
     arrival: &Arrival,
     token: &str,

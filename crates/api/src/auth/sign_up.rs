@@ -11,6 +11,7 @@ use claviger_store::invitations::{self, Invitation, Status};
 use claviger_store::roles::{self, Place};
 use claviger_store::users::{self, NewUser, User};
 use claviger_store::{Change, Tx, accounts, sessions};
+use claviger_verify::Tokens;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
@@ -64,19 +65,41 @@ pub(crate) async fn sign_up(
     arrival: Arrival,
     Body(input): Body<NewPerson>,
 ) -> Result<SignedInAnswer, ApiError> {
-    let email = tokens::email(input.email.as_deref())?;
-    let name = name_of(input.name.as_deref())?.trim().to_owned();
-    let password = password_of(input.password, &email)?;
+    let joining = Joining {
+        email: tokens::email(input.email.as_deref())?,
+        name: input.name,
+        password: input.password,
+        token: input.invitation_id,
+        account: input.account_id,
+    };
+    let (tokens, user) = join(&core, arrival, joining).await?;
+    Ok(tokens::signed_in(&tokens, &user))
+}
+
+/// What somebody who signs up brings.
+pub(crate) struct Joining {
+    pub(crate) email: Email,
+    pub(crate) name: Option<String>,
+    pub(crate) password: Option<Password>,
+    /// That of an invitation.
+    pub(crate) token: Option<String>,
+    /// The account that the invitation is into, where it is said.
+    pub(crate) account: Option<String>,
+}
+
+/// Makes a person and signs them in.
+pub(crate) async fn join(
+    core: &Core,
+    arrival: Arrival,
+    joining: Joining,
+) -> Result<(Tokens, User), ApiError> {
+    let email = joining.email;
+    let name = name_of(joining.name.as_deref())?.trim().to_owned();
+    let password = password_of(joining.password, &email)?;
     // A sign-up that succeeds is one all the same: it makes rows.
     let _counted = core.verifier.attempt_sign_in(arrival.network)?;
-    let invitation = invitation_of(
-        &core,
-        &arrival,
-        &email,
-        input.invitation_id.as_deref(),
-        input.account_id.as_deref(),
-    )
-    .await?;
+    let (token, account) = (joining.token.as_deref(), joining.account.as_deref());
+    let invitation = invitation_of(core, &arrival, &email, token, account).await?;
     let queued = core.people.passwords.queue()?;
     let hash = queued.digest(password, &*core.random).await?;
     let id = Id::<id::User>::draw(&*core.random);
@@ -94,13 +117,13 @@ pub(crate) async fn sign_up(
         .db
         .write::<_, ApiError, _>(move |tx| {
             Box::pin(async move {
-                let user = join(tx, &change, &id, &new, invitation.as_ref()).await?;
+                let user = make(tx, &change, &id, &new, invitation.as_ref()).await?;
                 sessions::begin(tx, &change, &id, &begun, &stored).await?;
                 Ok(user)
             })
         })
         .await?;
-    Ok(tokens::signed_in(&pair, &user))
+    Ok((pair, user))
 }
 
 fn password_of(given: Option<Password>, email: &Email) -> Result<SecretString, ApiError> {
@@ -151,7 +174,7 @@ fn not_invited() -> ApiError {
 }
 
 /// Makes the person, and gives them what they are invited to or an account of their own.
-async fn join(
+async fn make(
     tx: &mut Tx,
     change: &Change,
     id: &Id<id::User>,

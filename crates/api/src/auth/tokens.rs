@@ -73,7 +73,7 @@ fn with_lifetime(tokens: &Tokens, user: &User, expires_in: i64) -> SignedInAnswe
 #[derive(Clone, Debug)]
 pub(crate) struct Arrival {
     /// For the budgets of those who guess.
-    pub(super) network: Option<Network>,
+    pub(crate) network: Option<Network>,
     /// For the list of sessions.
     pub(super) begun: Begun,
 }

@@ -11,6 +11,7 @@ use claviger_store::one_time_codes::{self, CodePurpose, Tried};
 use claviger_store::sessions::{self, Begun, Ended, Pair};
 use claviger_store::users::{self, User};
 use claviger_store::{Change, StoreError, Tx};
+use claviger_verify::Tokens;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -56,51 +57,60 @@ pub(crate) async fn validate_login_code(
     let email = input.email.as_deref();
     let email = email.filter(|_| !given.starts_with(SIGN_IN));
     let email = email.map(|email| tokens::email(Some(email))).transpose()?;
+    let (tokens, user) = sign_in_by_code(&core, arrival, email, &given).await?;
+    Ok(tokens::signed_in(&tokens, &user))
+}
+
+/// Begins a session of whoever has that address and was mailed those digits; or, without it, of whoever
+/// was mailed that token.
+pub(crate) async fn sign_in_by_code(
+    core: &Core,
+    arrival: Arrival,
+    email: Option<Email>,
+    given: &str,
+) -> Result<(Tokens, User), ApiError> {
     let attempt = core.verifier.attempt_sign_in(arrival.network)?;
     let (email, given) = match email {
         Some(email) => {
-            let digest = digest_of(&core, &email, given.trim());
+            let digest = digest_of(core, &email, given.trim());
             (email, Given::Digits(digest))
         }
-        None => by_token(&core, &arrival, &given).await?,
+        None => by_token(core, &arrival, given).await?,
     };
     let found = users::find_by_email(&core.db, &email).await?;
     let user = found.map(|(user, _)| user.id);
     let address = email.clone();
     let (tokens, begun) = (core.verifier.draw_tokens(), arrival.begun);
     let pair = tokens.pair.clone();
-    let tried = match user {
-        Some(user) => {
-            let change = core.change(&Actor::User(user.clone()));
-            let whose = user.clone();
-            let signed_in = core
-                .verifier
-                .change_person::<_, StoreError, _>(whose, move |tx| {
-                    Box::pin(async move {
-                        let tried = given.try_for(tx, &email, change.now).await?;
-                        if tried != Tried::Right {
-                            return Ok(Err(tried));
-                        }
-                        let user = let_in(tx, &change, &user, &begun, &pair).await?;
-                        Ok(user.ok_or(Tried::Wrong))
-                    })
-                });
-            signed_in.await?
-        }
-        None => {
-            let now = core.now();
-            let tried = core.db.write::<_, StoreError, _>(move |tx| {
-                Box::pin(async move { given.try_for(tx, &email, now).await })
+    let tried = if let Some(user) = user {
+        let change = core.change(&Actor::User(user.clone()));
+        let whose = user.clone();
+        let signed_in = core
+            .verifier
+            .change_person::<_, StoreError, _>(whose, move |tx| {
+                Box::pin(async move {
+                    let tried = given.try_for(tx, &email, change.now).await?;
+                    if tried != Tried::Right {
+                        return Ok(Err(tried));
+                    }
+                    let user = let_in(tx, &change, &user, &begun, &pair).await?;
+                    Ok(user.ok_or(Tried::Wrong))
+                })
             });
-            // Nobody signed up with the address, so that what is right for it lets nobody in.
-            Err(tried.await?)
-        }
+        signed_in.await?
+    } else {
+        let now = core.now();
+        let tried = core.db.write::<_, StoreError, _>(move |tx| {
+            Box::pin(async move { given.try_for(tx, &email, now).await })
+        });
+        // Nobody signed up with the address, so that what is right for it lets nobody in.
+        Err(tried.await?)
     };
     match tried {
         Ok(user) => {
             core.verifier.succeeded(attempt);
             core.verifier.note_signed_in(&address, arrival.network);
-            Ok(tokens::signed_in(&tokens, &user))
+            Ok((tokens, user))
         }
         Err(Tried::Right | Tried::Wrong) => Err(ApiError::invalid_sign_in()),
         Err(Tried::TooMany(until)) => {
@@ -146,13 +156,23 @@ async fn let_in(
     pair: &Pair,
 ) -> Result<Option<User>, StoreError> {
     users::hold(tx, id).await?;
+    verify(tx, change, id).await?;
+    sessions::begin(tx, change, id, begun, pair).await?;
+    users::hold(tx, id).await
+}
+
+/// Notes that mail to somebody's address reaches whoever is there now. Whoever signed up with the address,
+/// and chose a password, may be somebody else.
+pub(crate) async fn verify(
+    tx: &mut Tx,
+    change: &Change,
+    id: &Id<id::User>,
+) -> Result<(), StoreError> {
     if users::verify_email(tx, change, id).await? {
-        // Whoever signed up with the address, and chose a password, may be somebody else.
         users::clear_password(tx, change, id).await?;
         sessions::end(tx, change, id, Ended::All, "verified").await?;
     }
-    sessions::begin(tx, change, id, begun, pair).await?;
-    users::hold(tx, id).await
+    Ok(())
 }
 
 async fn by_token(core: &Core, arrival: &Arrival, token: &str) -> Result<(Email, Given), ApiError> {

@@ -130,7 +130,7 @@ pub(crate) struct Names {
 }
 
 /// What an account and projects of it are called, for a mail and for the page that it leads to.
-pub(super) async fn names_of(
+pub(crate) async fn names_of(
     core: &Core,
     account: &Id<id::Account>,
     of: Option<&BTreeSet<Id<id::Project>>>,

@@ -27,9 +27,11 @@ async fn mailed(app: &TestApp, email: &str) -> String {
 }
 
 async fn status(app: &TestApp, tenant: &Tenant, invitation: &Value) -> String {
-    let path = format!("/invitations/{}", invitation["id"].as_str().unwrap());
+    let id = invitation["id"].as_str().expect("ids are text");
+    let path = format!("/invitations/{id}");
     let shown = app.request("GET", &path).key(tenant.owner()).send().await;
-    shown.expect(200)["status"].as_str().unwrap().to_owned()
+    let shown = shown.expect(200);
+    shown["status"].as_str().expect("it is text").to_owned()
 }
 
 #[tokio::test]

@@ -353,6 +353,7 @@ async fn a_link_that_is_opened_consumes_nothing_and_is_in_no_referer() {
     for method in ["GET", "HEAD", "GET"] {
         let opened = app.request(method, &path).send().await;
         assert_eq!(opened.header("referrer-policy"), "no-referrer");
+        opened.expect(200);
     }
     let by_get = format!("/auth/validate-login-code?code={}", mail.token());
     app.request("GET", &by_get).send().await.expect(405);

@@ -19,6 +19,7 @@ mod invitations;
 mod keys;
 mod mail;
 mod operations;
+mod pages;
 mod people;
 mod reveal;
 mod roles;
