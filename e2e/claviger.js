@@ -104,6 +104,12 @@ export class Claviger {
     return this.#output;
   }
 
+  /** Waits until the program has written that. */
+  async logged(text) {
+    const signal = AbortSignal.timeout(PATIENCE);
+    while (!this.#output.includes(text)) await once(this.#process.stderr, "data", { signal });
+  }
+
   /** Sends a request as a plain caller does, by default with the owner's access key. */
   async call(method, path, { key = this.accessKey, body, headers = {} } = {}) {
     const response = await fetch(this.url + path, {
