@@ -462,7 +462,8 @@ pub async fn hand_over(
 ) -> Result<(), StoreError> {
     const MADE: [&str; 2] = [
         "UPDATE mcp_servers SET maker_id = $2 WHERE maker_id = $1",
-        "UPDATE invitations SET created_by = $2 WHERE created_by = $1 AND status = 'pending'",
+        "UPDATE invitations SET last_changed_by = $2 \
+         WHERE last_changed_by = $1 AND status = 'pending'",
     ];
     for sql in MADE {
         on!(&mut *tx, |c| sqlx::query(sql)

@@ -132,7 +132,8 @@ pub async fn hand_over(
 ) -> Result<bool, StoreError> {
     const MADE: [&str; 2] = [
         "UPDATE mcp_servers SET maker_id = $2 WHERE maker_kind = 'operator' AND maker_id = $1",
-        "UPDATE invitations SET created_by = $2 WHERE created_by = $1 AND status = 'pending'",
+        "UPDATE invitations SET last_changed_by = $2 \
+         WHERE last_changed_by = $1 AND status = 'pending'",
     ];
     if !stop(tx, old, at).await? {
         return Ok(false);

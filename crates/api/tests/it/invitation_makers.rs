@@ -130,6 +130,27 @@ on_both_engines!(an_invitation_ends_with_the_right_to_make_it, async |app| {
 });
 
 on_both_engines!(
+    who_gives_an_invitation_another_role_stands_behind_it,
+    async |app| {
+        let tenant = app.tenant("Acme").await;
+        let admin = app.person(&tenant.account, Role::Admin).await;
+        let owner = app.person(&tenant.account, Role::Owner).await;
+        let body = json!({"email": "ada@example.com", "role": "viewer"});
+        let made = invite(&app, &admin.access, body).await.expect(201);
+        let token = mailed(&app, "ada@example.com").await;
+        let path = format!("/invitations/{}", made["id"].as_str().unwrap());
+        let raise = app.request("PATCH", &path).bearer(&owner.access);
+        let raised = raise.json(json!({"role": "owner"})).send().await;
+        // It says by whom they were asked, as before.
+        assert_eq!(raised.expect(200)["invitedBy"], admin.id.as_str());
+        let path = format!("/users/{}/roles", admin.id);
+        let remove = app.request("DELETE", &path).key(tenant.owner());
+        remove.send().await.expect(204);
+        sign_up(&app, "ada@example.com", &token).await.expect(201);
+    }
+);
+
+on_both_engines!(
     a_successor_of_an_access_key_stands_behind_whom_it_invited,
     async |app| {
         let tenant = app.tenant("Acme").await;

@@ -29,8 +29,8 @@ pub async fn accept(
     let Some(mut invitation) = lock(tx, &Reach::whole(), id).await? else {
         return Ok(false);
     };
-    let is_as_seen =
-        invitation.role == seen.role && invitation.base.created_by == seen.base.created_by;
+    let is_as_seen = invitation.role == seen.role
+        && invitation.base.last_changed_by == seen.base.last_changed_by;
     if invitation.status_at(change.now) != Status::Pending || !is_as_seen {
         return Ok(false);
     }

@@ -1,4 +1,4 @@
-//! Who made an invitation, and whether they still could: nothing made exceeds its maker.
+//! Who said last what an invitation gives, and whether they still could: nothing made exceeds its maker.
 
 use claviger_domain::id::Id;
 use claviger_domain::permission::Permission;
@@ -9,16 +9,17 @@ use super::Invitation;
 use crate::access_keys::{self, Selector};
 use crate::{StoreError, Tx, operator_keys, roles};
 
-/// Whether who made an invitation is live, invites into its account, and holds what it gives.
+/// Whether who made an invitation, or gave it another role since, is live, invites into its account, and
+/// holds what it gives.
 pub(super) async fn may_still_invite(
     tx: &mut Tx,
     invitation: &Invitation,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let Some(by) = invitation.base.created_by.clone() else {
+    let Some(by) = invitation.base.last_changed_by.clone() else {
         return Ok(true);
     };
-    let rights = match invitation.base.created_by_type.as_deref() {
+    let rights = match invitation.base.last_changed_by_type.as_deref() {
         Some("USER") => roles::rights_of(&roles::of_user_in(tx, &Id::from_trusted(by)).await?),
         Some("ACCESS_KEY") => {
             let which = Selector::Id(Id::from_trusted(by));
