@@ -12,6 +12,7 @@ mod lint;
 mod needs;
 mod openapi;
 mod process;
+mod schemathesis;
 mod test;
 
 use std::path::Path;
@@ -62,6 +63,12 @@ enum Command {
         #[arg(long, default_value_t = 10)]
         minutes: u64,
     },
+    /// Asks the program what its OpenAPI document describes, and compares each answer with that
+    ///
+    /// Installs schemathesis, which is of Python, below the target directory, and starts the built program
+    /// with a scratch folder. No answer may be a server error, or have a status, content type or body that
+    /// the document does not have. Takes a while, and CI does not do this; see docs/testing.md.
+    Schemathesis(schemathesis::Options),
     /// Measures what the program costs, beside what else could do the same
     ///
     /// Builds the release first. The published figures are in docs/performance.md.
@@ -79,6 +86,7 @@ fn main() -> ExitCode {
         Command::Openapi { check } => openapi::run(workspace, check),
         Command::Deny => deny::run(workspace),
         Command::Fuzz { target, minutes } => fuzz::run(workspace, target.as_deref(), minutes),
+        Command::Schemathesis(options) => schemathesis::run(workspace, &options),
         Command::Bench(benchmark) => bench::run(workspace, &benchmark),
     };
     match outcome {

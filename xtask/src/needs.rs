@@ -1,5 +1,6 @@
 //! What tests and benchmarks need that a fresh machine may lack: PostgreSQL's server binaries, nginx, Node,
-//! the published clients, a load generator. Installs it where that needs no question, else says what to run.
+//! the published clients, packages of Python, a load generator. Installs it where that needs no question,
+//! else says what to run.
 
 // What needs PostgreSQL and nginx looks for them itself. This is the same search, ahead of the build.
 #[path = "../../crates/testkit/src/nginx/binaries.rs"]
@@ -8,8 +9,9 @@ mod nginx_binaries;
 mod postgres_binaries;
 
 use std::ffi::OsString;
+use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -64,6 +66,33 @@ pub(crate) fn wrk() -> Result<()> {
         install_from_debian("wrk").context("no load generator: install `wrk`")?;
     }
     Ok(())
+}
+
+/// Finds or makes a virtual environment of Python in `folder`, with those packages, and gives its Python.
+pub(crate) fn python(requirements: &Path, folder: &Path) -> Result<PathBuf> {
+    let environment = folder.join("python");
+    let (python, installed) = (
+        environment.join("bin/python"),
+        environment.join("installed"),
+    );
+    let wanted = fs::read_to_string(requirements)
+        .with_context(|| format!("cannot read {}", requirements.display()))?;
+    if fs::read_to_string(&installed).is_ok_and(|packages| packages == wanted) {
+        return Ok(python);
+    }
+    if !succeeds(Command::new("python3").args(["-c", "import venv, ensurepip"])) {
+        install_from_debian("python3-venv")
+            .context("no Python that makes environments: install `python3-venv`")?;
+    }
+    announce("Installing what is for Python");
+    let mut make = Command::new("python3");
+    succeed(make.args(["-m", "venv", "--clear"]).arg(&environment))?;
+    let mut install = Command::new(&python);
+    install.args(["-m", "pip", "install", "--quiet", "--no-deps"]);
+    succeed(install.arg("--requirement").arg(requirements))?;
+    // Last, so that half an installation is none.
+    fs::write(&installed, wanted).context("cannot write down what was installed")?;
+    Ok(python)
 }
 
 /// Finds or installs Node and the published clients.

@@ -1,0 +1,80 @@
+//! The program on this machine, with a folder of its own, for as long as it is asked.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+const READY: &str = "Claviger is ready: ";
+
+/// Dropping it ends it.
+pub(super) struct Program {
+    child: Child,
+    url: String,
+    data: PathBuf,
+}
+
+impl Program {
+    /// Starts it with nothing in its folder, and waits until it is ready.
+    pub(super) fn start(binary: &Path, folder: &Path) -> Result<Self> {
+        let (data, log) = (folder.join("data"), folder.join("server.log"));
+        if data.exists() {
+            fs::remove_dir_all(&data).context("cannot remove the last run's data")?;
+        }
+        let log = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+        let mut child = Command::new(binary)
+            .env_clear()
+            .args([
+                "serve",
+                "--listen=127.0.0.1:0",
+                "--log=warn",
+                "--signup=open",
+            ])
+            // The seeds have a receiver on this machine; each request is from an address of its own.
+            .args(["--outbound-allow-private", "--trusted-proxies=127.0.0.1"])
+            .arg("--data-dir")
+            .arg(&data)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("cannot run {}", binary.display()))?;
+        let welcome = BufReader::new(child.stdout.take().expect("standard output is piped"));
+        let mut program = Self {
+            child,
+            url: String::new(),
+            data,
+        };
+        for line in welcome.lines() {
+            let line = line.context("cannot read what the program told")?;
+            if let Some(url) = line.strip_prefix(READY) {
+                url.trim().clone_into(&mut program.url);
+                return Ok(program);
+            }
+        }
+        bail!(
+            "the program ended before it was ready: see server.log in {}",
+            folder.display()
+        );
+    }
+
+    /// Where it listens.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The folder with its database and the credentials of its first start.
+    pub(super) fn data(&self) -> &Path {
+        &self.data
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended, which is what this is for.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
