@@ -77,7 +77,10 @@ on_both_engines!(
         let body = json!({"currentPassword": Person::PASSWORD, "newPassword": "a thief's horse"});
         let change = app.request("POST", "/auth/password").bearer(&person.access);
         let change = change.json(body).send();
-        beside_a_reset(&app, &person, change).await.expect(401);
+        let refused = beside_a_reset(&app, &person, change).await;
+        // On a slow machine it has come no further than to the password, which is another one by then.
+        let status = refused.status.as_u16();
+        assert!([400, 401].contains(&status), "{:#}", refused.body);
         let body = json!({"email": person.email, "password": "a thief's horse"});
         post(&app, "/auth/login", body).await.expect(401);
     }
