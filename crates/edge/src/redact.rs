@@ -58,7 +58,9 @@ fn mask_text(text: &mut String) {
             .map(|(at, prefix)| at + prefix.len());
         let token = ends.find(|end| {
             let rest = text.as_bytes()[*end..].iter();
-            rest.take_while(|byte| byte.is_ascii_alphanumeric()).count() >= TOKEN_LENGTH
+            // Some are base64 as URLs take it.
+            let of_token = |byte: &&u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
+            rest.take_while(of_token).count() >= TOKEN_LENGTH
         });
         if let Some(end) = token {
             text.truncate(end);
@@ -88,7 +90,7 @@ mod tests {
         let drawn = KeyPurpose::ApiKey(Environment::Live).draw(&Sevens);
         let (own, public) = (drawn.plain.expose(), drawn.public);
         let foreign = format!("live_{}", "0123456789abcdef".repeat(4));
-        let token = "a".repeat(TOKEN_LENGTH);
+        let token = "a-_".repeat(TOKEN_LENGTH / 3 + 1);
         let mut value = json!({
             "generated": {"id": format!("key_{public}"), "key": own},
             "shown": {"id": format!("key_{public}"), "key": format!("live_{public}*********")},
