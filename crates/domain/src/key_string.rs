@@ -15,6 +15,7 @@ use subtle::ConstantTimeEq;
 use crate::base62;
 use crate::id::{self, Id};
 use crate::random::Random;
+use crate::token;
 
 /// Characters of the public part.
 pub const PUBLIC_LENGTH: usize = 16;
@@ -377,7 +378,7 @@ pub fn check_custom_key(text: &str) -> Result<(), CustomKeyError> {
         "operator_",
         "user_access_",
         "user_refresh_",
-        "clvmcp_",
+        token::MCP_SERVER_PREFIX,
     ]
     .iter()
     .any(|prefix| text.starts_with(prefix));

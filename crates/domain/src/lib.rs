@@ -24,5 +24,6 @@ pub mod random;
 pub mod rights;
 pub mod role;
 pub mod time;
+pub mod token;
 pub mod usage;
 pub mod webhook;

@@ -2,13 +2,10 @@
 
 use claviger_domain::id::{ApiKey, Id};
 use claviger_domain::key_string::{self, KeyName, KeyShape, PUBLIC_LENGTH};
+use claviger_domain::token::{
+    INVITATION_PREFIX, MCP_SERVER_PREFIX, TOKEN_LENGTH, WEBHOOK_SECRET_PREFIX,
+};
 use serde_json::Value;
-
-const TOKEN_PREFIX: &str = "clvmcp_";
-const INVITATION_PREFIX: &str = "invite_";
-const WEBHOOK_SECRET_PREFIX: &str = "whsec_";
-/// Characters of a token after its prefix. Shorter, it is a name that somebody chose.
-const TOKEN_LENGTH: usize = 43;
 
 /// Replaces every full key, token and webhook's secret in an answer by its reference or a mask.
 pub fn mask_secrets(value: &mut Value) {
@@ -51,14 +48,14 @@ fn mask_text(text: &mut String) {
         text.truncate(WEBHOOK_SECRET_PREFIX.len());
         text.extend(std::iter::repeat_n('*', PUBLIC_LENGTH));
     }
-    for prefix in [TOKEN_PREFIX, INVITATION_PREFIX] {
+    for prefix in [MCP_SERVER_PREFIX, INVITATION_PREFIX] {
         // Also within the URL that carries it.
         let mut ends = text
             .match_indices(prefix)
             .map(|(at, prefix)| at + prefix.len());
         let token = ends.find(|end| {
             let rest = text.as_bytes()[*end..].iter();
-            // Some are base64 as URLs take it.
+            // Shorter, it is a name that somebody chose.
             let of_token = |byte: &&u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
             rest.take_while(of_token).count() >= TOKEN_LENGTH
         });

@@ -8,6 +8,7 @@ use claviger_domain::limit::Level;
 use claviger_domain::permission::Permission;
 use claviger_domain::rights::{Reach, Rights};
 use claviger_domain::time::{Timestamp, earlier};
+use claviger_domain::token::MCP_SERVER_PREFIX;
 use claviger_edge::{ApiError, Credential, ErrorCode, rate_limit_headers};
 use claviger_store::access_keys::{self, AccessKey, Selector};
 use claviger_store::connected_accounts::{self, ConnectedAccount};
@@ -20,9 +21,6 @@ use crate::call::InNameOf;
 use crate::exposure::Exposure;
 use crate::gateway::Gateway;
 use crate::server_config::ServerConfig;
-
-/// What a token begins with.
-pub(crate) const TOKEN_PREFIX: &str = "clvmcp_";
 
 /// What a request to an MCP server presents.
 pub(crate) struct Presented<'a> {
@@ -127,7 +125,7 @@ impl Gateway {
     /// The server of a token and what it is over, as long as it, that and its maker are live.
     async fn find_live(&self, presented: &Presented<'_>) -> Result<Live, ApiError> {
         let Presented { token, from, .. } = presented;
-        if !token.starts_with(TOKEN_PREFIX) {
+        if !token.starts_with(MCP_SERVER_PREFIX) {
             return Err(refused());
         }
         let verifier = &self.core.verifier;

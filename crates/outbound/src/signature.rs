@@ -5,16 +5,14 @@ use std::fmt::Write;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use claviger_domain::time::Timestamp;
+use claviger_domain::token::WEBHOOK_SECRET_PREFIX;
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use sha2::Sha256;
 
-/// What secrets of webhooks begin with.
-const PREFIX: &str = "whsec_";
-
 /// A secret as its receiver gets it: `whsec_` and base64.
 pub(crate) fn shown(secret: &[u8]) -> SecretString {
-    format!("{PREFIX}{}", STANDARD.encode(secret)).into()
+    format!("{WEBHOOK_SECRET_PREFIX}{}", STANDARD.encode(secret)).into()
 }
 
 /// The header `webhook-signature`: one signature for each secret, the newest first.

@@ -9,6 +9,7 @@ use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::KeyDigest;
 use claviger_domain::rights::{Reach, Rights};
 use claviger_domain::role::Role;
+use claviger_domain::token::INVITATION_PREFIX;
 use claviger_edge::{ApiError, Caller, Core, ErrorCode, Identity, Requires};
 use claviger_outbound::mail::{Letter, Link};
 use claviger_store::invitations::{self, Invitation, Invited, MOST_A_DAY};
@@ -18,8 +19,6 @@ use claviger_store::{Change, Tx, accounts, projects};
 use crate::mailed::{draw_token, link};
 use crate::role_place::{RolePlace, exceeds};
 
-/// What a token begins with.
-const PREFIX: &str = "invite_";
 /// Where one is accepted.
 const PAGE: &str = "accept-invitation";
 
@@ -43,7 +42,7 @@ impl Drawn {
         role: Role,
         email: Email,
     ) -> Self {
-        let token = draw_token(core, PREFIX);
+        let token = draw_token(core, INVITATION_PREFIX);
         let link = Link(link(core, PAGE, &token));
         let RolePlace { account, projects } = place;
         let invitation = Invitation::new(change, account, projects, email, role);

@@ -11,6 +11,7 @@ use claviger_domain::date;
 use claviger_domain::id::Id;
 use claviger_domain::key_string::PlainKey;
 use claviger_domain::time::{Timestamp, outlives};
+use claviger_domain::token::MCP_SERVER_PREFIX;
 use claviger_edge::permission::McpWrite;
 use claviger_edge::{ApiError, Body, Caller, ErrorCode, NoStore};
 use claviger_store::mcp_servers::{self, Maker, McpServer};
@@ -19,7 +20,6 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::{connected_account, wire};
-use crate::admission::TOKEN_PREFIX;
 use crate::exposure::Exposure;
 use crate::gateway::Gateway;
 use crate::members::Members;
@@ -91,7 +91,10 @@ pub(super) async fn handle(
 fn draw_token(gateway: &Gateway) -> PlainKey {
     let mut bytes = [0; 32];
     gateway.core.random.fill(&mut bytes);
-    PlainKey::new(format!("{TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes)))
+    PlainKey::new(format!(
+        "{MCP_SERVER_PREFIX}{}",
+        URL_SAFE_NO_PAD.encode(bytes)
+    ))
 }
 
 fn read_name(name: Option<&str>, label: &str) -> Result<String, ApiError> {
