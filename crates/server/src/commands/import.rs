@@ -27,7 +27,8 @@ quotaPeriod, isActive, status, reason, clientIP. A line of an NDJSON file is an 
 
 An import that was cut short is simply run again: the server knows each key string by itself, also when only
 its hash was brought, so that rows that are there already are counted as such and left as they are. There is
-no state file that could be lost or go stale. A key string that comes twice counts as there already, too.
+no state file that could be lost or go stale. A key string that comes twice is stored once: its second row is
+refused (duplicate_key) where both are among the same thousand, and else counts as there already.
 
 Refused rows are in FILE.refused.ndjson, each by its line with the reason and without its key; correct them in
 the file and run it again. Exit code 1 when there are any.";
