@@ -48,6 +48,16 @@ pub fn nine_characters(number: u64) -> String {
     text.into_iter().map(char::from).collect()
 }
 
+/// What a character stands for, which sorts as the characters do; 0 for one that is none of the 62.
+pub const fn digit(character: u8) -> u8 {
+    match character {
+        b'0'..=b'9' => character - b'0',
+        b'A'..=b'Z' => character - b'A' + 10,
+        b'a'..=b'z' => character - b'a' + 36,
+        _ => 0,
+    }
+}
+
 /// Whether every character is one of the 62.
 pub fn is_base62(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric())

@@ -9,6 +9,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use claviger_domain::base62;
 use claviger_domain::id::{self, Id};
 use claviger_domain::limit::{Allowance, QuotaUse, Window};
 use claviger_domain::time::Timestamp;
@@ -26,13 +27,16 @@ type ApiKeyId = Id<id::ApiKey>;
 /// Into how many parts keys are divided: what is folded in one transaction is one of them.
 pub const SHARDS: u16 = 256;
 
-/// The shard of a key. Ids end in characters that were drawn at random.
+/// The shard of a key: of the 256, in the order of ids, the one that its first characters are in, which
+/// were drawn at random. So the rows of a shard are neighbours in their tables. Spread over the whole of
+/// them, each would be a page of its own to write.
 pub fn shard_of(key: &ApiKeyId) -> u16 {
-    let last = key.as_str().bytes().rev().take(3);
-    let mixed = last.fold(0u16, |mixed, byte| {
-        mixed.wrapping_mul(31).wrapping_add(byte.into())
-    });
-    mixed % SHARDS
+    const FIRST: usize = <id::ApiKey as id::Kind>::PREFIX.len() + 1;
+    const PLACES: u32 = 62 * 62;
+    let characters = key.as_str().as_bytes();
+    let digit = |place: usize| characters.get(place).copied().map_or(0, base62::digit);
+    let place = 62 * u32::from(digit(FIRST)) + u32::from(digit(FIRST + 1));
+    u16::try_from(place * u32::from(SHARDS) / PLACES).expect("less than the number of shards")
 }
 
 /// What a body begins with: another form of it would have another number.

@@ -24,8 +24,10 @@ in_both_worlds![
     a_piece_of_before_there_were_sums_is_added_to_them,
 ];
 
+/// As ids are drawn, their first characters differ.
 fn key(number: usize) -> Id<id::ApiKey> {
-    Id::from_suffix(&format!("{number:016}"))
+    let drawn = claviger_testkit::SeededRandom::new(number as u64);
+    Id::draw(&drawn)
 }
 
 static PROJECT: LazyLock<Id<id::Project>> = LazyLock::new(|| Id::from_suffix("project"));
@@ -60,9 +62,10 @@ async fn what_is_added_twice_is_counted_twice(world: World) {
         let totals = usage::totals(&world.db, key).await.unwrap();
         assert_eq!(totals, hour(key, 0, expected).counts);
     }
-    let rows = "SELECT CAST(hour AS TEXT) FROM usage_hours \
-                WHERE key_id = 'key_0000000000000001' ORDER BY hour";
-    assert_eq!(world.raw(true, rows).await, ["7", "8"]);
+    let rows = "SELECT key_id || ' ' || CAST(hour AS TEXT) FROM usage_hours ORDER BY key_id, hour";
+    let mut expected = [(&one, 7), (&one, 8), (&two, 7)].map(|(key, hour)| format!("{key} {hour}"));
+    expected.sort();
+    assert_eq!(world.raw(true, rows).await, expected);
 }
 
 async fn a_flush_is_written_whole_or_not_at_all(world: World) {
@@ -217,6 +220,19 @@ async fn a_fold_that_fails_leaves_the_journal(world: World) {
     usage::fold_all(&world.db, world.now()).await.unwrap();
     let rows = "SELECT CAST(SUM(successful) AS TEXT) FROM usage_hours";
     assert_eq!(world.raw(true, rows).await, ["1500"]);
+}
+
+#[test]
+fn a_shard_is_a_range_of_ids() {
+    let mut keys: Vec<_> = (0..2_000).map(key).collect();
+    keys.sort();
+    let shards: Vec<_> = keys.iter().map(usage::shard_of).collect();
+    assert!(shards.is_sorted());
+    let ends = ["0", "z"].map(|character| Id::from_suffix(&character.repeat(20)));
+    assert_eq!(
+        ends.map(|key| usage::shard_of(&key)),
+        [0, usage::SHARDS - 1]
+    );
 }
 
 #[test]
