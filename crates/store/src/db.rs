@@ -367,6 +367,17 @@ impl Db {
         self.write_as(change, Company::Alone).await
     }
 
+    /// The same for new keys by the thousand: on SQLite foreign keys are not looked up. What its rows
+    /// refer to is to be there because they are selected from it.
+    pub async fn write_import<T, E, F>(&self, change: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut Tx) -> BoxFuture<'c, Result<T, E>> + Send + 'static,
+    {
+        self.write_as(change, Company::Import).await
+    }
+
     async fn write_as<T, E, F>(&self, change: F, company: Company) -> Result<T, E>
     where
         T: Send + 'static,

@@ -69,8 +69,8 @@ impl Verifier {
         .await
     }
 
-    /// The same in a transaction that it has for itself.
-    pub(crate) async fn change_alone<T, F>(self: &Arc<Self>, change: F) -> Result<T, StoreError>
+    /// The same for new keys by the thousand, in a transaction that they have for themselves.
+    pub(crate) async fn change_by_import<T, F>(self: &Arc<Self>, change: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut Tx, Notes) -> BoxFuture<'c, Result<T, StoreError>>
@@ -81,7 +81,7 @@ impl Verifier {
         to_the_end(async move {
             let notes = Notes::default();
             let inside = notes.clone();
-            let outcome = verifier.db.write_alone(move |tx| change(tx, inside)).await;
+            let outcome = verifier.db.write_import(move |tx| change(tx, inside)).await;
             verifier.tell(&notes, outcome.is_ok()).await;
             outcome
         })

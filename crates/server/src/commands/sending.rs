@@ -18,7 +18,7 @@ use crate::output::tell;
 const BATCH_ROWS: usize = 1_000;
 const BATCH_BYTES: usize = 16 * 1_024 * 1_024;
 /// Batches in flight: the server writes some in one transaction while it reads others.
-const IN_FLIGHT: usize = 16;
+const IN_FLIGHT: usize = 32;
 /// Rows between two lines of progress, where there is no terminal.
 const LINE_EVERY: u64 = 50_000;
 

@@ -202,7 +202,7 @@ async fn insert_in_files(
 /// project tells of its keys, which is its row's.
 macro_rules! into_columns {
     () => {
-        "INSERT INTO api_keys (project_id, account_id, root_account_id, env, \
+        "INTO api_keys (project_id, account_id, root_account_id, env, \
          id, name, name_folded, digest, is_custom, metadata, \
          custom_account_id, custom_user_id, rate_limit, rate_limit_ttl, expires_at, client_ip, \
          client_user_agent, allowed_domains, allowed_ips, scopes, quota_limit, quota_period, \
@@ -213,9 +213,12 @@ macro_rules! into_columns {
     };
 }
 
-/// On SQLite, which has one writer: its projects stay until that is done.
+/// On SQLite, which has one writer: its projects stay until that is done. OR ROLLBACK, so that no page
+/// is copied to undo the statement: the one way in which such rows fail is that there is another already,
+/// and ON CONFLICT passes over those.
 pub(super) static INSERT: ByRows<CELLS> = ByRows::new(
     concat!(
+        "INSERT OR ROLLBACK ",
         into_columns!(),
         "column2, column3, column4, column5, column6, column7, column8, column9, column10, \
          column11, column12, column13, column14, column15, column16, column17, column18, \
@@ -231,7 +234,7 @@ pub(super) static INSERT: ByRows<CELLS> = ByRows::new(
 /// there, and joined to so many all projects would be read. Materialized, or a row would be written out
 /// anew for each of its cells.
 pub(super) const INSERT_ON_POSTGRES: &str = concat!(
-    "WITH rows AS MATERIALIZED (SELECT value AS cells FROM json_each($1)) ",
+    "WITH rows AS MATERIALIZED (SELECT value AS cells FROM json_each($1)) INSERT ",
     into_columns!(),
     "cells ->> 1, cells ->> 2, cells ->> 3, unhex(cells ->> 4), \
      CAST(cells ->> 5 AS BOOLEAN), cells ->> 6, cells ->> 7, cells ->> 8, \

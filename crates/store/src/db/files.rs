@@ -51,8 +51,8 @@ pub(super) async fn open_files(
         .clone()
         .pragma("cache_size", "-65536")
         // What is written over and over, the pages of those indexes too, goes into the file once for
-        // so many pages (64 MiB) and not for a thousand.
-        .pragma("wal_autocheckpoint", "16384")
+        // so many pages (256 MiB) and not for a thousand. Whoever writes waits for that, so it is rare.
+        .pragma("wal_autocheckpoint", "65536")
         // What a statement returns is all there before it is asked for.
         .row_buffer_size(128);
     let mut connection = writing.connect().await?;

@@ -97,6 +97,10 @@ pub(super) enum Company {
     /// Its own. It is undone as a whole, so that SQLite copies no pages for it; what undoes one
     /// statement of it is kept in memory, and so a statement of it has few rows.
     Alone,
+    /// Its own, of rows that are taken from those that they refer to, so that nothing looks these up
+    /// again, and by statements that end the transaction where they fail: what undoes one of them
+    /// would be a copy of each page that it changes.
+    Import,
 }
 
 /// A place in the queue. The change is no longer in it when its caller has given up.
@@ -218,7 +222,7 @@ impl Task {
             while let Some(place) = next {
                 next = match place.company {
                     Company::Shared => self.share_a_commit(place).await,
-                    Company::Alone => {
+                    Company::Alone | Company::Import => {
                         self.run_alone(&place).await;
                         None
                     }
@@ -326,15 +330,16 @@ impl Task {
         }
     }
 
-    /// Says where that is kept which undoes a statement: a file has no bound, and costs as much
-    /// again as what is written.
+    /// Says where that is kept which undoes a statement (a file has no bound, and costs as much
+    /// again as what is written), and whether it is looked up what rows refer to.
     async fn set_up(&mut self, tx: &mut Tx, company: Company) -> Result<(), sqlx::Error> {
         if self.last == company {
             return Ok(());
         }
         let sql = match company {
-            Company::Shared => "PRAGMA temp_store = DEFAULT",
-            Company::Alone => "PRAGMA temp_store = MEMORY",
+            Company::Shared => "PRAGMA temp_store = DEFAULT; PRAGMA foreign_keys = ON",
+            Company::Alone => "PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = ON",
+            Company::Import => "PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF",
         };
         // Not prepared: SQLite carries it out while it reads it.
         super::on!(tx, |c| sqlx::raw_sql(sql).execute(c).await.map(drop))?;

@@ -14,7 +14,7 @@ use crate::told::{Notes, Touched};
 
 /// Rows after which a transaction takes in no more: those who wait for its commit bring no others
 /// meanwhile, and the writer would have nothing to do after it.
-const SHARED_ROWS: usize = 8_000;
+const SHARED_ROWS: usize = 16_000;
 
 /// Those that wait.
 #[derive(Debug, Default)]
@@ -208,7 +208,7 @@ impl Leader {
     ) -> (Result<(), StoreError>, Vec<Load>) {
         let place = Arc::new(Mutex::new(loads));
         let (verifier, inside) = (Arc::clone(&self.0), Arc::clone(&place));
-        let outcome = self.0.change_alone(move |tx, touched| {
+        let outcome = self.0.change_by_import(move |tx, touched| {
             Box::pin(async move {
                 let mut loads = std::mem::take(&mut *lock(&inside));
                 let stored = verifier.store_loads(tx, &touched, &mut loads, takes_others);
