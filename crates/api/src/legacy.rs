@@ -41,11 +41,9 @@ pub(crate) struct LegacyCredentials {
 pub(crate) struct LegacyAnswer {
     /// Always true: a key that may not pass is an error.
     authenticated: bool,
-    /// What was attached to the key.
-    #[schema(value_type = Object)]
+    /// What was attached to the key: any JSON.
     custom_meta_data: Value,
     /// The same, in another spelling.
-    #[schema(value_type = Object)]
     custom_metadata: Value,
     /// Your own id of the customer that the key is for.
     custom_account_id: Option<String>,

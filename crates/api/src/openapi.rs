@@ -1,9 +1,10 @@
 //! The OpenAPI document: served, compared with its copy in `docs/`, and read by the gateway.
 
+mod refusals;
+
 use std::sync::LazyLock;
 
-use claviger_edge::ErrorCode;
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContactBuilder, InfoBuilder, OpenApi, SecurityRequirement, Tag};
 
@@ -33,69 +34,9 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
         SecurityRequirement::new::<_, [String; 0], String>("bearer", []),
     ]);
     let mut document = serde_json::to_value(document).expect("an OpenAPI document is JSON");
-    describe_errors(&mut document);
+    refusals::describe(&mut document);
     document
 });
-
-/// Gives every refusal the one body that refusals have, and every operation that needs a
-/// credential the answers of lacking one.
-fn describe_errors(document: &mut Value) {
-    document["components"]["schemas"]["Error"] = json!({
-        "type": "object",
-        "description": "Why a request was refused.",
-        "required": ["statusCode", "error", "message", "code", "requestId"],
-        "properties": {
-            "statusCode": {"type": "integer", "description": "The HTTP status.", "example": 404},
-            "error": {"type": "string", "description": "The status in words."},
-            "message": {"type": "string", "description": "A sentence for people."},
-            "code": {
-                "type": "string",
-                "description": "Why, for programs: one of a closed list.",
-                "enum": ErrorCode::ALL.iter().map(|code| code.as_str()).collect::<Vec<_>>(),
-            },
-            "requestId": {"type": "string", "description": "The request's id, which the log has."},
-            "details": {
-                "type": "array",
-                "description": "Which members are wrong; on 400 only.",
-                "items": {
-                    "type": "object",
-                    "required": ["field", "message"],
-                    "properties": {
-                        "field": {"type": "string", "description": "The member, as a path."},
-                        "message": {"type": "string", "description": "What is wrong with it."},
-                    },
-                },
-            },
-        },
-    });
-    let items = document["paths"].as_object_mut().into_iter().flatten();
-    for operation in items.flat_map(|(_, item)| item.as_object_mut().into_iter().flatten()) {
-        let operation = operation.1;
-        let needs_credential = operation.get("security").is_none();
-        let Some(responses) = operation["responses"].as_object_mut() else {
-            continue;
-        };
-        if needs_credential {
-            let lacking = [
-                ("401", "No credential, or one that is not live."),
-                ("403", "The credential lacks the permission."),
-            ];
-            for (status, description) in lacking {
-                responses
-                    .entry(status)
-                    .or_insert_with(|| json!({"description": description}));
-            }
-        }
-        for (_, response) in responses
-            .iter_mut()
-            .filter(|(status, _)| status.starts_with('4'))
-        {
-            let schema = json!({"$ref": "#/components/schemas/Error"});
-            response["content"] = json!({"application/json": {"schema": schema}});
-        }
-        responses.sort_keys();
-    }
-}
 
 /// The document of all operations that this version serves.
 pub fn document() -> &'static Value {

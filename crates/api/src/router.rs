@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Routes whose POST creates or rotates, and so honours an `Idempotency-Key`.
-const CREATING: &[&str] = &[
+pub(crate) const CREATING: &[&str] = &[
     "/api-keys",
     "/api-keys/{id}/rotate",
     "/projects",
@@ -25,6 +25,9 @@ const CREATING: &[&str] = &[
     "/accounts/{id}/users",
 ];
 
+/// Those whose bodies are larger.
+pub(crate) const IMPORTING: &[&str] = &["/api-keys/import"];
+
 /// All routes, with whoever calls found before any of them.
 pub fn router(core: &Core) -> Router {
     let (router, _) = routes().split_for_parts();
@@ -34,7 +37,7 @@ pub fn router(core: &Core) -> Router {
         mib: 1,
     };
     let importing = Idempotent {
-        routes: &["/api-keys/import"],
+        routes: IMPORTING,
         mib: LARGEST_IMPORT_MIB,
         ..creating.clone()
     };

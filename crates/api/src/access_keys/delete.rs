@@ -18,7 +18,8 @@ use super::selector::{above_caller, absent, may_end, own_key, selector_of};
     params(("id" = String, Path, description = "The access key's id (from listing access keys), \
         its reference, or the key itself.", example = "ack_8dK2vQ0mZpR4xTbW")),
     responses(
-        (status = 200, description = "It is switched off: `true`.", body = bool),
+        (status = 200, description = "It is switched off: `true`.", body = bool,
+            content_type = "application/json"),
         (status = 403, description = "It is the caller itself, or its successor."),
         (status = 404, description = "No such access key.")))]
 pub(crate) async fn delete_access_key(

@@ -38,7 +38,8 @@ pub(crate) struct Parameters {
     params(("id" = String, Path, description = "The key's id (from listing keys), its reference, \
         or the key itself.", example = "key_8dK2vQ0mZpR4xTbW"), Parameters),
     responses(
-        (status = 200, description = "It is revoked: `true`.", body = bool),
+        (status = 200, description = "It is revoked: `true`.", body = bool,
+            content_type = "application/json"),
         (status = 404, description = "No such key.")))]
 pub(crate) async fn revoke_api_key(
     State(core): State<Core>,

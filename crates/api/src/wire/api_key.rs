@@ -25,7 +25,7 @@ pub(crate) struct ApiKeyBody<'a> {
     #[schema(example = "Production key of Acme")]
     name: &'a str,
     /// What was attached to the key: any JSON.
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     custom_meta_data: &'a RawValue,
     /// Your own id of the customer that the key is for.
     custom_account_id: Option<&'a str>,

@@ -73,3 +73,91 @@ async fn the_document_is_served() {
     assert_eq!(&served, claviger_api::document());
     assert!(served["openapi"].as_str().unwrap().starts_with("3.1"));
 }
+
+/// What an operation answers with that status, wherever that is described.
+fn response<'a>(operation: &'a Value, status: &str) -> &'a Value {
+    let response = &operation["responses"][status];
+    match response["$ref"].as_str() {
+        Some(reference) => {
+            let pointer = reference.trim_start_matches('#');
+            let found = claviger_api::document().pointer(pointer);
+            found.unwrap_or_else(|| panic!("{reference} is not there"))
+        }
+        None => response,
+    }
+}
+
+#[test]
+fn every_refusal_is_described_in_both_forms() {
+    for (_, operation) in operations() {
+        let id = operation["operationId"].as_str().unwrap();
+        let is_open = operation.get("security").is_some();
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        let mut parameters = parameters.map(|one| one["in"].as_str().unwrap());
+        let has_body = operation.get("requestBody").is_some();
+        let mut statuses = vec!["403", "404", "429", "500", "503"];
+        statuses.extend((!is_open).then_some("401"));
+        statuses.extend(has_body.then_some("413"));
+        statuses.extend((has_body || parameters.any(|place| place != "path")).then_some("400"));
+        for status in statuses {
+            let content = &response(operation, status)["content"];
+            for (kind, schema) in [
+                ("application/json", "Error"),
+                ("application/problem+json", "Problem"),
+            ] {
+                let expected = format!("#/components/schemas/{schema}");
+                assert_eq!(content[kind]["schema"]["$ref"], expected, "{id} {status}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_can_be_repeated_takes_an_idempotency_key() {
+    let mut repeatable: Vec<_> = operations()
+        .filter(|(_, operation)| {
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            parameters
+                .into_iter()
+                .any(|one| one["name"] == "Idempotency-Key" && one["required"] == false)
+        })
+        .map(|(_, operation)| {
+            for status in ["409", "422"] {
+                assert!(response(operation, status)["description"].is_string());
+            }
+            operation["operationId"].as_str().unwrap()
+        })
+        .collect();
+    repeatable.sort_unstable();
+    let expected = [
+        "createAccessKey",
+        "createAccount",
+        "createAccountUser",
+        "createApiKey",
+        "createInvitation",
+        "createProject",
+        "createTenant",
+        "createWebhook",
+        "importApiKeys",
+        "rotateAccessKey",
+        "rotateApiKey",
+        "rotateWebhookSecret",
+    ];
+    assert_eq!(repeatable, expected);
+}
+
+#[test]
+fn an_answer_is_described_as_the_json_that_it_is() {
+    for (_, operation) in operations() {
+        let responses = operation["responses"].as_object().unwrap();
+        for (status, response) in responses {
+            // What a lone `true` would be described as.
+            let plain = &response["content"]["text/plain"];
+            assert!(plain.is_null(), "{}: {status}", operation["operationId"]);
+        }
+    }
+    // Metadata is any JSON, and comes back as it is.
+    let schemas = &claviger_api::document()["components"]["schemas"];
+    let metadata = &schemas["ApiKey"]["properties"]["customMetaData"];
+    assert!(metadata["type"].is_null(), "{metadata}");
+}

@@ -273,3 +273,15 @@ async fn cached_keys_are_checked_while_the_database_is_away() {
         .json(json!({"name": "x"}));
     refused.send().await.expect(503);
 }
+
+#[tokio::test]
+async fn a_list_is_no_body() {
+    let app = TestApp::start().await;
+    let tenant = app.tenant("Acme").await;
+    let path = format!("/projects/{}", tenant.project.id);
+    let changed = app.request("PATCH", &path).key(tenant.owner());
+    let refusal = changed.json(json!(["Other"])).send().await.expect(400);
+    assert_eq!(refusal["message"], "The body must be a JSON object");
+    let shown = app.request("GET", &path).key(tenant.owner()).send().await;
+    assert_eq!(shown.expect(200)["name"], tenant.project.name);
+}
