@@ -57,7 +57,8 @@ pub(crate) struct AccessKeyChange {
     responses(
         (status = 200, description = "The access key as it is now.", body = AccessKeyBody),
         (status = 403, description = "It is the caller itself."),
-        (status = 404, description = "No such access key.")))]
+        (status = 404, description = "No such access key."),
+        (status = 409, description = "It was rotated, and its successor is in use.")))]
 pub(crate) async fn update_access_key(
     State(core): State<Core>,
     caller: Caller<AccessKeysWrite>,
