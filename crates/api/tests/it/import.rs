@@ -40,6 +40,16 @@ fn hash(key: &str) -> Value {
     json!({"algorithm": "sha256", "value": value})
 }
 
+on_both_engines!(of_no_row_that_can_be_stored_is_told_too, async |app| {
+    let tenant = app.tenant("Acme").await;
+    assert_eq!(import(&app, &tenant, json!([])).await, json!([]));
+    let rows = json!([{"name": "a", "key": "short"}, {"name": "b", "key": "brief"}]);
+    let results = import(&app, &tenant, rows).await;
+    for row in [0, 1] {
+        assert_eq!(results[row]["status"], "refused", "{results}");
+    }
+});
+
 on_both_engines!(imported_keys_have_what_their_rows_say, async |app| {
     let tenant = app.tenant("Acme").await;
     // Looked for before it is there: its absence must not be remembered.
