@@ -5,10 +5,8 @@
 use std::collections::HashMap;
 
 use claviger_domain::event::{EventKind, NewEvent};
-use claviger_domain::id::Id;
-use claviger_domain::limit::Period;
+use claviger_domain::id::{self, Id};
 use claviger_domain::time::Timestamp;
-use claviger_domain::{date, id};
 use serde_json::{Value, json};
 
 use crate::db::on;
@@ -17,9 +15,11 @@ use crate::{Change, Db, StoreError, Tx, events};
 
 /// Seconds for which it is enough to be told that a key is over its limit.
 pub const LIMIT_TOLD_FOR: i64 = 3_600;
+/// Seconds by which the clocks of two programs may be apart, both of which are believed.
+const CLOCKS_APART: i64 = 600;
 
 /// What there is to tell of a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Notice {
     /// It will be refused in so many days.
     Expiring {
@@ -31,7 +31,10 @@ pub enum Notice {
     /// It was refused for its limit.
     RateLimited,
     /// Nothing is left of its quota.
-    QuotaReached,
+    QuotaReached {
+        /// The end of the period that it is of.
+        until: Timestamp,
+    },
 }
 
 impl Notice {
@@ -42,7 +45,7 @@ impl Notice {
             Self::Expiring { .. } => "expiring-1",
             Self::Expired => "expired",
             Self::RateLimited => "rateLimited",
-            Self::QuotaReached => "quotaReached",
+            Self::QuotaReached { .. } => "quotaReached",
         }
     }
 
@@ -51,7 +54,7 @@ impl Notice {
             Self::Expiring { .. } => EventKind::ApiKeyExpiring,
             Self::Expired => EventKind::ApiKeyExpired,
             Self::RateLimited => EventKind::ApiKeyRateLimited,
-            Self::QuotaReached => EventKind::ApiKeyQuotaReached,
+            Self::QuotaReached { .. } => EventKind::ApiKeyQuotaReached,
         }
     }
 }
@@ -85,7 +88,7 @@ impl NoticedKey {
     /// Whom the row is of: a quota is all keys' of the chain of rotations.
     fn subject(&self, notice: Notice) -> &str {
         match notice {
-            Notice::QuotaReached => &self.lineage,
+            Notice::QuotaReached { .. } => &self.lineage,
             _ => &self.id,
         }
     }
@@ -97,11 +100,8 @@ impl NoticedKey {
                 self.expires_at.map(Timestamp::from_micros)
             }
             Notice::RateLimited => Some(now.plus_seconds(LIMIT_TOLD_FOR)),
-            Notice::QuotaReached => {
-                let (day, month) = date::next_day_and_month(now);
-                let is_day = self.quota_period.as_deref()? == Period::Day.as_str();
-                Some(if is_day { day } else { month })
-            }
+            // Unless its quota was taken away meanwhile.
+            Notice::QuotaReached { until } => self.quota_limit.map(|_| until),
         }
     }
 
@@ -117,7 +117,7 @@ impl NoticedKey {
                 data["rateLimit"] = json!(self.rate_limit);
                 data["rateLimitTtl"] = json!(self.rate_limit_ttl);
             }
-            Notice::QuotaReached => {
+            Notice::QuotaReached { .. } => {
                 data["quota"] = json!({
                     "limit": self.quota_limit, "period": self.quota_period, "resetsAt": until,
                 });
@@ -177,18 +177,18 @@ pub async fn tell(
     keys: &[NoticedKey],
 ) -> Result<u64, StoreError> {
     // Enough until then; of another end it is told again, of the same one never. What a clock wrote that
-    // was ahead keeps nobody from being told.
+    // was far ahead keeps nobody from being told; one that is some minutes ahead is another program's.
     const UNTIL_OVER: &str = "INSERT INTO key_notices (key_id, kind, until) \
         SELECT value ->> 0, $2, CAST(value ->> 1 AS BIGINT) FROM json_each($1) WHERE true \
         ON CONFLICT (key_id, kind) DO UPDATE SET until = excluded.until \
-        WHERE key_notices.until <= $3 OR key_notices.until > excluded.until RETURNING key_id";
+        WHERE key_notices.until <= $3 OR key_notices.until > excluded.until + $4 RETURNING key_id";
     const UNLESS_SAME: &str = "INSERT INTO key_notices (key_id, kind, until) \
         SELECT value ->> 0, $2, CAST(value ->> 1 AS BIGINT) FROM json_each($1) WHERE true \
         ON CONFLICT (key_id, kind) DO UPDATE SET until = excluded.until \
-        WHERE key_notices.until <> excluded.until AND $3 = $3 RETURNING key_id";
+        WHERE key_notices.until <> excluded.until AND $3 = $3 AND $4 = $4 RETURNING key_id";
     let sql = match notice {
         Notice::Expiring { .. } | Notice::Expired => UNLESS_SAME,
-        Notice::RateLimited | Notice::QuotaReached => UNTIL_OVER,
+        Notice::RateLimited | Notice::QuotaReached { .. } => UNTIL_OVER,
     };
     let mut subjects: HashMap<&str, (&NoticedKey, Timestamp)> = HashMap::new();
     for key in keys {
@@ -207,6 +207,7 @@ pub async fn tell(
         .bind(&rows)
         .bind(notice.name())
         .bind(change.now.as_micros())
+        .bind(CLOCKS_APART * 1_000_000)
         .fetch_all(c)
         .await)?;
     let events = told.iter().filter_map(|subject| {

@@ -234,13 +234,14 @@ impl Verifier {
             };
             (rate_limit, quota) = (taken.rate_limit, taken.quota);
             let is_used_up = |quota: Level| quota.remaining() == 0;
+            let reached = quota.map_or(Crossing::None, |quota| Crossing::QuotaReached {
+                until: quota.resets_at,
+            });
             (verdict, crossing) = match taken.outcome {
-                Outcome::Taken if quota.is_some_and(is_used_up) => {
-                    (Verdict::Valid, Crossing::QuotaReached)
-                }
+                Outcome::Taken if quota.is_some_and(is_used_up) => (Verdict::Valid, reached),
                 Outcome::Taken => (Verdict::Valid, Crossing::None),
                 Outcome::OverRateLimit => (Verdict::RateLimited, Crossing::RateLimited),
-                Outcome::OverQuota => (Verdict::QuotaExceeded, Crossing::QuotaReached),
+                Outcome::OverQuota => (Verdict::QuotaExceeded, reached),
             };
         }
         if counts {

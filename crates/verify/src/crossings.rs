@@ -1,9 +1,9 @@
 //! Keys over their limit, or at the end of their quota, as events: noted by checks as a flag, and told by
 //! the next flush, so that no check waits for it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use claviger_domain::date;
 use claviger_domain::event::Actor;
 use claviger_domain::id::{self, Id};
 use claviger_domain::time::Timestamp;
@@ -27,7 +27,11 @@ impl Verifier {
         let now = self.clock.now();
         let crossings = taken.crossings.iter();
         let untold: Vec<_> = crossings
-            .filter(|(meter, crossing)| !self.is_told(meter, *crossing, now))
+            .filter(|(meter, crossing)| {
+                // Of a period that is over it is too late to tell, and of the next one it is not so.
+                let is_over = matches!(crossing, Crossing::QuotaReached { until } if *until <= now);
+                !is_over && !self.is_told(meter, *crossing, now)
+            })
             .cloned()
             .collect();
         let (some, rest) = untold.split_at(untold.len().min(MOST));
@@ -38,9 +42,7 @@ impl Verifier {
         let told = self.tell_some(some, now).await;
         match &told {
             Ok(()) => {
-                // At the latest when the next quota begins.
-                let (day, _) = date::next_day_and_month(now);
-                let until = now.plus_seconds(REMEMBERED_SECONDS).min(day);
+                let until = now.plus_seconds(REMEMBERED_SECONDS);
                 for (meter, crossing) in some {
                     let what = (meter.id().clone(), *crossing);
                     self.crossings_told.insert(what, until);
@@ -62,14 +64,15 @@ impl Verifier {
         crossings: &[(SharedMeter, Crossing)],
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let of = |wanted: Crossing| -> Vec<Id<id::ApiKey>> {
-            let those = crossings.iter().filter(|(_, crossing)| *crossing == wanted);
-            those.map(|(meter, _)| meter.id().clone()).collect()
-        };
-        let notices = [
-            (Notice::RateLimited, of(Crossing::RateLimited)),
-            (Notice::QuotaReached, of(Crossing::QuotaReached)),
-        ];
+        let mut notices: BTreeMap<Notice, Vec<Id<id::ApiKey>>> = BTreeMap::new();
+        for (meter, crossing) in crossings {
+            let notice = match *crossing {
+                Crossing::None => continue,
+                Crossing::RateLimited => Notice::RateLimited,
+                Crossing::QuotaReached { until } => Notice::QuotaReached { until },
+            };
+            notices.entry(notice).or_default().push(meter.id().clone());
+        }
         let change = Change {
             actor: Actor::System,
             now,
@@ -79,10 +82,8 @@ impl Verifier {
             .write::<_, StoreError, _>(move |tx| {
                 Box::pin(async move {
                     for (notice, ids) in notices {
-                        if !ids.is_empty() {
-                            let keys = key_notices::of_ids(tx, &ids).await?;
-                            key_notices::tell(tx, &change, notice, &keys).await?;
-                        }
+                        let keys = key_notices::of_ids(tx, &ids).await?;
+                        key_notices::tell(tx, &change, notice, &keys).await?;
                     }
                     Ok(())
                 })

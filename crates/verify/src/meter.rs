@@ -76,7 +76,10 @@ pub(crate) enum Crossing {
     /// The key was over its limit.
     RateLimited,
     /// Nothing is left of the key's quota.
-    QuotaReached,
+    QuotaReached {
+        /// The end of the period of which that is so: it may be told of in the next one.
+        until: Timestamp,
+    },
 }
 
 /// What a meter has to write.
@@ -88,7 +91,7 @@ pub(crate) struct Unwritten {
     pub(crate) allowance: Option<Allowance>,
     /// What somebody may be told of.
     pub(crate) is_rate_limited: bool,
-    pub(crate) is_quota_reached: bool,
+    pub(crate) quota_reached_until: Option<Timestamp>,
 }
 
 /// The limit and quota that a request of a key is counted by.
@@ -239,7 +242,7 @@ impl Meter {
                 Allowance::resume(window, quota)
             }),
             is_rate_limited: state.flags.clear(Flags::RATE_LIMITED),
-            is_quota_reached: state.flags.clear(Flags::QUOTA_REACHED),
+            quota_reached_until: state.take_quota_reached(),
         }
     }
 

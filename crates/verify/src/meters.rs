@@ -173,14 +173,13 @@ impl Meters {
                 taken.hours.extend(hours.map(|hour| (meter.clone(), *hour)));
                 let first_use = unwritten.first_use.map(|at| (meter.clone(), at));
                 taken.first_uses.extend(first_use);
-                let crossings = [
-                    (unwritten.is_rate_limited, Crossing::RateLimited),
-                    (unwritten.is_quota_reached, Crossing::QuotaReached),
-                ];
-                let crossings = crossings.into_iter().filter(|(is_so, _)| *is_so);
+                let limited = unwritten.is_rate_limited.then_some(Crossing::RateLimited);
+                let until = unwritten.quota_reached_until;
+                let reached = until.map(|until| Crossing::QuotaReached { until });
+                let crossings = limited.into_iter().chain(reached);
                 taken
                     .crossings
-                    .extend(crossings.map(|(_, crossing)| (meter.clone(), crossing)));
+                    .extend(crossings.map(|crossing| (meter.clone(), crossing)));
                 let allowance = unwritten.allowance;
                 taken
                     .allowances

@@ -33,11 +33,16 @@ pub(super) struct Rest {
     /// The window, where the numbers in a state do not say what it is.
     window: Option<Window>,
     quota: Option<QuotaUse>,
+    /// The end of a period whose quota came to its end, while nobody was told of that.
+    quota_reached_until: Option<Timestamp>,
 }
 
 impl Rest {
     fn is_empty(&self) -> bool {
-        self.hours.is_empty() && self.window.is_none() && self.quota.is_none()
+        self.hours.is_empty()
+            && self.window.is_none()
+            && self.quota.is_none()
+            && self.quota_reached_until.is_none()
     }
 }
 
@@ -55,9 +60,8 @@ impl Flags {
     pub(super) const HAS_ALLOWANCE: Self = Self(16);
     /// It was loaded or changed since the last sweep, which then leaves it.
     pub(super) const FRESH: Self = Self(32);
-    /// It was over its limit, or came to the end of its quota, and nobody was told of that yet.
+    /// It was over its limit, and nobody was told of that yet.
     pub(super) const RATE_LIMITED: Self = Self(64);
-    pub(super) const QUOTA_REACHED: Self = Self(128);
 
     pub(super) const fn has(self, flag: Self) -> bool {
         self.0 & flag.0 != 0
@@ -201,8 +205,18 @@ impl State {
         match crossing {
             Crossing::None => {}
             Crossing::RateLimited => drop(self.flags.set(Flags::RATE_LIMITED)),
-            Crossing::QuotaReached => drop(self.flags.set(Flags::QUOTA_REACHED)),
+            Crossing::QuotaReached { until } => {
+                let rest = self.rest.get_or_insert_default();
+                rest.quota_reached_until = rest.quota_reached_until.max(Some(until));
+            }
         }
+    }
+
+    /// Takes out the end of the period whose quota came to its end.
+    pub(super) fn take_quota_reached(&mut self) -> Option<Timestamp> {
+        let until = self.rest.as_mut()?.quota_reached_until.take()?;
+        self.drop_empty_rest();
+        Some(until)
     }
 
     pub(super) fn list(&mut self) -> MustList {

@@ -12,7 +12,9 @@ use crate::{Gate, ask, start};
 in_both_worlds![
     a_key_over_its_limit_is_told_of_once_an_hour,
     the_end_of_a_quota_is_told_of_once_a_period,
+    a_quota_that_was_reached_is_not_told_of_in_the_next_period,
     two_nodes_tell_of_a_key_once,
+    two_nodes_whose_clocks_are_apart_tell_of_a_key_once,
     what_could_not_be_told_is_told_later,
     what_was_told_is_forgotten_when_it_is_over,
 ];
@@ -92,6 +94,35 @@ async fn the_end_of_a_quota_is_told_of_once_a_period(world: World) {
     assert_eq!(told(&gate).await.len(), 2);
 }
 
+async fn a_quota_that_was_reached_is_not_told_of_in_the_next_period(world: World) {
+    let gate = Gate::new(world).await;
+    let quota = Some(Quota {
+        limit: 2,
+        period: Period::Day,
+    });
+    let (_, plain) = gate.key(|key| key.quota = quota).await;
+    // In the last second of a day, and written in the first of the next.
+    gate.world.clock.advance(12 * 3_600 - 1);
+    for _ in 0..2 {
+        assert_eq!(gate.check(&plain).await, Verdict::Valid);
+    }
+    assert_eq!(gate.check(&plain).await, Verdict::QuotaExceeded);
+    gate.world.clock.advance(1);
+    flush(&gate).await;
+    assert!(told(&gate).await.is_empty());
+    // Nothing keeps anybody from being told when that day's is reached.
+    for _ in 0..2 {
+        assert_eq!(gate.check(&plain).await, Verdict::Valid);
+    }
+    flush(&gate).await;
+    let told = told(&gate).await;
+    assert_eq!(told.len(), 1);
+    assert!(
+        told[0].contains(r#""resetsAt":"2026-01-17T00:00:00.000Z""#),
+        "{told:?}"
+    );
+}
+
 async fn two_nodes_tell_of_a_key_once(world: World) {
     let gate = Gate::new(world).await;
     let (_, plain) = gate.key(|key| key.rate_limit = RateLimit::new(1, 60)).await;
@@ -104,6 +135,20 @@ async fn two_nodes_tell_of_a_key_once(world: World) {
     let (one, two) = tokio::join!(gate.verifier.flush(), other.flush());
     one.unwrap();
     two.unwrap();
+    assert_eq!(told(&gate).await.len(), 1);
+}
+
+async fn two_nodes_whose_clocks_are_apart_tell_of_a_key_once(world: World) {
+    let gate = Gate::new(world).await;
+    let (_, plain) = gate.key(|key| key.rate_limit = RateLimit::new(1, 60)).await;
+    let other = start(&gate.world).await;
+    for (verifier, seconds) in [(&gate.verifier, -1), (&other, 0)] {
+        for _ in 0..2 {
+            ask(verifier, &gate.reach(), &plain, 1, Counting::Counts).await;
+        }
+        verifier.flush().await.unwrap();
+        gate.world.clock.advance(seconds);
+    }
     assert_eq!(told(&gate).await.len(), 1);
 }
 
