@@ -3,7 +3,7 @@
 use claviger_domain::time::Timestamp;
 
 use crate::db::on;
-use crate::{Db, StoreError};
+use crate::{Db, StoreError, Tx};
 
 /// A job as it is claimed: who would do it, for how long nobody else begins it, how often it is due.
 #[derive(Clone, Debug)]
@@ -19,14 +19,15 @@ pub struct Claim {
 }
 
 /// Claims a job that is due and that nobody else does, and gives how far it came; none otherwise. What
-/// a clock that was ahead wrote keeps nobody from it.
+/// a clock wrote that was ahead by longer than a lease keeps nobody from it; one that is less ahead is
+/// another program's, whose lease is believed.
 pub async fn claim(db: &Db, claim: &Claim, now: Timestamp) -> Result<Option<i64>, StoreError> {
     const SQL: &str = "INSERT INTO jobs (name, holder, held_until, next_at, position) \
                        VALUES ($1, $2, $3, 0, 0) \
                        ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, \
                        held_until = excluded.held_until \
                        WHERE (jobs.next_at <= $4 OR jobs.next_at > $5) \
-                       AND (jobs.held_until <= $4 OR jobs.held_until > $3 OR jobs.holder = $2) \
+                       AND (jobs.held_until <= $4 OR jobs.held_until > $6 OR jobs.holder = $2) \
                        RETURNING position";
     let claim = claim.clone();
     db.write(move |tx| {
@@ -36,12 +37,26 @@ pub async fn claim(db: &Db, claim: &Claim, now: Timestamp) -> Result<Option<i64>
                 .bind(claim.holder)
                 .bind(now.plus_seconds(claim.lease_seconds).as_micros())
                 .bind(now.as_micros())
-                .bind(now.plus_seconds(claim.every_seconds).as_micros())
+                .bind(now.plus_seconds(2 * claim.every_seconds).as_micros())
+                .bind(now.plus_seconds(2 * claim.lease_seconds).as_micros())
                 .fetch_optional(c)
                 .await)?)
         })
     })
     .await
+}
+
+/// Holds a claimed job for longer, in the change that depends on it; `false` for who has lost it.
+pub async fn keep(tx: &mut Tx, claim: &Claim, now: Timestamp) -> Result<bool, StoreError> {
+    const SQL: &str = "UPDATE jobs SET held_until = $3 WHERE name = $1 AND holder = $2";
+    let kept = on!(tx, |c| sqlx::query(SQL)
+        .bind(claim.name)
+        .bind(&claim.holder)
+        .bind(now.plus_seconds(claim.lease_seconds).as_micros())
+        .execute(c)
+        .await
+        .map(|done| done.rows_affected()))?;
+    Ok(kept > 0)
 }
 
 /// Notes that a claimed job is done, and how far it came. Nothing is noted for who has lost it.

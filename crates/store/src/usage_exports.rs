@@ -3,6 +3,7 @@
 use claviger_domain::time::Timestamp;
 
 use crate::db::on;
+use crate::jobs::{self, Claim};
 use crate::{Db, StoreError};
 
 /// How far the export of a period came.
@@ -35,14 +36,15 @@ pub async fn last_finished(db: &Db, length: usize) -> Result<Option<String>, Sto
     Ok(on!(read db, |c| sqlx::query_scalar(SQL).bind(length).fetch_one(c).await)?)
 }
 
-/// Notes how far the export of a period came. One that came less far, of a program that was frozen while
-/// another went on, changes nothing.
+/// Notes how far the export of a period came, and holds the job for longer; `false` for who has lost it,
+/// such as a program that was frozen while another went on: then nothing is noted.
 pub async fn note(
     db: &Db,
+    claim: &Claim,
     period: &str,
     progress: &Progress,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     const SQL: &str = "INSERT INTO usage_exports \
         (period, parts, exported_rows, after_key, until_key, finished_at, noted_at) \
         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (period) DO UPDATE SET \
@@ -50,9 +52,12 @@ pub async fn note(
         after_key = excluded.after_key, until_key = excluded.until_key, \
         finished_at = excluded.finished_at, noted_at = excluded.noted_at \
         WHERE usage_exports.finished_at IS NULL AND usage_exports.parts <= excluded.parts";
-    let (period, progress) = (period.to_owned(), progress.clone());
+    let (claim, period, progress) = (claim.clone(), period.to_owned(), progress.clone());
     db.write(move |tx| {
         Box::pin(async move {
+            if !jobs::keep(tx, &claim, now).await? {
+                return Ok(false);
+            }
             on!(tx, |c| sqlx::query(SQL)
                 .bind(period)
                 .bind(progress.parts)
@@ -64,7 +69,7 @@ pub async fn note(
                 .execute(c)
                 .await
                 .map(drop))?;
-            Ok(())
+            Ok(true)
         })
     })
     .await

@@ -45,7 +45,7 @@ impl Endpoint<'_> {
             if !keys.is_empty() {
                 // Before it is sent: whoever sends it again sends the same keys.
                 progress.until = Some(next.clone());
-                usage_exports::note(&core.db, &name, &progress, core.now()).await?;
+                lease.note(period, &progress).await?;
                 let part = progress.parts + 1;
                 let body = self.format.header() + &self.format.lines(period, &keys)?;
                 let content_type = self.format.content_type();
@@ -55,8 +55,7 @@ impl Endpoint<'_> {
                 progress.rows += i64::try_from(keys.len()).context("a part has few rows")?;
             }
             (progress.after, progress.until) = (next, None);
-            usage_exports::note(&core.db, &name, &progress, core.now()).await?;
-            lease.keep().await?;
+            lease.note(period, &progress).await?;
         }
         let Progress { parts, rows, .. } = progress;
         let end = json!({"period": name, "parts": parts, "rows": rows}).to_string();

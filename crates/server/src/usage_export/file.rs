@@ -60,6 +60,10 @@ pub(crate) async fn write_file(
         }
     }
     file.sync_all().with_context(failed)?;
+    if let Some(lease) = lease {
+        // Whoever has it now may have written the whole file elsewhere.
+        lease.keep().await?;
+    }
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

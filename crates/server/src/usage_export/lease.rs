@@ -1,8 +1,11 @@
 //! The lease under which the program exports by itself.
 
-use anyhow::{Context, Result};
+use anyhow::{Result, ensure};
 use claviger_edge::Core;
 use claviger_store::jobs::{self, Claim};
+use claviger_store::usage_exports::{self, Progress};
+
+use super::Period;
 
 /// A lease that is held.
 pub(super) struct Lease<'a> {
@@ -13,8 +16,24 @@ pub(super) struct Lease<'a> {
 impl Lease<'_> {
     /// Holds it for longer; an error where another program has it.
     pub(super) async fn keep(&self) -> Result<()> {
-        let held = jobs::claim(&self.core.db, &self.claim, self.core.now()).await?;
-        held.context("another program has taken it over")?;
-        Ok(())
+        let (claim, now) = (self.claim.clone(), self.core.now());
+        let kept = self
+            .core
+            .db
+            .write(move |tx| Box::pin(async move { jobs::keep(tx, &claim, now).await }));
+        ensure_held(kept.await?)
     }
+
+    /// Notes how far the export of a period came, and holds the lease for longer; an error where another
+    /// program has it.
+    pub(super) async fn note(&self, period: &Period, progress: &Progress) -> Result<()> {
+        let (core, name) = (self.core, period.to_string());
+        let noted = usage_exports::note(&core.db, &self.claim, &name, progress, core.now());
+        ensure_held(noted.await?)
+    }
+}
+
+fn ensure_held(is_held: bool) -> Result<()> {
+    ensure!(is_held, "another program has taken it over");
+    Ok(())
 }

@@ -138,7 +138,7 @@ impl Exporter {
             finished_at: Some(core.now().as_micros()),
             ..begun.unwrap_or_default()
         };
-        usage_exports::note(&core.db, &period.to_string(), &progress, core.now()).await?;
+        lease.note(period, &progress).await?;
         tracing::info!(%period, rows, "usage is exported");
         self.rows.fetch_add(rows.unsigned_abs(), Ordering::Relaxed);
         Ok(())
