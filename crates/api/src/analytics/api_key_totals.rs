@@ -1,5 +1,7 @@
 //! `GET /analytics/api-key-totals`.
 
+use std::vec;
+
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -13,9 +15,9 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::body::ApiKeyTotalBody;
-use super::input::Given;
+use super::input::{Asked, Given};
 use super::order::{By, Sort};
-use super::walk::{Line, Walk};
+use super::walk::{Line, Walk, keys_asked_for};
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
@@ -31,8 +33,8 @@ pub(crate) struct Parameters {
     date_grouping: Option<String>,
     /// Only this key: its id or its reference, from listing API keys.
     key_id: Option<String>,
-    /// From when on: a date. 24 hours, 30 days, 12 weeks, 12 months or 5 years are answered when it is
-    /// not given.
+    /// From when on: a date. A day whose hours are not kept any more is answered whole. 24 hours, 30
+    /// days, 12 weeks, 12 months or 5 years are answered when it is not given.
     #[param(example = "2030-01-01")]
     from: Option<String>,
     /// Up to when, and without that: a date. The end of the present hour, day, week, month or year
@@ -44,7 +46,7 @@ pub(crate) struct Parameters {
     /// Only keys of this user of yours; `null` for keys of none.
     custom_user_id: Option<String>,
     /// `date`, or `-total` for the most checks first; also `-date` and `total`. Key by key, the oldest
-    /// first, when it is not given.
+    /// first, when it is not given. Very many keys on many dates are not sorted by date.
     #[param(example = "-total")]
     sort: Option<String>,
     /// Totals to answer, at most 1000; all of them when it is not given, 1000 when they are sorted by
@@ -60,6 +62,10 @@ pub(crate) struct Parameters {
 const MOST_SORTED: usize = 1_000;
 /// Of the totals that are the greatest, those that can be come to.
 const MOST_KEPT: usize = 10_000;
+/// Totals that are sorted by date at once; of more, there is one round through the keys for each date.
+const MOST_DATED: i64 = 50_000;
+/// Bytes after which a part of the answer goes out.
+const CHUNK: usize = 128 * 1_024;
 
 /// Count the checks of each key
 ///
@@ -101,18 +107,7 @@ pub(crate) async fn list_api_key_totals(
     let left = part
         .limit
         .map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    let walk = Walk::begin(&core, &asked, asked.sort).await?;
-    let mut text = Text {
-        source: Source::Walk(Box::new(walk)),
-        skipped,
-        left,
-        is_begun: false,
-        has_lines: false,
-        is_over: false,
-    };
-    if let Some(sort) = asked.sort.filter(|sort| sort.by == By::Total) {
-        text = text.sorted(sort).await?;
-    }
+    let mut text = Text::begin(&core, &asked, skipped, left).await?;
     // The first part is read before the status is sent, so that a database that is away shows.
     let first = text.next().await?;
     // Part by part, never over an open cursor: a reader that stalls holds nothing.
@@ -136,12 +131,14 @@ pub(crate) async fn list_api_key_totals(
 /// Where the lines come from.
 enum Source {
     Walk(Box<Walk>),
-    Sorted(Option<Vec<Line>>),
+    Sorted,
 }
 
 /// A list on its way out, as JSON.
 struct Text {
     source: Source,
+    /// Lines that were read.
+    lines: vec::IntoIter<Line>,
     /// Lines to leave out, and then to write.
     skipped: usize,
     left: Option<usize>,
@@ -151,26 +148,53 @@ struct Text {
 }
 
 impl Text {
-    /// Goes through all lines, and keeps those that come first.
-    async fn sorted(mut self, sort: Sort) -> Result<Self, ApiError> {
-        let most = self.left.map_or(MOST_SORTED, |left| left.min(MOST_SORTED));
-        let kept = self.skipped.saturating_add(most);
-        if kept > MOST_KEPT {
-            let message = format!("must be at most {} with this sort", MOST_KEPT - MOST_SORTED);
-            return Err(ApiError::field("offset", message));
-        }
-        let Source::Walk(mut walk) = self.source else {
-            return Ok(self);
+    /// Begins to read what is asked for, in the order that is.
+    async fn begin(
+        core: &Core,
+        asked: &Asked,
+        skipped: usize,
+        left: Option<usize>,
+    ) -> Result<Self, ApiError> {
+        let wanted = left.map(|left| skipped.saturating_add(left));
+        let mut text = Self {
+            source: Source::Sorted,
+            lines: Vec::new().into_iter(),
+            skipped,
+            left,
+            is_begun: false,
+            has_lines: false,
+            is_over: false,
         };
-        let by = |line: &Line| (line.first_hour, line.counts.total());
-        let mut first = Vec::new();
-        while let Some(lines) = walk.next().await? {
-            first.extend(lines);
-            sort.take_first(&mut first, kept, by);
-        }
-        self.source = Source::Sorted(Some(first));
-        self.left = Some(most);
-        Ok(self)
+        let Some(sort) = asked.sort else {
+            let walk = Walk::begin(core, asked, wanted).await?;
+            text.source = Source::Walk(Box::new(walk));
+            return Ok(text);
+        };
+        let kept = match sort.by {
+            By::Total => {
+                let most = left.map_or(MOST_SORTED, |left| left.min(MOST_SORTED));
+                text.left = Some(most);
+                let kept = skipped.saturating_add(most);
+                if kept > MOST_KEPT {
+                    let most = MOST_KEPT - MOST_SORTED;
+                    let message = format!("must be at most {most} with this sort");
+                    return Err(ApiError::field("offset", message));
+                }
+                kept
+            }
+            By::Date => {
+                let keys = keys_asked_for(core, asked).await?;
+                let dates = i64::try_from(asked.buckets.firsts().count()).unwrap_or(i64::MAX);
+                if keys.saturating_mul(dates) > MOST_DATED {
+                    let walk = Walk::begin_by_date(core, asked, sort.is_descending, keys).await?;
+                    text.source = Source::Walk(Box::new(walk));
+                    return Ok(text);
+                }
+                wanted.unwrap_or(usize::MAX)
+            }
+        };
+        text.lines = sorted(core, asked, sort, kept).await?.into_iter();
+        Ok(text)
     }
 
     /// The next part of the text.
@@ -178,23 +202,24 @@ impl Text {
         if self.is_over {
             return Ok(None);
         }
-        let lines = match &mut self.source {
-            _ if self.left == Some(0) => None,
-            Source::Walk(walk) => walk.next().await?,
-            Source::Sorted(lines) => lines.take(),
-        };
         let mut text = Vec::from(if self.is_begun { "" } else { "[" });
         self.is_begun = true;
-        self.is_over = lines.is_none();
-        for line in lines.unwrap_or_default() {
+        if self.lines.len() == 0 && self.left != Some(0) {
+            let more = match &mut self.source {
+                Source::Walk(walk) => walk.next().await?,
+                Source::Sorted => None,
+            };
+            self.is_over = more.is_none();
+            self.lines = more.unwrap_or_default().into_iter();
+        }
+        while text.len() < CHUNK && self.left != Some(0) {
+            let Some(line) = self.lines.next() else { break };
             if self.skipped > 0 {
                 self.skipped -= 1;
                 continue;
             }
-            match &mut self.left {
-                Some(0) => break,
-                Some(left) => *left -= 1,
-                None => {}
+            if let Some(left) = &mut self.left {
+                *left -= 1;
             }
             if self.has_lines {
                 text.push(b',');
@@ -203,9 +228,27 @@ impl Text {
             let body = ApiKeyTotalBody::from(&line);
             serde_json::to_writer(&mut text, &body).expect("text and numbers are JSON");
         }
+        self.is_over |= self.left == Some(0);
         if self.is_over {
             text.push(b']');
         }
         Ok(Some(Bytes::from(text)))
     }
+}
+
+/// Goes through all lines, and keeps those that come first.
+async fn sorted(
+    core: &Core,
+    asked: &Asked,
+    sort: Sort,
+    kept: usize,
+) -> Result<Vec<Line>, StoreError> {
+    let mut walk = Walk::begin(core, asked, None).await?;
+    let by = |line: &Line| (line.first_hour, line.counts.total());
+    let mut first = Vec::new();
+    while let Some(lines) = walk.next().await? {
+        first.extend(lines);
+        sort.take_first(&mut first, kept, by);
+    }
+    Ok(first)
 }

@@ -1,5 +1,7 @@
 //! What totals are asked for.
 
+use std::ops::Range;
+
 use claviger_domain::bucket::{Buckets, Grouping, MOST_BUCKETS, RangeFault};
 use claviger_domain::id::{self, Id};
 use claviger_domain::rights::Reach;
@@ -75,14 +77,25 @@ impl Given<'_> {
             buckets,
             sort,
         };
+        // Of days before that nobody knows the hours any more.
+        let kept_from = by_project::kept_by_hour_from(&core.db).await?;
+        let hours = &mut asked.buckets.hours;
         if grouping == Grouping::Hour {
-            // Of days before that nobody knows the hours any more.
-            let kept_from = by_project::kept_by_hour_from(&core.db).await?;
-            let hours = &mut asked.buckets.hours;
             hours.start = hours.start.max(kept_from).min(hours.end);
+        } else {
+            *hours = whole_days_before(kept_from, hours);
         }
         Ok(asked)
     }
+}
+
+/// The same hours; a day before that hour of which some are asked for is asked for whole.
+fn whole_days_before(kept_from: i64, hours: &Range<i64>) -> Range<i64> {
+    let day = |hour: i64| Step::Day.of(hour);
+    let (start, end) = (hours.start, hours.end);
+    let start = if start < kept_from { day(start) } else { start };
+    let end = if end < kept_from { day(end + 23) } else { end };
+    start..end
 }
 
 fn refusal(fault: RangeFault) -> ApiError {

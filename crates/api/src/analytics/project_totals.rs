@@ -28,8 +28,8 @@ pub(crate) struct Parameters {
     /// `year`, also spelled `hourly`, `daily` and so on; UTC.
     #[param(required = true, value_type = String, example = "day")]
     date_grouping: Option<String>,
-    /// From when on: a date. 24 hours, 30 days, 12 weeks, 12 months or 5 years are answered when it is
-    /// not given.
+    /// From when on: a date. A day whose hours are not kept any more is answered whole. 24 hours, 30
+    /// days, 12 weeks, 12 months or 5 years are answered when it is not given.
     #[param(example = "2030-01-01")]
     from: Option<String>,
     /// Up to when, and without that: a date. The end of the present hour, day, week, month or year

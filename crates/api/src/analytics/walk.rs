@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use claviger_domain::bucket::Buckets;
 use claviger_domain::usage::UsageCounts;
-use claviger_edge::Core;
+use claviger_edge::{ApiError, Core};
 use claviger_store::usage::by_key::{self, Filter, KeyUsage, NamedKey};
 use claviger_store::usage::by_project::{self, Step};
 use claviger_store::usage::{self, Unfolded};
@@ -15,10 +15,17 @@ use claviger_store::{Asker, Page, StoreError};
 use tokio::task::JoinSet;
 
 use super::input::Asked;
-use super::order::{By, Sort};
 
-/// Keys that are read at once: few statements for a hundred thousand.
+/// Keys that are read at once, at most: few statements for a hundred thousand.
 const KEYS: i64 = 2_000;
+/// Rows of them that are read at once, at most: some 20 MB. Of a range of many hours each key may have many.
+const ROWS: i64 = 50_000;
+/// Keys that are read first where only some lines are wanted: there may be nothing of the first ones.
+const FEWEST_KEYS: i64 = 50;
+/// Parts of the way by date, at most: each some milliseconds.
+const MOST_PARTS: i64 = 5_000;
+/// Keys that are counted, at most.
+const MOST_COUNTED: i64 = KEYS * MOST_PARTS;
 /// Bytes of the journal that are read for totals of many keys, at most: some hundred milliseconds.
 const MOST_UNFOLDED: i64 = 16 * 1_024 * 1_024;
 
@@ -57,11 +64,46 @@ struct Place {
 }
 
 impl Walk {
-    /// Begins, by key; where `sort` says so, by date.
+    /// Begins, by key. Where only so many lines are `wanted`, the first part is small.
     pub(super) async fn begin(
         core: &Core,
         asked: &Asked,
-        sort: Option<Sort>,
+        wanted: Option<usize>,
+    ) -> Result<Self, StoreError> {
+        let hours = &asked.buckets.hours;
+        let rounds = (!hours.is_empty()).then(|| hours.clone());
+        let wanted = wanted.map(|lines| i64::try_from(lines).unwrap_or(i64::MAX));
+        let first = wanted.map_or(KEYS, |lines| lines.clamp(FEWEST_KEYS, KEYS));
+        Self::through(core, asked, rounds.into_iter().collect(), first).await
+    }
+
+    /// Begins, by date, a round through the `keys` for each.
+    pub(super) async fn begin_by_date(
+        core: &Core,
+        asked: &Asked,
+        is_descending: bool,
+        keys: i64,
+    ) -> Result<Self, ApiError> {
+        let mut rounds = rounds_by_date(core, asked).await?;
+        let parts = rounds
+            .iter()
+            .map(|hours| keys / keys_at_once(hours, asked.step()) + 1);
+        if parts.sum::<i64>() > MOST_PARTS {
+            let message = "is too much for so many keys and dates: ask for a shorter time, for one \
+                           customer, or without it";
+            return Err(ApiError::field("sort", message));
+        }
+        if is_descending {
+            rounds.make_contiguous().reverse();
+        }
+        Ok(Self::through(core, asked, rounds, KEYS).await?)
+    }
+
+    async fn through(
+        core: &Core,
+        asked: &Asked,
+        rounds: VecDeque<Range<i64>>,
+        first: i64,
     ) -> Result<Self, StoreError> {
         let buckets = asked.buckets.clone();
         let (filter, step) = (asked.filter.clone(), asked.step());
@@ -73,20 +115,6 @@ impl Walk {
             MOST_UNFOLDED,
         )
         .await?;
-        let rounds = match sort {
-            Some(Sort {
-                by: By::Date,
-                is_descending,
-            }) => {
-                let mut rounds = rounds_by_date(core, asked).await?;
-                if is_descending {
-                    rounds.make_contiguous().reverse();
-                }
-                rounds
-            }
-            _ if buckets.hours.is_empty() => VecDeque::new(),
-            _ => VecDeque::from([buckets.hours.clone()]),
-        };
         let place = Place {
             core: core.clone(),
             filter,
@@ -94,7 +122,7 @@ impl Walk {
             step,
             unfolded,
             rounds,
-            page: Page::first(KEYS, 0),
+            page: Page::first(first, 0),
         };
         Ok(Self {
             place: Some(place),
@@ -131,6 +159,8 @@ impl Place {
             let Some(hours) = self.rounds.front() else {
                 return Ok(None);
             };
+            let most = keys_at_once(hours, self.step);
+            self.page.limit = self.page.limit.min(most);
             let (used, next) = by_key::page(
                 &self.core.db,
                 &self.filter,
@@ -144,12 +174,23 @@ impl Place {
                 self.rounds.pop_front();
                 Page::first(KEYS, 0)
             });
+            self.page.limit = KEYS;
             if !used.is_empty() {
                 let lines = used.into_iter().flat_map(|one| lines(&self.buckets, one));
                 return Ok(Some((lines.collect(), self)));
             }
         }
     }
+}
+
+/// The keys that are asked for, as far as it matters how many those are.
+pub(super) async fn keys_asked_for(core: &Core, asked: &Asked) -> Result<i64, StoreError> {
+    by_key::count(&core.db, &asked.filter, MOST_COUNTED).await
+}
+
+/// How many keys are read at once, so that what may have been counted of them in some hours is not much.
+fn keys_at_once(hours: &Range<i64>, step: Step) -> i64 {
+    (ROWS / by_key::most_rows(hours, step).max(1)).clamp(1, KEYS)
 }
 
 /// The buckets in which the project had any checks.
@@ -183,4 +224,22 @@ fn lines(buckets: &Buckets, usage: KeyUsage) -> Vec<Line> {
         }
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_at_once_is_bounded_whatever_the_range_is() {
+        for (hours, step, keys) in [
+            (0..24, Step::Day, KEYS),
+            (0..24, Step::Hour, KEYS),
+            (0..2_160, Step::Hour, 23),
+            (0..10_000, Step::Hour, 5),
+            (1..24 * 365 * 5, Step::Day, 27),
+        ] {
+            assert_eq!(keys_at_once(&hours, step), keys, "{hours:?}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use claviger_domain::id::Id;
 use claviger_domain::usage::UsageCounts;
 use claviger_store::jobs::{self, Claim};
+use claviger_store::retention;
 use claviger_store::usage::{self, Flush, UsageHour};
 use claviger_testkit::{Tenant, TestApp, TestResponse, on_both_engines};
 use serde_json::{Value, json};
@@ -394,6 +395,117 @@ on_both_engines!(
             assert!(hours.is_empty(), "{hours:?}");
             let days = totals(&app, &tenant, of, &format!("{query}day")).await;
             assert_eq!(days[0]["total"], 1);
+        }
+    }
+);
+
+on_both_engines!(
+    a_range_that_begins_within_a_day_has_it_whole_once_its_hours_are_gone,
+    async |app| {
+        let tenant = app.tenant("Acme").await;
+        let key = app.api_key(&tenant, json!({})).await;
+        check(&app, &tenant, &key, 1).await;
+        app.advance(23 * 3_600);
+        check(&app, &tenant, &key, 2).await;
+        app.flush().await;
+        let seen = async |until: &str| {
+            let query = format!("dateGrouping=month&from=2030-01-01T02:00:00Z&to={until}");
+            let mut seen = Vec::new();
+            for of in ["project-totals", "api-key-totals"] {
+                let found = totals(&app, &tenant, of, &query).await;
+                seen.push(found.first().map_or(json!(0), |one| one["total"].clone()));
+            }
+            seen
+        };
+        assert_eq!(seen("2030-01-01T20:00:00Z").await, [0, 0]);
+        assert_eq!(seen("2030-01-02T20:00:00Z").await, [2, 2]);
+        // What retention does with hours, when they are old.
+        let (db, now) = (&app.core.db, app.core.now());
+        let end = now.as_hour() + 1;
+        let keys = [text(&key["id"]).to_owned()];
+        retention::remove_hours(db, &keys, end, 500).await.unwrap();
+        let projects = [tenant.project.id.to_string()];
+        let folded = retention::fold_project_days(db, &projects, 0..end, 500);
+        assert_eq!(folded.await.unwrap(), 1);
+        let claim = Claim {
+            name: "usage",
+            holder: "somebody".to_owned(),
+            lease_seconds: 60,
+            every_seconds: 60,
+        };
+        jobs::claim(db, &claim, now).await.unwrap();
+        jobs::finish(db, &claim, end, now).await.unwrap();
+        assert_eq!(seen("2030-01-01T20:00:00Z").await, [3, 3]);
+        assert_eq!(seen("2030-01-02T20:00:00Z").await, [3, 3]);
+    }
+);
+
+on_both_engines!(
+    a_long_range_by_hour_is_answered_part_by_part_and_not_for_each_date,
+    async |app| {
+        const HOURS: i64 = 9_000;
+        let tenant = app.tenant("Acme").await;
+        let mut ids = Vec::new();
+        for _ in 0..12 {
+            let key = app
+                .api_key(&tenant, json!({"customAccountId": "acme"}))
+                .await;
+            ids.push(Id::parse(text(&key["id"])).unwrap());
+            app.advance(1);
+        }
+        let now = app.core.now();
+        let counted = |key, hour| UsageHour {
+            key,
+            project: &tenant.project.id,
+            hour,
+            counts: UsageCounts {
+                successful: 1,
+                ..UsageCounts::default()
+            },
+            last_used_at: None,
+        };
+        let last = now.as_hour();
+        let of_first = (last - HOURS..last).map(|hour| counted(&ids[0], hour));
+        let flush = Flush {
+            hours: of_first
+                .chain(ids.iter().map(|id| counted(id, last)))
+                .collect(),
+            ..Flush::at(now)
+        };
+        usage::add(&app.core.db, &flush).await.unwrap();
+        usage::fold_all(&app.core.db, now).await.unwrap();
+        // 9,001 hours: five keys are read at once.
+        let query = "dateGrouping=hour&from=2028-12-22";
+        let found = totals(&app, &tenant, "api-key-totals", query).await;
+        assert_eq!(found.len(), 9_012);
+        let of_last = |list: &[Value]| -> Vec<String> {
+            let those = list
+                .iter()
+                .filter(|one| one["date"] == "2030-01-01T00:00:00.000Z");
+            those.map(|one| text(&one["id"]).to_owned()).collect()
+        };
+        let expected: Vec<_> = ids.iter().map(ToString::to_string).collect();
+        assert_eq!(of_last(&found), expected);
+        let cut = format!("{query}&offset=9005&limit=3");
+        let cut = totals(&app, &tenant, "api-key-totals", &cut).await;
+        assert_eq!(cut, found[9_005..9_008]);
+        // A round through the keys for each of the hours would be much.
+        let sorted = format!("{query}&sort=-date");
+        let refused = ask(&app, &tenant, "api-key-totals", &sorted)
+            .await
+            .expect(400);
+        assert!(
+            refused.to_string().contains("ask for a shorter time"),
+            "{refused}"
+        );
+        for (more, count) in [("&customAccountId=nosuch", 0), ("&limit=12", 12)] {
+            let sorted = match more {
+                "&limit=12" => "dateGrouping=hour&from=2029-12-30&sort=-date&limit=12".to_owned(),
+                _ => format!("{sorted}{more}"),
+            };
+            let found = totals(&app, &tenant, "api-key-totals", &sorted).await;
+            assert_eq!(found.len(), count);
+            assert_eq!(of_last(&found).len(), count);
         }
     }
 );

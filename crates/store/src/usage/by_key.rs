@@ -66,6 +66,32 @@ pub struct KeyUsage {
     pub counts: BTreeMap<i64, UsageCounts>,
 }
 
+/// Adds to a query which keys are meant.
+macro_rules! push_filter {
+    ($query:ident, $filter:expr) => {
+        $query.push(" WHERE deleted_at IS NULL AND project_id = ");
+        $query.push_bind($filter.project.as_str());
+        if let Some(key) = &$filter.key {
+            $query.push(" AND id = ").push_bind(key.as_str());
+        }
+        let owners = [
+            (" AND custom_account_id", &$filter.custom_account_id),
+            (" AND custom_user_id", &$filter.custom_user_id),
+        ];
+        for (column, owner) in owners {
+            match owner {
+                None => {}
+                Some(None) => {
+                    $query.push(column).push(" IS NULL");
+                }
+                Some(Some(owner)) => {
+                    $query.push(column).push(" = ").push_bind(owner.as_str());
+                }
+            }
+        }
+    };
+}
+
 /// Some keys in the order in which they were made, those that were not checked left out; and where the
 /// next ones begin, if there are any.
 pub async fn page(
@@ -91,6 +117,24 @@ pub async fn page(
     });
     keys.retain(|one| !one.counts.is_empty());
     Ok((keys, next))
+}
+
+/// How many keys there are, `most` at most.
+pub async fn count(db: &Db, filter: &Filter, most: i64) -> Result<i64, StoreError> {
+    Ok(on!(read db, |c| {
+        let mut query = QueryBuilder::new("SELECT COUNT(*) FROM (SELECT 1 FROM api_keys");
+        push_filter!(query, filter);
+        query.push(" LIMIT ").push_bind(most).push(") AS found");
+        query.build_query_scalar().fetch_one(c).await
+    })?)
+}
+
+/// How many rows are read of one key for some hours, at most.
+pub fn most_rows(hours: &Range<i64>, step: Step) -> i64 {
+    let (rows, ends) = Rows::of(hours, step);
+    let all = std::iter::once(&rows).chain(&ends);
+    let bounds = all.map(|rows| rows.place().2);
+    bounds.map(|bounds| bounds.end - bounds.start).sum()
 }
 
 /// The rows that have what was counted in some hours.
@@ -171,28 +215,9 @@ async fn read_keys(
         query.push(first_hour);
         query.push(
             " AS first_hour, successful, failed, rate_limited FROM (SELECT id, name, env, is_custom, \
-             custom_account_id, custom_user_id, created_at FROM api_keys \
-             WHERE deleted_at IS NULL AND project_id = ",
+             custom_account_id, custom_user_id, created_at FROM api_keys",
         );
-        query.push_bind(filter.project.as_str());
-        if let Some(key) = &filter.key {
-            query.push(" AND id = ").push_bind(key.as_str());
-        }
-        let owners = [
-            (" AND custom_account_id", &filter.custom_account_id),
-            (" AND custom_user_id", &filter.custom_user_id),
-        ];
-        for (column, owner) in owners {
-            match owner {
-                None => {}
-                Some(None) => {
-                    query.push(column).push(" IS NULL");
-                }
-                Some(Some(owner)) => {
-                    query.push(column).push(" = ").push_bind(owner.as_str());
-                }
-            }
-        }
+        push_filter!(query, filter);
         query.push(" AND (created_at, id) > (").push_bind(page.after.0.as_micros());
         query.push(", ").push_bind(&page.after.1);
         query.push(") ORDER BY created_at, id LIMIT ").push_bind(page.limit);

@@ -29,7 +29,7 @@ pub enum Step {
 
 impl Step {
     /// The hour by which a row of that hour is named.
-    pub(crate) fn of(self, hour: i64) -> i64 {
+    pub fn of(self, hour: i64) -> i64 {
         match self {
             Self::Hour => hour,
             Self::Day => hour.div_euclid(24) * 24,
