@@ -63,7 +63,16 @@ pub fn clean_value(value: Value) -> Value {
 
 /// JSON that means the same and hides nothing: what could hide or act is escaped, over several lines.
 pub fn json(value: &Value) -> String {
-    let text = format!("{value:#}");
+    inert(format!("{value:#}"))
+}
+
+/// The same on one line.
+pub fn json_line(value: &Value) -> String {
+    inert(value.to_string())
+}
+
+/// Escapes what could hide or act in a text of JSON.
+fn inert(text: String) -> String {
     if !text.chars().any(is_harmful) {
         return text;
     }
@@ -120,6 +129,12 @@ mod tests {
         );
         assert!(!text.chars().any(is_harmful), "{text:?}");
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+        let line = json_line(&value);
+        assert!(
+            !line.chars().any(|c| is_harmful(c) || c == '\n'),
+            "{line:?}"
+        );
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), value);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand, ValueEnum};
+use claviger_domain::plain_text;
 use http::Method;
 use serde_json::Value;
 
@@ -116,7 +117,8 @@ impl Filter {
 enum Format {
     /// As the API has them
     Ndjson,
-    /// API Activity (6003) and Account Change (3001)
+    /// Of the schema: Authentication (3002), User Access Management (3005), Account Change (3001) and API
+    /// Activity (6003)
     Ocsf,
 }
 
@@ -126,7 +128,8 @@ impl Format {
             Self::Ndjson => event.clone(),
             Self::Ocsf => ocsf::event(event).context("an event of the server has no time")?,
         };
-        Ok(format!("{line}\n"))
+        // What others chose is shown where somebody looks at it, and means the same in a file.
+        Ok(plain_text::json_line(&line) + "\n")
     }
 
     /// Where a line says to go on behind it.

@@ -1,5 +1,5 @@
-//! Events as the Open Cybersecurity Schema Framework has them: Account Change for credentials and people,
-//! API Activity for all else.
+//! Events as the Open Cybersecurity Schema Framework has them: Authentication for who signs in, User Access
+//! Management for roles, Account Change for credentials and people, API Activity for all else.
 
 use claviger_domain::date;
 use serde_json::{Value, json};
@@ -8,29 +8,19 @@ use serde_json::{Value, json};
 const VERSION: &str = "1.4.0";
 
 const ACCOUNT_CHANGE: u64 = 3_001;
+const AUTHENTICATION: u64 = 3_002;
+const USER_ACCESS: u64 = 3_005;
 const API_ACTIVITY: u64 = 6_003;
 
-/// Subjects of changes to who may do something here.
-const ACCOUNTS: [&str; 6] = [
-    "access-key",
-    "operator-key",
-    "user",
-    "member",
-    "role",
-    "invitation",
-];
+/// The number of what a class has no number for.
+const OTHER: u64 = 99;
 
 /// An event of the API as one of the schema; none where it has no time.
 pub(super) fn event(event: &Value) -> Option<Value> {
     let text = |name: &str| event[name].as_str().unwrap_or("");
     let (subject, verb) = text("action").split_once('.').unwrap_or(("", ""));
     let time = date::parse(text("createdAt"))?.as_millis();
-    let class = if ACCOUNTS.contains(&subject) {
-        ACCOUNT_CHANGE
-    } else {
-        API_ACTIVITY
-    };
-    let (activity, activity_name) = activity(class, verb);
+    let (class, activity, activity_name) = activity(subject, verb);
     let mut written = json!({
         "class_uid": class,
         "category_uid": class / 1_000,
@@ -60,13 +50,32 @@ pub(super) fn event(event: &Value) -> Option<Value> {
             "data": event["data"],
         },
     });
-    if class == ACCOUNT_CHANGE {
-        written["user"] = json!({"uid": event["target"], "type_id": 99, "type": subject});
-    } else {
-        written["api"] = json!({"operation": event["action"], "service": {"name": "claviger"}});
-        let door = if event["via"].is_null() { "api" } else { "mcp" };
-        written["src_endpoint"] = json!({"svc_name": door});
-        written["resources"] = json!([{"uid": event["target"], "type": subject}]);
+    let person = json!({"uid": event["target"], "type_id": 1, "type": "user"});
+    match class {
+        AUTHENTICATION => {
+            written["user"] = person;
+            written["service"] = json!({"name": "claviger"});
+        }
+        USER_ACCESS => {
+            written["user"] = person;
+            written["privileges"] = json!([event["data"]["role"]]);
+            let (place, kind) = if event["projectId"].is_null() {
+                (&event["accountId"], "account")
+            } else {
+                (&event["projectId"], "project")
+            };
+            written["resource"] = json!({"uid": place, "type": kind});
+        }
+        ACCOUNT_CHANGE if subject == "user" => written["user"] = person,
+        ACCOUNT_CHANGE => {
+            written["user"] = json!({"uid": event["target"], "type_id": OTHER, "type": subject});
+        }
+        _ => {
+            written["api"] = json!({"operation": event["action"], "service": {"name": "claviger"}});
+            let door = if event["via"].is_null() { "api" } else { "mcp" };
+            written["src_endpoint"] = json!({"svc_name": door});
+            written["resources"] = json!([{"uid": event["target"], "type": subject}]);
+        }
     }
     Some(written)
 }
@@ -85,16 +94,26 @@ fn actor(event: &Value) -> Value {
     actor
 }
 
-/// What was done, by its number in the class.
-fn activity(class: u64, verb: &str) -> (u64, &'static str) {
-    match (class, verb) {
-        (_, "created" | "signup") => (1, "Create"),
-        (ACCOUNT_CHANGE, "reactivated") => (2, "Enable"),
-        (ACCOUNT_CHANGE, "deleted" | "revoked") => (5, "Disable"),
-        (API_ACTIVITY, "revealed") => (2, "Read"),
-        (API_ACTIVITY, "updated" | "reactivated" | "rotated") => (3, "Update"),
-        (API_ACTIVITY, "deleted" | "purged") => (4, "Delete"),
-        _ => (99, "Other"),
+/// What was done: the class, the number in it, and what that is called. What has no number is called as
+/// it is here.
+fn activity<'a>(subject: &str, verb: &'a str) -> (u64, u64, &'a str) {
+    match (subject, verb) {
+        ("user", "signedIn") => (AUTHENTICATION, 1, "Logon"),
+        ("user", "signedOut") => (AUTHENTICATION, 2, "Logoff"),
+        ("role", "granted") => (USER_ACCESS, 1, "Assign Privileges"),
+        ("role", "removed") => (USER_ACCESS, 2, "Revoke Privileges"),
+        ("user", "passwordChanged") => (ACCOUNT_CHANGE, 3, "Password Change"),
+        ("access-key" | "operator-key" | "user" | "invitation", verb) => match verb {
+            "created" | "signup" => (ACCOUNT_CHANGE, 1, "Create"),
+            "reactivated" => (ACCOUNT_CHANGE, 2, "Enable"),
+            "deleted" | "revoked" => (ACCOUNT_CHANGE, 5, "Disable"),
+            other => (ACCOUNT_CHANGE, OTHER, other),
+        },
+        (_, "created") => (API_ACTIVITY, 1, "Create"),
+        (_, "revealed") => (API_ACTIVITY, 2, "Read"),
+        (_, "updated" | "reactivated" | "rotated") => (API_ACTIVITY, 3, "Update"),
+        (_, "deleted" | "purged") => (API_ACTIVITY, 4, "Delete"),
+        (_, other) => (API_ACTIVITY, OTHER, other),
     }
 }
 
@@ -106,7 +125,7 @@ mod tests {
         json!({
             "id": "evt_1", "createdAt": "2030-01-01T00:00:00.123Z", "accountId": "acc_1",
             "projectId": "prj_1", "actor": actor, "actorType": kind, "via": via, "action": action,
-            "target": "key_1", "data": {"name": "Acme"}, "cursor": "0-7",
+            "target": "key_1", "data": {"name": "Acme", "role": "admin"}, "cursor": "0-7",
         })
     }
 
@@ -147,7 +166,17 @@ mod tests {
         match class {
             ACCOUNT_CHANGE => {
                 has_one(&event["user"], &["account", "name", "uid"]);
-                assert!([1, 2, 5, 6, 99].contains(&activity), "{event}");
+                assert!([1, 2, 3, 5, 6, 99].contains(&activity), "{event}");
+            }
+            AUTHENTICATION => {
+                has_one(&event["user"], &["account", "name", "uid"]);
+                has_one(event, &["service", "dst_endpoint"]);
+                assert!([1, 2].contains(&activity), "{event}");
+            }
+            USER_ACCESS => {
+                has_one(&event["user"], &["account", "name", "uid"]);
+                assert!(event["privileges"][0].is_string(), "{event}");
+                assert!([1, 2].contains(&activity), "{event}");
             }
             API_ACTIVITY => {
                 assert!(event["api"]["operation"].is_string());
@@ -162,8 +191,17 @@ mod tests {
     }
 
     #[test]
-    fn what_happens_to_keys_is_activity_and_to_credentials_a_change_of_accounts() {
+    fn what_happens_has_the_class_and_the_number_that_rules_look_for() {
         for (action, class, activity) in [
+            ("user.signedIn", AUTHENTICATION, 1),
+            ("user.signedOut", AUTHENTICATION, 2),
+            ("role.granted", USER_ACCESS, 1),
+            ("role.removed", USER_ACCESS, 2),
+            ("user.signup", ACCOUNT_CHANGE, 1),
+            ("user.passwordChanged", ACCOUNT_CHANGE, 3),
+            ("user.emailVerified", ACCOUNT_CHANGE, 99),
+            ("invitation.accepted", ACCOUNT_CHANGE, 99),
+            ("webhook.secretRotated", API_ACTIVITY, 99),
             ("api-key.created", API_ACTIVITY, 1),
             ("api-keys.revealed", API_ACTIVITY, 2),
             ("api-key.rotated", API_ACTIVITY, 3),
@@ -181,6 +219,10 @@ mod tests {
             assert_is_valid(&written);
             let found = (&written["class_uid"], &written["activity_id"]);
             assert_eq!(found, (&json!(class), &json!(activity)), "{action}");
+            if activity == 99 {
+                let verb = action.split_once('.').unwrap().1;
+                assert_eq!(written["activity_name"], verb);
+            }
             assert_eq!(written["unmapped"]["cursor"], "0-7");
             assert_eq!(written["time"], 1_893_456_000_123_i64);
         }
