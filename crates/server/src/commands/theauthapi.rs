@@ -11,7 +11,7 @@ use claviger_domain::plain_text;
 use http::Method;
 use serde_json::{Value, json};
 
-use self::listed::{is_shown, moved};
+use self::listed::{is_rotated, is_shown, moved};
 use super::client::{Asked, Client};
 use super::report::Report;
 use super::rows::{Row, Rows};
@@ -27,11 +27,14 @@ Examples:
   claviger import theauthapi --from-url https://api.theauthapi.com --dry-run
   claviger import theauthapi --from-url https://api.theauthapi.com
 
-A project is found here by its name, and made where there is none. A key comes with its name, metadata,
+A project is found here by its name and environment, and made where there is none; of several that are alike
+the first here is for the first there. A key comes with its name, metadata,
 customer, user, limit, quota, expiry, locks, scopes and status, and with its key string where the other
 server's list shows it in full: then nobody has to change anything. Where the list masks key strings they
 cannot be had; those keys are counted, named in the report, and have to be re-issued to their holders, for
 example with `claviger keys create`. If you have the key strings or their hashes, `claviger keys import` takes them.
+
+Keys that were rotated there and still pass for a time are left behind: their successors come.
 
 An import that was cut short is simply run again: what is there already is left as it is. Exit code 1 when a
 key was refused or has to be re-issued; see the report.";
@@ -90,6 +93,7 @@ struct Totals {
     projects_made: u64,
     counts: Counts,
     to_reissue: u64,
+    rotated: u64,
 }
 
 impl Import {
@@ -117,7 +121,7 @@ impl Import {
             let summary = json!({
                 "projects": totals.projects, "projectsCreated": totals.projects_made,
                 "created": created, "exists": exists, "refused": refused,
-                "toReissue": totals.to_reissue, "report": reported, "dryRun": from.dry_run,
+                "toReissue": totals.to_reissue, "rotated": totals.rotated, "report": reported, "dryRun": from.dry_run,
             });
             json_text(&summary)
         } else {
@@ -138,7 +142,7 @@ impl From {
         let theirs = list(there, asked).await.context("the other server")?;
         let ours = list(here, Asked::new(Method::GET, ["projects"])).await?;
         let mut totals = Totals::default();
-        for project in &theirs {
+        for (place, project) in theirs.iter().enumerate() {
             totals.projects += 1;
             let name = project["name"].as_str().unwrap_or_default();
             let mut target = Target {
@@ -146,7 +150,10 @@ impl From {
                 project: None,
                 dry_run: self.dry_run,
             };
-            let found = ours.iter().find(|one| one["name"] == name);
+            // As lists are by creation, so it is the same one when this is run again.
+            let earlier = theirs[..place].iter().filter(|one| is_alike(one, project));
+            let mut alike = ours.iter().filter(|one| is_alike(one, project));
+            let found = alike.nth(earlier.count());
             target.project = found.and_then(|one| one["id"].as_str()).map(str::to_owned);
             if target.project.is_none() {
                 totals.projects_made += 1;
@@ -176,7 +183,10 @@ impl From {
     ) -> Result<()> {
         let mut rows = Vec::new();
         for (place, key) in (0u64..).zip(keys) {
-            if is_shown(key) {
+            if is_rotated(key) {
+                totals.rotated += 1;
+                note(report, project, key, "rotated", &Value::Null)?;
+            } else if is_shown(key) {
                 let read = serde_json::value::to_raw_value(&moved(key));
                 let read = read.map_err(|error| error.to_string());
                 rows.push(Row {
@@ -222,6 +232,17 @@ impl From {
     }
 }
 
+/// Whether two projects have one name and environment.
+fn is_alike(one: &Value, other: &Value) -> bool {
+    let env = |project: &Value| {
+        project["env"]
+            .as_str()
+            .unwrap_or("live")
+            .to_ascii_lowercase()
+    };
+    one["name"] == other["name"] && env(one) == env(other)
+}
+
 async fn list(client: &Client, asked: Asked) -> Result<Vec<Value>> {
     match client.send(asked).await?.body {
         Value::Array(list) => Ok(list),
@@ -252,6 +273,14 @@ impl Totals {
                 "{} keys have to be re-issued to their holders: the other server does not show their \
                  key strings",
                 self.to_reissue
+            )
+            .expect("a text takes whatever is written");
+        }
+        if self.rotated > 0 {
+            writeln!(
+                text,
+                "{} keys were rotated there, and are left behind",
+                self.rotated
             )
             .expect("a text takes whatever is written");
         }

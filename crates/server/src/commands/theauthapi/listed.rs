@@ -23,6 +23,11 @@ pub(super) fn is_shown(key: &Value) -> bool {
         .is_some_and(|text| !text.contains(['*', '…', '•']))
 }
 
+/// Whether a key has a successor: it passes there until its grace is over, and would pass here for ever.
+pub(super) fn is_rotated(key: &Value) -> bool {
+    key["rotatedTo"].is_string()
+}
+
 /// What is sent here of a key that was listed there.
 pub(super) fn moved(key: &Value) -> Value {
     let mut members: Map<String, Value> = MOVED
