@@ -4,7 +4,7 @@ use axum::{Router, middleware};
 use claviger_edge::{ApiError, Core, Idempotent, cross_origin, idempotent, identify};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::api_keys::LARGEST_IMPORT_MIB;
+use crate::api_keys::{ImportRooms, LARGEST_IMPORT_MIB, wait_for_room};
 use crate::{
     access_keys, accounts, analytics, api_keys, audit, auth, forward_auth, invitations, legacy,
     notifications, pages, projects, root, tenants, users, webhooks,
@@ -46,6 +46,10 @@ pub fn router(core: &Core) -> Router {
         .with_state(core.clone())
         .layer(middleware::from_fn_with_state(creating, idempotent))
         .layer(middleware::from_fn_with_state(importing, idempotent))
+        .layer(middleware::from_fn_with_state(
+            ImportRooms::default(),
+            wait_for_room,
+        ))
         .layer(middleware::from_fn_with_state(core.clone(), identify))
         .layer(cross_origin())
         .merge(forward_auth::router(core))

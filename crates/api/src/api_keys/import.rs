@@ -2,8 +2,8 @@
 
 use std::fmt::Formatter;
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use claviger_domain::id::Id;
 use claviger_domain::key_hash::KeyHash;
 use claviger_domain::key_string::PUBLIC_LENGTH;
@@ -21,6 +21,7 @@ use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::create::{blank, custom_key, duplicate, named, project_for};
+use super::import_room::ImportRoom;
 use super::revoke::{reason_of, switch_off};
 use crate::wire::ApiKeyInput;
 
@@ -171,6 +172,8 @@ struct RowError {
 pub(crate) async fn import_api_keys(
     State(core): State<Core>,
     caller: Caller<KeysWrite>,
+    // Held until the keys are stored.
+    Extension(_room): Extension<ImportRoom>,
     Body(input): Body<ImportInput, LARGEST_IMPORT_MIB>,
 ) -> Result<(StatusCode, Json<Vec<RowResult>>), ApiError> {
     let texts = input.rows()?;

@@ -1,7 +1,13 @@
 //! Keys that are moved here from elsewhere.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::BoxError;
+use axum::body::{Body, Bytes};
 use claviger_store::events;
 use claviger_testkit::{Tenant, TestApp, on_both_engines};
+use futures::stream;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -49,6 +55,52 @@ on_both_engines!(of_no_row_that_can_be_stored_is_told_too, async |app| {
         assert_eq!(results[row]["status"], "refused", "{results}");
     }
 });
+
+#[tokio::test]
+async fn who_imports_much_at_once_waits_before_the_body_is_read() {
+    let app = TestApp::start().await;
+    let tenant = app.tenant("Acme").await;
+    let other = app.tenant("Other").await;
+    let import = |tenant: &Tenant, body: Body| {
+        let request = app.request("POST", "/api-keys/import");
+        request.key(tenant.owner()).body(body)
+    };
+    // Of bodies that do not say how long they are, and do not end, there is room for two; also where they
+    // are read to be remembered.
+    let stalled = || Body::from_stream(stream::pending::<Result<Bytes, BoxError>>());
+    let mut first = Box::pin(import(&tenant, stalled()).send());
+    let second = import(&tenant, stalled()).header("idempotency-key", "one");
+    let mut second = Box::pin(second.send());
+    let is_read = Arc::new(AtomicBool::new(false));
+    let read = Arc::clone(&is_read);
+    let third = Body::from_stream(stream::once(async move {
+        read.store(true, Ordering::SeqCst);
+        Ok::<_, BoxError>(Bytes::from("{}"))
+    }));
+    let mut third = Box::pin(import(&tenant, third).send());
+    // Others have their own room.
+    let others = async {
+        for _ in 0..9 {
+            let body = json!({"projectId": other.project.id, "keys": []});
+            import(&other, Body::from(body.to_string()))
+                .send()
+                .await
+                .expect(201);
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = &mut first => panic!("it does not end"),
+        _ = &mut second => panic!("it does not end"),
+        _ = &mut third => panic!("there is no room for it"),
+        () = others => {}
+    }
+    assert!(!is_read.load(Ordering::SeqCst));
+    // It is there once somebody goes away.
+    drop(first);
+    third.await.expect(400);
+    assert!(is_read.load(Ordering::SeqCst));
+}
 
 on_both_engines!(imported_keys_have_what_their_rows_say, async |app| {
     let tenant = app.tenant("Acme").await;
