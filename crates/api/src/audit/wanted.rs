@@ -55,10 +55,20 @@ impl Wanted {
         most: usize,
     ) -> Result<Found, StoreError> {
         let mut events = Vec::new();
+        if most == 0 {
+            return Ok(Found { events, next: None });
+        }
         let mut looked_at = 0;
         loop {
-            let part = trail::part(db, &self.account, after, self.order, PART).await?;
-            let is_last = i64::try_from(part.len()).is_ok_and(|count| count < PART);
+            // One more than are wanted tells whether there is more.
+            let left = i64::try_from(most - events.len()).unwrap_or(PART);
+            let count = if self.is_all() {
+                left.min(PART) + 1
+            } else {
+                PART
+            };
+            let part = trail::part(db, &self.account, after, self.order, count).await?;
+            let is_last = i64::try_from(part.len()).is_ok_and(|found| found < count);
             for placed in part {
                 if events.len() == most {
                     let next = Some(after);
@@ -76,11 +86,21 @@ impl Wanted {
             if is_last {
                 return Ok(Found { events, next: None });
             }
-            if looked_at >= MOST_LOOKED_AT {
+            // Whether there is more would be a whole part to read.
+            if looked_at >= MOST_LOOKED_AT || events.len() == most {
                 let next = Some(after);
                 return Ok(Found { events, next });
             }
         }
+    }
+
+    /// Whether each event is wanted.
+    const fn is_all(&self) -> bool {
+        self.actor.is_none()
+            && self.action.is_none()
+            && self.target.is_none()
+            && self.from.is_none()
+            && self.to.is_none()
     }
 
     /// Whether nothing that is wanted comes behind an event.

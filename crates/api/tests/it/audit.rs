@@ -126,6 +126,8 @@ on_both_engines!(filters_leave_what_fits, async |app| {
     ] {
         assert_eq!(actions(&app, &tenant, query).await, expected, "{query}");
     }
+    let none = ask(&app, tenant.owner(), "limit=0").await;
+    assert_eq!(none.header("link"), "", "there is nothing to go on with");
     let one = ask(&app, tenant.owner(), "action=api-key.deleted")
         .await
         .expect(200);
