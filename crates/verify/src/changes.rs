@@ -10,6 +10,7 @@ use claviger_domain::rights::Reach;
 use claviger_domain::time::Timestamp;
 use claviger_store::access_keys::{self, AccessKey};
 use claviger_store::api_keys::{self, ApiKey, Incoming, Status, Stored};
+use claviger_store::key_notices::{self, Notice};
 use claviger_store::{Base, Change, StoreError, accounts, projects, sealed_keys, usage};
 use serde_json::{Value, json};
 
@@ -191,6 +192,12 @@ impl Verifier {
                                 api_keys::save(tx, &change, &mut key, kind, data).await?;
                             }
                             Edit::Purge => api_keys::purge(tx, &change, &key).await?,
+                        }
+                        let is_over = |key: &ApiKey| key.is_expired_at(change.now);
+                        if is_over(&key) && !is_over(&before) && key.is_active_at(change.now) {
+                            // Whoever tells of keys that expire looks at what comes only.
+                            let keys = key_notices::of_ids(tx, &[key.id.clone()]).await?;
+                            key_notices::tell(tx, &change, Notice::Expired, &keys).await?;
                         }
                         // The lineage counts by its newest key: what a rotated one says is past.
                         let is_changed =
