@@ -177,6 +177,8 @@ impl Config {
             (None, Some(path)) => MasterKeySource::File(path),
             (None, None) => MasterKeySource::DataDirectory,
         };
+        let retention = Retention::in_force(&settings.retention)?;
+        let outbound_allow_private = settings.outbound.allow_private.unwrap_or(false);
         Ok(Self {
             listen: settings
                 .listen
@@ -203,7 +205,7 @@ impl Config {
             },
             metrics_listen: settings.metrics.listen,
             operator_remote: settings.operator.remote.unwrap_or(false),
-            outbound_allow_private: settings.outbound.allow_private.unwrap_or(false),
+            outbound_allow_private,
             outbound_ports: settings.outbound.ports.unwrap_or_default(),
             outbound_networks: networks(settings.outbound.networks),
             mail_url: mail_url(settings.mail.url, settings.mail.url_file.as_ref())?,
@@ -211,9 +213,13 @@ impl Config {
             log_filter: settings.log.filter.unwrap_or_else(|| "info".to_owned()),
             log_format: settings.log.format.unwrap_or(LogFormat::Text),
             sign_up: settings.signup.map_or_else(SignUp::default, Into::into),
-            retention: Retention::in_force(&settings.retention)?,
+            retention,
             traces: Traces::in_force(settings.traces)?,
-            usage_export: UsageExport::in_force(settings.usage_export)?,
+            usage_export: UsageExport::in_force(
+                settings.usage_export,
+                &retention,
+                outbound_allow_private,
+            )?,
         })
     }
 

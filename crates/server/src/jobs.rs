@@ -41,9 +41,16 @@ pub(crate) fn start(
     let (core, figures) = (core.clone(), Arc::clone(figures));
     let expiry = expiry::run(core.clone(), Arc::clone(&figures), stopped.clone());
     let expiry = tokio::spawn(expiry);
+    let every = exports.as_ref().map(|exports| exports.every);
     let exports = usage_export::run(core.clone(), exports, Arc::clone(&figures), stopped.clone());
     let exports = tokio::spawn(exports);
-    let retention = tokio::spawn(retention::run(core, retention, figures, stopped.clone()));
+    let retention = tokio::spawn(retention::run(
+        core,
+        retention,
+        every,
+        figures,
+        stopped.clone(),
+    ));
     let ours = [
         ("flush", flush),
         ("fold", fold),

@@ -59,6 +59,25 @@ pub async fn keep(tx: &mut Tx, claim: &Claim, now: Timestamp) -> Result<bool, St
     Ok(kept > 0)
 }
 
+/// Gives a claimed job back that could not be done, so that any program may do it at once, from where the
+/// last one that did it came to.
+pub async fn give_back(db: &Db, claim: &Claim) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE jobs SET held_until = 0 WHERE name = $1 AND holder = $2";
+    let claim = claim.clone();
+    db.write(move |tx| {
+        Box::pin(async move {
+            on!(tx, |c| sqlx::query(SQL)
+                .bind(claim.name)
+                .bind(claim.holder)
+                .execute(c)
+                .await
+                .map(drop))?;
+            Ok(())
+        })
+    })
+    .await
+}
+
 /// Notes that a claimed job is done, and how far it came. Nothing is noted for who has lost it.
 pub async fn finish(
     db: &Db,

@@ -12,7 +12,7 @@ use claviger_domain::limit::{Allowance, QuotaUse, Window};
 use claviger_domain::time::Timestamp;
 use claviger_domain::usage::UsageCounts;
 
-pub use self::journal::{SHARDS, fold, fold_all, journal_bytes, shard_of, waiting};
+pub use self::journal::{SHARDS, fold, fold_all, fold_until_now, journal_bytes, shard_of, waiting};
 pub use self::unfolded::{Unfolded, unfolded};
 use crate::db::on;
 use crate::{Db, StoreError};

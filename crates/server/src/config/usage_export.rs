@@ -9,7 +9,9 @@ use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 use serde::Deserialize;
 
+use super::kept_for::KeptFor;
 use super::pair::first_pair;
+use super::retention::Retention;
 use super::secret::Secret;
 
 /// The section `[usage_export]`.
@@ -130,6 +132,14 @@ pub enum ExportEvery {
 }
 
 impl ExportEvery {
+    /// Days for which usage has to be kept: the longest of those, and a week in which it is exported.
+    const fn least_kept(self) -> u32 {
+        match self {
+            Self::Day => 1 + 7,
+            Self::Month => 31 + 7,
+        }
+    }
+
     /// `day` or `month`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -187,7 +197,12 @@ pub enum ExportTo {
 }
 
 impl UsageExport {
-    pub(super) fn in_force(settings: UsageExportSettings) -> Result<Option<Self>> {
+    /// Reads what is set. Usage that names customers goes nowhere in clear, unless this is for development.
+    pub(super) fn in_force(
+        settings: UsageExportSettings,
+        retention: &Retention,
+        is_for_development: bool,
+    ) -> Result<Option<Self>> {
         let authorization = Secret::of_either(
             "usage_export.authorization",
             settings.authorization,
@@ -209,6 +224,12 @@ impl UsageExport {
             if to.starts_with("http://") && authorization.is_some() {
                 bail!("usage_export.authorization would be sent in clear: give an https URL");
             }
+            if to.starts_with("http://") && !is_for_development {
+                bail!(
+                    "usage_export.to would be sent usage, with whose it is, in clear: give an https URL \
+                     (outbound.allow_private is for development)"
+                );
+            }
             let authority = to.split(['/', '?', '#']).nth(2).unwrap_or_default();
             if authority.contains('@') {
                 bail!("usage_export.to has credentials in it: give usage_export.authorization");
@@ -221,9 +242,19 @@ impl UsageExport {
             }
             ExportTo::Folder(to.into())
         };
+        let every = settings.every.unwrap_or(ExportEvery::Month);
+        let least = every.least_kept();
+        if matches!(retention.usage, KeptFor::Days(days) if days < least) {
+            bail!(
+                "retention.usage {} is below {least}d: usage of a {} would be gone before it is exported \
+                 (usage_export.every)",
+                retention.usage,
+                every.as_str()
+            );
+        }
         Ok(Some(Self {
             schedule,
-            every: settings.every.unwrap_or(ExportEvery::Month),
+            every,
             format: settings.format.unwrap_or(ExportFormat::Csv),
             to,
         }))
@@ -246,7 +277,43 @@ mod tests {
     use super::*;
 
     fn in_force(text: &str) -> Result<Option<UsageExport>> {
-        UsageExport::in_force(toml::from_str(text).unwrap())
+        let kept = Retention::default();
+        UsageExport::in_force(toml::from_str(text).unwrap(), &kept, false)
+    }
+
+    #[test]
+    fn usage_is_kept_until_it_is_exported() {
+        for (every, days, is_refused) in [
+            ("day", 7, true),
+            ("day", 8, false),
+            ("month", 37, true),
+            ("month", 38, false),
+        ] {
+            let settings = format!("schedule = '@daily'\nto = '/x'\nevery = '{every}'");
+            let kept = Retention {
+                usage: KeptFor::Days(days),
+                ..Retention::default()
+            };
+            let read = UsageExport::in_force(toml::from_str(&settings).unwrap(), &kept, false);
+            let refused = read.err().map(|error| error.to_string());
+            assert_eq!(refused.is_some(), is_refused, "{every} {days}");
+            if let Some(sentence) = refused {
+                assert!(sentence.contains("before it is exported"), "{sentence}");
+            }
+        }
+    }
+
+    #[test]
+    fn usage_is_sent_in_clear_for_development_only() {
+        let kept = Retention::default();
+        let read = |is_for_development| {
+            let settings =
+                toml::from_str("schedule = '@daily'\nto = 'http://127.0.0.1/in'").unwrap();
+            UsageExport::in_force(settings, &kept, is_for_development)
+        };
+        assert!(read(true).is_ok());
+        let refused = read(false).unwrap_err().to_string();
+        assert!(refused.contains("in clear"), "{refused}");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
+use anyhow::Result;
 use claviger_domain::base62;
 use claviger_domain::time::{Clock, Timestamp};
 use claviger_edge::Core;
@@ -18,7 +19,8 @@ use tokio::time::Duration;
 use super::figures::JobFigures;
 use super::job::Job;
 use super::{each, goes_on};
-use crate::config::{KeptFor, Retention};
+use crate::config::{ExportEvery, KeptFor, Retention};
+use crate::usage_export;
 
 /// How often it is looked whether a job is due.
 const PERIOD: Duration = Duration::from_mins(1);
@@ -39,6 +41,8 @@ struct Sweeper {
     db: Db,
     clock: Arc<dyn Clock>,
     retention: Retention,
+    /// Of what usage is exported, which stays until it is, with what names its keys.
+    exports: Option<ExportEvery>,
     figures: Arc<JobFigures>,
     /// What this program is called where jobs are claimed.
     holder: String,
@@ -48,6 +52,7 @@ struct Sweeper {
 pub(super) async fn run(
     core: Core,
     retention: Retention,
+    exports: Option<ExportEvery>,
     figures: Arc<JobFigures>,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -56,6 +61,7 @@ pub(super) async fn run(
         db: core.db.clone(),
         clock: Arc::clone(&core.clock),
         retention,
+        exports,
         figures,
         rest: REST,
     };
@@ -86,7 +92,7 @@ impl Sweeper {
                 Err(error) => {
                     self.figures.failed(job);
                     if !*is_failing {
-                        let error = error as &dyn Error;
+                        let error: &dyn Error = error.as_ref();
                         tracing::error!(job = name, error, "what is past its time stays for now");
                     }
                 }
@@ -102,8 +108,21 @@ impl Sweeper {
         }
     }
 
+    /// What is before that instant, unless usage of that time is still to be exported.
+    async fn unless_waiting(
+        &self,
+        before: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>> {
+        let (Some(before), Some(every)) = (before, self.exports) else {
+            return Ok(before);
+        };
+        let waits_from = usage_export::waits_from(&self.db, every, now).await?;
+        Ok(Some(before.min(waits_from)))
+    }
+
     /// Does a job if it is due and nobody else does it; gives how many rows went.
-    async fn run_if_due(&self, job: Job) -> Result<u64, StoreError> {
+    async fn run_if_due(&self, job: Job) -> Result<u64> {
         let now = self.clock.now();
         let claim = Claim {
             name: job.name(),
@@ -140,7 +159,8 @@ impl Sweeper {
                     .await?;
             }
             Job::Deleted => {
-                let before = days_before(kept.deleted, now);
+                let before = self.unless_waiting(days_before(kept.deleted, now), now);
+                let before = before.await?;
                 run.remove(before, |at| rows::remove_deleted(db, at, ROWS))
                     .await?;
             }
@@ -176,10 +196,12 @@ impl Run<'_> {
 
     /// Removes hours, whose counts stay in their days, and days, for some keys at a time. `position` is
     /// the hour before which there are none any more, and so is what it gives.
-    async fn remove_usage(&mut self, position: i64, now: Timestamp) -> Result<i64, StoreError> {
+    async fn remove_usage(&mut self, position: i64, now: Timestamp) -> Result<i64> {
         let (db, kept) = (&self.sweeper.db, &self.sweeper.retention);
         let fold_before = days_before(kept.usage_by_hour, now).map(first_hour);
-        let remove_before = days_before(kept.usage, now).map(first_hour);
+        let remove_before = days_before(kept.usage, now);
+        let remove_before = self.sweeper.unless_waiting(remove_before, now).await?;
+        let remove_before = remove_before.map(first_hour);
         // An hour goes with its day at the latest.
         let hours_before = fold_before.max(remove_before);
         let mut last = String::new();
@@ -207,7 +229,13 @@ impl Run<'_> {
         }
         self.remove_usage_of_projects(position, fold_before, remove_before)
             .await?;
-        Ok(hours_before.unwrap_or(position))
+        // Hours that went do not come back where they are kept for longer from now on.
+        let gone = if position <= now.as_hour() {
+            position
+        } else {
+            0
+        };
+        Ok(hours_before.map_or(position, |hour| hour.max(gone)))
     }
 
     /// The same with the sums of projects.
@@ -292,6 +320,7 @@ mod tests {
         what_is_past_its_time_goes_and_nothing_before,
         hours_go_and_days_stay,
         days_go_although_their_hours_are_gone,
+        what_is_not_exported_yet_stays,
         one_of_two_programs_does_a_job,
         a_job_that_fails_is_counted_and_done_later,
     ];
@@ -301,6 +330,7 @@ mod tests {
             db: world.db.clone(),
             clock: world.clock.clone(),
             retention,
+            exports: None,
             figures: Arc::default(),
             holder: holder.to_owned(),
             rest: Duration::ZERO,
@@ -437,6 +467,57 @@ mod tests {
         world.clock.advance(DAY_SECONDS);
         sweeper.turn(&mut [false; 5]).await;
         assert_eq!(days().await, 0);
+    }
+
+    async fn what_is_not_exported_yet_stays(world: World) {
+        let account = world.account("mine").await;
+        let project = world.project(&account, "project").await;
+        let key = Id::from_suffix("key");
+        let counted = UsageHour {
+            key: &key,
+            project: &project.id,
+            hour: first_hour(world.now()),
+            counts: UsageCounts {
+                failed: 1,
+                ..UsageCounts::default()
+            },
+            last_used_at: None,
+        };
+        let flush = Flush {
+            hours: vec![counted],
+            ..Flush::at(world.now())
+        };
+        usage::add(&world.db, &flush).await.unwrap();
+        world
+            .raw(false, "UPDATE projects SET deleted_at = updated_at")
+            .await;
+        let kept = Retention {
+            usage: KeptFor::Days(7),
+            deleted: KeptFor::Days(7),
+            ..Retention::default()
+        };
+        let sweeper = Sweeper {
+            exports: Some(ExportEvery::Month),
+            ..sweeper(&world, "one", kept)
+        };
+        let left = async || {
+            let days = world.raw(true, "SELECT key_id FROM usage_days").await;
+            let names = world.raw(false, "SELECT name FROM projects").await;
+            (days.len(), names[0].clone())
+        };
+        // In February that January is not exported yet.
+        world.clock.advance(25 * DAY_SECONDS);
+        sweeper.turn(&mut [false; 5]).await;
+        assert_eq!(left().await, (1, "project".to_owned()));
+        world
+            .raw(
+                false,
+                "INSERT INTO usage_exports VALUES ('2026-01', 1, 1, '', 1, 1, NULL)",
+            )
+            .await;
+        world.clock.advance(DAY_SECONDS);
+        sweeper.turn(&mut [false; 5]).await;
+        assert_eq!(left().await, (0, String::new()));
     }
 
     async fn one_of_two_programs_does_a_job(world: World) {

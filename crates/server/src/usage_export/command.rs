@@ -4,14 +4,17 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
+use claviger_domain::time::Timestamp;
+use claviger_store::Db;
 
-use super::{Period, prepare, write_file};
+use super::{Period, prepare, waits_from, write_file};
 use crate::commands::{Ending, Refusal};
-use crate::config::ExportFormat;
+use crate::config::{Config, ExportFormat, KeptFor};
 use crate::output::{print, tell};
 use crate::system::Outside;
 use crate::upkeep::{PlaceFlags, open_beside};
 
+const DAY_SECONDS: i64 = 86_400;
 const HELP: &str = "\
 Examples:
   claviger usage export                                  the month before this one, as CSV
@@ -20,10 +23,11 @@ Examples:
 
 It works on the server's own database, on its machine, while that runs or not. Each key of every account that
 was checked in the time is a row, with its account, project and customer, those that were removed for good
-included, without a name. A file is written once: one that is there is left alone, and one that was cut short
-is gone on with when the same command is run again. Times are UTC.
+included, without a name and a customer. A file is written once: one that is there is left alone, and one that
+was cut short is gone on with when the same command is run again. Times are UTC.
 
-Exit code: 0 done; 1 the period is not over; 2 it was refused, and no file is there.";
+Exit code: 0 done; 1 the period is not over, or its usage is not kept any more; 2 it was refused, and no file
+is there.";
 
 /// Write the usage of a day, month or year to a file, for billing
 #[derive(Args, Debug)]
@@ -61,6 +65,7 @@ impl ExportFlags {
         let config = self.place.config()?;
         let db = open_beside(&config).await?;
         let written = async {
+            expect_kept(&db, &config, &period, now).await?;
             prepare(&db, now).await?;
             write_file(&db, &period, self.format, &path, None).await
         }
@@ -79,4 +84,25 @@ impl ExportFlags {
         print(&format!("{}\n", path.display()));
         Ok(Ending::Done)
     }
+}
+
+/// Refuses a period of which usage is gone, all of it or some.
+async fn expect_kept(db: &Db, config: &Config, period: &Period, now: Timestamp) -> Result<()> {
+    let KeptFor::Days(days) = config.retention.usage else {
+        return Ok(());
+    };
+    let mut kept_from = now.plus_seconds(-DAY_SECONDS * i64::from(days));
+    if let Some(exports) = &config.usage_export {
+        kept_from = kept_from.min(waits_from(db, exports.every, now).await?);
+    }
+    // Days go whole.
+    if period.days().start < kept_from.as_hour().div_euclid(24) {
+        let kept_from = &kept_from.to_string()[..10];
+        let message = format!(
+            "usage is kept for {days}d (retention.usage), since {kept_from}: that of {period} would not \
+             be whole"
+        );
+        return Err(Refusal(message).into());
+    }
+    Ok(())
 }

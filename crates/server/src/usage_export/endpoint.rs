@@ -5,8 +5,8 @@ use bytes::Bytes;
 use claviger_domain::webhook::Method;
 use claviger_edge::Core;
 use claviger_outbound::{Outgoing, Target};
-use claviger_store::usage::export::{self, Keys};
-use claviger_store::usage_exports::{self, Progress};
+use claviger_store::usage::export;
+use claviger_store::usage_exports::{self, Part, Progress};
 use http::{HeaderMap, HeaderValue, header};
 use serde_json::json;
 
@@ -24,7 +24,7 @@ pub(super) struct Endpoint<'a> {
 
 impl Endpoint<'_> {
     /// Sends the parts of a period that were not taken yet, and at last how many there were. A part whose
-    /// answer was lost is sent again under the same `Idempotency-Key`.
+    /// answer was lost is sent again as it was, under the same `Idempotency-Key`.
     pub(super) async fn send(&self, period: &Period, lease: &Lease<'_>) -> Result<i64> {
         let (core, name) = (self.core, period.to_string());
         // The fault has no URL in it.
@@ -32,30 +32,47 @@ impl Endpoint<'_> {
         let target = target.map_err(|fault| anyhow!("usage_export.to {fault}"))?;
         let begun = usage_exports::find(&core.db, &name).await?;
         let mut progress = begun.unwrap_or_default();
-        let days = period.days();
         loop {
-            let wanted = match &progress.until {
-                Some(until) => Keys::Between(&progress.after, until),
-                None => Keys::Next(&progress.after, KEYS),
-            };
-            let (keys, last) = export::part(&core.db, &days, wanted).await?;
-            let Some(next) = progress.until.clone().or(last) else {
-                break;
-            };
-            if !keys.is_empty() {
-                // Before it is sent: whoever sends it again sends the same keys.
+            let number = progress.parts + 1;
+            let sent = usage_exports::part(&core.db, &name, number).await?;
+            let (part, next) = if let (Some(part), Some(next)) = (sent, progress.until.clone()) {
+                lease.keep().await?;
+                (part, next)
+            } else {
+                let (keys, next) =
+                    export::part(&core.db, &period.days(), &progress.after, KEYS).await?;
+                let Some(next) = next else { break };
+                if keys.is_empty() {
+                    (progress.after, progress.until) = (next, None);
+                    lease.note(period, &progress, None).await?;
+                    continue;
+                }
+                let part = Part {
+                    number,
+                    rows: i64::try_from(keys.len()).context("a part has few rows")?,
+                    content_type: self.format.content_type().to_owned(),
+                    body: self.format.header() + &self.format.lines(period, &keys)?,
+                };
+                // Before it is sent: whoever sends it again sends the same.
                 progress.until = Some(next.clone());
-                lease.note(period, &progress).await?;
-                let part = progress.parts + 1;
-                let body = self.format.header() + &self.format.lines(period, &keys)?;
-                let content_type = self.format.content_type();
-                self.post(&target, &name, &part.to_string(), content_type, body)
-                    .await?;
-                progress.parts = part;
-                progress.rows += i64::try_from(keys.len()).context("a part has few rows")?;
-            }
-            (progress.after, progress.until) = (next, None);
-            lease.note(period, &progress).await?;
+                lease.note(period, &progress, Some(part.clone())).await?;
+                (part, next)
+            };
+            self.post(
+                &target,
+                &name,
+                &number.to_string(),
+                &part.content_type,
+                part.body,
+            )
+            .await?;
+            progress = Progress {
+                parts: number,
+                rows: progress.rows + part.rows,
+                after: next,
+                ..Progress::default()
+            };
+            lease.note(period, &progress, None).await?;
         }
         let Progress { parts, rows, .. } = progress;
         let end = json!({"period": name, "parts": parts, "rows": rows}).to_string();
@@ -69,13 +86,13 @@ impl Endpoint<'_> {
         target: &Target,
         period: &str,
         part: &str,
-        content_type: &'static str,
+        content_type: &str,
         body: String,
     ) -> Result<()> {
         let text =
             |text: &str| HeaderValue::try_from(text).context("a header has other characters");
         let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert(header::CONTENT_TYPE, text(content_type)?);
         headers.insert("idempotency-key", text(&format!("usage-{period}-{part}"))?);
         headers.insert("claviger-export-period", text(period)?);
         headers.insert("claviger-export-part", text(part)?);

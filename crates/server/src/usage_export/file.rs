@@ -2,14 +2,14 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 #[cfg(unix)]
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use claviger_store::Db;
-use claviger_store::usage::export::{self, Keys};
+use claviger_store::usage::export;
 
 use super::lease::Lease;
 use super::{KEYS, Period};
@@ -47,7 +47,7 @@ pub(crate) async fn write_file(
     let mut after = left_at.unwrap_or_default();
     let mut rows = 0;
     loop {
-        let part = export::part(db, &period.days(), Keys::Next(&after, KEYS)).await?;
+        let part = export::part(db, &period.days(), &after, KEYS).await?;
         let (keys, Some(next)) = part else { break };
         let lines = format.lines(period, &keys)?;
         file.write_all(lines.as_bytes())
@@ -72,6 +72,22 @@ pub(crate) async fn write_file(
         .and_then(|()| File::open(folder)?.sync_all())
         .with_context(|| format!("cannot write {}", path.display()))?;
     Ok(Written { rows, is_continued })
+}
+
+/// Rows of a whole file: each is a line.
+pub(crate) fn rows_of_file(path: &Path, format: Format) -> io::Result<u64> {
+    let mut reader = BufReader::new(File::open(path)?);
+    let mut lines = 0;
+    loop {
+        let some = reader.fill_buf()?;
+        if some.is_empty() {
+            let header = format.header().lines().count() as u64;
+            return Ok(lines - header.min(lines));
+        }
+        lines += some.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let length = some.len();
+        reader.consume(length);
+    }
 }
 
 /// What it is called until it is whole.
@@ -203,6 +219,7 @@ mod tests {
                 is_continued: false,
             };
             assert_eq!(written, expected);
+            assert_eq!(rows_of_file(&path, format).unwrap(), 6_000);
             let whole = fs::read_to_string(&path).unwrap();
             let first = whole
                 .lines()

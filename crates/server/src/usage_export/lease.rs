@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use claviger_edge::Core;
 use claviger_store::jobs::{self, Claim};
-use claviger_store::usage_exports::{self, Progress};
+use claviger_store::usage_exports::{self, Part, Progress};
 
 use super::Period;
 
@@ -21,19 +21,24 @@ impl Lease<'_> {
             .core
             .db
             .write(move |tx| Box::pin(async move { jobs::keep(tx, &claim, now).await }));
-        ensure_held(kept.await?)
+        expect_held(kept.await?)
     }
 
-    /// Notes how far the export of a period came, and holds the lease for longer; an error where another
-    /// program has it.
-    pub(super) async fn note(&self, period: &Period, progress: &Progress) -> Result<()> {
+    /// Notes how far the export of a period came, and the part that is sent next, and holds the lease for
+    /// longer; an error where another program has it.
+    pub(super) async fn note(
+        &self,
+        period: &Period,
+        progress: &Progress,
+        part: Option<Part>,
+    ) -> Result<()> {
         let (core, name) = (self.core, period.to_string());
-        let noted = usage_exports::note(&core.db, &self.claim, &name, progress, core.now());
-        ensure_held(noted.await?)
+        let noted = usage_exports::note(&core.db, &self.claim, &name, progress, part, core.now());
+        expect_held(noted.await?)
     }
 }
 
-fn ensure_held(is_held: bool) -> Result<()> {
+fn expect_held(is_held: bool) -> Result<()> {
     ensure!(is_held, "another program has taken it over");
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Exports that the program makes by itself. Of several programs over one database one does, by lease.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
 use claviger_domain::base62;
@@ -11,20 +11,23 @@ use claviger_edge::Core;
 use claviger_store::jobs::{self, Claim};
 use claviger_store::notifications::{self, News};
 use claviger_store::usage_exports::{self, Progress};
-use claviger_store::{StoreError, accounts};
+use claviger_store::{Db, StoreError, accounts};
 use jiff::tz::TimeZone;
 
 use super::endpoint::Endpoint;
 use super::lease::Lease;
 use super::period::SETTLES;
-use super::{Period, prepare, write_file};
-use crate::config::{ExportTo, Schedule, UsageExport};
+use super::{Period, prepare, rows_of_file, write_file};
+use crate::config::{ExportEvery, ExportTo, Schedule, UsageExport};
 
 /// What it is called where jobs are claimed.
 pub(crate) const JOB: &str = "usage-export";
 /// How long an export is nobody else's; it is claimed anew after each part.
 const LEASE_SECONDS: i64 = 600;
-const EVERY_SECONDS: i64 = 60;
+/// Less than a minute, in which it is looked again: that must not come too early by milliseconds.
+const EVERY_SECONDS: i64 = 50;
+/// Seconds for which a program that could not export leaves it to others, who look each minute, too.
+const RESTS_SECONDS: i64 = 59;
 /// Periods that were missed, at most, that are caught up with at once.
 const MOST_PERIODS: usize = 400;
 /// Failures in a row, a minute apart, after which people are told: a receiver may start anew.
@@ -38,6 +41,8 @@ pub(crate) struct Exporter {
     holder: String,
     /// Failures in a row.
     failures: AtomicU32,
+    /// Until when others are to try it, in microseconds since 1970.
+    rests_until: AtomicI64,
     /// Rows that nobody has asked for yet.
     rows: AtomicU64,
 }
@@ -50,14 +55,21 @@ impl Exporter {
             core,
             settings,
             failures: AtomicU32::new(0),
+            rests_until: AtomicI64::new(0),
             rows: AtomicU64::new(0),
         }
     }
 
     /// Exports what is due, if nobody else does; gives how many periods that were. What fails is due the
-    /// next time, and goes on where it was.
+    /// next time, and goes on where it was, by another program first where there is one: it may have what
+    /// this one lacks.
     pub(crate) async fn turn(&self) -> Result<usize> {
         let (db, now) = (&self.core.db, self.core.now());
+        let rests_until = Timestamp::from_micros(self.rests_until.load(Ordering::Relaxed));
+        // A clock that was ahead keeps nobody from it.
+        if now < rests_until && rests_until <= now.plus_seconds(RESTS_SECONDS) {
+            return Ok(0);
+        }
         let Some(position) = jobs::claim(db, &self.claim(), now).await? else {
             return Ok(0);
         };
@@ -74,6 +86,10 @@ impl Exporter {
         for period in &periods {
             if let Err(error) = self.export(period).await {
                 self.failed(period).await?;
+                jobs::give_back(db, &self.claim()).await?;
+                let rests_until = self.core.now().plus_seconds(RESTS_SECONDS);
+                self.rests_until
+                    .store(rests_until.as_micros(), Ordering::Relaxed);
                 return Err(error.context(format!("the usage of {period}")));
             }
             self.failures.store(0, Ordering::Relaxed);
@@ -98,13 +114,7 @@ impl Exporter {
 
     /// Periods that are over and were not exported: since the last that was, or the last one.
     async fn waiting(&self, now: Timestamp) -> Result<Vec<Period>> {
-        let last = Period::last(self.settings.every, now);
-        let length = last.to_string().len();
-        let done = usage_exports::last_finished(&self.core.db, length).await?;
-        let first = match done {
-            Some(done) => Period::read(&done)?.next(),
-            None => last,
-        };
+        let first = first_waiting(&self.core.db, self.settings.every, now).await?;
         let all = std::iter::successors(Some(first), |period| Some(period.next()));
         let closed = all.take_while(|period| period.is_closed(now));
         Ok(closed.take(MOST_PERIODS).collect())
@@ -138,7 +148,7 @@ impl Exporter {
             finished_at: Some(core.now().as_micros()),
             ..begun.unwrap_or_default()
         };
-        lease.note(period, &progress).await?;
+        lease.note(period, &progress, None).await?;
         tracing::info!(%period, rows, "usage is exported");
         self.rows.fetch_add(rows.unsigned_abs(), Ordering::Relaxed);
         Ok(())
@@ -175,13 +185,26 @@ impl Exporter {
 
     /// Writes a file, unless it is there: then a run was cut short just after it got its name.
     async fn write(&self, period: &Period, path: &Path, lease: &Lease<'_>) -> Result<i64> {
-        if path.exists() {
-            return Ok(0);
-        }
         let format = self.settings.format;
-        let written = write_file(&self.core.db, period, format, path, Some(lease)).await?;
-        i64::try_from(written.rows).context("a file has fewer rows")
+        if !path.exists() {
+            write_file(&self.core.db, period, format, path, Some(lease)).await?;
+        }
+        // With those that a run wrote which was cut short.
+        let rows = rows_of_file(path, format)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        i64::try_from(rows).context("a file has fewer rows")
     }
+}
+
+/// The first period that was not exported: the one after the last that was, or the last that is over.
+pub(crate) async fn first_waiting(db: &Db, every: ExportEvery, now: Timestamp) -> Result<Period> {
+    let last = Period::last(every, now);
+    let length = last.to_string().len();
+    let done = usage_exports::last_finished(db, length).await?;
+    Ok(match done {
+        Some(done) => Period::read(&done)?.next(),
+        None => last,
+    })
 }
 
 /// Whether the schedule named an instant since then, so long ago that what was counted before it is there.
@@ -207,7 +230,7 @@ mod tests {
     use claviger_testkit::world::everything;
     use claviger_testkit::{Receiver, Tenant, TestApp, on_both_engines};
     use http::StatusCode;
-    use serde_json::json;
+    use serde_json::{Value, json};
     use tempfile::tempdir;
 
     use super::*;
@@ -223,7 +246,7 @@ mod tests {
     }
 
     /// A key that was checked on the day on which the clock stands, at its beginning.
-    async fn checked(app: &TestApp, tenant: &Tenant) {
+    async fn checked(app: &TestApp, tenant: &Tenant) -> Value {
         let key = app
             .api_key(tenant, json!({"name": "=1+1", "customAccountId": "acme"}))
             .await;
@@ -234,6 +257,7 @@ mod tests {
             .await
             .expect(200);
         app.flush().await;
+        key
     }
 
     #[test]
@@ -334,11 +358,25 @@ mod tests {
         assert_eq!(told().await, news);
     });
 
+    on_both_engines!(what_one_program_cannot_export_another_does, async |app| {
+        let folder = tempdir().unwrap();
+        let to = |name| ExportTo::Folder(folder.path().join(name));
+        let one = Exporter::new(app.core.clone(), settings(to("away")));
+        let other = Exporter::new(app.core.clone(), settings(to("")));
+        one.turn().await.unwrap();
+        app.advance(86_400 + 300);
+        one.turn().await.unwrap_err();
+        // It leaves it to others until they have looked.
+        assert_eq!(one.turn().await.unwrap(), 0);
+        assert_eq!(other.turn().await.unwrap(), 1);
+        assert!(folder.path().join("usage-2030-01-01.csv").exists());
+    });
+
     on_both_engines!(
         an_endpoint_gets_each_part_until_it_takes_it_and_none_again,
         async |app| {
             let tenant = app.tenant("Acme").await;
-            checked(&app, &tenant).await;
+            let key = checked(&app, &tenant).await;
             let is_well = Arc::new(AtomicBool::new(false));
             let answer = Arc::clone(&is_well);
             let receiver = Receiver::answering(move |_| {
@@ -364,6 +402,14 @@ mod tests {
                     .ends_with("part 1 of 2030-01-01 was answered with 503 Service Unavailable")
             );
             is_well.store(true, Ordering::SeqCst);
+            // What the key is called meanwhile does not change what was sent.
+            let path = format!("/api-keys/{}", key["id"].as_str().unwrap());
+            let rename = app.request("PATCH", &path).key(tenant.owner());
+            rename
+                .json(json!({"name": "other"}))
+                .send()
+                .await
+                .expect(200);
             app.advance(60);
             assert_eq!(exporter.turn().await.unwrap(), 1);
             app.advance(60);
@@ -383,7 +429,7 @@ mod tests {
             );
             assert_eq!(received[1].header("authorization"), "Bearer canary");
             assert_eq!(received[0].body, received[1].body);
-            let end: serde_json::Value = serde_json::from_slice(&received[2].body).unwrap();
+            let end: Value = serde_json::from_slice(&received[2].body).unwrap();
             assert_eq!(end, json!({"period": "2030-01-01", "parts": 1, "rows": 1}));
         }
     );

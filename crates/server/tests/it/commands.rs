@@ -247,6 +247,14 @@ fn names_from_outside_cannot_act_on_a_terminal() {
         !table.contains(['\u{1b}', '\u{202e}', '\u{7}']),
         "{table:?}"
     );
+    for format in ["ndjson", "ocsf"] {
+        let trail = place.printed(&["audit", "export", "--format", format]);
+        assert!(trail.contains("evil"), "{trail}");
+        assert!(
+            !trail.contains(['\u{1b}', '\u{202e}', '\u{7}']),
+            "{trail:?}"
+        );
+    }
     // A program gets the name as it is.
     assert_eq!(place.json(&["keys", "list"])[0]["name"], name);
 }
@@ -506,12 +514,23 @@ fn one_that_shows_keys() -> String {
                 })
             };
             let body = if first.starts_with("GET /projects") {
-                json!([{"id": "64e0", "name": "Elsewhere", "env": "test", "accountId": "64d0"}])
+                json!([
+                    {"id": "64e0", "name": "Elsewhere", "env": "test", "accountId": "64d0"},
+                    {"id": "64e1", "name": "Elsewhere", "env": "live", "accountId": "64d0"},
+                    {"id": "64e2", "name": "Elsewhere", "env": "live", "accountId": "64d0"},
+                ])
+            } else if first.contains("64e1") {
+                json!([key(5, "live_shown-in-full-5")])
+            } else if first.contains("64e2") {
+                json!([])
             } else {
+                let mut rotated = key(4, "live_shown-in-full-4");
+                rotated["rotatedTo"] = json!("64f01");
                 json!([
                     key(1, "live_shown-in-full-1"),
                     key(2, "live_shown-in-full-2"),
                     key(3, "live_masked*********"),
+                    rotated,
                 ])
             };
             let body = body.to_string();
@@ -544,13 +563,19 @@ fn keys_that_another_server_shows_in_full_go_on_working_here() {
             "exists",
             "refused",
             "toReissue",
+            "rotated",
         ]
         .map(|member| summary[member].as_u64().unwrap())
     };
-    assert_eq!(import(&["--dry-run"]), [1, 2, 0, 0, 1]);
+    assert_eq!(import(&["--dry-run"]), [3, 3, 0, 0, 1, 1]);
     assert_eq!(here.count(), 0);
-    assert_eq!(import(&[]), [1, 2, 0, 0, 1]);
-    assert_eq!(import(&[]), [0, 0, 2, 0, 1]);
+    assert_eq!(import(&[]), [3, 3, 0, 0, 1, 1]);
+    assert_eq!(import(&[]), [0, 0, 3, 0, 1, 1]);
+    let live = here.given(&["keys", "verify", "--json"], "live_shown-in-full-5");
+    let live: Value = serde_json::from_slice(&live.stdout).unwrap();
+    assert_eq!(live["key"]["env"], "live");
+    let rotated = here.given(&["keys", "verify"], "live_shown-in-full-4");
+    assert_eq!(rotated.status.code(), Some(1));
     let passed = here.given(&["keys", "verify", "--json"], "live_shown-in-full-1");
     let passed: Value = serde_json::from_slice(&passed.stdout).unwrap();
     assert_eq!(passed["key"]["customAccountId"], "acme");
@@ -691,4 +716,13 @@ fn usage_is_shown_and_what_is_over_is_written_once() {
     assert_eq!(written.lines().count(), 1);
     let again = refused(&place.run(&export), 2);
     assert!(again.contains("is written once"), "{again}");
+    // What is gone is not said to have been nothing.
+    let kept = place.path().join("kept.toml");
+    fs::write(&kept, "[retention]\nusage = '30d'").unwrap();
+    let mut export: Vec<_> = export.to_vec();
+    export[5] = "gone.csv";
+    export.extend(["--config", "kept.toml"]);
+    let gone = refused(&place.run(&export), 1);
+    assert!(gone.contains("would not be whole"), "{gone}");
+    assert!(!place.path().join("gone.csv").exists());
 }

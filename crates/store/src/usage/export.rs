@@ -39,21 +39,13 @@ impl ExportedKey {
     }
 }
 
-/// Which keys.
-#[derive(Clone, Copy, Debug)]
-pub enum Keys<'a> {
-    /// So many behind that id.
-    Next(&'a str, i64),
-    /// All behind the first id, up to the second.
-    Between(&'a str, &'a str),
-}
-
-/// Those of the keys that were checked on some days (counted since 1970), and the last of the keys; none
-/// where there are none.
+/// Of so many keys behind that id those that were checked on some days (counted since 1970), and the last of
+/// the keys; none where there are none.
 pub async fn part(
     db: &Db,
     days: &Range<i64>,
-    keys: Keys<'_>,
+    after: &str,
+    most: i64,
 ) -> Result<(Vec<ExportedKey>, Option<String>), StoreError> {
     // One look-up a key, where `DISTINCT` would read every day of it.
     const KEYS: &str = "WITH RECURSIVE keys (key_id, place) AS ( \
@@ -61,8 +53,8 @@ pub async fn part(
                         CAST(1 AS BIGINT) UNION ALL \
                         SELECT (SELECT MIN(usage_days.key_id) FROM usage_days \
                         WHERE usage_days.key_id > keys.key_id), place + 1 FROM keys \
-                        WHERE keys.key_id < $2 AND place < $3) \
-                        SELECT key_id FROM keys WHERE key_id <= $2 ORDER BY place";
+                        WHERE keys.key_id IS NOT NULL AND place < $2) \
+                        SELECT key_id FROM keys WHERE key_id IS NOT NULL ORDER BY place";
     const COUNTS: &str = "SELECT counted.key_id, counted.project_id, projects.account_id, \
         api_keys.name, api_keys.custom_account_id, api_keys.custom_user_id, counted.successful, \
         counted.failed, counted.rate_limited FROM (SELECT key_id, MAX(project_id) AS project_id, \
@@ -73,14 +65,8 @@ pub async fn part(
         LEFT JOIN api_keys ON api_keys.id = counted.key_id \
         WHERE counted.successful + counted.failed + counted.rate_limited > 0 \
         ORDER BY counted.key_id";
-    let last_of_all = char::MAX.to_string();
-    let (after, until, most) = match keys {
-        Keys::Next(after, most) => (after, &*last_of_all, most),
-        Keys::Between(after, until) => (after, until, i64::MAX),
-    };
     let keys: Vec<String> = on!(read db, |c| sqlx::query_scalar(KEYS)
         .bind(after)
-        .bind(until)
         .bind(most)
         .fetch_all(c)
         .await)?;

@@ -189,6 +189,17 @@ pub async fn fold_all(db: &Db, now: Timestamp) -> Result<(), StoreError> {
     outcome
 }
 
+/// Folds all that is in the journal by now; `false` where another program has some of it in hand, and it is
+/// in no row yet.
+pub async fn fold_until_now(db: &Db, now: Timestamp) -> Result<bool, StoreError> {
+    const LAST: &str = "SELECT COALESCE(MAX(seq), 0) FROM usage_journal";
+    const IS_LEFT: &str = "SELECT COUNT(*) FROM usage_journal WHERE seq <= $1";
+    let last: i64 = on!(usage db, |c| sqlx::query_scalar(LAST).fetch_one(c).await)?;
+    fold_all(db, now).await?;
+    let left: i64 = on!(usage db, |c| sqlx::query_scalar(IS_LEFT).bind(last).fetch_one(c).await)?;
+    Ok(left == 0)
+}
+
 fn encode(counted: &Flush<'_>) -> Vec<u8> {
     let mut projects: Vec<&Id<id::Project>> = Vec::new();
     let hours = counted.hours.iter().map(|one| {

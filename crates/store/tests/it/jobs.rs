@@ -76,7 +76,8 @@ async fn a_clock_that_is_somewhat_ahead_is_believed(world: World) {
     let claimed = async |holder, now| jobs::claim(&world.db, &claim(holder), now).await.unwrap();
     assert_eq!(claimed("ahead", ahead).await, Some(0));
     assert_eq!(claimed("behind", now).await, None, "it is done already");
-    let done = jobs::finish(&world.db, &claim("ahead"), 7, ahead);
+    let of_ahead = claim("ahead");
+    let done = jobs::finish(&world.db, &of_ahead, 7, ahead);
     done.await.unwrap();
     assert_eq!(claimed("behind", now).await, None, "it is not due");
     world.clock.advance(3_601);
@@ -100,7 +101,8 @@ async fn who_lost_a_job_does_not_keep_it(world: World) {
     assert!(!kept("one").await);
     let progress = Progress::default();
     for (holder, is_noted) in [("one", false), ("two", true)] {
-        let noted = usage_exports::note(&world.db, &claim(holder), "2030-01", &progress, now);
+        let claim = claim(holder);
+        let noted = usage_exports::note(&world.db, &claim, "2030-01", &progress, None, now);
         assert_eq!(noted.await.unwrap(), is_noted);
         let found = usage_exports::find(&world.db, "2030-01").await.unwrap();
         assert_eq!(found.is_some(), is_noted);

@@ -11,6 +11,8 @@ use claviger_store::usage::by_project::{self, Step};
 use claviger_store::usage::{self, Flush, UsageHour};
 use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::World;
+use sqlx::Connection;
+use sqlx::postgres::PgConnection;
 
 in_both_worlds![
     what_is_added_twice_is_counted_twice,
@@ -22,6 +24,7 @@ in_both_worlds![
     a_fold_that_fails_leaves_the_journal,
     sums_of_projects_are_what_is_counted_of_their_keys,
     a_piece_of_before_there_were_sums_is_added_to_them,
+    what_another_program_folds_is_known_to_be_left,
 ];
 
 /// As ids are drawn, their first characters differ.
@@ -313,4 +316,29 @@ async fn a_piece_of_before_there_were_sums_is_added_to_them(world: World) {
     world.raw(true, "DELETE FROM usage_projects").await;
     usage::fold_all(&world.db, world.now()).await.unwrap();
     assert_eq!(sums(&world).await, ["prj_project 7: 1500 15000 150000"]);
+}
+
+async fn what_another_program_folds_is_known_to_be_left(world: World) {
+    let keys: Vec<_> = (0..2_000).map(key).collect();
+    let flush = Flush {
+        hours: keys.iter().map(|key| hour(key, 7, 1)).collect(),
+        ..Flush::at(world.now())
+    };
+    usage::add(&world.db, &flush).await.unwrap();
+    if let Location::Postgres(url) = &world.location {
+        let mut other = PgConnection::connect(url).await.unwrap();
+        let mut folding = other.begin().await.unwrap();
+        let taken = "DELETE FROM usage_journal WHERE shard = $1";
+        let taken = sqlx::query(taken).bind(i64::from(usage::shard_of(&keys[0])));
+        assert_eq!(
+            taken.execute(&mut *folding).await.unwrap().rows_affected(),
+            1
+        );
+        let is_whole = usage::fold_until_now(&world.db, world.now()).await;
+        assert!(!is_whole.unwrap());
+        folding.rollback().await.unwrap();
+    }
+    assert!(usage::fold_until_now(&world.db, world.now()).await.unwrap());
+    let totals = usage::totals(&world.db, &keys[0]).await.unwrap();
+    assert_eq!(totals.successful, 1);
 }
