@@ -124,6 +124,30 @@ macro_rules! last_used_at {
 }
 pub(crate) use last_used_at;
 
+/// The next ids of a table from behind `$1` on, in their order, `$2` at most: one look-up an id, where
+/// `DISTINCT` would read every row of it.
+macro_rules! next_ids {
+    ($table:literal, $column:literal) => {
+        concat!(
+            "WITH RECURSIVE found (id, place) AS (SELECT (SELECT MIN(",
+            $column,
+            ") FROM ",
+            $table,
+            " WHERE ",
+            $column,
+            " > $1), CAST(1 AS BIGINT) UNION ALL SELECT (SELECT MIN(counted.",
+            $column,
+            ") FROM ",
+            $table,
+            " AS counted WHERE counted.",
+            $column,
+            " > found.id), place + 1 FROM found WHERE found.id IS NOT NULL AND place < $2) \
+             SELECT id FROM found WHERE id IS NOT NULL ORDER BY place"
+        )
+    };
+}
+pub(crate) use next_ids;
+
 /// When a key was used last, as far as it is in the rows.
 pub async fn last_use(db: &Db, key: &Id<id::ApiKey>) -> Result<Option<Timestamp>, StoreError> {
     const SQL: &str = "SELECT last_used_at FROM usage_hours WHERE key_id = $1 \

@@ -9,7 +9,7 @@ use claviger_domain::usage::UsageCounts;
 use super::usage::{HOURS_IN_A_DAY, list_of};
 use crate::db::on;
 use crate::usage::by_project::CountsRow;
-use crate::usage::rows;
+use crate::usage::{next_ids, rows};
 use crate::{Db, StoreError};
 
 /// The next projects that something was counted of, in the order of their ids, from behind `after` on.
@@ -18,14 +18,7 @@ pub async fn projects_with_usage(
     after: &str,
     most: i64,
 ) -> Result<Vec<String>, StoreError> {
-    // One look-up a project, where `DISTINCT` would read every hour of it.
-    const SQL: &str = "WITH RECURSIVE found (project_id, place) AS ( \
-                       SELECT (SELECT MIN(project_id) FROM usage_projects WHERE project_id > $1), \
-                       CAST(1 AS BIGINT) UNION ALL \
-                       SELECT (SELECT MIN(usage_projects.project_id) FROM usage_projects \
-                       WHERE usage_projects.project_id > found.project_id), place + 1 FROM found \
-                       WHERE found.project_id IS NOT NULL AND place < $2) \
-                       SELECT project_id FROM found WHERE project_id IS NOT NULL ORDER BY place";
+    const SQL: &str = next_ids!("usage_projects", "project_id");
     Ok(on!(usage db, |c| sqlx::query_scalar(SQL)
         .bind(after)
         .bind(most)

@@ -1,29 +1,14 @@
 //! Usage that is old: hours go, and later the days that have what was counted in them.
 
 use crate::db::on;
+use crate::usage::next_ids;
 use crate::{Db, StoreError};
 
 pub(super) const HOURS_IN_A_DAY: i64 = 24;
 
-/// The next keys of a table in the order of their ids: one look-up a key, where `DISTINCT` would read
-/// every row of it.
-macro_rules! next_keys {
-    ($table:literal) => {
-        concat!(
-            "WITH RECURSIVE keys (key_id, place) AS (SELECT (SELECT MIN(key_id) FROM ",
-            $table,
-            " WHERE key_id > $1), CAST(1 AS BIGINT) UNION ALL SELECT (SELECT MIN(counted.key_id) FROM ",
-            $table,
-            " AS counted WHERE counted.key_id > keys.key_id), place + 1 FROM keys \
-             WHERE keys.key_id IS NOT NULL AND place < $2) \
-             SELECT key_id FROM keys WHERE key_id IS NOT NULL ORDER BY place"
-        )
-    };
-}
-
 /// The next keys that have hours, in the order of their ids, from behind `after` on.
 pub async fn keys_with_hours(db: &Db, after: &str, most: i64) -> Result<Vec<String>, StoreError> {
-    const SQL: &str = next_keys!("usage_hours");
+    const SQL: &str = next_ids!("usage_hours", "key_id");
     Ok(on!(usage db, |c| sqlx::query_scalar(SQL)
         .bind(after)
         .bind(most)
@@ -33,7 +18,7 @@ pub async fn keys_with_hours(db: &Db, after: &str, most: i64) -> Result<Vec<Stri
 
 /// The next keys that have days, in the order of their ids, from behind `after` on.
 pub async fn keys_with_days(db: &Db, after: &str, most: i64) -> Result<Vec<String>, StoreError> {
-    const SQL: &str = next_keys!("usage_days");
+    const SQL: &str = next_ids!("usage_days", "key_id");
     Ok(on!(usage db, |c| sqlx::query_scalar(SQL)
         .bind(after)
         .bind(most)

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use claviger_domain::usage::UsageCounts;
 
+use super::next_ids;
 use crate::db::on;
 use crate::reach::list;
 use crate::{Db, StoreError};
@@ -47,14 +48,7 @@ pub async fn part(
     after: &str,
     most: i64,
 ) -> Result<(Vec<ExportedKey>, Option<String>), StoreError> {
-    // One look-up a key, where `DISTINCT` would read every day of it.
-    const KEYS: &str = "WITH RECURSIVE keys (key_id, place) AS ( \
-                        SELECT (SELECT MIN(key_id) FROM usage_days WHERE key_id > $1), \
-                        CAST(1 AS BIGINT) UNION ALL \
-                        SELECT (SELECT MIN(usage_days.key_id) FROM usage_days \
-                        WHERE usage_days.key_id > keys.key_id), place + 1 FROM keys \
-                        WHERE keys.key_id IS NOT NULL AND place < $2) \
-                        SELECT key_id FROM keys WHERE key_id IS NOT NULL ORDER BY place";
+    const KEYS: &str = next_ids!("usage_days", "key_id");
     const COUNTS: &str = "SELECT counted.key_id, counted.project_id, projects.account_id, \
         api_keys.name, api_keys.custom_account_id, api_keys.custom_user_id, counted.successful, \
         counted.failed, counted.rate_limited FROM (SELECT key_id, MAX(project_id) AS project_id, \
