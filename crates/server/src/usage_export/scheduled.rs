@@ -372,6 +372,25 @@ mod tests {
         assert!(folder.path().join("usage-2030-01-01.csv").exists());
     });
 
+    on_both_engines!(who_has_lost_the_job_gives_no_file_its_name, async |app| {
+        let folder = tempdir().unwrap();
+        let to = ExportTo::Folder(folder.path().to_owned());
+        let one = Exporter::new(app.core.clone(), settings(to.clone()));
+        let other = Exporter::new(app.core.clone(), settings(to));
+        let (db, now) = (&app.core.db, app.core.now());
+        jobs::claim(db, &other.claim(), now).await.unwrap();
+        let lease = Lease {
+            core: &app.core,
+            claim: one.claim(),
+        };
+        let period = Period::read("2029-12").unwrap();
+        let path = folder.path().join("usage-2029-12.csv");
+        let written = write_file(db, &period, ExportFormat::Csv, &path, Some(&lease)).await;
+        let refused = written.unwrap_err().to_string();
+        assert!(refused.contains("taken it over"), "{refused}");
+        assert!(!path.exists());
+    });
+
     on_both_engines!(
         an_endpoint_gets_each_part_until_it_takes_it_and_none_again,
         async |app| {
