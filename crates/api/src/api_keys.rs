@@ -22,8 +22,8 @@ use utoipa_axum::routes;
 
 pub(crate) use self::authenticate::{Presentation, authenticate_key, refusal_of};
 pub(crate) use self::create::{duplicate, named, new_key};
-pub(crate) use self::import::{ImportInput, LARGEST_IMPORT_MIB, read_row};
-pub(crate) use self::import_room::{ImportRooms, wait_for_room};
+pub(crate) use self::import::{ImportInput, read_row};
+pub(crate) use self::import_room::{ImportRooms, LARGEST_IMPORT_MIB, wait_for_room};
 pub(crate) use self::selector::selector_of;
 pub use self::shortcut::SHORTCUT;
 pub(crate) use self::update::apply;

@@ -217,7 +217,7 @@ impl Config {
             traces: Traces::in_force(settings.traces)?,
             usage_export: UsageExport::in_force(
                 settings.usage_export,
-                &retention,
+                retention.usage,
                 outbound_allow_private,
             )?,
         })

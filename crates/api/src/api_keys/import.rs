@@ -21,14 +21,12 @@ use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::create::{blank, custom_key, duplicate, named, project_for};
-use super::import_room::ImportRoom;
+use super::import_room::{ImportRoom, LARGEST_IMPORT_MIB};
 use super::revoke::{reason_of, switch_off};
 use crate::wire::ApiKeyInput;
 
 /// Keys that one request brings, at most.
 const LARGEST_IMPORT: usize = 1_000;
-/// MiB that the body may have: that many keys, each with as much metadata as is taken.
-pub(crate) const LARGEST_IMPORT_MIB: usize = 32;
 
 const HASH_DESCRIPTION: &str = "A hash in place of `key`, where the key string itself is not known \
     any more. The key is found by it the first time that somebody presents it.";

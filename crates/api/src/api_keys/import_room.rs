@@ -13,8 +13,8 @@ use http::{HeaderValue, Method, header};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::import::LARGEST_IMPORT_MIB;
-
+/// MiB that the body of an import may have: a thousand keys, each with as much metadata as is taken.
+pub(crate) const LARGEST_IMPORT_MIB: usize = 32;
 /// MiB of bodies that are there at once for one asker: 64 ordinary imports, or two of the largest. What
 /// becomes of a body takes some times as much.
 const ROOM_MIB: usize = 2 * LARGEST_IMPORT_MIB;

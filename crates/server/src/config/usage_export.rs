@@ -11,7 +11,6 @@ use serde::Deserialize;
 
 use super::kept_for::KeptFor;
 use super::pair::first_pair;
-use super::retention::Retention;
 use super::secret::Secret;
 
 /// The section `[usage_export]`.
@@ -200,7 +199,7 @@ impl UsageExport {
     /// Reads what is set. Usage that names customers goes nowhere in clear, unless this is for development.
     pub(super) fn in_force(
         settings: UsageExportSettings,
-        retention: &Retention,
+        usage_kept: KeptFor,
         is_for_development: bool,
     ) -> Result<Option<Self>> {
         let authorization = Secret::of_either(
@@ -244,11 +243,10 @@ impl UsageExport {
         };
         let every = settings.every.unwrap_or(ExportEvery::Month);
         let least = every.least_kept();
-        if matches!(retention.usage, KeptFor::Days(days) if days < least) {
+        if matches!(usage_kept, KeptFor::Days(days) if days < least) {
             bail!(
-                "retention.usage {} is below {least}d: usage of a {} would be gone before it is exported \
-                 (usage_export.every)",
-                retention.usage,
+                "retention.usage {usage_kept} is below {least}d: usage of a {} would be gone before it is \
+                 exported (usage_export.every)",
                 every.as_str()
             );
         }
@@ -277,8 +275,7 @@ mod tests {
     use super::*;
 
     fn in_force(text: &str) -> Result<Option<UsageExport>> {
-        let kept = Retention::default();
-        UsageExport::in_force(toml::from_str(text).unwrap(), &kept, false)
+        UsageExport::in_force(toml::from_str(text).unwrap(), KeptFor::Forever, false)
     }
 
     #[test]
@@ -290,11 +287,8 @@ mod tests {
             ("month", 38, false),
         ] {
             let settings = format!("schedule = '@daily'\nto = '/x'\nevery = '{every}'");
-            let kept = Retention {
-                usage: KeptFor::Days(days),
-                ..Retention::default()
-            };
-            let read = UsageExport::in_force(toml::from_str(&settings).unwrap(), &kept, false);
+            let settings = toml::from_str(&settings).unwrap();
+            let read = UsageExport::in_force(settings, KeptFor::Days(days), false);
             let refused = read.err().map(|error| error.to_string());
             assert_eq!(refused.is_some(), is_refused, "{every} {days}");
             if let Some(sentence) = refused {
@@ -305,11 +299,10 @@ mod tests {
 
     #[test]
     fn usage_is_sent_in_clear_for_development_only() {
-        let kept = Retention::default();
         let read = |is_for_development| {
             let settings =
                 toml::from_str("schedule = '@daily'\nto = 'http://127.0.0.1/in'").unwrap();
-            UsageExport::in_force(settings, &kept, is_for_development)
+            UsageExport::in_force(settings, KeptFor::Forever, is_for_development)
         };
         assert!(read(true).is_ok());
         let refused = read(false).unwrap_err().to_string();
