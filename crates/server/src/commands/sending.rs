@@ -14,9 +14,11 @@ use super::client::{Asked, Client};
 use super::rows::{Row, Rows};
 use crate::output::tell;
 
-/// Rows of a batch: as many as the API takes. At 64 KiB a row they may be too large a body.
+/// Rows of a batch: as many as the API takes.
 const BATCH_ROWS: usize = 1_000;
-const BATCH_BYTES: usize = 16 * 1_024 * 1_024;
+/// Bytes of its rows, but for the last of at most 64 KiB: with what is around them 2 MiB, so that a server
+/// has room for all that are in flight, which it gives each family of accounts, and none of them waits.
+const BATCH_BYTES: usize = 1_900 * 1_024;
 /// Batches in flight: the server writes some in one transaction while it reads others.
 const IN_FLIGHT: usize = 32;
 /// Rows between two lines of progress, where there is no terminal.
