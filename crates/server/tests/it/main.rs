@@ -27,7 +27,6 @@ mod stopping;
 mod tls;
 #[cfg(feature = "opentelemetry")]
 mod traces;
-mod under_flood;
 mod under_load;
 mod ways;
 
