@@ -17,7 +17,7 @@ use crate::told::to_the_end;
 /// Hours of keys that wait to be written, at most; some 200 bytes each with what keeps them.
 const MOST_WAITING: usize = 1_000_000;
 
-/// Rows a second that are written out of the journal, about: a fiftieth of a core.
+/// Keys a second that are written out of the journal, about: a tenth of a core, see `docs/performance.md`.
 const FOLDED_A_SECOND: i64 = 2_000;
 
 /// First uses in one change, and in one flush, at most.
