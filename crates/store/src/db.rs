@@ -24,7 +24,7 @@ use sqlx::{ConnectOptions, Connection, PgPool, Postgres, SqlitePool, Transaction
 pub use self::feed::{Feed, FeedError, Heard, Told, ToldKey};
 pub(crate) use self::files::make_private_file;
 use self::files::open_files;
-pub(crate) use self::rows::{ByRows, Cell, list_of_rows};
+pub(crate) use self::rows::{ByRows, Cell, Filled, MOST, list_of_rows};
 use self::turns::{Crowded, Turns};
 pub use self::turns::{Turn, TurnsTaken};
 use self::writer::{Company, Writer};

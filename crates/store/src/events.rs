@@ -7,7 +7,7 @@ use claviger_domain::id::{self, Id};
 use claviger_domain::time::Timestamp;
 use claviger_domain::webhook::Topic;
 
-use crate::db::{ByRows, list_of_rows, on};
+use crate::db::{ByRows, Cell, Filled, list_of_rows, on};
 use crate::{Change, Db, StoreError, Tx};
 
 /// One change as the trail shows it.
@@ -42,21 +42,7 @@ pub async fn append_all(
     tx: &mut Tx,
     events: impl Iterator<Item = (&Change, NewEvent)>,
 ) -> Result<(), StoreError> {
-    let rows = events.map(|(change, event)| {
-        // In the order of time: the index of ids grows at its end, and not all over.
-        let id = Id::<id::Event>::draw_at(change.now, &*change.random);
-        [
-            id.to_string().into(),
-            change.now.as_micros().into(),
-            event.account.to_string().into(),
-            event.project.map(|project| project.to_string()).into(),
-            change.actor.describe().into(),
-            event.kind.as_str().into(),
-            event.target.into(),
-            event.data.to_string().into(),
-            Topic::of_event(event.kind.as_str()).map(|_| "told").into(),
-        ]
-    });
+    let rows = events.map(cells);
     match tx {
         Tx::Sqlite(open) => {
             INSERT.run(open, rows).await?;
@@ -74,8 +60,31 @@ pub async fn append_all(
     Ok(())
 }
 
+/// The statement that writes events into SQLite, as many as one takes.
+pub(crate) fn fill<'c>(
+    events: impl Iterator<Item = (&'c Change, NewEvent)>,
+) -> Result<Option<Filled>, StoreError> {
+    Ok(INSERT.fill(&mut events.map(cells))?)
+}
+
 /// The cells of a row.
 const CELLS: usize = 9;
+
+fn cells((change, event): (&Change, NewEvent)) -> [Cell<'static>; CELLS] {
+    // In the order of time: the index of ids grows at its end, and not all over.
+    let id = Id::<id::Event>::draw_at(change.now, &*change.random);
+    [
+        id.to_string().into(),
+        change.now.as_micros().into(),
+        event.account.to_string().into(),
+        event.project.map(|project| project.to_string()).into(),
+        change.actor.describe().into(),
+        event.kind.as_str().into(),
+        event.target.into(),
+        event.data.to_string().into(),
+        Topic::of_event(event.kind.as_str()).map(|_| "told").into(),
+    ]
+}
 
 macro_rules! into_columns {
     () => {

@@ -1,7 +1,7 @@
 //! The one way in which new API keys are written: one by one, those that wait together, and those
 //! that are moved here by the thousand.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 use claviger_domain::event::{EventKind, NewEvent};
 use claviger_domain::key_string::KeyDigest;
@@ -14,10 +14,10 @@ use super::import;
 use super::row::list_of;
 use super::{ApiKey, ApiKeyId, quota_columns};
 use crate::access_keys::rate_limit_columns;
-use crate::db::{ByRows, Cell, list_of_rows, on};
+use crate::db::{ByRows, Cell, MOST, list_of_rows, on};
 use crate::hexadecimal::hexadecimal;
 use crate::reach::list;
-use crate::{Change, StoreError, Tx, sealed_keys};
+use crate::{Change, StoreError, Tx, events, sealed_keys};
 
 /// A key on its way in, with what its event tells.
 #[derive(Clone, Debug)]
@@ -113,46 +113,30 @@ pub async fn store_new(
     keys: &[(&Change, &Incoming)],
 ) -> Result<Vec<Stored>, StoreError> {
     let hidden = hidden_hashes(tx, keys).await?;
-    // In one order everywhere, that of what indexes refuse: two that store the same key strings must
-    // not wait for each other. Of a key that is brought, also as a hash alone, its hash tells.
-    let mut sorted: Vec<_> = keys
+    let wanted: Vec<_> = keys
         .iter()
         .filter(|(_, incoming)| !hidden.contains(incoming.key.id.as_str()))
-        .map(|(_, incoming)| *incoming)
         .collect();
-    sorted.sort_by_key(|incoming| {
-        let of_string = incoming.digest_of_hash.as_ref().unwrap_or(&incoming.digest);
-        let key = &incoming.key;
-        (&key.account.root, of_string.as_bytes(), &key.id)
-    });
-    let wanted = sorted.len();
-    let rows = sorted.into_iter().map(cells);
-    let created = match &mut *tx {
-        Tx::Sqlite(open) => insert_in_files(open, rows, wanted).await?,
-        Tx::Postgres(open) => {
-            let rows: Vec<_> = rows.collect();
-            let query = sqlx::query_scalar(INSERT_ON_POSTGRES).bind(list_of_rows(&rows));
-            Created::These(query.fetch_all(&mut **open).await?.into_iter().collect())
-        }
+    let new = match &mut *tx {
+        Tx::Sqlite(open) => insert_in_files(open, &wanted).await?,
+        Tx::Postgres(_) => insert_on_postgres(tx, &wanted).await?,
     };
-    let is_new = |id: &ApiKeyId| !hidden.contains(id.as_str()) && created.has(id);
-    let (new, refused): (Vec<&(&Change, &Incoming)>, Vec<_>) = keys
+    let (new, refused): (Vec<_>, Vec<_>) = keys
         .iter()
-        .partition(|(_, incoming)| is_new(&incoming.key.id));
-    let sealed = new.iter().filter_map(|(_, incoming)| {
+        .map(|(_, incoming)| *incoming)
+        .partition(|incoming| new.contains(&incoming.key.id));
+    let sealed = new.iter().filter_map(|incoming| {
         let sealed = incoming.sealed.as_deref()?;
         Some((&incoming.key.id, &incoming.key.project_id, sealed))
     });
     sealed_keys::keep(tx, sealed).await?;
-    crate::events::append_all(tx, new.into_iter().map(event)).await?;
-    let earlier = if refused.is_empty() {
-        HashMap::new()
-    } else {
-        let refused: Vec<_> = refused.into_iter().map(|(_, incoming)| *incoming).collect();
-        import::what_is_in_the_way(tx, &refused).await?
-    };
+    if refused.is_empty() {
+        return Ok(vec![Stored::Created; keys.len()]);
+    }
+    let new: HashSet<_> = new.iter().map(|incoming| &incoming.key.id).collect();
+    let earlier = import::what_is_in_the_way(tx, &refused).await?;
     let outcome = |incoming: &Incoming| {
-        if is_new(&incoming.key.id) {
+        if new.contains(&incoming.key.id) {
             return Stored::Created;
         }
         // What stood in the way may be gone again; it was there.
@@ -162,40 +146,87 @@ pub async fn store_new(
     Ok(keys.iter().map(|(_, incoming)| outcome(incoming)).collect())
 }
 
-/// Which of the rows that were to be written are.
-enum Created {
-    All,
-    These(HashSet<String>),
-}
+/// Those of the keys that are new, by their ids.
+type New<'k> = HashSet<&'k ApiKeyId>;
 
-impl Created {
-    fn has(&self, id: &ApiKeyId) -> bool {
-        match self {
-            Self::All => true,
-            Self::These(ids) => ids.contains(id.as_str()),
-        }
-    }
-}
-
-/// SQLite hands each row that a statement returns from thread to thread, which costs more than writing
-/// it: which rows are new is asked only where not all are. It numbers them upwards.
-async fn insert_in_files(
+/// Writes keys with their events. What is written next is made while SQLite writes, on a thread of its
+/// own: the events of some keys while it writes those, and the next keys while it writes the events.
+async fn insert_in_files<'k>(
     connection: &mut SqliteConnection,
-    rows: impl Iterator<Item = [Cell<'_>; CELLS]>,
-    wanted: usize,
-) -> Result<Created, StoreError> {
+    keys: &[&(&Change, &'k Incoming)],
+) -> Result<New<'k>, StoreError> {
     const NEWEST: &str = "SELECT COALESCE(MAX(rowid), 0) FROM api_keys";
     const SINCE: &str = "SELECT id FROM api_keys WHERE rowid > $1";
-    let newest: i64 = sqlx::query_scalar(NEWEST)
+    let mut newest: i64 = sqlx::query_scalar(NEWEST)
         .fetch_one(&mut *connection)
         .await?;
-    let written = INSERT.run(connection, rows).await?;
-    if written == wanted {
-        return Ok(Created::All);
+    let mut new = HashSet::with_capacity(keys.len());
+    let mut parts = keys.chunks(MOST);
+    let mut fill = || -> Result<_, StoreError> {
+        let part = parts.next().unwrap_or_default();
+        let statement = INSERT.fill(&mut part.iter().map(|(_, incoming)| cells(incoming)))?;
+        Ok(statement.map(|statement| (part, statement)))
+    };
+    let mut next = fill()?;
+    while let Some((part, statement)) = next {
+        let meanwhile = async { events::fill(part.iter().map(|one| event(one))) };
+        let (written, mut told) = futures::join!(statement.run(&mut *connection), meanwhile);
+        let written = written?;
+        if written == part.len() {
+            new.extend(part.iter().map(|(_, incoming)| &incoming.key.id));
+        } else {
+            // SQLite hands each row that a statement returns from thread to thread, which costs more
+            // than writing it: which are new is asked only where not all are. It numbers them upwards.
+            let query = sqlx::query_scalar(SINCE).bind(newest);
+            let ids: Vec<String> = query.fetch_all(&mut *connection).await?;
+            let ids: HashSet<_> = ids.iter().map(String::as_str).collect();
+            let is_new = |one: &&&(&Change, &Incoming)| ids.contains(one.1.key.id.as_str());
+            new.extend(
+                part.iter()
+                    .filter(is_new)
+                    .map(|(_, incoming)| &incoming.key.id),
+            );
+            told = events::fill(part.iter().filter(is_new).map(|one| event(one)));
+        }
+        newest += i64::try_from(written).unwrap_or_default();
+        next = if let Some(told) = told? {
+            let meanwhile = async { fill() };
+            let (done, made) = futures::join!(told.run(&mut *connection), meanwhile);
+            done?;
+            made?
+        } else {
+            fill()?
+        };
     }
-    let query = sqlx::query_scalar(SINCE).bind(newest);
-    let ids: Vec<String> = query.fetch_all(connection).await?;
-    Ok(Created::These(ids.into_iter().collect()))
+    Ok(new)
+}
+
+/// Writes keys with their events, in one order everywhere, that of what indexes refuse: two that store
+/// the same key strings must not wait for each other. Of a key that is brought, also as a hash alone, its
+/// hash tells.
+async fn insert_on_postgres<'k>(
+    tx: &mut Tx,
+    keys: &[&(&Change, &'k Incoming)],
+) -> Result<New<'k>, StoreError> {
+    let mut sorted: Vec<_> = keys.iter().map(|(_, incoming)| *incoming).collect();
+    sorted.sort_by_key(|incoming| {
+        let of_string = incoming.digest_of_hash.as_ref().unwrap_or(&incoming.digest);
+        let key = &incoming.key;
+        (&key.account.root, of_string.as_bytes(), &key.id)
+    });
+    let rows: Vec<_> = sorted.into_iter().map(cells).collect();
+    let ids: Vec<String> = on!(&mut *tx, |c| sqlx::query_scalar(INSERT_ON_POSTGRES)
+        .bind(list_of_rows(&rows))
+        .fetch_all(c)
+        .await)?;
+    let ids: HashSet<_> = ids.iter().map(String::as_str).collect();
+    let is_new = |one: &&&(&Change, &Incoming)| ids.contains(one.1.key.id.as_str());
+    events::append_all(tx, keys.iter().filter(is_new).map(|one| event(one))).await?;
+    let new = keys
+        .iter()
+        .filter(is_new)
+        .map(|(_, incoming)| &incoming.key.id);
+    Ok(new.collect())
 }
 
 /// What is written, in the order of a row's cells but for the first, its project; and all that a

@@ -13,7 +13,7 @@ use crate::hexadecimal::hexadecimal;
 /// How many rows a statement has: few statements, so that SQLite keeps them prepared.
 const SIZES: [usize; 4] = [1, 4, 16, 64];
 /// Rows of the largest, whose columns are fewer than SQLite takes binds for.
-const MOST: usize = 64;
+pub(crate) const MOST: usize = 64;
 
 /// One value of a row.
 #[derive(Clone, Debug)]
@@ -115,23 +115,21 @@ impl<const CELLS: usize> ByRows<CELLS> {
     ) -> Result<usize, sqlx::Error> {
         let mut rows = rows.fuse();
         let mut written = 0;
-        let mut next = self.statement(&mut rows)?;
-        while let Some((text, arguments)) = next {
-            let query = sqlx::query_with(AssertSqlSafe(text), arguments);
-            let (done, made) = futures::join!(query.execute(&mut *connection), async {
-                self.statement(&mut rows)
-            });
-            written += done?.rows_affected();
+        let mut next = self.fill(&mut rows)?;
+        while let Some(statement) = next {
+            let meanwhile = async { self.fill(&mut rows) };
+            let (done, made) = futures::join!(statement.run(&mut *connection), meanwhile);
+            written += done?;
             next = made?;
         }
-        Ok(usize::try_from(written).unwrap_or(usize::MAX))
+        Ok(written)
     }
 
-    /// The next rows that one statement takes; none where there are none.
-    fn statement<'r>(
+    /// One statement over the next rows, [`MOST`] of them at most; none where there are none.
+    pub(crate) fn fill<'r>(
         &self,
         rows: &mut impl Iterator<Item = [Cell<'r>; CELLS]>,
-    ) -> Result<Option<(Arc<str>, SqliteArguments)>, sqlx::Error> {
+    ) -> Result<Option<Filled>, sqlx::Error> {
         let mut arguments = SqliteArguments::default();
         arguments.reserve(rows.size_hint().0.min(MOST) * CELLS, 0);
         let mut count = 0;
@@ -141,7 +139,10 @@ impl<const CELLS: usize> ByRows<CELLS> {
                 cell.bind(&mut arguments)?;
             }
         }
-        Ok((count > 0).then(|| (self.text(count), arguments)))
+        Ok((count > 0).then(|| Filled {
+            text: self.text(count),
+            arguments,
+        }))
     }
 
     /// The text for at least so many rows.
@@ -156,5 +157,21 @@ impl<const CELLS: usize> ByRows<CELLS> {
         });
         let place = SIZES.iter().position(|size| *size >= count);
         Arc::clone(&texts[place.unwrap_or(SIZES.len() - 1)])
+    }
+}
+
+/// A statement with its rows.
+#[derive(Debug)]
+pub(crate) struct Filled {
+    text: Arc<str>,
+    arguments: SqliteArguments,
+}
+
+impl Filled {
+    /// Runs it, and tells how many rows it has written.
+    pub(crate) async fn run(self, connection: &mut SqliteConnection) -> Result<usize, sqlx::Error> {
+        let query = sqlx::query_with(AssertSqlSafe(self.text), self.arguments);
+        let done = query.execute(connection).await?;
+        Ok(usize::try_from(done.rows_affected()).unwrap_or(usize::MAX))
     }
 }

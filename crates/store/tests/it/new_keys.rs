@@ -15,6 +15,7 @@ use crate::{found, incoming, made};
 in_both_worlds![
     each_of_many_is_told_its_own,
     each_has_one_event_of_its_own,
+    of_many_only_those_that_are_new_have_an_event,
     one_that_the_database_refuses_takes_no_other_with_it,
     a_key_string_that_was_brought_as_a_hash_is_taken,
     rows_come_back_as_they_were_brought,
@@ -97,6 +98,53 @@ async fn each_has_one_event_of_its_own(world: World) {
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), trail.len());
+}
+
+/// SQLite takes 64 in one statement: all of the first are new, some of the second, none of the third and
+/// all of the last, which has fewer.
+async fn of_many_only_those_that_are_new_have_an_event(world: World) {
+    let mine = world.account("mine").await;
+    let project = world.project(&mine, "project").await;
+    let keys = (0..200).map(|_| {
+        let (key, plain) = world.draw_api_key(&project, "key");
+        incoming(key, &plain)
+    });
+    let keys: Vec<_> = keys.collect();
+    let is_there = |place: usize| (64..192).contains(&place) && (place >= 128 || place % 3 == 0);
+    let earlier = keys.iter().enumerate();
+    let earlier: Vec<_> = earlier.filter(|(place, _)| is_there(*place)).collect();
+    let earlier: Vec<_> = earlier.into_iter().map(|(_, key)| key.clone()).collect();
+    for some in [earlier, keys.clone()] {
+        world
+            .write(move |tx, change| {
+                Box::pin(async move {
+                    let keys: Vec<_> = some.iter().map(|key| (&change, key)).collect();
+                    let stored = store_new(tx, &keys).await?;
+                    for (place, (stored, (_, key))) in stored.iter().zip(&keys).enumerate() {
+                        let expected = if keys.len() == 200 && is_there(place) {
+                            Stored::Exists(key.key.id.clone())
+                        } else {
+                            Stored::Created
+                        };
+                        assert_eq!(*stored, expected, "{place}");
+                    }
+                    Ok(())
+                })
+            })
+            .await;
+    }
+    let trail = events::of_account(&world.db, &mine.id, 1_000)
+        .await
+        .unwrap();
+    let made = trail.iter().filter(|event| event.kind == "api-key.created");
+    let mut told: Vec<_> = made.map(|event| event.target.as_str()).collect();
+    told.sort_unstable();
+    let mut ids: Vec<_> = keys
+        .iter()
+        .map(|incoming| incoming.key.id.as_str())
+        .collect();
+    ids.sort_unstable();
+    assert_eq!(told, ids);
 }
 
 async fn one_that_the_database_refuses_takes_no_other_with_it(world: World) {
