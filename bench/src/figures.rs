@@ -32,6 +32,11 @@ impl Figure {
             rounds,
         }
     }
+
+    /// The one in the middle.
+    pub(crate) const fn median(&self) -> f64 {
+        self.median
+    }
 }
 
 /// The median, with the least and the greatest.

@@ -17,6 +17,7 @@ mod flush;
 mod import;
 mod instance;
 mod loader;
+mod login;
 mod machine;
 mod options;
 mod postgres;
@@ -96,6 +97,7 @@ fn run(command: Command) -> Result<()> {
         Command::Benchmark(Benchmark::Flush(options)) => flush::run(&options),
         Command::Benchmark(Benchmark::Import(options)) => import::run(&options),
         Command::Benchmark(Benchmark::Webhooks(options)) => webhooks::run(&options),
+        Command::Benchmark(Benchmark::Login(options)) => login::run(&options),
         Command::ServeBare { answer } => {
             serving(async move { bare::serve(bare::routes(&answer)?).await })
         }

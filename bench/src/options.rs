@@ -47,6 +47,8 @@ pub(crate) enum Benchmark {
     /// All run on all cores, with the receiver, which answers at once. One loop posts one body after
     /// the other, one has as many in flight as a webhook.
     Webhooks(WebhooksOptions),
+    /// Measures whether the time that a refused sign-in takes tells who signed up
+    Login(LoginOptions),
 }
 
 /// What `verify` takes.
@@ -113,6 +115,20 @@ pub(crate) struct WebhooksOptions {
     pub(crate) events: u32,
     /// Rounds; medians are told, and how far apart the rounds are
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rounds: u32,
+    /// Also writes the figures of all rounds as JSON into this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// What `login` takes.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct LoginOptions {
+    /// Wrong passwords of addresses that signed up, and of as many that did not, in each round
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=400))]
+    pub(crate) attempts: u32,
+    /// Rounds; medians are told, and how far apart the rounds are
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=5))]
     pub(crate) rounds: u32,
     /// Also writes the figures of all rounds as JSON into this file
     #[arg(long, value_name = "FILE")]
