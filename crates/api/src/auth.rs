@@ -1,6 +1,7 @@
 //! How people come in, and what they are signed in by.
 
 mod email_otc;
+mod firebase;
 mod login;
 mod logout;
 mod password;
@@ -12,7 +13,7 @@ mod tokens;
 mod validate_code;
 
 pub(crate) use self::password_reset::set as set_password;
-pub(crate) use self::sign_up::{Joining, join as join_by_invitation};
+pub(crate) use self::sign_up::{Joining, PresentedInvitation, join as join_by_invitation};
 pub(crate) use self::tokens::{Arrival, Password};
 pub(crate) use self::validate_code::{sign_in_by_code, verify};
 use claviger_edge::Core;
@@ -30,4 +31,5 @@ pub(crate) fn routes() -> OpenApiRouter<Core> {
         .routes(routes!(password_reset::reset_password))
         .routes(routes!(email_otc::email_one_time_code))
         .routes(routes!(validate_code::validate_login_code))
+        .routes(routes!(firebase::add_user_from_firebase))
 }

@@ -11,6 +11,7 @@ pub mod decision;
 pub mod email;
 pub mod event;
 pub mod id;
+pub mod identity_token;
 pub mod key_hash;
 pub mod key_storage;
 pub mod key_string;

@@ -160,6 +160,8 @@ codes! {
     Internal = "internal", INTERNAL_SERVER_ERROR;
     /// Not configured on this instance.
     NotConfigured = "not_configured", NOT_IMPLEMENTED;
+    /// The identity provider does not answer.
+    ProviderAway = "provider_away", SERVICE_UNAVAILABLE;
     /// The database is away for now.
     DatabaseUnavailable = "database_unavailable", SERVICE_UNAVAILABLE;
     /// Too many requests of the same kind, or of the same family of accounts, wait already.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use claviger_outbound::Firebase;
 use claviger_outbound::mail::Post;
 
 use crate::Passwords;
@@ -41,6 +42,8 @@ pub struct People {
     pub public_url: Arc<str>,
     /// Writes and sends mails.
     pub post: Arc<Post>,
+    /// The Firebase project whose users may sign in; none: nobody does so.
+    pub firebase: Option<Arc<Firebase>>,
     /// Digests passwords.
     pub passwords: Arc<Passwords>,
 }

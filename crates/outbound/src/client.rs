@@ -88,6 +88,17 @@ pub struct Answer {
     pub excerpt: String,
 }
 
+/// What was fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// The status.
+    pub status: StatusCode,
+    /// For how many seconds it is good, where the answer says so.
+    pub max_age: Option<i64>,
+    /// The body, cut off where it is longer than was asked for.
+    pub body: Vec<u8>,
+}
+
 /// The guarded client.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -132,6 +143,14 @@ impl Client {
     ) -> Result<Answer, Refusal> {
         let sending = async { self.receiver(target).await?.send(outgoing, now).await };
         timeout(PATIENCE, sending)
+            .await
+            .unwrap_or(Err(Refusal::Timeout))
+    }
+
+    /// Fetches what is there, as far as it is no longer than `most` bytes.
+    pub async fn fetch(&self, target: &Target, most: usize) -> Result<Fetched, Refusal> {
+        let fetching = async { self.receiver(target).await?.fetch(most).await };
+        timeout(PATIENCE, fetching)
             .await
             .unwrap_or(Err(Refusal::Timeout))
     }
@@ -266,19 +285,46 @@ impl Receiver {
             .headers()
             .get(header::RETRY_AFTER)
             .and_then(|value| retry_at(value.to_str().ok()?, now));
-        let mut body = Vec::new();
-        // What was answered counts, even when the rest of it does not arrive.
-        while body.len() < READ
-            && let Ok(Some(chunk)) = response.chunk().await
-        {
-            body.extend_from_slice(&chunk[..chunk.len().min(READ - body.len())]);
-        }
+        let body = beginning(&mut response, READ).await;
         Ok(Answer {
             status: response.status(),
             retry_at,
             excerpt: excerpt(&body, &secrets),
         })
     }
+
+    async fn fetch(&self, most: usize) -> Result<Fetched, Refusal> {
+        let request = self.http.get(self.target.url.clone());
+        let mut response = request.send().await.map_err(|error| why(&error))?;
+        let headers = response.headers().get_all(header::CACHE_CONTROL);
+        let max_age = headers
+            .iter()
+            .find_map(|value| max_age(value.to_str().ok()?));
+        Ok(Fetched {
+            status: response.status(),
+            max_age,
+            body: beginning(&mut response, most).await,
+        })
+    }
+}
+
+/// The body of an answer, up to so many bytes. What was answered counts, even when the rest of it does not
+/// arrive.
+async fn beginning(response: &mut reqwest::Response, most: usize) -> Vec<u8> {
+    let mut body = Vec::new();
+    while body.len() < most
+        && let Ok(Some(chunk)) = response.chunk().await
+    {
+        body.extend_from_slice(&chunk[..chunk.len().min(most - body.len())]);
+    }
+    body
+}
+
+/// For how many seconds an answer is good, by its `Cache-Control`.
+fn max_age(text: &str) -> Option<i64> {
+    let directives = text.split(',').map(str::trim);
+    let mut ages = directives.filter_map(|one| one.strip_prefix("max-age="));
+    ages.next()?.parse::<u32>().ok().map(i64::from)
 }
 
 /// Whether an address is one of this machine's: nobody can listen on another's.
@@ -367,6 +413,23 @@ mod tests {
         );
         for wrong in ["0", "-5", "soon", "Wed, 21 Oct 2010 07:28:00 GMT"] {
             assert_eq!(retry_at(wrong, now), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_answer_says_for_how_long_it_is_good() {
+        for (text, seconds) in [
+            (
+                "public, max-age=19845, must-revalidate, no-transform",
+                Some(19_845),
+            ),
+            ("max-age=0", Some(0)),
+            ("s-maxage=60", None),
+            ("no-store", None),
+            ("max-age=-1", None),
+            ("max-age=soon", None),
+        ] {
+            assert_eq!(max_age(text), seconds, "{text}");
         }
     }
 

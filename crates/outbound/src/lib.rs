@@ -1,4 +1,5 @@
-//! All that leaves the process: the one guarded HTTP client, the webhooks that use it, and mail.
+//! All that leaves the process: the one guarded HTTP client, the webhooks that use it, the keys of an
+//! identity provider, and mail.
 //!
 //! Nothing else opens a connection to a URL that a caller chose.
 
@@ -9,6 +10,8 @@ mod client;
 mod excerpt;
 mod figures;
 mod hold;
+mod identity_tokens;
+mod key_set;
 mod letterhead;
 pub mod mail;
 mod payload;
@@ -21,8 +24,9 @@ mod worker;
 
 pub use address::is_public;
 pub use budget::OverBudget;
-pub use client::{Answer, Client, Guard, Outgoing, Refusal};
+pub use client::{Answer, Client, Fetched, Guard, Outgoing, Refusal};
 pub use figures::{Figures, Sent};
+pub use identity_tokens::{Firebase, TokenFault};
 pub use ping::{Leave, Ping, Pinged};
 pub use resolver::{Resolve, SystemResolver};
 pub use target::{Target, TargetFault};

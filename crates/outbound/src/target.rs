@@ -80,6 +80,14 @@ impl Target {
         self.url.scheme() == "https"
     }
 
+    /// Whether it is sent to this machine itself, as its text tells.
+    pub fn is_local(&self) -> bool {
+        match self.host() {
+            Host::Name(name) => name == "localhost",
+            Host::Address(address) => address.to_canonical().is_loopback(),
+        }
+    }
+
     pub(crate) fn port(&self) -> u16 {
         self.url.port_or_known_default().unwrap_or_default()
     }

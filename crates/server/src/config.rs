@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use claviger_edge::SignUp;
+use claviger_outbound::Target;
 use claviger_outbound::mail::{check_url, sender};
 use claviger_store::Location;
 use claviger_verify::Bounds;
@@ -35,8 +36,9 @@ pub use period::Period;
 pub use retention::Retention;
 pub use secret::Secret;
 pub use settings::{
-    DatabaseSettings, LogFormat, LogSettings, MailSettings, MetricsSettings, OperatorSettings,
-    OutboundSettings, RetentionSettings, Settings, SignUpSetting, TlsSettings, TracesSettings,
+    DatabaseSettings, FirebaseSettings, LogFormat, LogSettings, MailSettings, MetricsSettings,
+    OperatorSettings, OutboundSettings, RetentionSettings, Settings, SignUpSetting, TlsSettings,
+    TracesSettings,
 };
 pub use traces::Traces;
 pub use usage_export::{
@@ -51,6 +53,10 @@ const STALENESS: Duration = Duration::from_secs(1);
 const AWAY: Duration = Duration::from_mins(5);
 /// Below this, a program would not get its answers in time on a busy day.
 const LEAST_STALENESS: Duration = Duration::from_millis(200);
+
+/// Where Google publishes the keys that tokens of all Firebase projects are signed with.
+const FIREBASE_KEYS: &str =
+    "https://www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com";
 
 const OTLP_VARIABLE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 const MASTER_KEY_VARIABLE: &str = "CLAVIGER_MASTER_KEY";
@@ -94,6 +100,10 @@ pub struct Config {
     pub mail_url: Option<Secret>,
     /// Who they are from.
     pub mail_from: String,
+    /// The Firebase project whose users may sign in.
+    pub firebase_project: Option<String>,
+    /// Where the keys are that its tokens are signed with.
+    pub firebase_keys: String,
     /// What to log.
     pub log_filter: String,
     /// How a log line looks.
@@ -210,6 +220,12 @@ impl Config {
             outbound_networks: networks(settings.outbound.networks),
             mail_url: mail_url(settings.mail.url, settings.mail.url_file.as_ref())?,
             mail_from: mail_from(settings.mail.from)?,
+            firebase_project: settings
+                .firebase
+                .project
+                .map(firebase_project)
+                .transpose()?,
+            firebase_keys: firebase_keys(settings.firebase.keys)?,
             log_filter: settings.log.filter.unwrap_or_else(|| "info".to_owned()),
             log_format: settings.log.format.unwrap_or(LogFormat::Text),
             sign_up: settings.signup.map_or_else(SignUp::default, Into::into),
@@ -303,6 +319,27 @@ fn mail_from(text: Option<String>) -> Result<String> {
         bail!("mail.from {text:?} is no address such as Keys <keys@example.com>");
     }
     Ok(text)
+}
+
+/// Checks that it can be the id of a Firebase project.
+fn firebase_project(text: String) -> Result<String> {
+    let is_id = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if text.is_empty() || !text.bytes().all(is_id) {
+        bail!("firebase.project {text:?} is no id of a project such as my-project-1a2b");
+    }
+    Ok(text)
+}
+
+/// Checks where keys come from: whoever can change what is fetched signs in as anybody.
+fn firebase_keys(text: Option<String>) -> Result<String> {
+    let text = text.unwrap_or_else(|| FIREBASE_KEYS.to_owned());
+    match Target::parse(&text) {
+        Err(fault) => bail!("firebase.keys {fault}"),
+        Ok(target) if !target.is_encrypted() && !target.is_local() => {
+            bail!("firebase.keys {text:?} must be https://…")
+        }
+        Ok(_) => Ok(text),
+    }
 }
 
 /// Checks that links can begin with it.

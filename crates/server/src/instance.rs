@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow};
 use claviger_domain::event::Actor;
 use claviger_edge::{Core, CoreParts, Passwords, People};
 use claviger_outbound::mail::{Post, PostSettings, Transport};
-use claviger_outbound::{Client, Guard, SystemResolver, Webhooks};
+use claviger_outbound::{Client, Firebase, Guard, SystemResolver, Webhooks};
 use claviger_store::sealing::{MasterKey, SealingKey};
 use claviger_store::secrets::{self, Secrets};
 use claviger_store::{Db, StoreError, instance, operator_keys};
@@ -125,11 +125,13 @@ impl Instance {
             own_url: config.public_url.clone(),
             own_addresses: [address].into_iter().chain(config.metrics_listen).collect(),
         };
+        let client = Client::new(guard, Arc::new(SystemResolver));
+        let firebase = firebase(config, &client, outside)?;
         let webhooks = Webhooks::new(
             claviger_outbound::Settings {
                 db: db.clone(),
                 sealing: Arc::clone(&sealing),
-                client: Client::new(guard, Arc::new(SystemResolver)),
+                client,
             },
             Arc::clone(&outside.clock),
             Arc::clone(&outside.random),
@@ -157,6 +159,7 @@ impl Instance {
                 sign_up: config.sign_up,
                 public_url: public_url(config, address).into(),
                 post: Arc::new(post),
+                firebase,
                 passwords: Arc::new(Passwords::new(&*outside.random)),
             },
             traffic: Arc::default(),
@@ -180,6 +183,19 @@ impl Instance {
             handover,
         })
     }
+}
+
+/// The Firebase project whose users may sign in.
+fn firebase(config: &Config, client: &Client, outside: &Outside) -> Result<Option<Arc<Firebase>>> {
+    let Some(project) = &config.firebase_project else {
+        return Ok(None);
+    };
+    let keys = client
+        .target(&config.firebase_keys)
+        .map_err(|fault| anyhow!("firebase.keys {fault}"))?;
+    let clock = Arc::clone(&outside.clock);
+    let firebase = Firebase::new(project.clone(), client.clone(), keys, clock);
+    Ok(Some(Arc::new(firebase)))
 }
 
 /// How mails leave.

@@ -16,6 +16,7 @@ pub mod events;
 pub mod gone;
 mod hexadecimal;
 pub mod idempotency;
+pub mod identities;
 pub mod instance;
 pub mod invitations;
 pub mod jobs;

@@ -47,6 +47,8 @@ macro_rules! columns {
     };
 }
 
+pub(crate) use columns;
+
 /// The person of that id.
 pub async fn find(db: &Db, id: &UserId) -> Result<Option<User>, StoreError> {
     const SQL: &str = concat!("SELECT ", columns!(), " FROM users WHERE id = $1");

@@ -10,7 +10,7 @@ use claviger_edge::{Core, CoreParts, Passwords, People, SignUp};
 use claviger_gateway::Gateway;
 use claviger_gateway::mcp::hosts::Hosts;
 use claviger_outbound::mail::{Post, PostSettings, Transport};
-use claviger_outbound::{Client, Guard, SystemResolver, Webhooks};
+use claviger_outbound::{Client, Firebase, Guard, SystemResolver, TargetFault, Webhooks};
 use claviger_server::assemble::{Assembled, Parts, assemble_over};
 use claviger_server::first_start;
 use claviger_store::StoreError;
@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use crate::database::{Engine, HeldTable, TestDatabase};
 use crate::http::TestRequest;
 use crate::upstream::Upstream;
-use crate::{Mail, MockClock, SeededRandom};
+use crate::{IdentityProvider, Mail, MockClock, SeededRandom};
 
 /// The name under which a [`TestApp`] is reached; its links begin with it.
 pub const PUBLIC_HOST: &str = "keys.example.com";
@@ -51,6 +51,18 @@ pub struct TestApp {
     database: TestDatabase,
 }
 
+/// The Firebase project of an identity provider, whose keys are there.
+fn firebase_of(
+    client: &Client,
+    clock: &Arc<MockClock>,
+    keys: &str,
+) -> Result<Arc<Firebase>, TargetFault> {
+    let project = IdentityProvider::PROJECT.to_owned();
+    let target = client.target(keys)?;
+    let firebase = Firebase::new(project, client.clone(), target, clock.clone());
+    Ok(Arc::new(firebase))
+}
+
 impl TestApp {
     /// Starts one on the engine of this run.
     pub async fn start() -> Self {
@@ -67,15 +79,29 @@ impl TestApp {
         Self::signing_up(Engine::of_this_run(), sign_up).await
     }
 
+    /// Starts one whose users may sign in with the Firebase project of an
+    /// [`IdentityProvider`](crate::IdentityProvider), whose keys are there.
+    pub async fn with_firebase(engine: Engine, sign_up: SignUp, keys: &str) -> Self {
+        Self::started(engine, sign_up, Some(keys)).await
+    }
+
     async fn signing_up(engine: Engine, sign_up: SignUp) -> Self {
+        Self::started(engine, sign_up, None).await
+    }
+
+    async fn started(engine: Engine, sign_up: SignUp, firebase: Option<&str>) -> Self {
         let database = TestDatabase::with(engine).await;
-        match Self::over(database, sign_up).await {
+        match Self::over(database, sign_up, firebase).await {
             Ok(app) => app,
             Err(error) => panic!("the program does not start: {error:?}"),
         }
     }
 
-    async fn over(database: TestDatabase, sign_up: SignUp) -> anyhow::Result<Self> {
+    async fn over(
+        database: TestDatabase,
+        sign_up: SignUp,
+        firebase: Option<&str>,
+    ) -> anyhow::Result<Self> {
         let db = database.db.clone();
         let clock = Arc::new(MockClock::default());
         let random = Arc::new(SeededRandom::new(0));
@@ -100,11 +126,13 @@ impl TestApp {
             own_url: Some(format!("https://{PUBLIC_HOST}")),
             ..Guard::default()
         };
+        let client = Client::new(guard, Arc::new(SystemResolver));
+        let firebase = firebase.map(|keys| firebase_of(&client, &clock, keys));
         let webhooks = Webhooks::new(
             claviger_outbound::Settings {
                 db: db.clone(),
                 sealing: sealing.clone(),
-                client: Client::new(guard, Arc::new(SystemResolver)),
+                client,
             },
             clock.clone(),
             random.clone(),
@@ -133,6 +161,7 @@ impl TestApp {
                 sign_up,
                 public_url: format!("https://{PUBLIC_HOST}").into(),
                 post: Arc::new(post),
+                firebase: firebase.transpose()?,
                 // As little as it can cost.
                 passwords: Arc::new(Passwords::costing(8, 2, &SeededRandom::new(1))),
             },

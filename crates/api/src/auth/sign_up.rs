@@ -69,8 +69,10 @@ pub(crate) async fn sign_up(
         email: tokens::email(input.email.as_deref())?,
         name: input.name,
         password: input.password,
-        token: input.invitation_id,
-        account: input.account_id,
+        invitation: PresentedInvitation {
+            token: input.invitation_id,
+            account: input.account_id,
+        },
     };
     let (tokens, user) = join(&core, arrival, joining).await?;
     Ok(tokens::signed_in(&tokens, &user))
@@ -81,10 +83,41 @@ pub(crate) struct Joining {
     pub(crate) email: Email,
     pub(crate) name: Option<String>,
     pub(crate) password: Option<Password>,
-    /// That of an invitation.
+    pub(crate) invitation: PresentedInvitation,
+}
+
+/// What somebody brings along who was asked into an account.
+pub(crate) struct PresentedInvitation {
+    /// The token of the invitation.
     pub(crate) token: Option<String>,
-    /// The account that the invitation is into, where it is said.
+    /// The account that it is into, where it is said.
     pub(crate) account: Option<String>,
+}
+
+impl PresentedInvitation {
+    /// The invitation that the token is of, if it is for that address.
+    pub(super) async fn find(
+        &self,
+        core: &Core,
+        arrival: &Arrival,
+        email: &Email,
+    ) -> Result<Option<Invitation>, ApiError> {
+        let Some(token) = &self.token else {
+            return Ok(None);
+        };
+        let digest = core.verifier.digest(token);
+        let found = core
+            .verifier
+            .look_for_one_time(arrival.network, async || {
+                invitations::find_by_token(&core.db, &digest).await
+            })
+            .await?;
+        let account = self.account.as_deref();
+        Ok(found.filter(|invitation| {
+            invitation.email.folded() == email.folded()
+                && account.is_none_or(|account| account == invitation.account.id.as_str())
+        }))
+    }
 }
 
 /// Makes a person and signs them in.
@@ -98,8 +131,7 @@ pub(crate) async fn join(
     let password = password_of(joining.password, &email)?;
     // A sign-up that succeeds is one all the same: it makes rows.
     let _counted = core.verifier.attempt_sign_in(arrival.network)?;
-    let (token, account) = (joining.token.as_deref(), joining.account.as_deref());
-    let invitation = invitation_of(core, &arrival, &email, token, account).await?;
+    let invitation = invitation_of(core, &arrival, &email, &joining.invitation).await?;
     let queued = core.people.passwords.queue()?;
     let hash = queued.digest(password, &*core.random).await?;
     let id = Id::<id::User>::draw(&*core.random);
@@ -135,14 +167,13 @@ fn password_of(given: Option<Password>, email: &Email) -> Result<SecretString, A
 
 /// The invitation whose token is presented; none where none is, and none is needed. What cannot be
 /// accepted, whatever the reason, is one refusal.
-async fn invitation_of(
+pub(super) async fn invitation_of(
     core: &Core,
     arrival: &Arrival,
     email: &Email,
-    token: Option<&str>,
-    account: Option<&str>,
+    presented: &PresentedInvitation,
 ) -> Result<Option<Invitation>, ApiError> {
-    match (core.people.sign_up, token) {
+    match (core.people.sign_up, &presented.token) {
         (SignUp::Closed, _) => {
             let message = "Nobody signs up on this instance";
             return Err(ApiError::new(ErrorCode::SignUpClosed, message));
@@ -151,30 +182,18 @@ async fn invitation_of(
         (SignUp::Invited, None) => return Err(not_invited()),
         (SignUp::Invited | SignUp::Open, Some(_)) => {}
     }
-    let digest = core.verifier.digest(token.unwrap_or_default());
-    let found = core
-        .verifier
-        .look_for_one_time(arrival.network, async || {
-            invitations::find_by_token(&core.db, &digest).await
-        })
-        .await?;
-    let invitation = found.ok_or_else(not_invited)?;
-    let is_theirs = invitation.email.folded() == email.folded();
-    let is_there = account.is_none_or(|account| account == invitation.account.id.as_str());
-    if invitation.status_at(core.now()) == Status::Pending && is_theirs && is_there {
-        Ok(Some(invitation))
-    } else {
-        Err(not_invited())
-    }
+    let found = presented.find(core, arrival, email).await?;
+    let found = found.filter(|invitation| invitation.status_at(core.now()) == Status::Pending);
+    found.map(Some).ok_or_else(not_invited)
 }
 
-fn not_invited() -> ApiError {
+pub(super) fn not_invited() -> ApiError {
     let message = "An invitation to this address is needed: the token that its link has";
     ApiError::new(ErrorCode::InvitationNeeded, message)
 }
 
 /// Makes the person, and gives them what they are invited to or an account of their own.
-async fn make(
+pub(super) async fn make(
     tx: &mut Tx,
     change: &Change,
     id: &Id<id::User>,

@@ -10,7 +10,7 @@ use claviger_store::users::{self, User};
 use http::StatusCode;
 
 use super::{Asked, Form, NEW_PASSWORD, Page, members, refused, says, take, token_of};
-use crate::auth::{Arrival, Joining, Password, join_by_invitation, verify};
+use crate::auth::{Arrival, Joining, Password, PresentedInvitation, join_by_invitation, verify};
 use crate::invitations::names_of;
 
 const TITLE: &str = "Accept an invitation";
@@ -110,8 +110,10 @@ pub(super) async fn accept(
             email: invitation.email.clone(),
             name: Some(take(&mut members, "name")),
             password: Some(Password::from(take(&mut members, "password"))),
-            token: Some(token.clone()),
-            account: None,
+            invitation: PresentedInvitation {
+                token: Some(token.clone()),
+                account: None,
+            },
         };
         let joined = join_by_invitation(&core, arrival, joining).await;
         joined.map(drop)

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use claviger_domain::role::Role;
-use claviger_testkit::TestApp;
+use claviger_edge::SignUp;
+use claviger_testkit::{Engine, IdentityProvider, TestApp};
 use serde_json::Value;
 
 use crate::operations::{Kind, OPERATIONS, Objects};
@@ -121,7 +122,9 @@ async fn every_role_on_every_operation() {
 
 #[tokio::test]
 async fn no_operation_without_a_credential() {
-    let app = TestApp::start().await;
+    let provider = IdentityProvider::start().await;
+    let engine = Engine::of_this_run();
+    let app = TestApp::with_firebase(engine, SignUp::Open, provider.url()).await;
     let tenant = app.tenant("Acme").await;
     let objects = Objects::of(&app, &tenant).await;
     for operation in OPERATIONS {

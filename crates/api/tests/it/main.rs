@@ -11,6 +11,7 @@ mod checking;
 mod coverage;
 mod document;
 mod errors;
+mod firebase;
 mod forward_auth;
 mod idempotency;
 mod import;

@@ -761,6 +761,13 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         201,
         |objects| json!({"code": objects.sign_in_code}),
     ),
+    open(
+        "addUserFromFirebase",
+        "POST",
+        "/auth/add-user-from-firebase",
+        201,
+        |objects| json!({"idToken": objects.id_token}),
+    ),
     operation(
         "createTenant",
         "POST",

@@ -236,7 +236,7 @@ on_both_engines!(
     async |app| {
         let world = World::of(app).await;
         let all = world.get(&world.path("/tools")).await.body;
-        assert_eq!(all["result"].as_array().unwrap().len(), 56);
+        assert_eq!(all["result"].as_array().unwrap().len(), 57);
         let path = "/tools?methods=get,list_2&tags[0]=api_keys&schema_profile=openai_strict";
         let some = world.get(&world.path(path)).await.body;
         let names: Vec<_> = some["result"]

@@ -43,7 +43,7 @@ async fn the_official_client_lists_and_calls_tools_however_it_opens() {
     for lifecycle in lifecycles() {
         let client = connect(&base, &token, lifecycle.clone()).await.unwrap();
         let tools = client.list_all_tools().await.unwrap();
-        assert_eq!(tools.len(), 56, "{lifecycle:?}");
+        assert_eq!(tools.len(), 57, "{lifecycle:?}");
 
         let name = "create_a_the_auth_api_api_key";
         let arguments = json!({ "name": "Ada" }).as_object().unwrap().clone();

@@ -237,6 +237,7 @@ fn every_hint_is_given() {
       "invitation_info.list": "Show what an invitation is for (read-only, idempotent)",
       "auth_signup.create": "Sign up ()",
       "auth_login.create": "Sign in with a password ()",
+      "auth_add_user_from_firebase.create": "Sign in with Firebase ()",
       "auth_email_otc.create": "Mail a code to sign in ()",
       "auth_validate_login_code.create": "Sign in with a mailed code ()",
       "auth_refresh_access_token.create": "Exchange a refresh token for new tokens ()",

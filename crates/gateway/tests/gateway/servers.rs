@@ -140,7 +140,7 @@ on_both_engines!(writing_tools_without_an_end_are_warned_of, async |app| {
     let (_, answer) = create(&world, json!({ "name": "Agent" })).await;
     let warnings = answer["warnings"].as_array().unwrap();
     assert_eq!(warnings.len(), 2);
-    assert!(warnings[0].as_str().unwrap().contains("56 tools are more"));
+    assert!(warnings[0].as_str().unwrap().contains("57 tools are more"));
     assert!(warnings[1].as_str().unwrap().contains("no expiry"));
 });
 

@@ -1,5 +1,6 @@
 //! What can be set: one struct a section, read from flags, the environment and the file alike.
 
+mod firebase;
 mod outgoing;
 
 use std::net::SocketAddr;
@@ -9,6 +10,7 @@ use clap::{Args, ValueEnum};
 use claviger_edge::SignUp;
 use serde::Deserialize;
 
+pub use self::firebase::FirebaseSettings;
 pub use self::outgoing::{MailSettings, OutboundSettings};
 use super::kept_for::KeptFor;
 use super::network::Network;
@@ -136,6 +138,10 @@ pub struct Settings {
     /// Mail.
     #[command(flatten)]
     pub mail: MailSettings,
+
+    /// Signing in with Firebase.
+    #[command(flatten)]
+    pub firebase: FirebaseSettings,
 
     /// Log lines.
     #[command(flatten)]
@@ -438,6 +444,10 @@ impl Settings {
                 url: mail_url,
                 url_file: mail_url_file,
                 from: self.mail.from.or(lower.mail.from),
+            },
+            firebase: FirebaseSettings {
+                project: self.firebase.project.or(lower.firebase.project),
+                keys: self.firebase.keys.or(lower.firebase.keys),
             },
             log: LogSettings {
                 filter: self.log.filter.or(lower.log.filter),

@@ -72,6 +72,12 @@ impl Display for Config {
             None => writeln!(out, "# url: files in outbox/ in the data directory")?,
         }
         writeln!(out, "from = {}", text(&self.mail_from))?;
+        writeln!(out, "\n[firebase]")?;
+        match &self.firebase_project {
+            Some(project) => writeln!(out, "project = {}", text(project))?,
+            None => writeln!(out, "# project: nobody signs in with Firebase")?,
+        }
+        writeln!(out, "keys = {}", text(&self.firebase_keys))?;
         writeln!(out, "\n[log]\nfilter = {}", text(&self.log_filter))?;
         writeln!(out, "format = {}", text(&self.log_format.as_str()))?;
         let retention = &self.retention;

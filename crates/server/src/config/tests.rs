@@ -57,6 +57,7 @@ fn the_default_file_has_every_setting_and_no_other() {
                 url_file: mail_url_file,
                 from,
             },
+        firebase: FirebaseSettings { project, keys },
         log: LogSettings { filter, format },
         retention,
         traces: TracesSettings {
@@ -91,6 +92,7 @@ fn the_default_file_has_every_setting_and_no_other() {
     assert!(staleness_bound.is_some() && away_bound.is_some() && signup.is_some());
     assert!(url.is_some() && url_file.is_some());
     assert!(cert.is_some() && key.is_some() && metrics_listen.is_some());
+    assert!(project.is_some() && keys.is_some());
     assert!(mail_url.is_some() && mail_url_file.is_some() && from.is_some());
     assert!(allow_private.is_some() && ports.is_some() && networks.is_some());
     assert!(remote.is_some() && filter.is_some() && format.is_some());
@@ -114,6 +116,7 @@ fn the_default_file_says_the_defaults() {
     assert_eq!(written.outbound.ports, Some(config.outbound_ports));
     assert!(written.outbound.networks.unwrap().is_empty() && config.outbound_networks.is_empty());
     assert_eq!(written.mail.from, Some(config.mail_from));
+    assert_eq!(written.firebase.keys, Some(config.firebase_keys));
     assert_eq!(written.log.filter, Some(config.log_filter));
     assert_eq!(written.log.format, Some(config.log_format));
     let written = Retention::in_force(&written.retention).unwrap();
@@ -134,6 +137,7 @@ fn what_is_in_force_is_a_configuration_file_without_secrets() {
          [tls]\ncert = 'c.pem'\nkey = 'k.pem'\n[metrics]\nlisten = '[::1]:1'\n\
          [outbound]\nallow_private = true\nports = [8080, 8081]\nnetworks = ['10.1.2.3/8']\n\
          [mail]\nurl = 'smtps://me:sesame@mail'\nfrom = 'keys@example.com'\n\
+         [firebase]\nproject = 'acme-1'\nkeys = 'https://keys.example.com/'\n\
          [log]\nformat = 'json'\n[retention]\ncalls = '7d'\nevents = '400d'",
     );
     let shown = config.unwrap().to_string();
@@ -192,6 +196,27 @@ fn mail_is_configured_whole_or_not_at_all() {
     );
     // Without a server mails are files of this machine, which need neither.
     in_force("").unwrap();
+}
+
+#[test]
+fn keys_of_firebase_come_encrypted_and_for_a_project() {
+    for (text, fault) in [
+        ("[firebase]\nkeys = 'http://keys.example.com'", "https://"),
+        (
+            "[firebase]\nkeys = 'http://localhost.example.com'",
+            "https://",
+        ),
+        ("[firebase]\nkeys = 'keys'", "firebase.keys"),
+        ("[firebase]\nproject = ''", "no id"),
+        ("[firebase]\nproject = 'acme/../other'", "no id"),
+    ] {
+        let error = in_force(text).unwrap_err().to_string();
+        assert!(error.contains(fault), "{error}");
+    }
+    // On this machine, for who develops: nobody is in between.
+    for here in ["localhost", "127.0.0.1", "[::1]"] {
+        in_force(&format!("[firebase]\nkeys = 'http://{here}:8080/keys'")).unwrap();
+    }
 }
 
 #[test]

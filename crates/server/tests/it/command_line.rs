@@ -115,6 +115,10 @@ Options:
           File with that URL, for one that has a password [env: CLAVIGER_MAIL_URL_FILE]
       --mail-from <ADDRESS>
           Who mails are from; by default `Claviger <claviger@localhost>` [env: CLAVIGER_MAIL_FROM]
+      --firebase-project <ID>
+          Id of the Firebase project whose users may sign in [default: none] [env: CLAVIGER_FIREBASE_PROJECT]
+      --firebase-keys <URL>
+          Where the keys are that its tokens are signed with [default: Google's] [env: CLAVIGER_FIREBASE_KEYS]
       --log <FILTER>
           What to log: error, warn, info, debug, trace, or a filter such as `info,sqlx=debug` [default: info] [env: CLAVIGER_LOG]
       --log-format <FORMAT>
@@ -222,6 +226,10 @@ networks = []
 [mail]
 # url: files in outbox/ in the data directory
 from = "Claviger <claviger@localhost>"
+
+[firebase]
+# project: nobody signs in with Firebase
+keys = "https://www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com"
 
 [log]
 filter = "debug"

@@ -7,7 +7,7 @@ use claviger_domain::role::Role;
 use claviger_store::StoreError;
 use claviger_store::notifications::{self, News};
 use claviger_store::one_time_codes::{self, CodePurpose, NewCode};
-use claviger_testkit::{Person, Tenant, TestApp};
+use claviger_testkit::{IdentityProvider, Person, Tenant, TestApp};
 use serde_json::{Value, json};
 
 /// What a foreign tenant's objects come to.
@@ -40,6 +40,8 @@ pub(crate) struct Objects {
     pub(crate) user: Person,
     /// A code that was mailed to them.
     pub(crate) sign_in_code: String,
+    /// A token of the Firebase project that is theirs.
+    pub(crate) id_token: String,
     /// An address that nobody has yet.
     pub(crate) new_email: String,
 }
@@ -78,6 +80,11 @@ impl Objects {
             notification: notification_of(app, tenant).await,
             invitation: invitation_of(app, tenant).await,
             sign_in_code: sign_in_code(app, &user).await,
+            id_token: IdentityProvider::token(&IdentityProvider::claims(
+                app.core.now(),
+                user.id.as_str(),
+                &user.email,
+            )),
             user,
             new_email: new_email(app),
         }
@@ -105,6 +112,7 @@ impl Objects {
                 refresh: String::new(),
             },
             sign_in_code: "signin_no".to_owned(),
+            id_token: "a.b.c".to_owned(),
             new_email: "nobody@example.com".to_owned(),
         }
     }
