@@ -35,6 +35,7 @@ def tenant(seeds, _):
 
 BODIES = {
     "acceptInvitation": token,
+    "addUserFromFirebase": lambda seeds, _: {"idToken": seeds.id_token()},
     "authenticate": lambda seeds, _: {"credentials": {"api_key": seeds.fresh("key_string")}},
     "changePassword": lambda seeds, _: {"currentPassword": PASSWORD, "newPassword": PASSWORD + "!"},
     "createAccessKey": lambda seeds, _: {"name": "Made", "role": "viewer", "accountId": seeds.account},

@@ -14,6 +14,8 @@ import time
 
 import requests
 
+import firebase
+
 PASSWORD = "correct horse battery staple"
 
 # How many of each kind are kept to be named again, whatever has become of them.
@@ -37,12 +39,23 @@ class Receiver(http.server.BaseHTTPRequestHandler):
 
     do_POST = do_PUT = do_PATCH = answer
 
+    def do_GET(self):
+        """Is Firebase's set of keys, as well."""
+        body = json.dumps(firebase.keys()).encode()
+        self.send_response(200)
+        self.send_header("cache-control", "max-age=3600")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
     def log_message(self, *_):
         pass
 
 
 def receiver():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    # The program was started with it: it fetches Firebase's keys from there.
+    port = int(os.environ["CLAVIGER_RECEIVER_PORT"])
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Receiver)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return f"http://127.0.0.1:{server.server_port}"
 
@@ -216,6 +229,11 @@ class Seeds:
         person = self.sign_up()
         self.done("POST", "/auth/password-reset", {"email": person.address})
         return self.mailed(person.address, r"token=(\S+)")
+
+    def id_token(self):
+        """One of Firebase for somebody who is new, or for one who is known."""
+        address = self.address() if self.random.random() < 0.5 else self.person.address
+        return firebase.id_token(address, address)
 
     # Objects
 

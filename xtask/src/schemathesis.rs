@@ -63,6 +63,10 @@ pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("SCHEMATHESIS_HOOKS", "hooks")
         .env("CLAVIGER_DATA_DIR", program.data())
+        .env(
+            "CLAVIGER_RECEIVER_PORT",
+            program.receiver_port().to_string(),
+        )
         .env("CLAVIGER_ANSWERS", &answers)
         .env("CLAVIGER_SEED", seed.to_string())
         .arg("--config-file")

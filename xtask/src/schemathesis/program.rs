@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -14,6 +15,7 @@ pub(super) struct Program {
     child: Child,
     url: String,
     data: PathBuf,
+    receiver_port: u16,
 }
 
 impl Program {
@@ -24,6 +26,7 @@ impl Program {
             fs::remove_dir_all(&data).context("cannot remove the last run's data")?;
         }
         let log = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+        let receiver_port = free_port()?;
         let mut child = Command::new(binary)
             .env_clear()
             .args([
@@ -34,6 +37,11 @@ impl Program {
             ])
             // The seeds have a receiver on this machine; each request is from an address of its own.
             .args(["--outbound-allow-private", "--trusted-proxies=127.0.0.1"])
+            // It is Firebase's set of keys, too, which is fetched when somebody signs in with it.
+            .arg("--firebase-project=acme-1")
+            .arg(format!(
+                "--firebase-keys=http://127.0.0.1:{receiver_port}/keys"
+            ))
             .arg("--data-dir")
             .arg(&data)
             .stdin(Stdio::null())
@@ -46,6 +54,7 @@ impl Program {
             child,
             url: String::new(),
             data,
+            receiver_port,
         };
         for line in welcome.lines() {
             let line = line.context("cannot read what the program told")?;
@@ -65,10 +74,21 @@ impl Program {
         &self.url
     }
 
+    /// The port on which the seeds are to have their receiver.
+    pub(super) const fn receiver_port(&self) -> u16 {
+        self.receiver_port
+    }
+
     /// The folder with its database and the credentials of its first start.
     pub(super) fn data(&self) -> &Path {
         &self.data
     }
+}
+
+/// A port of this machine that nobody has, as far as it can be told beforehand.
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind("127.0.0.1:0").context("no port is free")?;
+    Ok(listener.local_addr()?.port())
 }
 
 impl Drop for Program {
