@@ -110,7 +110,7 @@ pub struct Client {
 /// A client for one receiver, whose addresses were checked.
 #[derive(Clone, Debug)]
 pub(crate) struct Receiver {
-    http: reqwest::Client,
+    pub(crate) http: reqwest::Client,
     target: Target,
 }
 
@@ -362,7 +362,7 @@ fn tls() -> ClientConfig {
 }
 
 /// The one word that is told of an error.
-fn why(error: &reqwest::Error) -> Refusal {
+pub(crate) fn why(error: &reqwest::Error) -> Refusal {
     if error.is_timeout() {
         return Refusal::Timeout;
     }

@@ -1,5 +1,5 @@
-//! All that leaves the process: the one guarded HTTP client, the webhooks that use it, the keys of an
-//! identity provider, and mail.
+//! All that leaves the process: the one guarded HTTP client, the webhooks and upstreams that use it, the
+//! keys of an identity provider, and mail.
 //!
 //! Nothing else opens a connection to a URL that a caller chose.
 
@@ -19,6 +19,7 @@ mod ping;
 mod resolver;
 mod signature;
 mod target;
+mod upstreams;
 mod webhooks;
 mod worker;
 
@@ -30,4 +31,5 @@ pub use identity_tokens::{Firebase, TokenFault};
 pub use ping::{Leave, Ping, Pinged};
 pub use resolver::{Resolve, SystemResolver};
 pub use target::{Target, TargetFault};
+pub use upstreams::{Asking, Told, Unanswered, Upstreams};
 pub use webhooks::{Drawn, HeaderFault, Settings, Webhooks, custom_headers};

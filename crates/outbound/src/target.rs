@@ -7,6 +7,9 @@ use reqwest::Url;
 /// Characters of a URL, at most.
 const LONGEST: usize = 2_048;
 
+/// Characters of one with all that a request has in it, at most.
+const LONGEST_REQUEST: usize = 16 * 1_024;
+
 /// Why a text is no target: a sentence about it, without the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TargetFault {
@@ -68,6 +71,33 @@ impl Target {
     /// The URL.
     pub fn url(&self) -> &str {
         self.url.as_str()
+    }
+
+    /// The URL of a path and a query below this one; none where that would be another place than what is
+    /// written, such as one behind dot segments, or on another host.
+    pub fn below(&self, path_and_query: &str) -> Option<Self> {
+        let base = self.url.path().trim_end_matches('/');
+        let (path, query) = match path_and_query.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (path_and_query, None),
+        };
+        let path = format!("{base}{path}");
+        let origin = self.url.origin().ascii_serialization();
+        let mut text = format!("{origin}{path}");
+        if let Some(query) = query {
+            text.push('?');
+            text.push_str(query);
+        }
+        if !path_and_query.starts_with('/') || text.len() > LONGEST_REQUEST {
+            return None;
+        }
+        let url = Url::parse(&text).ok()?;
+        let is_as_written = url.path() == path
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.origin() == self.url.origin();
+        is_as_written.then_some(Self { url })
     }
 
     /// Scheme, host and port.
@@ -139,6 +169,47 @@ mod tests {
             origin("http://example.com:8443/"),
             "http://example.com:8443"
         );
+    }
+
+    #[test]
+    fn what_is_below_a_url_is_as_it_is_written() {
+        let base = Target::parse("https://example.com/v1/").unwrap();
+        let below = |text| base.below(text).map(|target| target.url().to_owned());
+        for (path, expected) in [
+            ("/a/b?c=d&e", "https://example.com/v1/a/b?c=d&e"),
+            ("/a%2Fb", "https://example.com/v1/a%2Fb"),
+            ("//e", "https://example.com/v1//e"),
+            ("/@e", "https://example.com/v1/@e"),
+            ("/:80@e/", "https://example.com/v1/:80@e/"),
+            ("/", "https://example.com/v1/"),
+        ] {
+            assert_eq!(below(path).as_deref(), Some(expected), "{path}");
+        }
+        for path in [
+            "",
+            "a",
+            "@e",
+            ":80@e",
+            "/../x",
+            "/%2e%2e/x",
+            "/.%2E",
+            "/a/./b",
+            "/\\e",
+            "/a#b",
+            "/a b",
+            "/a\nb",
+            "?x",
+        ] {
+            assert_eq!(below(path), None, "{path}");
+        }
+        let long = format!("/{}", "a".repeat(LONGEST_REQUEST));
+        assert_eq!(below(&long), None);
+        let root = Target::parse("https://example.com").unwrap();
+        assert_eq!(
+            root.below("//e/x").unwrap().url(),
+            "https://example.com//e/x"
+        );
+        assert_eq!(root.below("//e/x").unwrap().origin(), "https://example.com");
     }
 
     #[test]
