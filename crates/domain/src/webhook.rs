@@ -70,6 +70,8 @@ texts! {
         InvitationAccepted = "invitation.accepted",
         /// An MCP server was made.
         McpServerCreated = "mcp-server.created",
+        /// An MCP server was changed, or got another URL.
+        McpServerUpdated = "mcp-server.updated",
         /// An MCP server was removed.
         McpServerDeleted = "mcp-server.deleted",
         /// A webhook was switched off, since its receiver failed for days or asked for it.
@@ -82,6 +84,7 @@ impl Topic {
     pub fn of_event(kind: &str) -> Option<Self> {
         match kind {
             "access-key.rotated" | "access-key.reactivated" => Some(Self::AccessKeyUpdated),
+            "mcp-server.rotated" => Some(Self::McpServerUpdated),
             kind => Self::parse(kind),
         }
     }

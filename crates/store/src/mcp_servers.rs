@@ -284,6 +284,96 @@ pub async fn create(
     Ok(true)
 }
 
+/// What is changed of a server; its maker stays, and answers for it.
+#[derive(Clone, Debug)]
+pub struct Changed {
+    /// Its name.
+    pub name: String,
+    /// What it shows and how, JSON.
+    pub config: String,
+    /// When it ends.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Holds a server of a connected account within the reach, and reads it: until the transaction is over
+/// nobody else changes it.
+pub async fn hold(
+    tx: &mut Tx,
+    reach: &Reach,
+    connected: &ConnectedAccountId,
+    id: &McpServerId,
+) -> Result<Option<McpServer>, StoreError> {
+    const SQL: &str = concat!(
+        "UPDATE mcp_servers SET name = name \
+         WHERE id = $4 AND connected_account_id = $5 AND deleted_at IS NULL AND ",
+        within_reach!(),
+        " RETURNING ",
+        columns!()
+    );
+    let binds = ReachBinds::of(reach);
+    let row: Option<Row> = on!(tx, |c| sqlx::query_as(SQL)
+        .bind(binds.everything)
+        .bind(&binds.accounts)
+        .bind(&binds.projects)
+        .bind(id.as_str())
+        .bind(connected.as_str())
+        .fetch_optional(c)
+        .await)?;
+    row.map(McpServer::try_from).transpose()
+}
+
+/// Changes a server that is held.
+pub async fn update(
+    tx: &mut Tx,
+    change: &Change,
+    id: &McpServerId,
+    changed: &Changed,
+) -> Result<McpServer, StoreError> {
+    const SQL: &str = concat!(
+        "UPDATE mcp_servers SET name = $2, config = $3, expires_at = $4, last_changed_by = $5, \
+         last_changed_by_type = $6, updated_at = $7 WHERE id = $1 RETURNING ",
+        columns!()
+    );
+    let row: Row = on!(&mut *tx, |c| sqlx::query_as(SQL)
+        .bind(id.as_str())
+        .bind(&changed.name)
+        .bind(&changed.config)
+        .bind(changed.expires_at.map(Timestamp::as_micros))
+        .bind(change.actor.id())
+        .bind(change.actor.kind())
+        .bind(change.now.as_micros())
+        .fetch_one(c)
+        .await)?;
+    let server = McpServer::try_from(row)?;
+    append(tx, change, EventKind::McpServerUpdated, &server).await?;
+    Ok(server)
+}
+
+/// Gives a server that is held another token; the one before is nobody's from then on.
+pub async fn rotate(
+    tx: &mut Tx,
+    change: &Change,
+    id: &McpServerId,
+    token: &KeyDigest,
+) -> Result<McpServer, StoreError> {
+    const SQL: &str = concat!(
+        "UPDATE mcp_servers SET token_digest = $2, last_changed_by = $3, \
+         last_changed_by_type = $4, updated_at = $5 WHERE id = $1 RETURNING ",
+        columns!()
+    );
+    let row: Row = on!(&mut *tx, |c| sqlx::query_as(SQL)
+        .bind(id.as_str())
+        .bind(&token.as_bytes()[..])
+        .bind(change.actor.id())
+        .bind(change.actor.kind())
+        .bind(change.now.as_micros())
+        .fetch_one(c)
+        .await)?;
+    let server = McpServer::try_from(row)?;
+    append(tx, change, EventKind::McpServerRotated, &server).await?;
+    Ok(server)
+}
+
 /// Removes a server of a connected account within the reach.
 pub async fn delete(
     tx: &mut Tx,

@@ -103,10 +103,16 @@ const STATES: &str = concat!(
         )
     ),
     " UNION ALL \
-    SELECT 'mcp-server', b.id, b.name, 'deleted', COALESCE(p.deleted_at, 0) \
+    SELECT 'mcp-server', b.id, b.name, \
+        CASE WHEN p.deleted_at IS NULL AND p.id IS NOT NULL THEN 'rotated' ELSE 'deleted' END, \
+        COALESCE(p.deleted_at, p.updated_at, 0) \
     FROM copy.mcp_servers b LEFT JOIN main.mcp_servers p ON p.id = b.id \
     WHERE b.deleted_at IS NULL AND (b.expires_at IS NULL OR b.expires_at > $1) AND ",
-    gone_of!("mcp-server.created", "p.deleted_at IS NOT NULL"),
+    gone_of!(
+        "mcp-server.created",
+        "p.deleted_at IS NOT NULL OR b.id IN (SELECT target FROM main.events \
+         WHERE kind = 'mcp-server.rotated' AND id NOT IN (SELECT id FROM copy.events))"
+    ),
     " UNION ALL \
     SELECT 'project', b.id, b.name, 'deleted', COALESCE(p.deleted_at, 0) \
     FROM copy.projects b LEFT JOIN main.projects p ON p.id = b.id \

@@ -7,7 +7,7 @@ use claviger_domain::role::Role;
 use claviger_domain::time::Timestamp;
 use claviger_store::accounts::{self, Account};
 use claviger_store::connected_accounts::ConnectedAccount;
-use claviger_store::mcp_servers::{self, Maker, McpServer};
+use claviger_store::mcp_servers::{self, Changed, Maker, McpServer};
 use claviger_store::projects::{self, Project};
 use claviger_store::{Base, Page, events};
 use claviger_testkit::in_both_worlds;
@@ -20,6 +20,8 @@ in_both_worlds![
     a_server_is_found_by_its_token_as_it_was_stored,
     a_server_is_found_within_the_reach_and_under_its_connected_account,
     deleting_is_within_the_reach_and_done_once,
+    what_is_held_within_the_reach_is_changed_and_its_maker_stays,
+    a_token_that_was_exchanged_is_nobodys,
     a_server_goes_with_its_account,
     a_project_that_goes_is_taken_from_what_makers_held,
     no_server_is_made_over_what_is_not_there,
@@ -171,6 +173,59 @@ async fn deleting_is_within_the_reach_and_done_once(world: World) {
         .map(|event| event.kind.as_str())
         .collect();
     assert_eq!(kinds, ["mcp-server.created", "mcp-server.deleted"]);
+}
+
+async fn what_is_held_within_the_reach_is_changed_and_its_maker_stays(world: World) {
+    let (mine, connected) = account_with_tools(&world, "mine").await;
+    let (foreign, _) = account_with_tools(&world, "foreign").await;
+    let server = made(&world, &connected, "one").await;
+    let (over, id) = (connected.id.clone(), server.id.clone());
+    let (theirs, ours) = (whole(&foreign), whole(&mine));
+    world.clock.advance(1);
+    let (refused, held, changed) = world
+        .write(move |tx, change| {
+            Box::pin(async move {
+                let refused = mcp_servers::hold(tx, &theirs, &over, &id).await?;
+                let held = mcp_servers::hold(tx, &ours, &over, &id).await?;
+                let changed = Changed {
+                    name: "Renamed".to_owned(),
+                    config: "{}".to_owned(),
+                    expires_at: None,
+                };
+                let changed = mcp_servers::update(tx, &change, &id, &changed).await?;
+                Ok((refused, held, changed))
+            })
+        })
+        .await;
+    assert_eq!((refused, held), (None, Some(server.clone())));
+    let mut expected = McpServer {
+        name: "Renamed".to_owned(),
+        config: "{}".to_owned(),
+        expires_at: None,
+        ..server
+    };
+    expected.base.touch(&world.change());
+    assert_eq!(changed, expected);
+    assert_eq!(by_token(&world, "one").await, Some(expected));
+}
+
+async fn a_token_that_was_exchanged_is_nobodys(world: World) {
+    let (mine, connected) = account_with_tools(&world, "mine").await;
+    let server = made(&world, &connected, "one").await;
+    let (id, next) = (server.id.clone(), token("two"));
+    world
+        .write(move |tx, change| {
+            Box::pin(async move { mcp_servers::rotate(tx, &change, &id, &next).await })
+        })
+        .await;
+    assert_eq!(by_token(&world, "one").await, None);
+    assert_eq!(by_token(&world, "two").await.unwrap().id, server.id);
+    let events = events::of_account(&world.db, &mine.id, 99).await.unwrap();
+    assert!(
+        events
+            .iter()
+            .any(|event| event.kind == "mcp-server.rotated")
+    );
 }
 
 async fn a_server_goes_with_its_account(world: World) {
