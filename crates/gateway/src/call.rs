@@ -5,6 +5,8 @@ mod record;
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use claviger_domain::event::Actor;
 use claviger_domain::id::{self, Id};
 use claviger_domain::rights::Rights;
@@ -13,8 +15,9 @@ use claviger_edge::{ApiError, Delegated};
 use claviger_store::Asker;
 use claviger_store::connected_accounts::{self, ConnectedAccount};
 use claviger_verify::{CallerLimit, Network, Presenter};
-use http::{HeaderMap, StatusCode};
-use serde_json::{Map, Value};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::catalogue::Catalogue;
 use crate::connector::file::PaginationEntry;
@@ -27,6 +30,7 @@ use crate::limits::Limits;
 use crate::mcp::{ToolCall, ToolOutcome, ToolResult};
 use crate::page;
 use crate::profile::SchemaProfile;
+use crate::request::UpstreamRequest;
 use crate::tool::Tool;
 use crate::upstream::{self, UpstreamAnswer};
 
@@ -41,6 +45,10 @@ pub(crate) struct Call<'a> {
     pub(crate) asked: ToolCall,
     pub(crate) profile: SchemaProfile,
     pub(crate) request_id: String,
+    /// Whether it is only told what would be sent.
+    pub(crate) dry_run: bool,
+    /// What the upstream is to know a repeat by.
+    pub(crate) idempotency_key: Option<HeaderValue>,
 }
 
 /// Who answers for a call, and what they all hold.
@@ -73,9 +81,11 @@ impl Gateway {
         let outcome = family
             .scope(self.carry_out(call, admission, &mut record))
             .await;
-        record
-            .end(outcome.as_ref().err().map(|failure| failure.status))
-            .await;
+        let status = match &outcome {
+            Ok(outcome) => outcome.status,
+            Err(failure) => failure.status,
+        };
+        record.end(status).await;
         outcome.map_err(Box::new)
     }
 
@@ -90,6 +100,8 @@ impl Gateway {
             catalogue,
             asked,
             profile,
+            dry_run,
+            idempotency_key,
             ..
         } = call;
         let in_name_of = admission.await?;
@@ -112,9 +124,13 @@ impl Gateway {
                 .query
                 .extend(page::parameters(&tool.pagination, window));
         }
+        if dry_run {
+            return Ok(self.would_send(&request));
+        }
         let delegated = self.delegate(connected, in_name_of).await?;
+        let key = idempotency_key.map(|key| of_connected(&key, connected));
         record.upstream_begins();
-        let answer = upstream::call_local(&self.auth_api, request, delegated).await?;
+        let answer = upstream::call_local(&self.auth_api, request, key, delegated).await?;
         record.upstream_ends(answer.status);
         let limits = Limits::read(catalogue.rate_limit(), &answer.headers, self.core.now());
         if !answer.status.is_success() {
@@ -122,7 +138,28 @@ impl Gateway {
         }
         let seal = |window: Window| self.keys.cursors.seal(binding, window);
         let envelope = wrap(&tool, &answer, window, seal);
-        Ok(ToolOutcome { envelope, limits })
+        Ok(ToolOutcome {
+            status: answer.status,
+            envelope,
+            limits,
+        })
+    }
+
+    /// What a call would send.
+    fn would_send(&self, request: &UpstreamRequest) -> ToolOutcome {
+        let url = format!("{}{}", self.public_url, request.path_and_query());
+        let mut headers = Map::new();
+        if request.body.is_some() {
+            headers.insert(header::CONTENT_TYPE.to_string(), "application/json".into());
+        }
+        let would_send = json!({
+            "method": request.verb.as_str(), "url": url, "headers": headers, "body": request.body,
+        });
+        ToolOutcome {
+            status: StatusCode::OK,
+            envelope: envelope::single(Some(would_send)),
+            limits: Limits::default(),
+        }
     }
 
     /// The rights of a call: what the stored credential, the maker and the caller all hold. The gateway
@@ -175,6 +212,17 @@ impl Gateway {
         let key = stored_access_key(&self.sealing, &connected.id, &sealed)?;
         Ok(self.core.verifier.presenter(key.expose(), None).await?)
     }
+}
+
+/// An idempotency key of this connected account's own: under another one the same request asks for
+/// something else. The Auth API takes it for the caller's.
+fn of_connected(key: &HeaderValue, connected: &ConnectedAccount) -> HeaderValue {
+    let mut digest = Sha256::new();
+    digest.update(connected.id.as_str());
+    digest.update([0]);
+    digest.update(key.as_bytes());
+    let text = URL_SAFE_NO_PAD.encode(digest.finalize());
+    HeaderValue::try_from(text).expect("base64 fits a header")
 }
 
 /// The envelope of a success.

@@ -18,6 +18,9 @@ use crate::connector::{Connector, Faults};
 use crate::openapi::Document;
 use crate::tool::Tool;
 
+/// Why a method is no tool that no model would be told of.
+const UNDESCRIBED: &str = "it has no description";
+
 /// All tools of one connector.
 #[derive(Debug)]
 pub struct Catalogue {
@@ -90,6 +93,24 @@ impl Catalogue {
     /// The tools, in the file's order.
     pub fn tools(&self) -> &[Arc<Tool>] {
         &self.tools
+    }
+
+    /// The tool that is that method of that resource.
+    pub fn tool(&self, resource: &str, method: &str) -> Option<&Arc<Tool>> {
+        let mut tools = self.tools.iter();
+        tools.find(|tool| tool.resource == resource && tool.method == method)
+    }
+
+    /// How many methods have no description, and are no tools for that.
+    pub(crate) fn undescribed(&self) -> usize {
+        let reasons = self.left_out.iter().map(|left| left.reason);
+        reasons.filter(|reason| *reason == UNDESCRIBED).count()
+    }
+
+    /// In which forms a connected account may have its credentials.
+    pub(crate) fn authentication_formats(&self) -> &[&'static str] {
+        // An access key, of which calls have no more than it holds.
+        if self.is_local { &["api_key"] } else { &[] }
     }
 
     /// The operations that are no tools.

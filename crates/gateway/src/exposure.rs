@@ -24,6 +24,25 @@ pub enum NameStyle {
     Short,
 }
 
+impl NameStyle {
+    /// Reads a style's name.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        match name {
+            "full" => Some(Self::Full),
+            "short" => Some(Self::Short),
+            _ => None,
+        }
+    }
+
+    /// The style's name.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Short => "short",
+        }
+    }
+}
+
 /// What a server shows and how.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Choices {
@@ -53,7 +72,7 @@ impl Exposure {
         let by_name = tools
             .iter()
             .enumerate()
-            .map(|(index, tool)| (name(tool, choices.name_style).to_owned(), index))
+            .map(|(index, tool)| (tool.named(choices.name_style).to_owned(), index))
             .collect();
         Ok(Self {
             catalogue,
@@ -91,7 +110,7 @@ impl Exposure {
             wanted,
             self.tools
                 .iter()
-                .map(|tool| name(tool, self.choices.name_style)),
+                .map(|tool| tool.named(self.choices.name_style)),
         )
     }
 
@@ -107,7 +126,7 @@ impl Exposure {
             tool.description.clone()
         };
         json!({
-            "name": name(tool, self.choices.name_style),
+            "name": tool.named(self.choices.name_style),
             "title": tool.annotations.title,
             "description": description,
             "inputSchema": self.choices.profile.shape(&tool.schemas.input),
@@ -134,10 +153,13 @@ impl Exposure {
     }
 }
 
-fn name(tool: &Tool, style: NameStyle) -> &str {
-    match style {
-        NameStyle::Full => &tool.name,
-        NameStyle::Short => &tool.short_name,
+impl Tool {
+    /// Its name in that style.
+    pub(crate) fn named(&self, style: NameStyle) -> &str {
+        match style {
+            NameStyle::Full => &self.name,
+            NameStyle::Short => &self.short_name,
+        }
     }
 }
 

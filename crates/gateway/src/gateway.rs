@@ -90,12 +90,17 @@ impl Gateway {
         self.log.lines_written().await;
     }
 
+    /// The tools of a connector.
+    pub(crate) fn catalogue(&self, slug: &str) -> Option<&Arc<Catalogue>> {
+        self.catalogues.get(slug)
+    }
+
     /// The tools of a connected account.
     pub(crate) fn catalogue_of(
         &self,
         connected: &ConnectedAccount,
     ) -> Result<&Arc<Catalogue>, ApiError> {
-        self.catalogues.get(&connected.integration).ok_or_else(|| {
+        self.catalogue(&connected.integration).ok_or_else(|| {
             let message = "The connector of this connected account is not there";
             ApiError::new(ErrorCode::NotConfigured, message)
         })

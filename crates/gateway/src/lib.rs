@@ -25,6 +25,7 @@ mod nearest;
 pub mod openapi;
 pub mod page;
 pub mod profile;
+mod proxy;
 pub mod request;
 pub mod routes;
 mod server_config;

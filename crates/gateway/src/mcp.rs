@@ -12,6 +12,7 @@ mod tools;
 mod whole;
 
 pub use endpoint::{Answer, Post, answer};
+pub(crate) use tools::user_agent;
 pub use tools::{Client, ToolCall, ToolOutcome, ToolResult, UnknownTool};
 
 /// What this program is called in the protocol.

@@ -9,7 +9,9 @@ mod list_connected_accounts;
 mod list_mcp_servers;
 mod list_tools;
 mod mcp_endpoint;
+mod proxy;
 mod query;
+mod show_capabilities;
 mod wire;
 
 use std::sync::Arc;
@@ -41,12 +43,28 @@ pub fn router(gateway: &Arc<Gateway>) -> Router {
         )
         .route("/integrated-account/{id}/tools", get(list_tools::handle))
         .route(
+            "/integrated-account/{id}/capabilities",
+            get(show_capabilities::of_connected_account),
+        )
+        .route(
+            "/integration/{slug}/capabilities",
+            get(show_capabilities::of_connector),
+        )
+        .route(
             "/integrated-account/{id}/mcp",
             get(list_mcp_servers::handle).post(create_mcp_server::handle),
         )
         .route(
             "/integrated-account/{id}/mcp/{server}",
             get(find_mcp_server::handle).delete(delete_mcp_server::handle),
+        )
+        .route("/proxy/{resource}", get(proxy::list).post(proxy::create))
+        .route(
+            "/proxy/{resource}/{id}",
+            get(proxy::read)
+                .patch(proxy::update)
+                .delete(proxy::delete)
+                .post(proxy::custom),
         )
         .route("/log", get(list_calls::handle))
         .layer(middleware::from_fn_with_state(creating, idempotent))

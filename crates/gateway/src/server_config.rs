@@ -48,16 +48,11 @@ impl ServerConfig {
                 _ => {}
             }
         }
-        let name_style = match members.text("name_style")? {
-            None | Some("full") => NameStyle::Full,
-            Some("short") => NameStyle::Short,
-            Some(_) => {
-                return Err(ApiError::field(
-                    "config.name_style",
-                    "must be `full` or `short`",
-                ));
-            }
-        };
+        let name_style = members.text("name_style")?.map(NameStyle::parse);
+        let name_style = name_style.map(|style| {
+            let refuse = || ApiError::field("config.name_style", "must be `full` or `short`");
+            style.ok_or_else(refuse)
+        });
         let profile = members
             .text("schema_profile")?
             .map(read_profile)
@@ -67,11 +62,29 @@ impl ServerConfig {
         Ok(Self {
             choices: Choices {
                 filter,
-                name_style,
+                name_style: name_style.transpose()?.unwrap_or_default(),
                 profile: profile.unwrap_or_default(),
             },
             require_api_token_auth: members.flag("require_api_token_auth")?.unwrap_or(false),
         })
+    }
+
+    /// The configuration with the members of a body in place of its own; null takes one away.
+    pub(crate) fn patched(&self, patch: &Map<String, Value>) -> Result<Self, ApiError> {
+        // Members that are null are not read: a misspelt one must be refused nevertheless.
+        Self::read(Some(patch))?;
+        let mut members = match self.shown() {
+            Value::Object(members) => members,
+            _ => Map::new(),
+        };
+        for (name, value) in patch {
+            if value.is_null() {
+                members.remove(name);
+            } else {
+                members.insert(name.clone(), value.clone());
+            }
+        }
+        Self::read(Some(&members))
     }
 
     /// Reads what [`ServerConfig::shown`] wrote into a row.
@@ -97,17 +110,21 @@ impl ServerConfig {
             "require_api_token_auth".to_owned(),
             self.require_api_token_auth.into(),
         );
-        let name_style = match self.choices.name_style {
-            NameStyle::Full => "full",
-            NameStyle::Short => "short",
-        };
-        shown.insert("name_style".to_owned(), name_style.into());
+        shown.insert(
+            "name_style".to_owned(),
+            self.choices.name_style.as_str().into(),
+        );
         shown.insert(
             "schema_profile".to_owned(),
             self.choices.profile.as_str().into(),
         );
         Value::Object(shown)
     }
+}
+
+/// Reads the name of a style of names.
+pub(crate) fn read_name_style(name: &str) -> Result<NameStyle, ApiError> {
+    NameStyle::parse(name).ok_or_else(|| ApiError::field("name_style", "must be `full` or `short`"))
 }
 
 /// Reads the name of a schema profile.
@@ -137,6 +154,22 @@ mod tests {
         assert_eq!(ServerConfig::of_row(&row).unwrap(), config);
         assert_eq!(ServerConfig::read(None).unwrap(), ServerConfig::default());
         assert!(ServerConfig::of_row("[]").is_err());
+    }
+
+    #[test]
+    fn a_patch_replaces_what_it_names() {
+        let before =
+            json!({"methods": ["read"], "tags": ["projects"], "require_api_token_auth": true});
+        let patch = json!({"methods": ["write"], "tags": null, "name_style": "short"});
+        let after =
+            json!({"methods": ["write"], "require_api_token_auth": true, "name_style": "short"});
+        let patched = read(&before).unwrap().patched(patch.as_object().unwrap());
+        assert_eq!(patched.unwrap(), read(&after).unwrap());
+        let misspelt = json!({"require_api_token_aut": null});
+        let refused = read(&before)
+            .unwrap()
+            .patched(misspelt.as_object().unwrap());
+        assert_eq!(refused.unwrap_err().code, ErrorCode::UnknownMember);
     }
 
     #[test]

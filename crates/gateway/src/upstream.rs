@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use bytes::Bytes;
 use claviger_edge::Delegated;
-use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
 use tower::ServiceExt;
 
 use crate::failure::Failure;
@@ -14,6 +14,8 @@ use crate::request::UpstreamRequest;
 
 /// The largest answer that is read.
 const LARGEST: usize = 8 * 1024 * 1024;
+/// By which an upstream knows a repeat.
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// How long an upstream has for its answer.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -30,6 +32,7 @@ pub(crate) struct UpstreamAnswer {
 pub(crate) async fn call_local(
     auth_api: &Router,
     request: UpstreamRequest,
+    idempotency_key: Option<HeaderValue>,
     delegated: Delegated,
 ) -> Result<UpstreamAnswer, Failure> {
     let target = request.path_and_query();
@@ -39,6 +42,9 @@ pub(crate) async fn call_local(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),
         );
+    }
+    if let (Some(headers), Some(key)) = (builder.headers_mut(), idempotency_key) {
+        headers.insert(IDEMPOTENCY_KEY, key);
     }
     let body = request
         .body

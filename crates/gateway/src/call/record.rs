@@ -44,7 +44,10 @@ impl Record {
             account_id: call.connected.account.id.clone(),
             root_account_id: call.connected.account.root.clone(),
             project_id: call.connected.project.as_ref().map(ToString::to_string),
-            log_type: "mcp".to_owned(),
+            log_type: match call.server {
+                Some(_) => "mcp".to_owned(),
+                None => "proxy".to_owned(),
+            },
             connected_account_id: call.connected.id.clone(),
             mcp_server_id: call.server.map(ToString::to_string),
             // The full name, whichever name the server shows: one filter finds all calls of a tool.
@@ -84,11 +87,10 @@ impl Record {
         }
     }
 
-    /// Writes the line: with the status of a failure, or that of the upstream's success.
-    pub(super) async fn end(mut self, failed: Option<StatusCode>) {
+    /// Writes the line, with the status that the call came to.
+    pub(super) async fn end(mut self, status: StatusCode) {
         if let Some(line) = &mut self.line {
-            let failed = failed.map(|status| i64::from(status.as_u16()));
-            line.status = failed.or(line.upstream_status).unwrap_or(line.status);
+            line.status = i64::from(status.as_u16());
         }
         if let Some(line) = self.taken() {
             self.log.write(line).await;

@@ -7,7 +7,7 @@ use http::Method;
 use serde_json::{Map, Value};
 
 use super::flat::{self, Flat};
-use super::{LeftOut, hints, name};
+use super::{LeftOut, UNDESCRIBED, hints, name};
 use crate::argument::ArgumentCheck;
 use crate::connector::file::{MethodEntry, ResourceEntry};
 use crate::connector::{Connector, Fault, Faults};
@@ -80,8 +80,7 @@ impl Compiling<'_> {
             .as_ref()
             .or(operation.description.as_ref());
         let Some(description) = words.or(operation.summary.as_ref()) else {
-            self.left_out
-                .push(left_out(operation, "it has no description"));
+            self.left_out.push(left_out(operation, UNDESCRIBED));
             return;
         };
         let file = self.connector.file();

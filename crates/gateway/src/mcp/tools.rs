@@ -46,6 +46,8 @@ pub struct Client {
 /// What a call came to: the envelope and what the upstream told of its limits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ToolOutcome {
+    /// The status of the upstream's success.
+    pub status: StatusCode,
     /// The envelope.
     pub envelope: Map<String, Value>,
     /// What the upstream told of its rate limit.
@@ -178,7 +180,7 @@ pub(super) fn current_list(exposure: &Exposure) -> &Bytes {
 }
 
 /// The client of an earlier request, which has no other place to name it than its user agent.
-pub(super) fn user_agent(headers: &http::HeaderMap) -> Option<Client> {
+pub(crate) fn user_agent(headers: &http::HeaderMap) -> Option<Client> {
     let agent = era::header(headers, "user-agent").ok().flatten()?;
     let product = agent.split_whitespace().next()?;
     let (name, version) = product

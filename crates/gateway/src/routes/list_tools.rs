@@ -10,10 +10,12 @@ use serde_json::{Value, json};
 
 use super::connected_account;
 use super::query::Parameters;
+use crate::catalogue::Catalogue;
 use crate::catalogue::filter::Filter;
+use crate::exposure::NameStyle;
 use crate::gateway::Gateway;
 use crate::profile::SchemaProfile;
-use crate::server_config::read_profile;
+use crate::server_config::{read_name_style, read_profile};
 use crate::tool::Tool;
 
 pub(super) async fn handle(
@@ -23,32 +25,32 @@ pub(super) async fn handle(
     parameters: Parameters,
 ) -> Result<Json<Value>, ApiError> {
     let connected = connected_account(&gateway, &caller.reach, &id).await?;
-    let profile = parameters
-        .text("schema_profile")
-        .map(read_profile)
-        .transpose()?;
-    let profile = profile.unwrap_or_default();
     let catalogue = gateway.catalogue_of(&connected)?;
+    Ok(Json(json!({ "result": tools(catalogue, &parameters)? })))
+}
+
+/// The tools that a query asks for, as it wants them.
+pub(super) fn tools(
+    catalogue: &Catalogue,
+    parameters: &Parameters,
+) -> Result<Vec<Value>, ApiError> {
+    let profile = parameters.text("schema_profile").map(read_profile);
+    let profile = profile.transpose()?.unwrap_or_default();
+    let style = parameters.text("name_style").map(read_name_style);
+    let style = style.transpose()?.unwrap_or_default();
     let tools = Filter::new(parameters.list("methods"), parameters.list("tags"))
         .and_then(|filter| filter.select(catalogue.tools()))
         .map_err(|error| ApiError::new(ErrorCode::InvalidFilter, error.to_string()))?;
     // What has no description is no tool, so that asking for those leaves none.
-    let is_asked = match parameters.text("has_description") {
-        Some("false") => false,
-        None | Some("true") => true,
-        Some(_) => return Err(ApiError::field("has_description", "must be true or false")),
-    };
-    let shown: Vec<Value> = tools
-        .iter()
-        .filter(|_| is_asked)
-        .map(|tool| show(tool, profile))
-        .collect();
-    Ok(Json(json!({ "result": shown })))
+    let is_asked =
+        parameters.text("has_description").is_none() || parameters.flag("has_description")?;
+    let tools = tools.iter().filter(|_| is_asked);
+    Ok(tools.map(|tool| show(tool, style, profile)).collect())
 }
 
-fn show(tool: &Tool, profile: SchemaProfile) -> Value {
+fn show(tool: &Tool, style: NameStyle, profile: SchemaProfile) -> Value {
     json!({
-        "name": tool.name,
+        "name": tool.named(style),
         "resource": tool.resource,
         "method": tool.method,
         "description": tool.description,

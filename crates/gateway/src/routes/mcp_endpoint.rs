@@ -116,6 +116,8 @@ impl Calling<'_> {
             asked: call,
             profile: exposure.profile(),
             request_id: self.request_id.clone(),
+            dry_run: false,
+            idempotency_key: None,
         };
         // What let the request in may have ended while its body came, or an earlier call was made.
         let admission = self.gateway.admit_call(self.presented);

@@ -33,6 +33,22 @@ impl Parameters {
             .filter(|value| !value.is_empty())
     }
 
+    /// All but those of these names.
+    pub(super) fn without(self, names: &[&str]) -> Vec<(String, String)> {
+        let mut pairs = self.0;
+        pairs.retain(|(name, _)| !names.contains(&name.as_str()));
+        pairs
+    }
+
+    /// Whether a parameter says `true`.
+    pub(super) fn flag(&self, name: &str) -> Result<bool, ApiError> {
+        match self.text(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(ApiError::field(name, "must be true or false")),
+        }
+    }
+
     /// A list, however it is written; one that is there and empty is an empty list.
     pub(super) fn list(&self, name: &str) -> Option<Vec<String>> {
         let is_it = |known: &str| {

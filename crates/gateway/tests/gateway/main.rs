@@ -7,11 +7,15 @@ mod built_in;
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod capabilities;
+#[cfg(test)]
 mod log;
 #[cfg(test)]
 mod makers;
 #[cfg(test)]
 mod official_client;
+#[cfg(test)]
+mod proxy;
 #[cfg(test)]
 mod rights;
 #[cfg(test)]

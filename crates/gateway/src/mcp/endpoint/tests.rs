@@ -86,7 +86,11 @@ fn success() -> ToolOutcome {
         remaining: Some(4),
         ..Limits::default()
     };
-    ToolOutcome { envelope, limits }
+    ToolOutcome {
+        status: StatusCode::OK,
+        envelope,
+        limits,
+    }
 }
 
 async fn post(headers: &[(&str, &str)], body: &Value) -> Asked {

@@ -1,0 +1,300 @@
+//! `/proxy/{resource}…`: a tool's call as plain HTTP.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, FromRequestParts, Request, State};
+use axum::response::{IntoResponse, Response};
+use claviger_domain::plain_text;
+use claviger_edge::permission::{ProxyRead, ProxyWrite};
+use claviger_edge::{
+    ApiError, Caller, NoStore, PathParameter, RequestId, check_text, parse, unread_body,
+};
+use claviger_store::connected_accounts::ConnectedAccount;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde_json::Value;
+
+use super::connected_account;
+use super::query::Parameters;
+use crate::call::{Call, InNameOf};
+use crate::catalogue::Catalogue;
+use crate::failure::Failure;
+use crate::gateway::Gateway;
+use crate::mcp::{ToolCall, ToolOutcome, UnknownTool, user_agent};
+use crate::nearest::{listed, nearest};
+use crate::profile::SchemaProfile;
+use crate::proxy::{self, Said};
+use crate::tool::Tool;
+use crate::upstream::IDEMPOTENCY_KEY;
+
+/// The largest body: 4 MiB.
+const LARGEST_BODY: usize = 4 * 1024 * 1024;
+/// The parameters that are the proxy's own.
+const CONNECTED: &str = "integrated_account_id";
+const DRY_RUN: &str = "dry_run";
+/// The methods that have a verb of their own.
+const STANDARD: [&str; 5] = ["list", "get", "create", "update", "delete"];
+
+type Gate = State<Arc<Gateway>>;
+type Pair = PathParameter<(String, String)>;
+
+pub(super) async fn list(
+    State(gateway): Gate,
+    caller: Caller<ProxyRead>,
+    PathParameter(resource): PathParameter,
+    incoming: Incoming,
+) -> Result<Response, ApiError> {
+    let target = Target::standard(&resource, "list", None);
+    serve(&gateway, caller, target, incoming).await
+}
+
+pub(super) async fn create(
+    State(gateway): Gate,
+    caller: Caller<ProxyRead>,
+    PathParameter(resource): PathParameter,
+    incoming: Incoming,
+) -> Result<Response, ApiError> {
+    let target = Target::standard(&resource, "create", None);
+    serve(&gateway, caller, target, incoming).await
+}
+
+pub(super) async fn read(
+    State(gateway): Gate,
+    caller: Caller<ProxyRead>,
+    PathParameter((resource, id)): Pair,
+    incoming: Incoming,
+) -> Result<Response, ApiError> {
+    let target = Target::standard(&resource, "get", Some(id));
+    serve(&gateway, caller, target, incoming).await
+}
+
+pub(super) async fn update(
+    State(gateway): Gate,
+    caller: Caller<ProxyRead>,
+    PathParameter((resource, id)): Pair,
+    incoming: Incoming,
+) -> Result<Response, ApiError> {
+    let target = Target::standard(&resource, "update", Some(id));
+    serve(&gateway, caller, target, incoming).await
+}
+
+pub(super) async fn delete(
+    State(gateway): Gate,
+    caller: Caller<ProxyRead>,
+    PathParameter((resource, id)): Pair,
+    incoming: Incoming,
+) -> Result<Response, ApiError> {
+    let target = Target::standard(&resource, "delete", Some(id));
+    serve(&gateway, caller, target, incoming).await
+}
+
+/// A method that has no verb of its own is named in the place of an id.
+pub(super) async fn custom(
+    State(gateway): Gate,
+    caller: Caller<ProxyRead>,
+    PathParameter((resource, method)): Pair,
+    incoming: Incoming,
+) -> Result<Response, ApiError> {
+    let target = Target {
+        resource: &resource,
+        method: &method,
+        id: None,
+        is_custom: true,
+    };
+    serve(&gateway, caller, target, incoming).await
+}
+
+/// The method that a path and a verb name.
+struct Target<'a> {
+    resource: &'a str,
+    method: &'a str,
+    id: Option<String>,
+    is_custom: bool,
+}
+
+impl<'a> Target<'a> {
+    fn standard(resource: &'a str, method: &'a str, id: Option<String>) -> Self {
+        Self {
+            resource,
+            method,
+            id,
+            is_custom: false,
+        }
+    }
+
+    fn find(&self, catalogue: &Catalogue) -> Result<Arc<Tool>, UnknownTool> {
+        let is_misplaced = self.is_custom && STANDARD.contains(&self.method);
+        let tool = catalogue.tool(self.resource, self.method);
+        let tool = tool.filter(|_| !is_misplaced).cloned();
+        tool.ok_or_else(|| self.unknown(catalogue))
+    }
+}
+
+/// What a request says beside its path.
+pub(super) struct Incoming {
+    parameters: Parameters,
+    headers: HeaderMap,
+    body: Option<Value>,
+    request_id: String,
+}
+
+impl<S: Send + Sync> FromRequest<S> for Incoming {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let (mut parts, body) = request.into_parts();
+        let parameters = Parameters::from_request_parts(&mut parts, state).await?;
+        let body = to_bytes(body, LARGEST_BODY)
+            .await
+            .map_err(|error| unread_body(error, "4 MiB"))?;
+        let request_id = parts.extensions.get::<RequestId>();
+        Ok(Self {
+            parameters,
+            body: read_body(&body)?,
+            request_id: request_id.map(|id| id.0.to_string()).unwrap_or_default(),
+            headers: parts.headers,
+        })
+    }
+}
+
+/// JSON, whatever the content type says.
+fn read_body(body: &[u8]) -> Result<Option<Value>, ApiError> {
+    let text = body.trim_ascii();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    check_text(text).map_err(|fault| ApiError::field("body", fault.to_string()))?;
+    parse(text).map(Some)
+}
+
+async fn serve(
+    gateway: &Gateway,
+    caller: Caller<ProxyRead>,
+    target: Target<'_>,
+    incoming: Incoming,
+) -> Result<Response, ApiError> {
+    let parameters = incoming.parameters;
+    let connected = parameters
+        .text(CONNECTED)
+        .ok_or_else(|| ApiError::field(CONNECTED, "must name a connected account"))?;
+    let connected = connected_account(gateway, &caller.reach, connected).await?;
+    let dry_run = parameters.flag(DRY_RUN)?;
+    let catalogue = gateway.catalogue_of(&connected)?;
+    let tool = target.find(catalogue);
+    let said = Said {
+        id: target.id,
+        query: parameters.without(&[CONNECTED, DRY_RUN]),
+        body: incoming.body,
+    };
+    let arguments = match &tool {
+        Ok(tool) => match proxy::arguments(tool, said) {
+            Ok(arguments) => arguments,
+            Err(faults) => return Ok(refuse(&faults.into())),
+        },
+        Err(_) => serde_json::Map::new(),
+    };
+    let admission = admit(caller, &connected, tool.as_deref().ok());
+    let call = Call {
+        server: None,
+        connected: &connected,
+        catalogue,
+        asked: ToolCall {
+            tool: tool.clone(),
+            arguments,
+            client: user_agent(&incoming.headers),
+        },
+        profile: SchemaProfile::Default,
+        request_id: incoming.request_id,
+        dry_run,
+        idempotency_key: incoming.headers.get(IDEMPOTENCY_KEY).cloned(),
+    };
+    Ok(match gateway.call(call, async { admission }).await {
+        Ok(outcome) => respond(outcome),
+        Err(failure) => refuse(&failure),
+    })
+}
+
+/// Whoever calls what has effects must be allowed that, too.
+fn admit(
+    caller: Caller<ProxyRead>,
+    connected: &ConnectedAccount,
+    tool: Option<&Tool>,
+) -> Result<InNameOf, ApiError> {
+    if tool.is_some_and(|tool| !tool.read_only) {
+        let writer = Caller::<ProxyWrite>::from_identity(caller.identity.clone())?;
+        if !connected.is_within(&writer.reach) {
+            return Err(ApiError::forbidden());
+        }
+    }
+    let identity = caller.identity;
+    Ok(InNameOf {
+        maker: caller.actor,
+        server: None,
+        rights: (*caller.rights).clone(),
+        ends_at: identity.ends_at,
+        keys: identity.keys,
+        network: identity.network,
+    })
+}
+
+impl Target<'_> {
+    /// What is said of a method that is no tool, or that is called by another verb.
+    fn unknown(&self, catalogue: &Catalogue) -> UnknownTool {
+        let shown = |text: &str| {
+            plain_text::clean(text)
+                .chars()
+                .take(100)
+                .collect::<String>()
+        };
+        let tools = catalogue.tools();
+        let of_it: Vec<_> = tools
+            .iter()
+            .filter(|tool| tool.resource == self.resource)
+            .map(|tool| tool.method.as_str())
+            .collect();
+        let (resource, method) = (shown(self.resource), shown(self.method));
+        let message = if of_it.is_empty() {
+            let known = tools.iter().map(|tool| tool.resource.as_str());
+            let near = nearest(self.resource, known);
+            let near = near.map(|near| format!("; did you mean `{near}`?"));
+            format!(
+                "there is no resource `{resource}`{}",
+                near.unwrap_or_default()
+            )
+        } else if of_it.contains(&self.method) {
+            format!("method `{method}` has a verb of its own, and is not named in the path")
+        } else {
+            let methods = listed(of_it);
+            format!("`{resource}` has no method `{method}`; it has {methods}")
+        };
+        let failure = Failure::refused(StatusCode::NOT_FOUND, "unknown_tool", message);
+        UnknownTool {
+            name: shown(&format!("{resource} {method}")),
+            failure: Box::new(failure),
+        }
+    }
+}
+
+fn respond(outcome: ToolOutcome) -> Response {
+    // A status that forbids a body would take the envelope away.
+    let status = match outcome.status {
+        StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT => StatusCode::OK,
+        other => other,
+    };
+    let mut response = NoStore((status, Json(outcome.envelope))).into_response();
+    response.headers_mut().extend(outcome.limits.headers());
+    response
+}
+
+fn refuse(failure: &Failure) -> Response {
+    let mut response = NoStore((failure.status, Json(failure.body()))).into_response();
+    let headers = response.headers_mut();
+    headers.extend(failure.limits.headers());
+    if failure.status == StatusCode::TOO_MANY_REQUESTS {
+        // Published clients try again at once where nothing says when.
+        let soon = HeaderValue::from_static("1");
+        headers.entry(http::header::RETRY_AFTER).or_insert(soon);
+    }
+    response
+}
