@@ -10,6 +10,7 @@ mod call;
 mod call_log;
 mod canonical;
 pub mod catalogue;
+mod client_config;
 pub mod connector;
 mod credentials;
 pub mod cursor;

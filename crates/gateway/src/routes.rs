@@ -9,14 +9,18 @@ mod list_connected_accounts;
 mod list_mcp_servers;
 mod list_tools;
 mod mcp_endpoint;
+mod mcp_server;
 mod proxy;
 mod query;
+mod rotate_mcp_server;
 mod show_capabilities;
+mod show_client_config;
+mod update_mcp_server;
 mod wire;
 
 use std::sync::Arc;
 
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use axum::{Router, middleware};
 use claviger_domain::id::{self, Id};
 use claviger_domain::rights::Reach;
@@ -26,7 +30,10 @@ use claviger_store::connected_accounts::{self, ConnectedAccount};
 use crate::gateway::Gateway;
 
 /// Routes whose POST creates, and so honours an `Idempotency-Key`.
-const CREATING: &[&str] = &["/integrated-account/{id}/mcp"];
+const CREATING: &[&str] = &[
+    "/integrated-account/{id}/mcp",
+    "/integrated-account/{id}/mcp/{server}/rotate-token",
+];
 
 /// All routes of the gateway. The layers around every surface are the server's to add.
 pub fn router(gateway: &Arc<Gateway>) -> Router {
@@ -56,7 +63,17 @@ pub fn router(gateway: &Arc<Gateway>) -> Router {
         )
         .route(
             "/integrated-account/{id}/mcp/{server}",
-            get(find_mcp_server::handle).delete(delete_mcp_server::handle),
+            get(find_mcp_server::handle)
+                .patch(update_mcp_server::handle)
+                .delete(delete_mcp_server::handle),
+        )
+        .route(
+            "/integrated-account/{id}/mcp/{server}/rotate-token",
+            post(rotate_mcp_server::handle),
+        )
+        .route(
+            "/integrated-account/{id}/mcp/{server}/client-config",
+            get(show_client_config::handle),
         )
         .route("/proxy/{resource}", get(proxy::list).post(proxy::create))
         .route(

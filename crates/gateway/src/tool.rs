@@ -77,6 +77,11 @@ pub struct Annotations {
 }
 
 impl Tool {
+    /// Whether what it is given may leave the product, for whoever is named in it.
+    pub(crate) fn reaches_out(&self) -> bool {
+        self.annotations.open_world_hint
+    }
+
     /// Whether it answers a list.
     pub fn is_list(&self) -> bool {
         self.method == "list"

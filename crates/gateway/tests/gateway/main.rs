@@ -23,6 +23,8 @@ mod roles;
 #[cfg(test)]
 mod schemas;
 #[cfg(test)]
+mod server_changes;
+#[cfg(test)]
 mod servers;
 #[cfg(test)]
 mod world;

@@ -36,7 +36,22 @@ on_both_engines!(every_role_on_every_operation, async |app| {
             world.path("/tools"),
             Permission::ConnectedAccountsRead,
         ),
+        (
+            Method::GET,
+            world.path("/capabilities"),
+            Permission::ConnectedAccountsRead,
+        ),
+        (
+            Method::GET,
+            "/integration/theauthapi/capabilities".to_owned(),
+            Permission::ConnectorsRead,
+        ),
         (Method::GET, world.path("/mcp"), Permission::McpRead),
+        (
+            Method::GET,
+            world.path(&format!("/mcp/{server}/client-config")),
+            Permission::McpRead,
+        ),
         (
             Method::GET,
             world.path(&format!("/mcp/{server}")),

@@ -42,7 +42,7 @@ on_both_engines!(a_server_is_shown_with_its_token_once, async |app| {
 
     let id = made.body["id"].as_str().unwrap();
     let mut expected = made.body.clone();
-    for secret in ["token", "url", "warnings"] {
+    for secret in ["token", "url", "client_config", "warnings"] {
         expected.as_object_mut().unwrap().remove(secret);
     }
     let one = world.get(&world.path(&format!("/mcp/{id}"))).await;
@@ -139,9 +139,10 @@ on_both_engines!(writing_tools_without_an_end_are_warned_of, async |app| {
     let world = World::of(app).await;
     let (_, answer) = create(&world, json!({ "name": "Agent" })).await;
     let warnings = answer["warnings"].as_array().unwrap();
-    assert_eq!(warnings.len(), 2);
+    assert_eq!(warnings.len(), 3);
     assert!(warnings[0].as_str().unwrap().contains("57 tools are more"));
     assert!(warnings[1].as_str().unwrap().contains("no expiry"));
+    assert!(warnings[2].as_str().unwrap().contains("webhooks_ping"));
 });
 
 on_both_engines!(from_its_expiry_on_a_server_refuses, async |app| {

@@ -1,0 +1,188 @@
+//! What to paste where, so that a client uses an MCP server.
+
+use claviger_domain::plain_text;
+use serde_json::{Map, Value, json};
+
+/// A client, as `client=` names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AgentClient {
+    Chatgpt,
+    Claude,
+    ClaudeDesktop,
+    Cursor,
+    Vscode,
+}
+
+/// What stands for the second credential: nobody's key is written into an answer.
+const ACCESS_KEY: &str = "<access key>";
+
+impl AgentClient {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Chatgpt,
+        Self::Claude,
+        Self::ClaudeDesktop,
+        Self::Cursor,
+        Self::Vscode,
+    ];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Chatgpt => "chatgpt",
+            Self::Claude => "claude",
+            Self::ClaudeDesktop => "claude-desktop",
+            Self::Cursor => "cursor",
+            Self::Vscode => "vscode",
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == text)
+    }
+
+    /// Where the snippet goes.
+    const fn place(self) -> &'static str {
+        match self {
+            Self::Chatgpt => {
+                "Settings, Apps & Connectors, Advanced settings: developer mode; then Create"
+            }
+            Self::Claude => "Settings, Connectors, Add custom connector",
+            Self::ClaudeDesktop => "claude_desktop_config.json",
+            Self::Cursor => ".cursor/mcp.json in the project or the home directory",
+            Self::Vscode => ".vscode/mcp.json",
+        }
+    }
+
+    /// Whether it can send a header beside the URL.
+    const fn sends_headers(self) -> bool {
+        matches!(self, Self::ClaudeDesktop | Self::Cursor | Self::Vscode)
+    }
+}
+
+/// The server to be used.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Served<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) url: &'a str,
+    /// Whether an access key goes beside the URL.
+    pub(crate) needs_access_key: bool,
+}
+
+impl Served<'_> {
+    /// What to paste for every client, by the client's name.
+    pub(crate) fn all(&self) -> Map<String, Value> {
+        let shown = |client: AgentClient| (client.as_str().to_owned(), self.shown(client));
+        AgentClient::ALL.into_iter().map(shown).collect()
+    }
+
+    /// What to paste for one client, and where.
+    pub(crate) fn shown(&self, client: AgentClient) -> Value {
+        let note = (self.needs_access_key && !client.sends_headers()).then_some(
+            "This server asks for an access key beside its URL, which this client cannot send.",
+        );
+        json!({
+            "client": client.as_str(),
+            "place": client.place(),
+            "snippet": self.snippet(client),
+            "note": note,
+        })
+    }
+
+    fn snippet(&self, client: AgentClient) -> String {
+        let key = self.key();
+        let entry = match client {
+            AgentClient::Chatgpt | AgentClient::Claude => {
+                let name = plain_text::clean(self.name).replace(['\n', '\r', '\t'], " ");
+                return format!("Name: {name}\nURL: {}\nAuthentication: none", self.url);
+            }
+            AgentClient::ClaudeDesktop => {
+                let mut arguments = vec!["-y", "mcp-remote", self.url];
+                if self.needs_access_key {
+                    // Without a space: on some systems it would end the argument.
+                    arguments.extend(["--header", "x-api-key:${CLAVIGER_ACCESS_KEY}"]);
+                }
+                let mut entry = json!({ "command": "npx", "args": arguments });
+                if self.needs_access_key {
+                    entry["env"] = json!({ "CLAVIGER_ACCESS_KEY": ACCESS_KEY });
+                }
+                json!({ "mcpServers": { key: entry } })
+            }
+            AgentClient::Cursor => {
+                let mut entry = json!({ "url": self.url });
+                self.add_headers(&mut entry);
+                json!({ "mcpServers": { key: entry } })
+            }
+            AgentClient::Vscode => {
+                let mut entry = json!({ "type": "http", "url": self.url });
+                self.add_headers(&mut entry);
+                json!({ "servers": { key: entry } })
+            }
+        };
+        serde_json::to_string_pretty(&entry).expect("texts are JSON")
+    }
+
+    fn add_headers(&self, entry: &mut Value) {
+        if self.needs_access_key {
+            entry["headers"] = json!({ "x-api-key": ACCESS_KEY });
+        }
+    }
+
+    /// The server's name as clients' files take one.
+    fn key(&self) -> String {
+        let words = self.name.split(|c: char| !c.is_ascii_alphanumeric());
+        let words = words.filter(|word| !word.is_empty());
+        let key = words.map(str::to_ascii_lowercase).collect::<Vec<_>>();
+        let key: String = key.join("-").chars().take(40).collect();
+        if key.is_empty() {
+            "claviger".to_owned()
+        } else {
+            key
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn served(needs_access_key: bool) -> Served<'static> {
+        Served {
+            name: "Support \u{1b}[1mAgent\" }",
+            url: "https://keys.example.com/mcp/<token>",
+            needs_access_key,
+        }
+    }
+
+    #[test]
+    fn a_file_s_snippet_is_json_whatever_the_name() {
+        for client in [
+            AgentClient::ClaudeDesktop,
+            AgentClient::Cursor,
+            AgentClient::Vscode,
+        ] {
+            for needs_access_key in [false, true] {
+                let text = served(needs_access_key).snippet(client);
+                let read: Value = serde_json::from_str(&text).unwrap();
+                let entry = read.pointer("/mcpServers/support-1magent");
+                let entry = entry.or(read.pointer("/servers/support-1magent"));
+                assert!(entry.is_some(), "{text}");
+                assert_eq!(text.contains(ACCESS_KEY), needs_access_key, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_pasted_into_a_form_is_plain_and_says_what_cannot_be() {
+        insta::assert_json_snapshot!(served(true).shown(AgentClient::Claude), @r#"
+        {
+          "client": "claude",
+          "place": "Settings, Connectors, Add custom connector",
+          "snippet": "Name: Support Agent\" }\nURL: https://keys.example.com/mcp/<token>\nAuthentication: none",
+          "note": "This server asks for an access key beside its URL, which this client cannot send."
+        }
+        "#);
+        assert_eq!(
+            served(false).shown(AgentClient::Claude)["note"],
+            Value::Null
+        );
+    }
+}

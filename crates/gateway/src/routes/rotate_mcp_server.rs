@@ -1,0 +1,39 @@
+//! `POST /integrated-account/{id}/mcp/{server}/rotate-token`
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use claviger_edge::permission::McpWrite;
+use claviger_edge::{ApiError, Caller, NoStore, PathParameter};
+use claviger_store::mcp_servers;
+
+use super::mcp_server::{draw_token, must_cover, with_token};
+use super::{connected_account, mcp_server_id, no_such_server};
+use crate::gateway::Gateway;
+
+pub(super) async fn handle(
+    State(gateway): State<Arc<Gateway>>,
+    caller: Caller<McpWrite>,
+    PathParameter((id, server)): PathParameter<(String, String)>,
+) -> Result<Response, ApiError> {
+    let connected = connected_account(&gateway, &caller.reach, &id).await?;
+    let server = mcp_server_id(&server)?;
+    let change = gateway.core.change(&caller.actor);
+    let token = draw_token(&gateway);
+    let digest = gateway.core.verifier.digest(token.expose());
+    let rotated = gateway
+        .core
+        .db
+        .write::<_, ApiError, _>(move |tx| {
+            Box::pin(async move {
+                let held = mcp_servers::hold(tx, &caller.reach, &connected.id, &server).await?;
+                must_cover(&caller, &held.ok_or_else(no_such_server)?)?;
+                Ok(mcp_servers::rotate(tx, &change, &server, &digest).await?)
+            })
+        })
+        .await?;
+    let shown = with_token(&gateway, &rotated, &token)?;
+    Ok(NoStore(Json(shown)).into_response())
+}

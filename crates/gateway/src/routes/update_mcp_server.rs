@@ -1,0 +1,75 @@
+//! `PATCH /integrated-account/{id}/mcp/{server}`
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use claviger_edge::permission::McpWrite;
+use claviger_edge::{ApiError, Body, Caller, PathParameter};
+use claviger_store::mcp_servers::{self, Changed, McpServer};
+use serde_json::{Map, Value};
+
+use super::mcp_server::{add_warnings, exposure, must_cover, read_expiry, read_name};
+use super::{connected_account, mcp_server_id, no_such_server, wire};
+use crate::gateway::Gateway;
+use crate::members::Members;
+use crate::server_config::ServerConfig;
+
+const EXPIRES_AT: &str = "expires_at";
+
+pub(super) async fn handle(
+    State(gateway): State<Arc<Gateway>>,
+    caller: Caller<McpWrite>,
+    PathParameter((id, server)): PathParameter<(String, String)>,
+    Body(body): Body<Map<String, Value>>,
+) -> Result<Json<Map<String, Value>>, ApiError> {
+    let connected = connected_account(&gateway, &caller.reach, &id).await?;
+    let server = mcp_server_id(&server)?;
+    let change = gateway.core.change(&caller.actor);
+    let (inside, over) = (Arc::clone(&gateway), connected.clone());
+    let changed = gateway
+        .core
+        .db
+        .write::<_, ApiError, _>(move |tx| {
+            Box::pin(async move {
+                let held = mcp_servers::hold(tx, &caller.reach, &over.id, &server).await?;
+                let held = held.ok_or_else(no_such_server)?;
+                must_cover(&caller, &held)?;
+                let changed = read(&inside, &caller, &held, &body)?;
+                // Checked anew: what a filter leaves may be nothing.
+                exposure(&inside, &over, &ServerConfig::of_row(&changed.config)?)?;
+                Ok(mcp_servers::update(tx, &change, &server, &changed).await?)
+            })
+        })
+        .await?;
+    let mut shown = wire::mcp_server(&changed);
+    let config = ServerConfig::of_row(&changed.config)?;
+    let exposure = exposure(&gateway, &connected, &config)?;
+    add_warnings(&mut shown, &exposure, changed.expires_at);
+    Ok(Json(shown))
+}
+
+/// The server as a body changes it: what is not named stays, and null ends an expiry.
+fn read(
+    gateway: &Gateway,
+    caller: &Caller<McpWrite>,
+    held: &McpServer,
+    body: &Map<String, Value>,
+) -> Result<Changed, ApiError> {
+    let members = Members::read("", body, &["name", "config", EXPIRES_AT])?;
+    let expires_at = if body.contains_key(EXPIRES_AT) {
+        read_expiry(members.text(EXPIRES_AT)?, caller, gateway.core.now())?
+    } else {
+        held.expires_at
+    };
+    let config = ServerConfig::of_row(&held.config)?;
+    let config = match members.object("config")? {
+        Some(patch) => config.patched(patch)?,
+        None => config,
+    };
+    Ok(Changed {
+        name: read_name(members.text("name")?, &held.name)?,
+        config: config.shown().to_string(),
+        expires_at,
+    })
+}
