@@ -110,7 +110,8 @@ async fn of_many_only_those_that_are_new_have_an_event(world: World) {
         incoming(key, &plain)
     });
     let keys: Vec<_> = keys.collect();
-    let is_there = |place: usize| (64..192).contains(&place) && (place >= 128 || place % 3 == 0);
+    let is_there =
+        |place: usize| (64..192).contains(&place) && (place >= 128 || place.is_multiple_of(3));
     let earlier = keys.iter().enumerate();
     let earlier: Vec<_> = earlier.filter(|(place, _)| is_there(*place)).collect();
     let earlier: Vec<_> = earlier.into_iter().map(|(_, key)| key.clone()).collect();
