@@ -19,7 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) use self::body::InvitationBody;
-pub(crate) use self::maker::{Drawn, Names, names_of, shows_link};
+pub(crate) use self::maker::{Drawn, Names, inviter, names_of, shows_link};
 
 pub(crate) fn routes() -> OpenApiRouter<Core> {
     OpenApiRouter::new()

@@ -7,7 +7,7 @@ mod compose;
 mod post;
 mod transport;
 
-pub use self::compose::{Letter, Link};
+pub use self::compose::{Inviter, Letter, Link};
 pub use self::post::{MailFigures, Post, PostSettings};
 pub use self::transport::{MailFault, MailUrlFault, Transport, check_url, masked_url};
 

@@ -11,10 +11,10 @@ use claviger_domain::rights::{Reach, Rights};
 use claviger_domain::role::Role;
 use claviger_domain::token::INVITATION_PREFIX;
 use claviger_edge::{ApiError, Caller, Core, ErrorCode, Identity, Requires};
-use claviger_outbound::mail::{Letter, Link};
+use claviger_outbound::mail::{Inviter, Letter, Link};
 use claviger_store::invitations::{self, Invitation, Invited, MOST_A_DAY};
 use claviger_store::mails::{self, NewMail};
-use claviger_store::{Change, Tx, accounts, projects};
+use claviger_store::{Change, Tx, accounts, projects, users};
 
 use crate::mailed::{draw_token, link};
 use crate::role_place::{RolePlace, exceeds};
@@ -39,6 +39,7 @@ impl Drawn {
         change: &Change,
         place: RolePlace,
         names: &Names,
+        by: &Inviter,
         role: Role,
         email: Email,
     ) -> Self {
@@ -50,6 +51,7 @@ impl Drawn {
             account: names.account.clone().unwrap_or_default(),
             role: role.as_str(),
             projects: names.projects.clone(),
+            by: by.clone(),
             link: link.clone(),
         };
         let (to, about) = (&invitation.email, invitation.id.as_str());
@@ -104,9 +106,10 @@ pub(super) async fn invite<P: Requires>(
         once.entry(email.folded().to_owned()).or_insert(email);
     }
     let names = names_of(core, &place.account.id, place.projects.as_ref()).await?;
+    let by = inviter(core, &caller.actor).await?;
     let drawn: Vec<_> = once
         .into_values()
-        .map(|email| Drawn::new(core, &change, place.clone(), &names, role, email))
+        .map(|email| Drawn::new(core, &change, place.clone(), &names, &by, role, email))
         .collect();
     let (rows, rights) = (drawn.clone(), Arc::clone(&caller.rights));
     let stored = core.db.write::<_, ApiError, _>(move |tx| {
@@ -119,6 +122,28 @@ pub(super) async fn invite<P: Requires>(
     });
     stored.await?;
     Ok(drawn)
+}
+
+/// Who a mail says invites: whoever stands behind an agent, and a person by their name and address.
+pub(crate) async fn inviter(core: &Core, actor: &Actor) -> Result<Inviter, ApiError> {
+    let mut actor = actor;
+    while let Actor::McpServer { maker, .. } = actor {
+        actor = maker;
+    }
+    let Actor::User(id) = actor else {
+        let is_program = matches!(actor, Actor::AccessKey(_));
+        return Ok(if is_program {
+            Inviter::Program
+        } else {
+            Inviter::Operator
+        });
+    };
+    let user = users::find(&core.db, id).await?;
+    let user = user.ok_or_else(ApiError::invalid_sign_in)?;
+    Ok(Inviter::Person {
+        name: user.name,
+        email: user.email,
+    })
 }
 
 /// What a place is called.

@@ -10,6 +10,7 @@ use claviger_domain::rights::{Grant, Reach, Rights};
 use claviger_domain::role::Role;
 use claviger_edge::permission::AccountsCreate;
 use claviger_edge::{ApiError, Caller, Core, ErrorCode, mask_secrets};
+use claviger_outbound::mail::Inviter;
 use claviger_store::access_keys::{self, AccessKey};
 use claviger_store::accounts::{self, Account};
 use claviger_store::api_keys::{self, Incoming, Stored};
@@ -23,7 +24,7 @@ use super::read::Wanted;
 use crate::access_keys::AccessKeyBody;
 use crate::accounts::AccountBody;
 use crate::api_keys::{duplicate, new_key};
-use crate::invitations::{Drawn, InvitationBody, Names, shows_link};
+use crate::invitations::{Drawn, InvitationBody, Names, inviter, shows_link};
 use crate::projects::ProjectBody;
 use crate::role_place::{RolePlace, exceeds};
 use crate::wire::{ApiKeyInput, api_key_body_of};
@@ -41,6 +42,7 @@ pub(super) async fn make(
         change: core.change(&caller.actor),
         rights: Arc::clone(&caller.rights),
         reach: caller.reach.clone(),
+        inviter: inviter(core, &caller.actor).await?,
         shows_link: shows_link(&caller.identity),
     };
     if let Actor::User(user) = &caller.actor {
@@ -62,6 +64,7 @@ struct Maker {
     change: Change,
     rights: Arc<Rights>,
     reach: Reach,
+    inviter: Inviter,
     shows_link: bool,
 }
 
@@ -118,7 +121,15 @@ impl Maker {
                 account: Some(account.name.clone()),
                 projects: Vec::new(),
             };
-            let drawn = Drawn::new(&self.core, change, place, &names, role, email);
+            let drawn = Drawn::new(
+                &self.core,
+                change,
+                place,
+                &names,
+                &self.inviter,
+                role,
+                email,
+            );
             drawn.store(tx, change, &self.rights).await?;
             let body = InvitationBody::made(drawn, self.shows_link, change.now);
             answer["invitation"] = json!(body);

@@ -22,6 +22,32 @@ async fn validate(app: &TestApp, body: Value) -> TestResponse {
     post(app, "/auth/validate-login-code", body).await
 }
 
+on_both_engines!(an_invitation_says_who_invites, async |app| {
+    let tenant = app.tenant("Acme").await;
+    let person = app.person(&tenant.account, Role::Owner).await;
+    let body = |email: &str| json!({"email": email, "role": "viewer"});
+    let by_key = app.request("POST", "/invitations").key(tenant.owner());
+    let by_key = by_key.json(body("ada@example.com")).send().await;
+    by_key.expect(201);
+    let said = next_mail(&app, 0).await.text;
+    assert!(
+        said.contains("by a program that has a key for it."),
+        "{said}"
+    );
+    let by_person = app.request("POST", "/invitations").bearer(&person.access);
+    let by_person = by_person.json(body("bob@example.com")).send().await;
+    by_person.expect(201);
+    let said = next_mail(&app, 1).await.text;
+    let by = format!("by owner ({}).", person.email);
+    assert!(said.contains(&by), "{said}");
+    // Also of a customer's account that they made.
+    let tenants = app.request("POST", "/tenants").bearer(&person.access);
+    let body = json!({"externalId": "1", "invite": {"email": "eve@example.com"}});
+    tenants.json(body).send().await.expect(201);
+    let said = next_mail(&app, 2).await.text;
+    assert!(said.contains(&by), "{said}");
+});
+
 on_both_engines!(an_invitation_is_mailed_and_its_link_signs_up, async |app| {
     let tenant = app.tenant("Acme & Söhne").await;
     let invite = app.request("POST", "/invitations").key(tenant.owner());

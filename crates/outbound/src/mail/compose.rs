@@ -17,6 +17,22 @@ impl fmt::Debug for Link {
     }
 }
 
+/// Who asks somebody into an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Inviter {
+    /// A person.
+    Person {
+        /// What they call themselves.
+        name: String,
+        /// Where mail reaches them, which was seen.
+        email: String,
+    },
+    /// A program with a key.
+    Program,
+    /// Whoever runs the instance.
+    Operator,
+}
+
 /// What is said to somebody. It prints as its kind.
 #[derive(Clone)]
 pub enum Letter {
@@ -28,6 +44,8 @@ pub enum Letter {
         role: &'static str,
         /// For which projects; none: for all of it.
         projects: Vec<String>,
+        /// By whom.
+        by: Inviter,
         /// Where they accept.
         link: Link,
     },
@@ -59,6 +77,7 @@ struct InvitationText<'a> {
     account: &'a str,
     role: &'a str,
     projects: &'a [String],
+    by: &'a str,
     link: &'a str,
 }
 
@@ -68,6 +87,7 @@ struct InvitationPage<'a> {
     account: &'a str,
     role: &'a str,
     projects: &'a [String],
+    by: &'a str,
     link: &'a str,
 }
 
@@ -119,33 +139,29 @@ impl Letter {
     /// Writes it. What others chose, such as the name of an account, has nothing in it that could act or
     /// end a line.
     pub(super) fn write(&self) -> Written {
-        let clean = |text: &str| {
-            let clean = plain_text::clean(text).replace(['\n', '\t'], " ");
-            let mut short: String = clean.chars().take(LONGEST_NAME).collect();
-            if short.len() < clean.len() {
-                short.push('…');
-            }
-            short
-        };
         let (subject, text, html) = match self {
             Self::Invitation {
                 account,
                 role,
                 projects,
+                by,
                 link: Link(link),
             } => {
                 let account = &clean(account);
                 let projects = &projects.iter().map(|name| clean(name)).collect::<Vec<_>>()[..];
+                let by = &by.to_string();
                 let text = InvitationText {
                     account,
                     role,
                     projects,
+                    by,
                     link,
                 };
                 let page = InvitationPage {
                     account,
                     role,
                     projects,
+                    by,
                     link,
                 };
                 let subject = format!("You are invited to {account}");
@@ -173,6 +189,27 @@ impl Letter {
     }
 }
 
+impl fmt::Display for Inviter {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Person { name, email } => write!(out, "{} ({email})", clean(name)),
+            Self::Program => out.write_str("a program that has a key for it"),
+            Self::Operator => out.write_str("whoever runs this instance of Claviger"),
+        }
+    }
+}
+
+/// A name that others chose, as a mail repeats it.
+fn clean(text: &str) -> String {
+    let clean = plain_text::clean(text).replace(['\n', '\t'], " ");
+    let clean = clean.trim();
+    let mut short: String = clean.chars().take(LONGEST_NAME).collect();
+    if short.len() < clean.len() {
+        short.push('…');
+    }
+    short
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,6 +220,10 @@ mod tests {
             account: "<b>Acme</b>\r\nBcc: eve@example.com \u{202e}\u{1b}[31m".to_owned(),
             role: "viewer",
             projects: vec!["<script>".to_owned()],
+            by: Inviter::Person {
+                name: "<i>Eve</i>\r\n\u{202e}".to_owned(),
+                email: "eve@example.com".to_owned(),
+            },
             link: Link("https://keys.example.com/accept-invitation?token=invite_1&x=2".to_owned()),
         };
         let Written {
@@ -195,10 +236,12 @@ mod tests {
             "{subject:?}"
         );
         assert!(
-            !html.contains("<b>Acme") && !html.contains("<script>"),
+            !html.contains("<b>Acme") && !html.contains("<script>") && !html.contains("<i>"),
             "{html}"
         );
         assert!(html.contains("token=invite_1&#38;x=2"), "{html}");
+        assert!(text.contains("by <i>Eve</i> (eve@example.com)."), "{text}");
+        assert!(!text.contains('\u{202e}'), "{text:?}");
         assert!(
             text.contains("<script>") && text.contains("token=invite_1&x=2"),
             "{text}"
@@ -213,6 +256,10 @@ mod tests {
             account: name.to_owned(),
             role: "viewer",
             projects: vec![name.to_owned()],
+            by: Inviter::Person {
+                name: name.to_owned(),
+                email: "eve@example.com".to_owned(),
+            },
             link: Link(String::new()),
         };
         let written = letter.write();
