@@ -4,10 +4,12 @@
 //! it: to a server, or, where none is configured, into a folder.
 
 mod compose;
+mod outbox;
 mod post;
 mod transport;
 
 pub use self::compose::{Inviter, Letter, Link};
+pub use self::outbox::forget_files;
 pub use self::post::{MailFigures, Post, PostSettings};
 pub use self::transport::{MailFault, MailUrlFault, Transport, check_url, masked_url};
 

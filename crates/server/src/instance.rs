@@ -1,7 +1,7 @@
 //! From a configuration to a program that could serve: database, secrets, what the first start makes.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
@@ -202,8 +202,13 @@ fn firebase(config: &Config, client: &Client, outside: &Outside) -> Result<Optio
 fn transport(config: &Config, data: &Path) -> Result<Transport> {
     match &config.mail_url {
         Some(url) => Transport::smtp(url.expose()).map_err(|fault| anyhow!("mail.url {fault}")),
-        None => Ok(Transport::Folder(data.join(OUTBOX))),
+        None => Ok(Transport::Folder(outbox(data))),
     }
+}
+
+/// Where mails are files, where no server is configured.
+pub(crate) fn outbox(data: &Path) -> PathBuf {
+    data.join(OUTBOX)
 }
 
 /// What links begin with: never what a request says.

@@ -7,11 +7,13 @@ mod flush;
 mod fold;
 mod job;
 mod mail;
+mod outbox;
 mod retention;
 mod sweep;
 mod usage_export;
 mod webhooks;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use claviger_edge::Core;
@@ -27,6 +29,7 @@ use crate::config::{Retention, UsageExport};
 pub(crate) fn start(
     core: &Core,
     retention: Retention,
+    outbox: PathBuf,
     exports: Option<UsageExport>,
     figures: &Arc<JobFigures>,
     stopped: &watch::Receiver<bool>,
@@ -39,6 +42,8 @@ pub(crate) fn start(
     let mail = tokio::spawn(mail::run(core.people.post.clone(), stopped.clone()));
     let webhooks = tokio::spawn(webhooks::run(core.webhooks.clone(), stopped.clone()));
     let (core, figures) = (core.clone(), Arc::clone(figures));
+    let outbox = outbox::run(core.clone(), outbox, retention.mails, stopped.clone());
+    let outbox = tokio::spawn(outbox);
     let expiry = expiry::run(core.clone(), Arc::clone(&figures), stopped.clone());
     let expiry = tokio::spawn(expiry);
     let every = exports.as_ref().map(|exports| exports.every);
@@ -57,6 +62,7 @@ pub(crate) fn start(
         ("sweep", sweep),
         ("feed", feed),
         ("mail", mail),
+        ("outbox", outbox),
         ("retention", retention),
         ("expiry", expiry),
         ("usage-export", exports),

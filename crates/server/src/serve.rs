@@ -22,7 +22,7 @@ use crate::assemble::{Assembled, Parts, assemble};
 use crate::bootstrap::{Bootstrap, Handover};
 use crate::config::Config;
 use crate::data_directory::DataDirectory;
-use crate::instance::{Instance, local_url, public_url};
+use crate::instance::{Instance, local_url, outbox, public_url};
 use crate::jobs::{self, JobFigures};
 use crate::metrics::Metrics;
 use crate::output::print;
@@ -113,6 +113,7 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
     let (jobs, webhooks) = jobs::start(
         &core,
         config.retention,
+        outbox(directory.path()),
         config.usage_export.clone(),
         &job_figures,
         &stopped,

@@ -1,12 +1,9 @@
 //! How a mail leaves: to a server by SMTP, or as a file.
 
 use std::error::Error;
-use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::net::IpAddr;
-#[cfg(unix)]
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use lettre::address::AddressError;
@@ -14,6 +11,8 @@ use lettre::message::{Mailbox, MultiPart};
 use lettre::transport::smtp::{AsyncSmtpTransportBuilder, Error as SmtpError};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use reqwest::Url;
+
+use super::outbox;
 
 /// How long a server may take for one step of the conversation.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -117,10 +116,10 @@ impl Transport {
             },
             Self::Folder(folder) => {
                 let seconds = at.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-                let name = format!("{}-{id}.eml", seconds.as_secs());
+                let name = outbox::name(seconds.as_secs(), &id);
                 let folder = folder.clone();
                 let writing = tokio::task::spawn_blocking(move || {
-                    write(&folder, &name, &message.formatted())
+                    outbox::write(&folder, &name, &message.formatted())
                 });
                 let written = writing
                     .await
@@ -243,25 +242,6 @@ fn message(mail: Outgoing<'_>) -> Result<Message, MailFault> {
             written.html,
         ))
         .map_err(MailFault::Malformed)
-}
-
-/// Writes a file that only its owner reads, whole or not at all.
-fn write(folder: &Path, name: &str, content: &[u8]) -> io::Result<()> {
-    let mut directory = fs::DirBuilder::new();
-    directory.recursive(true);
-    #[cfg(unix)]
-    directory.mode(0o700);
-    directory.create(folder)?;
-    let (partial, path) = (folder.join(format!(".{name}")), folder.join(name));
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    options.mode(0o600);
-    let mut file = options.open(&partial)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    drop(file);
-    fs::rename(partial, path)
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ pub struct Retention {
     pub events: KeptFor,
     /// What was deleted with its project or account, and MCP servers that ended.
     pub deleted: KeptFor,
+    /// Mails that are files, since no server is configured.
+    pub mails: KeptFor,
 }
 
 impl Default for Retention {
@@ -28,6 +30,7 @@ impl Default for Retention {
             usage: KeptFor::Forever,
             events: KeptFor::Forever,
             deleted: KeptFor::Days(30),
+            mails: KeptFor::Days(7),
         }
     }
 }
@@ -49,6 +52,7 @@ impl Retention {
             usage: settings.usage.unwrap_or(default.usage),
             events: settings.events.unwrap_or(default.events),
             deleted: settings.deleted.unwrap_or(default.deleted),
+            mails: settings.mails.unwrap_or(default.mails),
         };
         for (name, kept, least) in [
             ("events", retention.events, LEAST_EVENTS),

@@ -325,6 +325,16 @@ pub struct RetentionSettings {
         value_name = "DAYS"
     )]
     pub deleted: Option<KeptFor>,
+
+    /// How long mails stay that are files, since no server is configured [default: 7d]
+    #[arg(
+        id = "retention_mails",
+        long = "retention-mails",
+        env = "CLAVIGER_RETENTION_MAILS",
+        hide_env_values = true,
+        value_name = "DAYS"
+    )]
+    pub mails: Option<KeptFor>,
 }
 
 /// The section `[traces]`.
@@ -471,6 +481,7 @@ impl RetentionSettings {
             usage: self.usage.or(lower.usage),
             events: self.events.or(lower.events),
             deleted: self.deleted.or(lower.deleted),
+            mails: self.mails.or(lower.mails),
         }
     }
 }

@@ -87,6 +87,7 @@ impl Display for Config {
         writeln!(out, "usage = {}", text(&retention.usage))?;
         writeln!(out, "events = {}", text(&retention.events))?;
         writeln!(out, "deleted = {}", text(&retention.deleted))?;
+        writeln!(out, "mails = {}", text(&retention.mails))?;
         writeln!(out, "\n[traces]")?;
         match &self.traces {
             Some(traces) => {

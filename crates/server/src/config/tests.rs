@@ -83,8 +83,9 @@ fn the_default_file_has_every_setting_and_no_other() {
         usage,
         events,
         deleted,
+        mails,
     } = retention;
-    let kept = [calls, usage_by_hour, usage, events, deleted];
+    let kept = [calls, usage_by_hour, usage, events, deleted, mails];
     assert!(kept.iter().all(|kept| kept.is_some()));
     assert!(listen.is_some() && data_dir.is_some() && public_url.is_some());
     assert!(trusted_proxies.is_some() && key_cache.is_some());

@@ -133,6 +133,8 @@ Options:
           How long the audit trail is kept, at least 90d [default: forever] [env: CLAVIGER_RETENTION_EVENTS]
       --retention-deleted <DAYS>
           How long rows stay, unseen, that were deleted with their project or account, and MCP servers after their end [default: 30d] [env: CLAVIGER_RETENTION_DELETED]
+      --retention-mails <DAYS>
+          How long mails stay that are files, since no server is configured [default: 7d] [env: CLAVIGER_RETENTION_MAILS]
       --otlp-endpoint <URL>
           Collector of OpenTelemetry (OTLP over HTTP) that requests are told to as traces, such as `http://127.0.0.1:4318`; in a build with the feature opentelemetry [default: none] [env: CLAVIGER_OTLP_ENDPOINT]
       --traces-ratio <RATIO>
@@ -241,6 +243,7 @@ usage_by_hour = "90d"
 usage = "forever"
 events = "forever"
 deleted = "30d"
+mails = "7d"
 
 [traces]
 # otlp_endpoint, ratio: no traces are sent
