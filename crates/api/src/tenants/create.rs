@@ -45,7 +45,8 @@ pub(crate) struct NewTenant {
 ///
 /// Makes a new customer with all that it has, or none of it: an account (of an owner's access key a
 /// child of its own), projects, and, where they are asked for, an API key, an access key and an
-/// invitation. Secrets are shown once; the same `externalId` answers the same tenant with them masked.
+/// invitation. Secrets are shown once; the same `externalId` answers the same tenant with them masked,
+/// as it was made: by the ids that it has, its objects tell what they are by now.
 #[utoipa::path(post, path = "/tenants", operation_id = "createTenant", tag = "accounts",
     request_body = NewTenant,
     responses(

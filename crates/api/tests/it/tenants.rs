@@ -52,12 +52,17 @@ on_both_engines!(
         checked.expect(200);
         let mails = app.mails().await;
         assert_eq!((mails.len(), &*mails[0].to), (1, "ada@example.com"));
-        // Again it is the same one, without its secrets, whatever else is asked for.
+        // Again it is the same one, as it was made and without its secrets, whatever else is asked for.
+        let account = format!("/accounts/{}", made["account"]["id"].as_str().unwrap());
+        let rename = app.request("PATCH", &account).key(tenant.owner());
+        let renamed = rename.json(json!({"name": "Renamed"})).send().await;
+        assert_eq!(renamed.expect(200)["name"], "Renamed");
         let again = make(&app, tenant.owner(), json!({"externalId": "customer-1"})).await;
         let again = again.expect(201);
         for member in ["account", "apiKey", "accessKey", "invitation"] {
             assert_eq!(again[member]["id"], made[member]["id"]);
         }
+        assert_eq!(again["account"], made["account"]);
         for secret in [access, key] {
             assert!(!again.to_string().contains(secret));
         }
