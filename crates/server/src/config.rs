@@ -100,6 +100,8 @@ pub struct Config {
     pub mail_url: Option<Secret>,
     /// Who they are from.
     pub mail_from: String,
+    /// File with authorities that vouch for that server, beside the usual ones.
+    pub mail_ca_file: Option<PathBuf>,
     /// The Firebase project whose users may sign in.
     pub firebase_project: Option<String>,
     /// Where the keys are that its tokens are signed with.
@@ -220,6 +222,7 @@ impl Config {
             outbound_networks: networks(settings.outbound.networks),
             mail_url: mail_url(settings.mail.url, settings.mail.url_file.as_ref())?,
             mail_from: mail_from(settings.mail.from)?,
+            mail_ca_file: settings.mail.ca_file,
             firebase_project: settings
                 .firebase
                 .project

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use claviger_domain::event::Actor;
 use claviger_edge::{Core, CoreParts, Passwords, People};
-use claviger_outbound::mail::{Post, PostSettings, Transport};
+use claviger_outbound::mail::{Authorities, Post, PostSettings, Transport};
 use claviger_outbound::{Client, Firebase, Guard, SystemResolver, Webhooks};
 use claviger_store::sealing::{MasterKey, SealingKey};
 use claviger_store::secrets::{self, Secrets};
@@ -201,9 +201,26 @@ fn firebase(config: &Config, client: &Client, outside: &Outside) -> Result<Optio
 /// How mails leave.
 fn transport(config: &Config, data: &Path) -> Result<Transport> {
     match &config.mail_url {
-        Some(url) => Transport::smtp(url.expose()).map_err(|fault| anyhow!("mail.url {fault}")),
+        Some(url) => {
+            let authorities = authorities(config)?;
+            Transport::smtp(url.expose(), authorities.as_ref())
+                .map_err(|fault| anyhow!("mail.url {fault}"))
+        }
         None => Ok(Transport::Folder(outbox(data))),
     }
+}
+
+/// Who vouches for the mail server, beside the usual authorities.
+fn authorities(config: &Config) -> Result<Option<Authorities>> {
+    let Some(file) = &config.mail_ca_file else {
+        return Ok(None);
+    };
+    let shown = file.display();
+    let pem =
+        std::fs::read(file).with_context(|| format!("mail.ca_file {shown} cannot be read"))?;
+    let read = Authorities::read(&pem);
+    let read = read.ok_or_else(|| anyhow!("mail.ca_file {shown} has no certificate in PEM"))?;
+    Ok(Some(read))
 }
 
 /// Where mails are files, where no server is configured.

@@ -8,9 +8,12 @@ use std::time::Duration;
 
 use lettre::address::AddressError;
 use lettre::message::{Mailbox, MultiPart};
+use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::transport::smtp::{AsyncSmtpTransportBuilder, Error as SmtpError};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use reqwest::Url;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use super::outbox;
 
@@ -70,6 +73,24 @@ pub enum MailUrlFault {
          server has no TLS that can be relied on, smtp://…?tls=opportunistic"
     )]
     Unsaid,
+    /// It asks for no TLS, so that nobody shows a certificate.
+    #[error(
+        "asks for no TLS, so that mail.ca_file is of no use: smtps://…, or smtp://…?tls=required"
+    )]
+    NoTls,
+}
+
+/// Authorities that vouch for a server's certificate, beside the usual ones: of a company, or one that
+/// signed itself.
+#[derive(Clone, Debug)]
+pub struct Authorities(Certificate);
+
+impl Authorities {
+    /// Reads them from PEM; `None` where no certificate is in it.
+    pub fn read(pem: &[u8]) -> Option<Self> {
+        CertificateDer::from_pem_slice(pem).ok()?;
+        Certificate::from_pem(pem).ok().map(Self)
+    }
 }
 
 impl MailFault {
@@ -98,10 +119,14 @@ pub(super) struct Outgoing<'a> {
 
 impl Transport {
     /// To the server of a URL such as `smtps://user:password@mail.example.com`.
-    pub fn smtp(url: &str) -> Result<Self, MailUrlFault> {
+    pub fn smtp(url: &str, authorities: Option<&Authorities>) -> Result<Self, MailUrlFault> {
         // Whatever speaks TLS in this process has one provider.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let server = server(url)?.timeout(Some(PATIENCE)).build();
+        let mut server = server(url)?;
+        if let Some(authorities) = authorities {
+            server = server.tls(tls(url, authorities)?);
+        }
+        let server = server.timeout(Some(PATIENCE)).build();
         Ok(Self::Smtp(Box::new(server)))
     }
 
@@ -155,6 +180,30 @@ fn server(url: &str) -> Result<AsyncSmtpTransportBuilder, MailUrlFault> {
     AsyncSmtpTransport::<Tokio1Executor>::from_url(url).map_err(|_| MailUrlFault::Malformed)
 }
 
+/// The same TLS as the URL asks for, where those authorities count as well.
+fn tls(url: &str, Authorities(certificates): &Authorities) -> Result<Tls, MailUrlFault> {
+    let url = Url::parse(url).map_err(|_| MailUrlFault::Malformed)?;
+    let host = url.host_str().ok_or(MailUrlFault::Malformed)?;
+    let mode = match asked_tls(&url).as_deref() {
+        _ if url.scheme() == "smtps" => Tls::Wrapper,
+        Some("required") => Tls::Required,
+        Some("opportunistic") => Tls::Opportunistic,
+        _ => return Err(MailUrlFault::NoTls),
+    };
+    let parameters = TlsParameters::builder(host.to_owned())
+        .add_root_certificate(certificates.clone())
+        .build()
+        .map_err(|_| MailUrlFault::Malformed)?;
+    Ok(mode(parameters))
+}
+
+/// What a URL says of TLS, beside its scheme.
+fn asked_tls(url: &Url) -> Option<String> {
+    let mut query = url.query_pairs();
+    let found = query.find(|(name, _)| name == "tls");
+    found.map(|(_, value)| value.into_owned())
+}
+
 /// What keeps others from reading on the way to a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cover {
@@ -176,10 +225,9 @@ fn cover(url: &str) -> Result<Cover, MailUrlFault> {
             .trim_matches(['[', ']'])
             .parse::<IpAddr>()
             .is_ok_and(|address| address.is_loopback());
-    let asks_for = |wanted: &str| {
-        url.query_pairs()
-            .any(|(name, value)| name == "tls" && value == wanted)
-    };
+    // The first one counts, as for whoever connects.
+    let asked = asked_tls(&url);
+    let asks_for = |wanted: &str| asked.as_deref() == Some(wanted);
     Ok(
         if url.scheme() == "smtps" || asks_for("required") || is_here {
             Cover::Tls
@@ -262,6 +310,10 @@ mod tests {
             ("smtp://me:sesame@127.0.0.1.example.com", Ok(Password)),
             ("smtp://me:sesame@127.0.0.1:2525", Ok(Tls)),
             ("smtp://me:sesame@[::1]:2525", Ok(Tls)),
+            (
+                "smtp://me:sesame@mail.example.com?tls=opportunistic&tls=required",
+                Ok(Password),
+            ),
             ("smtp://mail.example.com", Ok(Unsaid)),
             ("smtp://mail.example.com?tls=opportunistic", Ok(Said)),
             ("mail.example.com", Err(MailUrlFault::Malformed)),

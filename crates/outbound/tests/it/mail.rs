@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::sync::Arc;
 
-use claviger_outbound::mail::{Post, PostSettings, Transport};
+use claviger_outbound::mail::{Authorities, MailUrlFault, Post, PostSettings, Transport};
 use claviger_testkit::{MailServer, Tenant, TestApp, on_both_engines};
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -13,10 +13,16 @@ use tokio::sync::mpsc::unbounded_channel;
 
 /// Another program over the database of the app, with a mail server.
 fn program(app: &TestApp, url: &str) -> Post {
+    program_trusting(app, url, None)
+}
+
+/// The same where those authorities, in PEM, vouch for the server.
+fn program_trusting(app: &TestApp, url: &str, authorities: Option<&str>) -> Post {
+    let authorities = authorities.and_then(|pem| Authorities::read(pem.as_bytes()));
     let settings = PostSettings {
         db: app.core.db.clone(),
         sealing: Arc::clone(&app.sealing),
-        transport: Transport::smtp(url).unwrap(),
+        transport: Transport::smtp(url, authorities.as_ref()).unwrap(),
         from: "Keys <keys@example.com>".to_owned(),
     };
     let (clock, random) = (app.clock.clone(), Arc::clone(&app.core.random));
@@ -44,6 +50,30 @@ async fn told(app: &TestApp, tenant: &Tenant) -> Value {
 fn nowhere() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     format!("smtp://{}", listener.local_addr().unwrap())
+}
+
+#[tokio::test]
+async fn a_server_is_trusted_by_who_vouches_for_it() {
+    let app = TestApp::start().await;
+    let tenant = app.tenant("Acme").await;
+    let made = invite(&app, &tenant, "ada@example.com").await;
+    let (server, pem) = MailServer::encrypted().await;
+    let (_, of_another) = MailServer::encrypted().await;
+    for authorities in [None, Some(&*of_another)] {
+        let post = program_trusting(&app, &server.url, authorities);
+        assert_eq!(post.deliver().await.unwrap(), 1);
+        app.advance(60);
+    }
+    assert_eq!(shown(&app, &tenant, &made).await["mail"], "queued");
+    let post = program_trusting(&app, &server.url, Some(&pem));
+    assert_eq!(post.deliver().await.unwrap(), 1);
+    assert_eq!(shown(&app, &tenant, &made).await["mail"], "sent");
+    assert_eq!(server.taken().len(), 1);
+    // What is none, or of no use, is told at the start.
+    assert!(Authorities::read(b"no certificate").is_none());
+    let authorities = Authorities::read(pem.as_bytes()).unwrap();
+    let in_clear = Transport::smtp("smtp://127.0.0.1:2525", Some(&authorities));
+    assert_eq!(in_clear.err(), Some(MailUrlFault::NoTls));
 }
 
 on_both_engines!(

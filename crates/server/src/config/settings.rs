@@ -454,6 +454,7 @@ impl Settings {
                 url: mail_url,
                 url_file: mail_url_file,
                 from: self.mail.from.or(lower.mail.from),
+                ca_file: self.mail.ca_file.or(lower.mail.ca_file),
             },
             firebase: FirebaseSettings {
                 project: self.firebase.project.or(lower.firebase.project),

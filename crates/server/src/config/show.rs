@@ -11,7 +11,6 @@ const MASKED: &str = "\"***\"";
 
 impl Display for Config {
     fn fmt(&self, out: &mut Formatter<'_>) -> Result {
-        let text = |value: &dyn Display| toml::Value::String(value.to_string());
         writeln!(out, "listen = {}", text(&self.listen))?;
         writeln!(out, "data_dir = {}", text(&self.data_dir.display()))?;
         match &self.public_url {
@@ -63,21 +62,7 @@ impl Display for Config {
         writeln!(out, "ports = {:?}", self.outbound_ports)?;
         let private = networks(&self.outbound_networks);
         writeln!(out, "networks = {private}")?;
-        writeln!(out, "\n[mail]")?;
-        match &self.mail_url {
-            Some(url) => {
-                let shown = masked_url(url.expose()).unwrap_or_default();
-                writeln!(out, "url = {}", text(&shown))?;
-            }
-            None => writeln!(out, "# url: files in outbox/ in the data directory")?,
-        }
-        writeln!(out, "from = {}", text(&self.mail_from))?;
-        writeln!(out, "\n[firebase]")?;
-        match &self.firebase_project {
-            Some(project) => writeln!(out, "project = {}", text(project))?,
-            None => writeln!(out, "# project: nobody signs in with Firebase")?,
-        }
-        writeln!(out, "keys = {}", text(&self.firebase_keys))?;
+        self.show_people(out)?;
         writeln!(out, "\n[log]\nfilter = {}", text(&self.log_filter))?;
         writeln!(out, "format = {}", text(&self.log_format.as_str()))?;
         let retention = &self.retention;
@@ -112,4 +97,33 @@ impl Display for Config {
             _ => Ok(()),
         }
     }
+}
+
+impl Config {
+    /// What people are reached and known by.
+    fn show_people(&self, out: &mut Formatter<'_>) -> Result {
+        writeln!(out, "\n[mail]")?;
+        match &self.mail_url {
+            Some(url) => {
+                let shown = masked_url(url.expose()).unwrap_or_default();
+                writeln!(out, "url = {}", text(&shown))?;
+            }
+            None => writeln!(out, "# url: files in outbox/ in the data directory")?,
+        }
+        writeln!(out, "from = {}", text(&self.mail_from))?;
+        match &self.mail_ca_file {
+            Some(file) => writeln!(out, "ca_file = {}", text(&file.display()))?,
+            None => writeln!(out, "# ca_file: the usual authorities alone")?,
+        }
+        writeln!(out, "\n[firebase]")?;
+        match &self.firebase_project {
+            Some(project) => writeln!(out, "project = {}", text(project))?,
+            None => writeln!(out, "# project: nobody signs in with Firebase")?,
+        }
+        writeln!(out, "keys = {}", text(&self.firebase_keys))
+    }
+}
+
+fn text(value: &dyn Display) -> toml::Value {
+    toml::Value::String(value.to_string())
 }

@@ -56,6 +56,7 @@ fn the_default_file_has_every_setting_and_no_other() {
                 url: mail_url,
                 url_file: mail_url_file,
                 from,
+                ca_file,
             },
         firebase: FirebaseSettings { project, keys },
         log: LogSettings { filter, format },
@@ -95,6 +96,7 @@ fn the_default_file_has_every_setting_and_no_other() {
     assert!(cert.is_some() && key.is_some() && metrics_listen.is_some());
     assert!(project.is_some() && keys.is_some());
     assert!(mail_url.is_some() && mail_url_file.is_some() && from.is_some());
+    assert!(ca_file.is_some());
     assert!(allow_private.is_some() && ports.is_some() && networks.is_some());
     assert!(remote.is_some() && filter.is_some() && format.is_some());
 }
@@ -138,6 +140,7 @@ fn what_is_in_force_is_a_configuration_file_without_secrets() {
          [tls]\ncert = 'c.pem'\nkey = 'k.pem'\n[metrics]\nlisten = '[::1]:1'\n\
          [outbound]\nallow_private = true\nports = [8080, 8081]\nnetworks = ['10.1.2.3/8']\n\
          [mail]\nurl = 'smtps://me:sesame@mail'\nfrom = 'keys@example.com'\n\
+         ca_file = 'ca.pem'\n\
          [firebase]\nproject = 'acme-1'\nkeys = 'https://keys.example.com/'\n\
          [log]\nformat = 'json'\n[retention]\ncalls = '7d'\nevents = '400d'",
     );

@@ -115,6 +115,8 @@ Options:
           File with that URL, for one that has a password [env: CLAVIGER_MAIL_URL_FILE]
       --mail-from <ADDRESS>
           Who mails are from; by default `Claviger <claviger@localhost>` [env: CLAVIGER_MAIL_FROM]
+      --mail-ca-file <FILE>
+          File with certificates, in PEM, of authorities that vouch for that server's, beside the usual ones [default: none] [env: CLAVIGER_MAIL_CA_FILE]
       --firebase-project <ID>
           Id of the Firebase project whose users may sign in [default: none] [env: CLAVIGER_FIREBASE_PROJECT]
       --firebase-keys <URL>
@@ -228,6 +230,7 @@ networks = []
 [mail]
 # url: files in outbox/ in the data directory
 from = "Claviger <claviger@localhost>"
+# ca_file: the usual authorities alone
 
 [firebase]
 # project: nobody signs in with Firebase

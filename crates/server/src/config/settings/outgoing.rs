@@ -84,4 +84,15 @@ pub struct MailSettings {
         value_name = "ADDRESS"
     )]
     pub from: Option<String>,
+
+    /// File with certificates, in PEM, of authorities that vouch for that server's, beside the usual ones
+    /// [default: none]
+    #[arg(
+        id = "mail_ca_file",
+        long = "mail-ca-file",
+        env = "CLAVIGER_MAIL_CA_FILE",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
+    pub ca_file: Option<PathBuf>,
 }
