@@ -121,6 +121,59 @@ async fn every_role_on_every_operation() {
 }
 
 #[tokio::test]
+async fn every_role_of_a_person_on_every_operation() {
+    let app = TestApp::start().await;
+    let tenant = app.tenant("Acme").await;
+    let mut faults = Vec::new();
+    for operation in OPERATIONS {
+        let Some(permission) = operation.permission else {
+            continue;
+        };
+        for role in Role::ALL {
+            for on_project in [false, true] {
+                if on_project && role.needs_account() {
+                    continue;
+                }
+                // A tenant of its own for what removes the project.
+                let target = if operation.id == "deleteProject" {
+                    &app.tenant("Acme again").await
+                } else {
+                    &tenant
+                };
+                let project = on_project.then_some(&target.project);
+                let person = app.person_in(&target.account, project, role).await;
+                let mut objects = Objects::of(&app, target).await;
+                let access = person.access.clone();
+                if permission == "signed in" {
+                    // What people do with themselves.
+                    objects.user = person;
+                }
+                let request = operation.request(&app, &objects).bearer(&access);
+                let status = request.send().await.status.as_u16();
+                let expected = match (operation.id, permission, role) {
+                    // It is to somebody else, and comes without its token.
+                    ("acceptInvitation", ..) => 404,
+                    // An owner in person has keys read back, and no key of theirs.
+                    ("createRevealGrant", _, Role::Owner) if !on_project => operation.success,
+                    (_, "signed in", _) => operation.success,
+                    _ if is_allowed(permission, role, on_project) => operation.success,
+                    (_, _, Role::Verifier) => 404,
+                    _ => 403,
+                };
+                if status != expected {
+                    let level = if on_project { "project" } else { "account" };
+                    let (id, role) = (operation.id, role.as_str());
+                    faults.push(format!(
+                        "{id} as {role} on the {level}: {status}, not {expected}"
+                    ));
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+#[tokio::test]
 async fn no_operation_without_a_credential() {
     let provider = IdentityProvider::start().await;
     let engine = Engine::of_this_run();
