@@ -20,6 +20,7 @@ mod table;
 mod theauthapi;
 mod usage;
 mod users;
+mod waiting;
 mod webhooks;
 
 use std::io;

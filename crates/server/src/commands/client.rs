@@ -34,6 +34,15 @@ pub(crate) struct Answer {
     pub(crate) next: Option<String>,
 }
 
+/// What came of a request that was understood.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    /// A success.
+    Answer(Answer),
+    /// A refusal, and after how long to come again, where the server cannot answer now and says so.
+    Refusal(Refusal, Option<Duration>),
+}
+
 /// One request: its method, the segments of its path, its query, its body.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
@@ -105,6 +114,14 @@ impl Client {
 
     /// Sends a request; a refusal is an error, with the server's sentence.
     pub(crate) async fn send(&self, asked: Asked) -> Result<Answer> {
+        match self.hear(asked).await? {
+            Heard::Answer(answer) => Ok(answer),
+            Heard::Refusal(refusal, _) => Err(refusal.into()),
+        }
+    }
+
+    /// The same for whoever comes again.
+    pub(crate) async fn hear(&self, asked: Asked) -> Result<Heard> {
         let response = self.request(asked)?.send().await;
         let response = response.map_err(|error| self.explain(&error))?;
         let status = response.status();
@@ -112,6 +129,7 @@ impl Client {
         let total = total.and_then(|total| total.to_str().ok()?.parse().ok());
         let link = response.headers().get(http::header::LINK);
         let next = link.and_then(|link| cursor_of(link.to_str().ok()?));
+        let come_again = come_again(&response);
         let bytes = response.bytes().await;
         let bytes = bytes.map_err(|error| self.explain(&error))?;
         let body: Value = if bytes.is_empty() {
@@ -120,9 +138,9 @@ impl Client {
             serde_json::from_slice(&bytes).map_err(|_| self.is_no_claviger(status))?
         };
         if status.is_success() {
-            return Ok(Answer { body, total, next });
+            return Ok(Heard::Answer(Answer { body, total, next }));
         }
-        Err(Self::refusal(status, &body))
+        Ok(Heard::Refusal(Self::refusal(status, &body), come_again))
     }
 
     fn request(&self, asked: Asked) -> Result<reqwest::RequestBuilder> {
@@ -175,7 +193,7 @@ impl Client {
         )
     }
 
-    fn refusal(status: StatusCode, body: &Value) -> anyhow::Error {
+    fn refusal(status: StatusCode, body: &Value) -> Refusal {
         let said = body["message"].as_str().unwrap_or("no reason given");
         let said = plain_text::clean(said);
         let hint = match status {
@@ -186,8 +204,16 @@ impl Client {
             StatusCode::TOO_MANY_REQUESTS => ": try again later",
             _ => "",
         };
-        anyhow::Error::new(Refusal(format!("{said}{hint}")))
+        Refusal(format!("{said}{hint}"))
     }
+}
+
+/// After how long a server wants to be asked again that cannot answer now.
+fn come_again(response: &reqwest::Response) -> Option<Duration> {
+    let after = response.headers().get(http::header::RETRY_AFTER)?;
+    let is_away = response.status() == StatusCode::SERVICE_UNAVAILABLE;
+    let seconds = after.to_str().ok()?.parse().ok();
+    seconds.filter(|_| is_away).map(Duration::from_secs)
 }
 
 /// The cursor in a link to the next page: the rest of the query is what was asked for.

@@ -25,7 +25,8 @@ or base64); where you have them also customAccountId, customUserId, customMetaDa
 rateLimitTtl, expiry, allowedDomains, allowedIps, scopes (lists are separated by spaces), quotaLimit,
 quotaPeriod, isActive, status, reason, clientIP. A line of an NDJSON file is an object as POST /api-keys takes it.
 
-An import that was cut short is simply run again: the server knows each key string by itself, also when only
+While the server has no room, and says when to come again, a batch is sent again for two minutes. An import
+that was cut short is simply run again: the server knows each key string by itself, also when only
 its hash was brought, so that rows that are there already are counted as such and left as they are. There is
 no state file that could be lost or go stale. A key string that comes twice is stored once: its second row is
 refused (duplicate_key) where both are among the same thousand, and else counts as there already.

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use super::client::{Asked, Client};
 use super::rows::{Row, Rows};
+use super::waiting::Waiting;
 use crate::output::tell;
 
 /// Rows of a batch: as many as the API takes.
@@ -91,10 +92,11 @@ pub(super) async fn send_all(
     let (sender, mut receiver) = mpsc::channel(IN_FLIGHT);
     let reading = tokio::task::spawn_blocking(move || read_batches(rows, &sender));
     let batches = stream::poll_fn(move |context| receiver.poll_recv(context));
-    let mut answered = batches
-        .map(|batch| send(target, batch))
-        .buffer_unordered(IN_FLIGHT);
     let mut progress = Progress::new(length);
+    let waiting = Waiting::beside(progress.bar.clone());
+    let mut answered = batches
+        .map(|batch| send(target, &waiting, batch))
+        .buffer_unordered(IN_FLIGHT);
     let mut counts = Counts::default();
     while let Some(batch) = answered.try_next().await? {
         for (line, error) in &batch.refused {
@@ -133,7 +135,8 @@ struct Answered {
     position: u64,
 }
 
-async fn send(target: &Target, batch: Batch) -> Result<Answered> {
+/// Sends a batch, again where there was no room for it: rows that are there already are known.
+async fn send(target: &Target, waiting: &Waiting, batch: Batch) -> Result<Answered> {
     let mut answered = Answered {
         created: 0,
         exists: 0,
@@ -143,12 +146,14 @@ async fn send(target: &Target, batch: Batch) -> Result<Answered> {
     if batch.keys.is_empty() {
         return Ok(answered);
     }
-    let mut body = json!({"dryRun": target.dry_run, "keys": batch.keys});
-    if let Some(project) = &target.project {
-        body["projectId"] = json!(project);
-    }
-    let asked = Asked::new(Method::POST, ["api-keys", "import"]).body(body);
-    let answer = target.client.send(asked).await?.body;
+    let asked = || {
+        let mut body = json!({"dryRun": target.dry_run, "keys": batch.keys});
+        if let Some(project) = &target.project {
+            body["projectId"] = json!(project);
+        }
+        Asked::new(Method::POST, ["api-keys", "import"]).body(body)
+    };
+    let answer = waiting.send(&target.client, asked).await?.body;
     let results = answer
         .as_array()
         .filter(|results| results.len() == batch.lines.len());

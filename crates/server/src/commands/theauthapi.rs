@@ -17,6 +17,7 @@ use super::report::Report;
 use super::rows::{Row, Rows};
 use super::sending::{Counts, Target, send_all};
 use super::server::ServerFlags;
+use super::waiting::Waiting;
 use super::{Ending, SERVER_HELP};
 use crate::config::Secret;
 use crate::output::{json_text, print, tell};
@@ -36,7 +37,8 @@ example with `claviger keys create`. If you have the key strings or their hashes
 
 Keys that were rotated there and still pass for a time are left behind: their successors come.
 
-An import that was cut short is simply run again: what is there already is left as it is. Exit code 1 when a
+A server that has no room, and says when to come again, is asked again for two minutes. An import that was cut
+short is simply run again: what is there already is left as it is. Exit code 1 when a
 key was refused or has to be re-issued; see the report.";
 
 /// Move projects and keys here from another server
@@ -138,9 +140,12 @@ impl Import {
 
 impl From {
     async fn move_all(&self, there: &Client, here: &Client, report: &mut Report) -> Result<Totals> {
+        let waiting = Waiting::default();
         let asked = Asked::new(Method::GET, ["projects"]).with("accountId", self.account.as_ref());
-        let theirs = list(there, asked).await.context("the other server")?;
-        let ours = list(here, Asked::new(Method::GET, ["projects"])).await?;
+        let theirs = list(there, &waiting, asked)
+            .await
+            .context("the other server")?;
+        let ours = list(here, &waiting, Asked::new(Method::GET, ["projects"])).await?;
         let mut totals = Totals::default();
         for (place, project) in theirs.iter().enumerate() {
             totals.projects += 1;
@@ -166,7 +171,9 @@ impl From {
             }
             let asked =
                 Asked::new(Method::GET, ["api-keys"]).with("projectId", project["id"].as_str());
-            let keys = list(there, asked).await.context("the other server")?;
+            let keys = list(there, &waiting, asked)
+                .await
+                .context("the other server")?;
             self.move_keys(&target, name, &keys, report, &mut totals)
                 .await?;
         }
@@ -243,8 +250,8 @@ fn is_alike(one: &Value, other: &Value) -> bool {
     one["name"] == other["name"] && env(one) == env(other)
 }
 
-async fn list(client: &Client, asked: Asked) -> Result<Vec<Value>> {
-    match client.send(asked).await?.body {
+async fn list(client: &Client, waiting: &Waiting, asked: Asked) -> Result<Vec<Value>> {
+    match waiting.send(client, || asked.clone()).await?.body {
         Value::Array(list) => Ok(list),
         _ => bail!("{} answered something else than a list", client.url()),
     }

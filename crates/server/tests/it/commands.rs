@@ -1,5 +1,6 @@
 //! The commands that ask a running server, as people and scripts run them.
 
+mod waiting;
 mod webhooks;
 
 use std::fmt::Write as _;
@@ -494,16 +495,23 @@ fn projects_and_keys_are_moved_from_another_server() {
     assert_eq!(moved, 1, "{named:?}");
 }
 
-/// A server elsewhere that shows key strings in full. It answers until the tests end.
+/// A server elsewhere that shows key strings in full. It has no room at first, and then answers until the
+/// tests end.
 fn one_that_shows_keys() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
-        for stream in listener.incoming() {
+        for (place, stream) in listener.incoming().enumerate() {
             let mut stream = stream.unwrap();
             let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
             let first = lines.next().unwrap().unwrap();
             lines.find(|line| line.as_ref().is_ok_and(String::is_empty));
+            if place == 0 {
+                let away =
+                    "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\n";
+                write!(stream, "{away}content-length: 2\r\n\r\n{{}}").unwrap();
+                continue;
+            }
             let key = |number: u32, key: &str| {
                 json!({
                     "id": format!("64f0{number}"), "name": format!("shown {number}"), "key": key,
