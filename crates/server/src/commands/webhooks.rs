@@ -9,7 +9,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use self::deliveries::DeliveriesCommand;
-use self::settings::SettingsFlags;
+use self::settings::{HEADERS, SettingsFlags};
 use super::call::{Call, Shown};
 use super::client::Asked;
 use super::server::ServerFlags;
@@ -120,6 +120,9 @@ enum WebhooksCommand {
         topics: Vec<String>,
         #[command(flatten)]
         settings: SettingsFlags,
+        /// Send no headers along: those of a webhook are not kept for another host or path
+        #[arg(long, conflicts_with_all = ["headers", "headers_file"])]
+        no_headers: bool,
     },
     /// Delete a webhook: what waits for it is sent no more
     Delete {
@@ -206,8 +209,12 @@ impl Webhooks {
                 receiver,
                 topics,
                 settings,
+                no_headers,
             } => {
                 let mut body = settings.read()?;
+                if no_headers {
+                    body.insert(HEADERS.to_owned(), json!({}));
+                }
                 if !topics.is_empty() {
                     body.insert("topics".to_owned(), topics.into());
                 }

@@ -7,6 +7,9 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::{Map, Value};
 
+/// What the API calls the headers that are sent along.
+pub(super) const HEADERS: &str = "customHeaders";
+
 /// The settings of a webhook.
 #[derive(Args, Debug)]
 pub(super) struct SettingsFlags {
@@ -28,9 +31,6 @@ pub(super) struct SettingsFlags {
     /// A file with a header a line, for what is not to stand in a command line
     #[arg(long, value_name = "FILE")]
     headers_file: Option<PathBuf>,
-    /// Send no headers along: those of a webhook are not kept for another host or path
-    #[arg(long, conflicts_with_all = ["headers", "headers_file"])]
-    no_headers: bool,
     /// Whether deliveries have the header `theauthapi-signature` as well
     #[arg(long, value_name = "BOOL")]
     legacy_signature: Option<bool>,
@@ -61,8 +61,8 @@ impl SettingsFlags {
         let headers = lines
             .map(|line| read_header(line))
             .collect::<Result<Map<_, _>>>()?;
-        if self.no_headers || !headers.is_empty() {
-            body.insert("customHeaders".to_owned(), headers.into());
+        if !headers.is_empty() {
+            body.insert(HEADERS.to_owned(), headers.into());
         }
         Ok(body)
     }
