@@ -167,15 +167,28 @@ pub async fn find_by_access(db: &Db, digest: &KeyDigest) -> Result<Option<Signed
         .await)?)
 }
 
-/// The person whose session a refresh token is of, whatever its state.
-pub async fn user_of_refresh(db: &Db, digest: &KeyDigest) -> Result<Option<UserId>, StoreError> {
-    const SQL: &str = "SELECT user_id FROM session_tokens JOIN sessions ON sessions.id = session_id \
+/// Whose a refresh token is that is presented.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Refreshing {
+    /// The person whose session it is of.
+    #[sqlx(try_from = "String")]
+    pub user_id: UserId,
+    /// Whether it was exchanged before.
+    pub is_used: bool,
+}
+
+/// Whose the refresh token with that digest is, whatever its state.
+pub async fn find_by_refresh(
+    db: &Db,
+    digest: &KeyDigest,
+) -> Result<Option<Refreshing>, StoreError> {
+    const SQL: &str = "SELECT user_id, used_at IS NOT NULL AS is_used \
+                       FROM session_tokens JOIN sessions ON sessions.id = session_id \
                        WHERE digest = $1 AND kind = 'refresh'";
-    let id: Option<String> = on!(read db, |c| sqlx::query_scalar(SQL)
+    Ok(on!(read db, |c| sqlx::query_as(SQL)
         .bind(&digest.as_bytes()[..])
         .fetch_optional(c)
-        .await)?;
-    Ok(id.map(Id::from_trusted))
+        .await)?)
 }
 
 /// What came of exchanging a refresh token.

@@ -32,6 +32,10 @@ const PASSWORDS_THROUGH_A_PROXY: RateLimit = budget(50, 300);
 /// Wrong passwords of one address in an hour, from anywhere: guessing from many networks ends, and so
 /// does, until then, signing in by password from a network that was not seen to succeed.
 const PASSWORDS_FROM_ANYWHERE: RateLimit = budget(100, 3_600);
+/// Sign-ins to one address in five minutes that succeed: each is a session, and told of in the trail.
+const SIGNED_IN: RateLimit = budget(60, 300);
+/// Refresh tokens of one person that may be exchanged in five minutes: each leaves rows for a month.
+const REFRESHED: RateLimit = budget(60, 300);
 /// Mails that may be asked for from one network in an hour, or through a proxy.
 const MAILS: RateLimit = budget(60, 3_600);
 const MAILS_THROUGH_A_PROXY: RateLimit = budget(3_000, 3_600);
@@ -96,6 +100,10 @@ pub(crate) enum Guesser {
     Passwords(KeyDigest, Option<Network>),
     /// Of the password of an address, from anywhere.
     PasswordsOf(KeyDigest),
+    /// Whoever signs in to an address.
+    SignedIn(KeyDigest),
+    /// Whoever exchanges refresh tokens of a person.
+    Refreshed(Id<id::User>),
     /// Mails that are asked for, from a network; or from one that is not known.
     Mails(Option<Network>),
     /// Mails of one kind that are asked for to an address, from a network.
@@ -121,6 +129,8 @@ impl Guesser {
             Self::Passwords(_, Some(from)) if from.is_proxy => PASSWORDS_THROUGH_A_PROXY,
             Self::Passwords(..) => PASSWORDS,
             Self::PasswordsOf(_) => PASSWORDS_FROM_ANYWHERE,
+            Self::SignedIn(_) => SIGNED_IN,
+            Self::Refreshed(_) => REFRESHED,
             Self::Mails(Some(from)) if from.is_proxy => MAILS_THROUGH_A_PROXY,
             Self::Mails(_) => MAILS,
             Self::MailsTo(_, _, from) if !from.is_some_and(|from| from.is_proxy) => MAILS_TO_ONE,
@@ -148,6 +158,28 @@ impl Verifier {
             all.push(Guesser::PasswordsOf(whose));
         }
         self.attempt(all)
+    }
+
+    /// Whether an address may be signed in to once more, before the work that shows whether it is: or its
+    /// password would be enough to keep others from that work.
+    pub fn may_sign_in(&self, email: &Email) -> Result<(), LookError> {
+        let who = Guesser::SignedIn(self.digest(email.folded()));
+        let now = self.clock.now();
+        let within = self.guesses.check_budget(&who, now);
+        within.map_err(|later| LookError::too_many(later, now))
+    }
+
+    /// Counts a sign-in to an address by what can be presented again, such as a password. Mailed codes have
+    /// the budget of their mails: whoever got hold of a password keeps nobody from signing in by them.
+    pub fn count_sign_in(&self, email: &Email) -> Result<(), LookError> {
+        let who = Guesser::SignedIn(self.digest(email.folded()));
+        self.attempt(vec![who]).map(drop)
+    }
+
+    /// Counts an exchange of a person's refresh token.
+    pub(crate) fn count_refresh(&self, user: &Id<id::User>) -> Result<(), LookError> {
+        self.attempt(vec![Guesser::Refreshed(user.clone())])
+            .map(drop)
     }
 
     /// Counts a mail that somebody asks for who is not signed in, whoever has the address.

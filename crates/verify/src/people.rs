@@ -7,7 +7,7 @@ use claviger_domain::key_string::{DrawnKey, KeyDigest, KeyPurpose, KeyShape, Pla
 use claviger_domain::rights::{AccountRef, Rights};
 use claviger_domain::time::Timestamp;
 use claviger_store::roles::{self, RoleAssignment};
-use claviger_store::sessions::{self, Exchanged, Pair};
+use claviger_store::sessions::{self, Exchanged, Pair, Refreshing};
 use claviger_store::users::User;
 use claviger_store::{Change, StoreError, Tx};
 use futures::future::BoxFuture;
@@ -114,14 +114,23 @@ impl Verifier {
             return Ok(Refreshed::Refused);
         }
         let digest = self.digest(token.expose());
-        let user = self
+        let found = self
             .look_for_one_time(from, async || {
-                sessions::user_of_refresh(&self.db, &digest).await
+                sessions::find_by_refresh(&self.db, &digest).await
             })
             .await?;
-        let Some(user) = user else {
+        let Some(Refreshing {
+            user_id: user,
+            is_used,
+        }) = found
+        else {
             return Ok(Refreshed::Refused);
         };
+        // One that was exchanged before gets what it got or ends the session, whatever was counted: nobody
+        // hides that they have somebody else's by using the budget up.
+        if !is_used {
+            self.count_refresh(&user)?;
+        }
         let tokens = self.tokens_of(
             self.pepper.successor(token, KeyPurpose::UserAccess),
             self.pepper.successor(token, KeyPurpose::UserRefresh),

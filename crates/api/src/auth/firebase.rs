@@ -49,7 +49,7 @@ pub(crate) struct FirebaseUser {
         (status = 400, description = "`idToken` is missing."),
         (status = 401, description = "The token is not believed."),
         (status = 403, description = "Nobody signs up here, or only who is invited."),
-        (status = 429, description = "Too many attempts from there."),
+        (status = 429, description = "Too many attempts, from there or for this address."),
         (status = 501, description = "This instance has no Firebase project."),
         (status = 503, description = "The keys of the project cannot be fetched.")),
     security(()))]
@@ -120,6 +120,7 @@ async fn sign_in(
 ) -> Result<SignedInAnswer, ApiError> {
     let address = Email::parse(&user.email).ok_or_else(ApiError::invalid_sign_in)?;
     let invitation = invited(core, arrival, &address, presented).await?;
+    core.verifier.count_sign_in(&address)?;
     let is_verified = identity.email.as_ref();
     let is_verified = is_verified.is_some_and(|email| email.folded() == address.folded());
     let change = core.change(&Actor::User(user.id.clone()));

@@ -52,6 +52,7 @@ pub(crate) async fn log_in(
     if !is_worth_trying(password.expose_secret()) {
         return Err(ApiError::invalid_sign_in());
     }
+    core.verifier.may_sign_in(&email)?;
     let queued = core.people.passwords.queue()?;
     let attempt = core.verifier.attempt_password(&email, arrival.network)?;
     let found = users::find_by_email(&core.db, &email).await?;
@@ -59,6 +60,7 @@ pub(crate) async fn log_in(
     let matches = queued.verify(password, hash.clone()).await?;
     let user = user.filter(|_| matches);
     let user = user.ok_or_else(ApiError::invalid_sign_in)?;
+    core.verifier.count_sign_in(&email)?;
     let from = arrival.network;
     let tokens = begin(&core, &user, hash, arrival).await?;
     core.verifier.succeeded(attempt);

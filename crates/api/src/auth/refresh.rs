@@ -35,7 +35,7 @@ pub(crate) struct Refresh {
         (status = 201, description = "The user, and new tokens.", body = TokensBody),
         (status = 400, description = "`refresh_token` is missing."),
         (status = 401, description = "It is not taken, or not any more."),
-        (status = 429, description = "Too many tokens that are none.")),
+        (status = 429, description = "Too many tokens that are none, or too many of one person's.")),
     security(()))]
 pub(crate) async fn refresh_access_token(
     State(core): State<Core>,

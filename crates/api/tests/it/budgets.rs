@@ -4,12 +4,14 @@ use std::net::{IpAddr, SocketAddr};
 
 use claviger_domain::key_string::{Environment, KeyPurpose};
 use claviger_domain::role::Role;
-use claviger_testkit::{Engine, PROXY, SeededRandom, TestApp};
+use claviger_testkit::{Engine, PROXY, Person, SeededRandom, TestApp, on_both_engines};
 use serde_json::json;
 
 /// Looks that find nothing: of one network in a minute, of one caller in a second.
 const OF_NETWORK: usize = 600;
 const OF_CALLER: usize = 500;
+/// Sign-ins of one address, and exchanges of one person's tokens, in five minutes.
+const OF_PERSON: usize = 60;
 
 #[tokio::test]
 async fn who_guesses_credentials_is_told_to_come_later() {
@@ -123,3 +125,68 @@ async fn behind_a_trusted_proxy_each_client_has_its_own_budget() {
     guess(elsewhere, "203.0.113.10").await.expect(429);
     guess(PROXY, "203.0.113.9").await.expect(401);
 }
+
+#[tokio::test]
+async fn who_signs_in_again_and_again_is_told_to_come_later() {
+    let app = TestApp::start().await;
+    let tenant = app.tenant("Acme").await;
+    let ada = app.person(&tenant.account, Role::Viewer).await;
+    let bob = app.person(&tenant.account, Role::Viewer).await;
+    let log_in = async |person: &Person, password: &str| {
+        let body = json!({"email": person.email, "password": password});
+        let request = app.request("POST", "/auth/login").json(body);
+        request.send().await
+    };
+    // What is wrong is no sign-in, and uses nothing of this up.
+    log_in(&ada, "wrong horse battery").await.expect(401);
+    for _ in 0..OF_PERSON {
+        log_in(&ada, Person::PASSWORD).await.expect(201);
+    }
+    let refused = log_in(&ada, Person::PASSWORD).await;
+    assert_eq!(refused.header("retry-after"), "300");
+    assert_eq!(refused.expect(429)["code"], "too_many_attempts");
+    log_in(&bob, Person::PASSWORD).await.expect(201);
+    // Whoever got hold of a password keeps nobody from signing in by mail.
+    let ask = json!({"email": ada.email});
+    let asked = app.request("POST", "/auth/email-otc").json(ask).send();
+    asked.await.expect(201);
+    let mails = app.mails().await;
+    let code = json!({"email": ada.email, "code": mails[0].digits()});
+    let by_mail = app.request("POST", "/auth/validate-login-code").json(code);
+    by_mail.send().await.expect(201);
+    app.advance(300);
+    log_in(&ada, Person::PASSWORD).await.expect(201);
+}
+
+on_both_engines!(
+    who_refreshes_again_and_again_is_told_to_come_later_and_hides_no_theft,
+    async |app| {
+        let tenant = app.tenant("Acme").await;
+        let ada = app.person(&tenant.account, Role::Viewer).await;
+        let bob = app.person(&tenant.account, Role::Viewer).await;
+        let refresh = async |token: &str| {
+            let body = json!({"refresh_token": token});
+            let request = app.request("POST", "/auth/refresh-access-token");
+            request.json(body).send().await
+        };
+        let use_up = async |mut token: String| {
+            for _ in 0..OF_PERSON {
+                let refreshed = refresh(&token).await.expect(201);
+                token = refreshed["refresh_token"].as_str().unwrap().to_owned();
+            }
+            token
+        };
+        let token = use_up(ada.refresh.clone()).await;
+        let refused = refresh(&token).await;
+        assert_eq!(refused.header("retry-after"), "300");
+        assert_eq!(refused.expect(429)["code"], "too_many_attempts");
+        refresh(&bob.refresh).await.expect(201);
+        // It was not used up, and is good for as long as it was.
+        app.advance(300);
+        let token = use_up(token).await;
+        refresh(&token).await.expect(429);
+        // Whoever else has the first of them is seen all the same, and the session is over.
+        refresh(&ada.refresh).await.expect(401);
+        refresh(&token).await.expect(401);
+    }
+);

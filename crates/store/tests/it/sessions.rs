@@ -106,10 +106,11 @@ async fn a_session_is_found_by_its_token(world: World) {
     // The other one of the pair opens nothing.
     let refresh = sessions::find_by_access(&world.db, &pair.refresh.1).await;
     assert_eq!(refresh.unwrap(), None);
-    let of = sessions::user_of_refresh(&world.db, &pair.refresh.1).await;
-    assert_eq!(of.unwrap(), Some(ada.id));
-    let of = sessions::user_of_refresh(&world.db, &pair.access.1).await;
-    assert_eq!(of.unwrap(), None);
+    let whose = sessions::find_by_refresh(&world.db, &pair.refresh.1).await;
+    let whose = whose.unwrap().unwrap();
+    assert_eq!((whose.user_id, whose.is_used), (ada.id, false));
+    let whose = sessions::find_by_refresh(&world.db, &pair.access.1).await;
+    assert_eq!(whose.unwrap(), None);
     // Who holds no role anywhere is told of in the trail of the instance.
     let kinds = world
         .raw(false, "SELECT kind FROM events ORDER BY seq")
