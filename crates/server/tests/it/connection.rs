@@ -39,7 +39,20 @@ impl Connection {
 
     /// The same with a body that may be no JSON.
     pub(crate) fn ask_text(&mut self, line: &str, key: &str, body: &str) -> io::Result<Answer> {
-        self.send(&format!("{}{body}", head(line, key, body.len())))?;
+        self.exchange(&format!("{}{body}", head(line, key, body.len())))
+    }
+
+    /// The same without a credential, from an address that a proxy tells.
+    pub(crate) fn ask_from(&mut self, line: &str, from: &str, body: &str) -> io::Result<Answer> {
+        let length = body.len();
+        self.exchange(&format!(
+            "{line} HTTP/1.1\r\nhost: localhost\r\nx-forwarded-for: {from}\r\n\
+             content-length: {length}\r\n\r\n{body}"
+        ))
+    }
+
+    fn exchange(&mut self, request: &str) -> io::Result<Answer> {
+        self.send(request)?;
         let status = self.begin_answer()?;
         let (mut length, mut has_retry_after) = (0, false);
         loop {

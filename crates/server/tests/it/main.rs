@@ -13,6 +13,7 @@ mod connection;
 mod crash;
 mod export_kills;
 mod first_start;
+mod flood_of_logins;
 mod followers;
 mod logging;
 mod master_key;
