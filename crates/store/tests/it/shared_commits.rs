@@ -2,9 +2,12 @@
 
 use std::panic::AssertUnwindSafe;
 
+use claviger_domain::id::Id;
+use claviger_domain::key_string::Environment;
+use claviger_store::accounts::Account;
 use claviger_store::api_keys::ApiKey;
-use claviger_store::projects::Project;
-use claviger_store::{Db, StoreError, Tx, api_keys};
+use claviger_store::projects::{self, Project};
+use claviger_store::{Change, Db, StoreError, Tx, api_keys};
 use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::World;
 use futures::FutureExt;
@@ -21,6 +24,7 @@ in_both_worlds![
     what_is_answered_is_there_for_whoever_reads_then,
     changes_that_wait_are_done_before_it_closes,
     a_change_whose_caller_went_away_leaves_nothing,
+    what_is_written_after_an_import_refers_to_what_is_there,
 ];
 
 /// How a change ends that has written a key with its event.
@@ -372,4 +376,39 @@ async fn a_commit_of_one_alone_that_fails_leaves_nothing_of_it() {
     let next = world.draw_api_key(&project, "next").0;
     assert!(make_alone(&world, next, End::Well).await.unwrap());
     assert_eq!(keys_and_events(&world).await, both(1));
+}
+
+/// Makes a project in an account, which may not be there.
+fn project_in(
+    change: Change,
+    account: Account,
+) -> impl FnOnce(&mut Tx) -> BoxFuture<'_, Result<Project, StoreError>> + Send + 'static {
+    move |tx| {
+        Box::pin(
+            async move { projects::create(tx, &change, &account, "made", Environment::Live).await },
+        )
+    }
+}
+
+async fn what_is_written_after_an_import_refers_to_what_is_there(world: World) {
+    let account = world.account("mine").await;
+    let nowhere = Account {
+        id: Id::from_suffix("nowhere"),
+        ..account.clone()
+    };
+    for is_alone in [false, true] {
+        let import = world
+            .db
+            .write_import(|_| Box::pin(async { Ok::<_, StoreError>(()) }));
+        import.await.unwrap();
+        for (account, is_there) in [(&nowhere, false), (&account, true)] {
+            let write = project_in(world.change(), account.clone());
+            let written = if is_alone {
+                world.db.write_alone(write).await
+            } else {
+                world.db.write(write).await
+            };
+            assert_eq!(written.is_ok(), is_there, "{written:?}");
+        }
+    }
 }
