@@ -97,7 +97,8 @@ pub struct Claimed {
     pub id: String,
     /// What it is.
     pub kind: String,
-    /// To whom.
+    /// To whom: as they signed up, where it is for who did, and not as whoever asked spells it, since another
+    /// spelling may be another mailbox.
     pub recipient: String,
     /// What it says, sealed.
     pub sealed: Vec<u8>,
@@ -131,7 +132,9 @@ pub async fn claim(
     const SQL: &str = "UPDATE mails SET lease = $1, leased_until = $2 WHERE id IN (SELECT id FROM mails \
                        WHERE next_at <= $3 AND (leased_until IS NULL OR leased_until <= $3) \
                        ORDER BY is_for_users DESC, next_at LIMIT $4) AND (leased_until IS NULL OR leased_until <= $3) \
-                       RETURNING id, kind, recipient, sealed, attempts, expires_at, \
+                       RETURNING id, kind, COALESCE((SELECT email FROM users WHERE is_for_users \
+                       AND email_folded = LOWER(recipient)), recipient) AS recipient, \
+                       sealed, attempts, expires_at, \
                        NOT is_for_users OR EXISTS (SELECT 1 FROM users \
                        WHERE email_folded = LOWER(recipient)) AS is_wanted";
     let lease = lease.to_owned();

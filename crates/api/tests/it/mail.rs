@@ -48,6 +48,23 @@ on_both_engines!(an_invitation_says_who_invites, async |app| {
     assert!(said.contains(&by), "{said}");
 });
 
+on_both_engines!(
+    a_code_goes_to_the_spelling_that_signed_up_whoever_asks,
+    async |app| {
+        let tenant = app.tenant("Acme").await;
+        let person = app.person(&tenant.account, Role::Viewer).await;
+        let spelt = person.email.to_uppercase();
+        assert_ne!(spelt, person.email);
+        for (place, path) in ["/auth/email-otc", "/auth/password-reset"]
+            .into_iter()
+            .enumerate()
+        {
+            post(&app, path, json!({"email": spelt})).await.expect(201);
+            assert_eq!(next_mail(&app, place).await.to, person.email);
+        }
+    }
+);
+
 on_both_engines!(an_invitation_is_mailed_and_its_link_signs_up, async |app| {
     let tenant = app.tenant("Acme & Söhne").await;
     let invite = app.request("POST", "/invitations").key(tenant.owner());
