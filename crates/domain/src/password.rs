@@ -1,5 +1,9 @@
 //! Passwords: what is taken as one.
 
+mod common;
+
+use self::common::COMMON;
+
 /// The fewest characters; more counts for more than kinds of characters do.
 const SHORTEST: usize = 8;
 /// The most bytes, so that none is long to digest.
@@ -17,6 +21,9 @@ pub enum PasswordFault {
     /// Whoever knows the address would guess it.
     #[error("must not be the address, or one character over and over")]
     Obvious,
+    /// Whoever knows nothing would guess it.
+    #[error("must not be one of the passwords that everybody tries first")]
+    Common,
 }
 
 /// Tells whether a text can be the new password of an address.
@@ -29,6 +36,8 @@ pub fn check_password(text: &str, email: &str) -> Result<(), PasswordFault> {
         Err(PasswordFault::TooLong)
     } else if text.eq_ignore_ascii_case(email) || characters.all(|one| Some(one) == first) {
         Err(PasswordFault::Obvious)
+    } else if COMMON.binary_search(&&*text.to_ascii_lowercase()).is_ok() {
+        Err(PasswordFault::Common)
     } else {
         Ok(())
     }
@@ -55,5 +64,24 @@ mod tests {
         assert_eq!(check(&"ab".repeat(513)), Err(PasswordFault::TooLong));
         assert_eq!(check("aaaaaaaa"), Err(PasswordFault::Obvious));
         assert_eq!(check("Ada@example.com"), Err(PasswordFault::Obvious));
+        for common in [
+            "12345678",
+            "password",
+            "Password1",
+            "QWERTYUIOP",
+            "zxcvbnm123",
+        ] {
+            assert_eq!(check(common), Err(PasswordFault::Common), "{common}");
+        }
+        assert_eq!(check("password of mine"), Ok(()));
+    }
+
+    #[test]
+    fn what_everybody_tries_is_looked_for_in_order() {
+        assert!(COMMON.is_sorted());
+        for common in COMMON {
+            assert!(common.len() >= SHORTEST, "{common}");
+            assert_eq!(common, common.to_ascii_lowercase());
+        }
     }
 }
