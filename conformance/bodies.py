@@ -65,7 +65,7 @@ BODIES = {
     "emailOneTimeCode": lambda seeds, _: {"email": seeds.person.address},
     "explainApiKey": lambda seeds, _: {"origin": "https://app.example.com", "ip": "192.0.2.7"},
     "importApiKeys": lambda seeds, _: {"projectId": seeds.project, "keys": import_rows(seeds)},
-    "logIn": lambda seeds, _: {"email": seeds.person.address, "password": PASSWORD},
+    "logIn": lambda seeds, _: {"email": seeds.sign_up().address, "password": PASSWORD},
     "pingWebhook": lambda seeds, _: {"url": f"{seeds.receiver}/200", "accountId": seeds.account},
     "reactivateAccessKey": lambda seeds, _: {},
     "refreshAccessToken": lambda seeds, _: {"refresh_token": seeds.sign_up().refresh_token},
