@@ -8,10 +8,12 @@ use crate::exposure::{Choices, NameStyle};
 use crate::members::Members;
 use crate::profile::SchemaProfile;
 
+/// Whether the URL alone does not suffice.
+const SECOND_CREDENTIAL: &str = "require_api_token_auth";
 const KNOWN: [&str; 7] = [
     "methods",
     "tags",
-    "require_api_token_auth",
+    SECOND_CREDENTIAL,
     "tool_exposure",
     "name_style",
     "schema_profile",
@@ -65,12 +67,17 @@ impl ServerConfig {
                 name_style: name_style.transpose()?.unwrap_or_default(),
                 profile: profile.unwrap_or_default(),
             },
-            require_api_token_auth: members.flag("require_api_token_auth")?.unwrap_or(false),
+            require_api_token_auth: members.flag(SECOND_CREDENTIAL)?.unwrap_or(false),
         })
     }
 
-    /// The configuration with the members of a body in place of its own; null takes one away.
+    /// The configuration with the members of a body in place of its own; null takes one away, but not
+    /// the second credential, which a client that writes null for what it does not know would switch off.
     pub(crate) fn patched(&self, patch: &Map<String, Value>) -> Result<Self, ApiError> {
+        if patch.get(SECOND_CREDENTIAL).is_some_and(Value::is_null) {
+            let name = format!("config.{SECOND_CREDENTIAL}");
+            return Err(ApiError::field(name, "must be true or false"));
+        }
         // Members that are null are not read: a misspelt one must be refused nevertheless.
         Self::read(Some(patch))?;
         let mut members = match self.shown() {
@@ -107,7 +114,7 @@ impl ServerConfig {
             }
         }
         shown.insert(
-            "require_api_token_auth".to_owned(),
+            SECOND_CREDENTIAL.to_owned(),
             self.require_api_token_auth.into(),
         );
         shown.insert(

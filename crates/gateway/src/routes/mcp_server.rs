@@ -59,11 +59,21 @@ pub(super) fn read_expiry(
         let must = format!("must lie at least {SHORTEST_LIFE} seconds ahead");
         return Err(ApiError::field("expires_at", must));
     }
-    if outlives(Some(asked), makers) {
-        let message = "A server cannot outlive the access key that makes it";
+    must_not_outlive(caller, Some(asked))?;
+    Ok(Some(asked))
+}
+
+/// Refuses a server that ends later than the credential of whoever gets its URL.
+pub(super) fn must_not_outlive(
+    caller: &Caller<McpWrite>,
+    expires_at: Option<Timestamp>,
+) -> Result<(), ApiError> {
+    if outlives(expires_at, caller.identity.ends_at) {
+        let message =
+            "A server cannot outlive the access key that makes it, or gives it another URL";
         return Err(ApiError::new(ErrorCode::ExceedsMaker, message));
     }
-    Ok(Some(asked))
+    Ok(())
 }
 
 /// Refuses to change a server of somebody who holds more: its URL acts with what its maker holds.

@@ -40,13 +40,21 @@ impl Parameters {
         pairs
     }
 
-    /// Whether a parameter says `true`.
+    /// Whether a parameter says `true`. One that is there and says nothing, or both, is refused: what was
+    /// to be tried only must not be done.
     pub(super) fn flag(&self, name: &str) -> Result<bool, ApiError> {
-        match self.text(name) {
-            None | Some("false") => Ok(false),
-            Some("true") => Ok(true),
-            Some(_) => Err(ApiError::field(name, "must be true or false")),
+        let mut said = None;
+        for (_, value) in self.0.iter().filter(|(known, _)| known == name) {
+            let value = match value.trim() {
+                "true" => true,
+                "false" => false,
+                _ => return Err(ApiError::field(name, "must be true or false")),
+            };
+            if said.replace(value).is_some_and(|earlier| earlier != value) {
+                return Err(ApiError::field(name, "must be true or false, not both"));
+            }
         }
+        Ok(said.unwrap_or(false))
     }
 
     /// A list, however it is written; one that is there and empty is an empty list.

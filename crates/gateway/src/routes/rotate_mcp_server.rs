@@ -9,7 +9,7 @@ use claviger_edge::permission::McpWrite;
 use claviger_edge::{ApiError, Caller, NoStore, PathParameter};
 use claviger_store::mcp_servers;
 
-use super::mcp_server::{draw_token, must_cover, with_token};
+use super::mcp_server::{draw_token, must_cover, must_not_outlive, with_token};
 use super::{connected_account, mcp_server_id, no_such_server};
 use crate::gateway::Gateway;
 
@@ -29,7 +29,10 @@ pub(super) async fn handle(
         .write::<_, ApiError, _>(move |tx| {
             Box::pin(async move {
                 let held = mcp_servers::hold(tx, &caller.reach, &connected.id, &server).await?;
-                must_cover(&caller, &held.ok_or_else(no_such_server)?)?;
+                let held = held.ok_or_else(no_such_server)?;
+                must_cover(&caller, &held)?;
+                // Or whoever has a key for an hour would get a URL for good.
+                must_not_outlive(&caller, held.expires_at)?;
                 Ok(mcp_servers::rotate(tx, &change, &server, &digest).await?)
             })
         })

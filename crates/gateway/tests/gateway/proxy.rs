@@ -231,6 +231,22 @@ async fn what_cannot_be_called_is_told_with_what_can() {
             400,
             "dry_run",
         ),
+        // Whatever of it is meant: what was to be tried only must not be done.
+        (Method::GET, "api_keys?dry_run", Value::Null, 400, "dry_run"),
+        (
+            Method::GET,
+            "api_keys?dry_run=true&dry_run=",
+            Value::Null,
+            400,
+            "dry_run",
+        ),
+        (
+            Method::GET,
+            "api_keys?dry_run=true&dry_run=false",
+            Value::Null,
+            400,
+            "dry_run",
+        ),
     ] {
         let refused = own(&world, method, path, body).await.expect(status);
         let message = refused["message"].as_str().unwrap();

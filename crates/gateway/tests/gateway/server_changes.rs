@@ -142,6 +142,46 @@ on_both_engines!(
     }
 );
 
+// Whoever has a key for an hour would have a URL for good, and the one it was made for none.
+on_both_engines!(who_ends_before_a_server_does_not_get_its_url, async |app| {
+    let world = World::of(app).await;
+    let short = world.access_key(&world.account, Role::Owner, None).await;
+    let path = format!("/access-keys/{}", short.id);
+    let end = json!({ "expiry": "2030-01-01T01:00:00.000Z" });
+    world.ask(&world.owner, Method::PATCH, &path, end).await;
+    let (id, token) = world.server(json!({})).await;
+    let one = world.path(&format!("/mcp/{id}"));
+    let rotate = async || {
+        let path = format!("{one}/rotate-token");
+        world
+            .ask(&short.plain, Method::POST, &path, Value::Null)
+            .await
+    };
+    assert_eq!(rotate().await.expect(403)["code"], "exceeds_maker");
+    assert_eq!(world.post(&token, &[], &list()).await.status, 200);
+    let end = json!({ "expires_at": "2030-01-01T01:00:00Z" });
+    world
+        .ask(&short.plain, Method::PATCH, &one, end)
+        .await
+        .expect(200);
+    rotate().await.expect(200);
+});
+
+on_both_engines!(
+    a_null_does_not_switch_the_second_credential_off,
+    async |app| {
+        let world = World::of(app).await;
+        let (id, token) = world
+            .server(json!({ "require_api_token_auth": true }))
+            .await;
+        let path = world.path(&format!("/mcp/{id}"));
+        let body = json!({ "name": "Renamed", "config": { "require_api_token_auth": null } });
+        let refused = world.ask(&world.owner, Method::PATCH, &path, body).await;
+        refused.expect(400);
+        assert_eq!(world.post(&token, &[], &list()).await.status, 401);
+    }
+);
+
 on_both_engines!(what_to_paste_is_shown_for_each_client, async |app| {
     let world = World::of(app).await;
     let body = json!({ "name": "Agent", "config": { "require_api_token_auth": true } });
