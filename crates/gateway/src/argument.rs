@@ -11,11 +11,20 @@ use crate::nearest::{listed, nearest};
 
 /// How many faults one answer tells.
 const TOLD: usize = 8;
+/// Arguments of a call, at most: no tool has as many, and each is compared with all that it has.
+pub(crate) const MOST: usize = 1_000;
 
 /// Everything that is wrong with the arguments of a call.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("; "))]
 pub struct ArgumentFaults(pub Vec<String>);
+
+impl ArgumentFaults {
+    /// More of them than are looked at.
+    pub(crate) fn too_many() -> Self {
+        Self(vec![format!("more than {MOST} arguments")])
+    }
+}
 
 /// The check of one tool's arguments, compiled once.
 #[derive(Debug)]
@@ -53,10 +62,12 @@ impl ArgumentCheck {
 
     /// Checks arguments against the tool's schema.
     pub fn check(&self, arguments: &Map<String, Value>) -> Result<(), ArgumentFaults> {
-        let mut faults = Vec::new();
-        for name in arguments.keys().filter(|name| !self.names.contains(*name)) {
-            faults.push(self.unknown(name));
+        if arguments.len() > MOST {
+            return Err(ArgumentFaults::too_many());
         }
+        let mut faults = Vec::new();
+        let unknown = arguments.keys().filter(|name| !self.names.contains(*name));
+        faults.extend(unknown.take(TOLD).map(|name| self.unknown(name)));
         for name in self
             .required
             .iter()
@@ -245,5 +256,8 @@ mod tests {
         let many: Map<String, Value> = (0..500).map(|n| (format!("n{n}"), json!(1))).collect();
         let told = check(&Value::Object(many)).unwrap_err();
         assert_eq!(told.matches("unknown argument").count(), TOLD);
+        let flood: Map<String, Value> = (0..=MOST).map(|n| (format!("n{n}"), json!(1))).collect();
+        let told = check(&Value::Object(flood)).unwrap_err();
+        assert_eq!(told, "more than 1000 arguments");
     }
 }

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::argument::ArgumentFaults;
+use crate::argument::{ArgumentFaults, MOST};
 use crate::request::{Argument, Place};
 use crate::tool::Tool;
 
@@ -30,6 +30,9 @@ pub(crate) fn arguments(tool: &Tool, said: Said) -> Result<Map<String, Value>, A
         given: Map::new(),
         faults: Vec::new(),
     };
+    if said.query.len() > MOST {
+        return Err(ArgumentFaults::too_many());
+    }
     let has_id = said.id.is_some();
     reading.add_query(&said.query, has_id);
     if let Some(id) = said.id {

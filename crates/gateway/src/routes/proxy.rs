@@ -6,7 +6,6 @@ use axum::Json;
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::response::{IntoResponse, Response};
-use claviger_domain::plain_text;
 use claviger_edge::permission::{ProxyRead, ProxyWrite};
 use claviger_edge::{
     ApiError, Caller, NoStore, PathParameter, RequestId, check_text, parse, unread_body,
@@ -33,6 +32,8 @@ const LARGEST_BODY: usize = 4 * 1024 * 1024;
 /// The parameters that are the proxy's own.
 const CONNECTED: &str = "integrated_account_id";
 const DRY_RUN: &str = "dry_run";
+/// What stands in the log for a resource or a method that there is not.
+const NOT_KNOWN: &str = "unknown";
 /// The methods that have a verb of their own.
 const STANDARD: [&str; 5] = ["list", "get", "create", "update", "delete"];
 
@@ -239,38 +240,41 @@ fn admit(
 }
 
 impl Target<'_> {
-    /// What is said of a method that is no tool, or that is called by another verb.
+    /// What is said of a method that is no tool, or that is called by another verb. What stands in its
+    /// place and is no method may be a key: neither the answer nor the log repeats it.
     fn unknown(&self, catalogue: &Catalogue) -> UnknownTool {
-        let shown = |text: &str| {
-            plain_text::clean(text)
-                .chars()
-                .take(100)
-                .collect::<String>()
-        };
         let tools = catalogue.tools();
         let of_it: Vec<_> = tools
             .iter()
             .filter(|tool| tool.resource == self.resource)
             .map(|tool| tool.method.as_str())
             .collect();
-        let (resource, method) = (shown(self.resource), shown(self.method));
+        let is_method = tools.iter().any(|tool| tool.method == self.method);
+        let method = if is_method { self.method } else { NOT_KNOWN };
+        let resource = if of_it.is_empty() {
+            NOT_KNOWN
+        } else {
+            self.resource
+        };
         let message = if of_it.is_empty() {
             let known = tools.iter().map(|tool| tool.resource.as_str());
             let near = nearest(self.resource, known);
             let near = near.map(|near| format!("; did you mean `{near}`?"));
-            format!(
-                "there is no resource `{resource}`{}",
-                near.unwrap_or_default()
-            )
+            format!("there is no such resource{}", near.unwrap_or_default())
         } else if of_it.contains(&self.method) {
             format!("method `{method}` has a verb of its own, and is not named in the path")
         } else {
             let methods = listed(of_it);
-            format!("`{resource}` has no method `{method}`; it has {methods}")
+            let lacks = if is_method {
+                format!("no method `{method}`")
+            } else {
+                "no such method".to_owned()
+            };
+            format!("`{resource}` has {lacks}; it has {methods}")
         };
         let failure = Failure::refused(StatusCode::NOT_FOUND, "unknown_tool", message);
         UnknownTool {
-            name: shown(&format!("{resource} {method}")),
+            name: format!("{resource} {method}"),
             failure: Box::new(failure),
         }
     }
