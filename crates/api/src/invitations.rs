@@ -15,6 +15,7 @@ use claviger_domain::id::{self, Id};
 use claviger_domain::rights::Reach;
 use claviger_edge::{ApiError, Core, ErrorCode};
 use claviger_store::invitations::{self, Invitation};
+use claviger_verify::Network;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -39,6 +40,19 @@ async fn found(core: &Core, reach: &Reach, text: &str) -> Result<Invitation, Api
     let id: Id<id::Invitation> = Id::parse(text).ok_or_else(absent)?;
     let found = invitations::find(&core.db, reach, &id).await?;
     found.ok_or_else(absent)
+}
+
+/// The invitation that a token is of. Who presents those of none is told to come later, by their network.
+pub(crate) async fn of_token(
+    core: &Core,
+    from: Option<Network>,
+    token: &str,
+) -> Result<Option<Invitation>, ApiError> {
+    let digest = core.verifier.digest(token);
+    let found = core.verifier.look_for_one_time(from, async || {
+        invitations::find_by_token(&core.db, &digest).await
+    });
+    Ok(found.await?)
 }
 
 /// No such invitation, or one that the caller may not see or accept: the same answer.

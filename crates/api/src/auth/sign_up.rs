@@ -18,6 +18,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::tokens::{self, Arrival, Password, SignedInAnswer, TokensBody};
+use crate::invitations::of_token;
 use crate::wire::name_of;
 
 /// Somebody who signs up.
@@ -105,13 +106,7 @@ impl PresentedInvitation {
         let Some(token) = &self.token else {
             return Ok(None);
         };
-        let digest = core.verifier.digest(token);
-        let found = core
-            .verifier
-            .look_for_one_time(arrival.network, async || {
-                invitations::find_by_token(&core.db, &digest).await
-            })
-            .await?;
+        let found = of_token(core, arrival.network, token).await?;
         let account = self.account.as_deref();
         Ok(found.filter(|invitation| {
             invitation.email.folded() == email.folded()

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::{absent, found};
+use super::{absent, found, of_token};
 
 /// What shows that the mail arrived.
 #[derive(Deserialize, ToSchema)]
@@ -42,14 +42,7 @@ pub(crate) async fn accept_invitation(
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let invitation = match &input.token {
         Some(token) => {
-            let digest = core.verifier.digest(token);
-            let from = signed_in.identity.network;
-            let presented = core
-                .verifier
-                .look_for_one_time(from, async || {
-                    invitations::find_by_token(&core.db, &digest).await
-                })
-                .await?;
+            let presented = of_token(&core, signed_in.identity.network, token).await?;
             presented
                 .filter(|one| one.id.as_str() == id)
                 .ok_or_else(absent)?

@@ -11,7 +11,7 @@ use http::StatusCode;
 
 use super::{Asked, Form, NEW_PASSWORD, Page, members, refused, says, take, token_of};
 use crate::auth::{Arrival, Joining, Password, PresentedInvitation, join_by_invitation, verify};
-use crate::invitations::names_of;
+use crate::invitations::{names_of, of_token};
 
 const TITLE: &str = "Accept an invitation";
 const NAME: Asked = Asked {
@@ -41,13 +41,7 @@ async fn find(
     arrival: &Arrival,
     token: &str,
 ) -> Result<(Invitation, Option<User>), ApiError> {
-    let digest = core.verifier.digest(token);
-    let found = core
-        .verifier
-        .look_for_one_time(arrival.network, async || {
-            invitations::find_by_token(&core.db, &digest).await
-        })
-        .await?;
+    let found = of_token(core, arrival.network, token).await?;
     let found = found.filter(|one| one.status_at(core.now()) == Status::Pending);
     let invitation = found.ok_or_else(ApiError::invalid_sign_in)?;
     let user = users::find_by_email(&core.db, &invitation.email).await?;

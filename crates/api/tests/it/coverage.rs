@@ -1,13 +1,14 @@
 //! Every operation, against every role, a foreign tenant and no credential at all.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use claviger_domain::role::Role;
 use claviger_edge::SignUp;
-use claviger_testkit::{Engine, IdentityProvider, TestApp};
+use claviger_testkit::{Engine, IdentityProvider, Tenant, TestApp};
 use serde_json::Value;
 
-use crate::operations::{Kind, OPERATIONS, Objects};
+use crate::operations::{Kind, OPERATIONS, Objects, Operation};
 
 /// The published table, in its own words: `x` and `own` on an account or a project, `acc` on an account
 /// only. What is for people who are signed in is for no key.
@@ -68,54 +69,79 @@ fn every_operation_of_the_document_is_covered() {
     assert_eq!(described, covered);
 }
 
+/// An operation that asks for a permission, and where somebody holds which role.
+#[derive(Clone, Copy)]
+struct Asked {
+    operation: &'static Operation,
+    permission: &'static str,
+    role: Role,
+    on_project: bool,
+}
+
+fn every_role() -> impl Iterator<Item = Asked> {
+    let of_operation = |operation: &'static Operation| {
+        let permission = operation.permission?;
+        Some(Role::ALL.into_iter().flat_map(move |role| {
+            let levels = [false, true].into_iter();
+            let levels = levels.filter(move |on_project| !(*on_project && role.needs_account()));
+            levels.map(move |on_project| Asked {
+                operation,
+                permission,
+                role,
+                on_project,
+            })
+        }))
+    };
+    OPERATIONS.iter().filter_map(of_operation).flatten()
+}
+
+impl Asked {
+    /// What the table says of it.
+    fn expected(self) -> u16 {
+        match self.role {
+            role if is_allowed(self.permission, role, self.on_project) => self.operation.success,
+            Role::Verifier => 404,
+            _ => 403,
+        }
+    }
+
+    fn fault(self, status: u16, expected: u16) -> Option<String> {
+        let level = if self.on_project {
+            "project"
+        } else {
+            "account"
+        };
+        let (id, role) = (self.operation.id, self.role.as_str());
+        let told = || format!("{id} as {role} on the {level}: {status}, not {expected}");
+        (status != expected).then(told)
+    }
+}
+
+/// A tenant of its own for what removes the project.
+async fn target_of(app: &TestApp, asked: Asked, tenant: &Arc<Tenant>) -> Arc<Tenant> {
+    if asked.operation.id == "deleteProject" {
+        Arc::new(app.tenant("Acme again").await)
+    } else {
+        Arc::clone(tenant)
+    }
+}
+
 #[tokio::test]
 async fn every_role_on_every_operation() {
     let app = TestApp::start().await;
-    let tenant = app.tenant("Acme").await;
+    let tenant = Arc::new(app.tenant("Acme").await);
     let mut faults = Vec::new();
-    for operation in OPERATIONS {
-        let Some(permission) = operation.permission else {
-            continue;
+    for asked in every_role() {
+        let target = target_of(&app, asked, &tenant).await;
+        let key = if asked.on_project {
+            target.project_key(asked.role)
+        } else {
+            target.key(asked.role)
         };
-        for role in Role::ALL {
-            for on_project in [false, true] {
-                if on_project && role.needs_account() {
-                    continue;
-                }
-                // A tenant of its own for what removes the project.
-                let target = if operation.id == "deleteProject" {
-                    &app.tenant("Acme again").await
-                } else {
-                    &tenant
-                };
-                let key = if on_project {
-                    target.project_key(role)
-                } else {
-                    target.key(role)
-                };
-                let objects = Objects::of(&app, target).await;
-                let status = operation
-                    .request(&app, &objects)
-                    .key(key)
-                    .send()
-                    .await
-                    .status
-                    .as_u16();
-                let expected = match role {
-                    _ if is_allowed(permission, role, on_project) => operation.success,
-                    Role::Verifier => 404,
-                    _ => 403,
-                };
-                if status != expected {
-                    let level = if on_project { "project" } else { "account" };
-                    faults.push(format!(
-                        "{} as {} on the {level}: {status}, not {expected}",
-                        operation.id,
-                        role.as_str(),
-                    ));
-                }
-            }
-        }
+        let objects = Objects::of(&app, &target).await;
+        let request = asked.operation.request(&app, &objects).key(key);
+        let status = request.send().await.status.as_u16();
+        faults.extend(asked.fault(status, asked.expected()));
     }
     assert!(faults.is_empty(), "{faults:#?}");
 }
@@ -123,52 +149,29 @@ async fn every_role_on_every_operation() {
 #[tokio::test]
 async fn every_role_of_a_person_on_every_operation() {
     let app = TestApp::start().await;
-    let tenant = app.tenant("Acme").await;
+    let tenant = Arc::new(app.tenant("Acme").await);
     let mut faults = Vec::new();
-    for operation in OPERATIONS {
-        let Some(permission) = operation.permission else {
-            continue;
-        };
-        for role in Role::ALL {
-            for on_project in [false, true] {
-                if on_project && role.needs_account() {
-                    continue;
-                }
-                // A tenant of its own for what removes the project.
-                let target = if operation.id == "deleteProject" {
-                    &app.tenant("Acme again").await
-                } else {
-                    &tenant
-                };
-                let project = on_project.then_some(&target.project);
-                let person = app.person_in(&target.account, project, role).await;
-                let mut objects = Objects::of(&app, target).await;
-                let access = person.access.clone();
-                if permission == "signed in" {
-                    // What people do with themselves.
-                    objects.user = person;
-                }
-                let request = operation.request(&app, &objects).bearer(&access);
-                let status = request.send().await.status.as_u16();
-                let expected = match (operation.id, permission, role) {
-                    // It is to somebody else, and comes without its token.
-                    ("acceptInvitation", ..) => 404,
-                    // An owner in person has keys read back, and no key of theirs.
-                    ("createRevealGrant", _, Role::Owner) if !on_project => operation.success,
-                    (_, "signed in", _) => operation.success,
-                    _ if is_allowed(permission, role, on_project) => operation.success,
-                    (_, _, Role::Verifier) => 404,
-                    _ => 403,
-                };
-                if status != expected {
-                    let level = if on_project { "project" } else { "account" };
-                    let (id, role) = (operation.id, role.as_str());
-                    faults.push(format!(
-                        "{id} as {role} on the {level}: {status}, not {expected}"
-                    ));
-                }
-            }
+    for asked in every_role() {
+        let target = target_of(&app, asked, &tenant).await;
+        let project = asked.on_project.then_some(&target.project);
+        let person = app.person_in(&target.account, project, asked.role).await;
+        let mut objects = Objects::of(&app, &target).await;
+        let access = person.access.clone();
+        if asked.permission == "signed in" {
+            // What people do with themselves.
+            objects.user = person;
         }
+        let request = asked.operation.request(&app, &objects).bearer(&access);
+        let status = request.send().await.status.as_u16();
+        let expected = match (asked.operation.id, asked.permission, asked.role) {
+            // It is to somebody else, and comes without its token.
+            ("acceptInvitation", ..) => 404,
+            // An owner in person has keys read back, and no key of theirs.
+            ("createRevealGrant", _, Role::Owner) if !asked.on_project => asked.operation.success,
+            (_, "signed in", _) => asked.operation.success,
+            _ => asked.expected(),
+        };
+        faults.extend(asked.fault(status, expected));
     }
     assert!(faults.is_empty(), "{faults:#?}");
 }

@@ -23,6 +23,15 @@ async fn own(world: &World, method: Method, rest: &str, body: Value) -> TestResp
     ask(world, &world.owner, method, rest, body).await
 }
 
+/// Three keys, a second apart.
+async fn make_three_keys(world: &World) {
+    for name in ["one", "two", "three"] {
+        let body = json!({ "name": name });
+        own(world, Method::POST, "api_keys", body).await.expect(201);
+        world.advance(1);
+    }
+}
+
 on_both_engines!(a_key_lives_its_life_through_the_proxy, async |app| {
     let world = World::of(app).await;
     let body = json!({ "name": "Ada", "customMetaData": { "plan": "pro" } });
@@ -55,13 +64,7 @@ on_both_engines!(
     async |app| {
         let world = World::of(app).await;
         let (_, token) = world.server(json!({})).await;
-        for name in ["one", "two", "three"] {
-            let body = json!({ "name": name });
-            own(&world, Method::POST, "api_keys", body)
-                .await
-                .expect(201);
-            world.advance(1);
-        }
+        make_three_keys(&world).await;
         let project = &world.project.id;
         let account = &world.account.id;
         for (tool, arguments, method, path, body) in [
@@ -130,13 +133,7 @@ on_both_engines!(
 async fn a_cursor_is_good_through_both_faces_for_the_same_call() {
     let world = World::new().await;
     let (_, token) = world.server(json!({})).await;
-    for name in ["one", "two", "three"] {
-        let body = json!({ "name": name });
-        own(&world, Method::POST, "api_keys", body)
-            .await
-            .expect(201);
-        world.advance(1);
-    }
+    make_three_keys(&world).await;
     let first = own(&world, Method::GET, "api_keys?limit=2", Value::Null).await;
     let first = first.expect(200);
     assert_eq!(
