@@ -15,20 +15,19 @@ use claviger_edge::{ApiError, Delegated};
 use claviger_store::Asker;
 use claviger_store::connected_accounts::{self, ConnectedAccount};
 use claviger_verify::{CallerLimit, Network, Presenter};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::catalogue::Catalogue;
-use crate::connector::file::PaginationEntry;
 use crate::credentials::stored_access_key;
-use crate::cursor::{Binding, Window};
+use crate::cursor::Binding;
 use crate::envelope;
 use crate::failure::Failure;
 use crate::gateway::Gateway;
 use crate::limits::Limits;
 use crate::mcp::{ToolCall, ToolOutcome, ToolResult};
-use crate::page;
+use crate::page::{self, Asked, Told};
 use crate::profile::SchemaProfile;
 use crate::request::UpstreamRequest;
 use crate::tool::Tool;
@@ -113,16 +112,14 @@ impl Gateway {
             arguments: &arguments,
         };
         let window = if tool.is_list() {
-            let open = |cursor: &str| self.keys.cursors.open(binding, cursor);
+            let open = |cursor: &str| self.keys.cursors.open_asked(binding, cursor);
             Some(page::asked(&arguments, open)?)
         } else {
             None
         };
         let mut request = tool.request(&arguments)?;
-        if let Some(window) = window {
-            request
-                .query
-                .extend(page::parameters(&tool.pagination, window));
+        if let Some(asked) = &window {
+            page::ask(&tool.pagination, asked, &mut request);
         }
         if dry_run {
             return Ok(self.would_send(&request));
@@ -136,8 +133,8 @@ impl Gateway {
         if !answer.status.is_success() {
             return Err(Failure::upstream(answer.status, &answer.body, limits));
         }
-        let seal = |window: Window| self.keys.cursors.seal(binding, window);
-        let envelope = wrap(&tool, &answer, window, seal);
+        let seal = |asked: &Asked| self.keys.cursors.seal_asked(binding, asked);
+        let envelope = wrap(&tool, &answer, window.as_ref(), seal);
         Ok(ToolOutcome {
             status: answer.status,
             envelope,
@@ -229,8 +226,8 @@ fn of_connected(key: &HeaderValue, connected: &ConnectedAccount) -> HeaderValue 
 fn wrap(
     tool: &Tool,
     answer: &UpstreamAnswer,
-    window: Option<Window>,
-    seal: impl Fn(Window) -> String,
+    asked: Option<&Asked>,
+    seal: impl Fn(&Asked) -> String,
 ) -> Map<String, Value> {
     let body = match serde_json::from_slice(&answer.body) {
         Ok(body) => Some(body),
@@ -240,24 +237,16 @@ fn wrap(
             String::from_utf8_lossy(&answer.body).into_owned(),
         )),
     };
-    match (body, window) {
-        (Some(Value::Array(items)), Some(window)) => {
-            let total = total(&tool.pagination, &answer.headers);
-            envelope::list(page::page(&tool.pagination, window, items, total), seal)
+    match (body, asked) {
+        (Some(Value::Array(items)), Some(asked)) => {
+            let told = Told {
+                headers: &answer.headers,
+                body: None,
+            };
+            envelope::list(page::page(&tool.pagination, asked, items, told), seal)
         }
         (body, _) => envelope::single(body),
     }
-}
-
-fn total(pagination: &PaginationEntry, headers: &HeaderMap) -> Option<u64> {
-    let PaginationEntry::Offset {
-        total_header: Some(name),
-        ..
-    } = pagination
-    else {
-        return None;
-    };
-    headers.get(name)?.to_str().ok()?.parse().ok()
 }
 
 /// A refusal by this program's own parts, as a failure of the call.

@@ -1,18 +1,24 @@
 //! A connector: how to talk to one product, read from its YAML file and checked as far as the file
 //! alone allows. What needs the OpenAPI document as well is checked where both meet, in `catalogue`.
 
+pub mod access;
 pub mod fault;
 pub mod file;
+pub mod template;
+pub mod value_path;
 
 use sha2::{Digest, Sha256};
 
+pub use access::Access;
 pub use fault::{Fault, Faults};
 pub use file::ConnectorFile;
+use value_path::ValuePath;
 
 /// A connector whose file has been read and found sound.
 #[derive(Debug, Clone)]
 pub struct Connector {
     file: ConnectorFile,
+    access: Access,
     digest: [u8; 32],
 }
 
@@ -38,9 +44,11 @@ impl Connector {
                 check_method(name, method, entry, &mut faults);
             }
         }
+        let access = Access::read(&file, &mut faults);
         if faults.is_empty() {
             Ok(Self {
                 file,
+                access,
                 digest: Sha256::digest(text.as_bytes()).into(),
             })
         } else {
@@ -53,6 +61,11 @@ impl Connector {
         &self.file
     }
 
+    /// Who calls are made as.
+    pub fn access(&self) -> &Access {
+        &self.access
+    }
+
     /// SHA-256 of the file's text.
     pub fn digest(&self) -> [u8; 32] {
         self.digest
@@ -60,7 +73,7 @@ impl Connector {
 
     /// Whether calls go to The Auth API of this instance.
     pub fn is_local(&self) -> bool {
-        self.file.base_url == "local"
+        self.file.base_url.value == "local"
     }
 }
 
@@ -96,6 +109,18 @@ fn check_method(resource: &str, method: &str, entry: &file::MethodEntry, faults:
             place,
             format!("method `{method}` of `{resource}` has the name of a filter's group"),
         ));
+    }
+    let paths = entry.map.values().chain(&entry.response_path);
+    for path in paths {
+        if let Err(fault) = ValuePath::parse(&path.value) {
+            faults.push(Fault::at(
+                &path.referenced,
+                format!(
+                    "method `{method}` of `{resource}`: `{}` {fault}",
+                    path.value
+                ),
+            ));
+        }
     }
     match (&entry.http, &entry.operation) {
         (Some(_), Some(both)) => faults.push(Fault::at(

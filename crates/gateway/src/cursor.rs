@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::canonical::canonical;
+use crate::page::Asked;
 
 const NONCE: usize = 24;
 const PLAIN: usize = 16;
@@ -69,10 +70,25 @@ pub struct ForeignCursor;
 impl CursorKey {
     /// The cursor of a page.
     pub fn seal(&self, binding: Binding<'_>, window: Window) -> String {
-        let mut plain = [0; PLAIN];
-        plain[..8].copy_from_slice(&window.offset.to_be_bytes());
-        plain[8..].copy_from_slice(&window.limit.to_be_bytes());
+        self.seal_place(binding, &plain(window))
+    }
+
+    /// The cursor of a page of an upstream, with what that gave to come back with.
+    pub fn seal_asked(&self, binding: Binding<'_>, asked: &Asked) -> String {
+        let mut plain = plain(asked.window).to_vec();
+        plain.extend(asked.mark.iter().flat_map(|mark| mark.bytes()));
         self.seal_place(binding, &plain)
+    }
+
+    /// The page of an upstream of a cursor that was made for this call.
+    pub fn open_asked(&self, binding: Binding<'_>, cursor: &str) -> Result<Asked, ForeignCursor> {
+        let plain = self.open_place(binding, cursor)?;
+        let (window, mark) = plain.split_first_chunk::<PLAIN>().ok_or(ForeignCursor)?;
+        let mark = String::from_utf8(mark.to_vec()).map_err(|_| ForeignCursor)?;
+        Ok(Asked {
+            window: window_of(*window),
+            mark: Some(mark).filter(|mark| !mark.is_empty()),
+        })
     }
 
     /// The cursor of a place that is no offset, such as a row.
@@ -95,12 +111,8 @@ impl CursorKey {
     /// The page of a cursor that was made for this call.
     pub fn open(&self, binding: Binding<'_>, cursor: &str) -> Result<Window, ForeignCursor> {
         let plain = self.open_place(binding, cursor)?;
-        let (offset, limit) = plain.split_first_chunk::<8>().ok_or(ForeignCursor)?;
-        let limit = <[u8; 8]>::try_from(limit).map_err(|_| ForeignCursor)?;
-        Ok(Window {
-            offset: u64::from_be_bytes(*offset),
-            limit: u64::from_be_bytes(limit),
-        })
+        let plain = <[u8; PLAIN]>::try_from(plain).map_err(|_| ForeignCursor)?;
+        Ok(window_of(plain))
     }
 
     /// The place of a cursor that was made for this list.
@@ -139,6 +151,24 @@ impl CursorKey {
         let digest: [u8; 32] = mac.finalize().into_bytes().into();
         let nonce: [u8; NONCE] = digest[..NONCE].try_into().expect("24 of 32 bytes");
         nonce.into()
+    }
+}
+
+fn plain(window: Window) -> [u8; PLAIN] {
+    let both = (u128::from(window.offset) << 64) | u128::from(window.limit);
+    both.to_be_bytes()
+}
+
+fn window_of(plain: [u8; PLAIN]) -> Window {
+    let (offset, limit) = plain.split_at(8);
+    let number = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .fold(0, |number, byte| (number << 8) | u64::from(*byte))
+    };
+    Window {
+        offset: number(offset),
+        limit: number(limit),
     }
 }
 

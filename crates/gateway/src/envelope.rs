@@ -2,19 +2,25 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::page::Page;
+use crate::page::{Asked, Page};
 use claviger_domain::plain_text;
 
 /// The answer of a list: its page, with the cursors of its neighbours.
-pub fn list(page: Page, seal: impl Fn(crate::cursor::Window) -> String) -> Map<String, Value> {
+pub fn list(page: Page, seal: impl Fn(&Asked) -> String) -> Map<String, Value> {
     let count = page.items.len();
     let mut envelope = Map::new();
     envelope.insert(
         "result".to_owned(),
         plain_text::clean_value(Value::Array(page.items)),
     );
-    envelope.insert("next_cursor".to_owned(), page.next.map(&seal).into());
-    envelope.insert("prev_cursor".to_owned(), page.previous.map(&seal).into());
+    envelope.insert(
+        "next_cursor".to_owned(),
+        page.next.as_ref().map(&seal).into(),
+    );
+    envelope.insert(
+        "prev_cursor".to_owned(),
+        page.previous.as_ref().map(&seal).into(),
+    );
     envelope.insert("result_count".to_owned(), json!(count));
     envelope
 }
@@ -38,14 +44,14 @@ mod tests {
     fn a_list_has_cursors_and_a_count() {
         let page = Page {
             items: vec![json!({ "name": "a\u{202e}b" })],
-            next: Some(Window {
+            next: Some(Asked::from(Window {
                 offset: 1,
                 limit: 1,
-            }),
+            })),
             previous: None,
         };
         assert_eq!(
-            Value::Object(list(page, |window| format!("at {}", window.offset))),
+            Value::Object(list(page, |asked| format!("at {}", asked.window.offset))),
             json!({ "result": [{ "name": "ab" }], "next_cursor": "at 1", "prev_cursor": null, "result_count": 1 })
         );
     }

@@ -1,15 +1,36 @@
 //! Pages of a list: which part of it a call asks for, how the upstream is asked for that, and which
 //! parts lie before and after what it answered.
 
+mod link;
+
+use http::header::{CONTENT_RANGE, RANGE};
+use http::{HeaderMap, HeaderValue};
 use serde_json::{Map, Value};
 
 use crate::connector::file::PaginationEntry;
+use crate::connector::template::text_of;
 use crate::cursor::{CURSOR, ForeignCursor, LIMIT, Window};
+use crate::request::UpstreamRequest;
 
 /// How many items a page has unless asked otherwise.
 pub const DEFAULT_LIMIT: u64 = 50;
 /// How many items a page has at most.
 pub const MAX_LIMIT: u64 = 1_000;
+
+/// A part of an upstream's list, as it is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// Items, or pages where the upstream numbers those, that lie before it; and how many it has.
+    pub window: Window,
+    /// What the upstream gave to come back with.
+    pub mark: Option<String>,
+}
+
+impl From<Window> for Asked {
+    fn from(window: Window) -> Self {
+        Self { window, mark: None }
+    }
+}
 
 /// One page, and where its neighbours are.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,36 +38,41 @@ pub struct Page {
     /// Its items.
     pub items: Vec<Value>,
     /// The page after it.
-    pub next: Option<Window>,
+    pub next: Option<Asked>,
     /// The page before it.
-    pub previous: Option<Window>,
+    pub previous: Option<Asked>,
 }
 
 /// The part of a list that checked arguments ask for; an empty cursor is the first page.
-pub fn asked(
+pub fn asked<A: From<Window> + AsMut<Window>>(
     arguments: &Map<String, Value>,
-    open: impl FnOnce(&str) -> Result<Window, ForeignCursor>,
-) -> Result<Window, ForeignCursor> {
+    open: impl FnOnce(&str) -> Result<A, ForeignCursor>,
+) -> Result<A, ForeignCursor> {
     let limit = arguments
         .get(LIMIT)
         .and_then(whole_number)
         .map(|limit| limit.clamp(1, MAX_LIMIT));
-    match arguments
-        .get(CURSOR)
-        .and_then(Value::as_str)
-        .filter(|cursor| !cursor.is_empty())
-    {
-        Some(cursor) => {
-            let window = open(cursor)?;
-            Ok(Window {
-                limit: limit.unwrap_or(window.limit),
-                ..window
-            })
-        }
-        None => Ok(Window {
-            offset: 0,
-            limit: limit.unwrap_or(DEFAULT_LIMIT),
-        }),
+    let cursor = arguments.get(CURSOR).and_then(Value::as_str);
+    let Some(cursor) = cursor.filter(|cursor| !cursor.is_empty()) else {
+        let limit = limit.unwrap_or(DEFAULT_LIMIT);
+        return Ok(Window { offset: 0, limit }.into());
+    };
+    let mut asked = open(cursor)?;
+    if let Some(limit) = limit {
+        asked.as_mut().limit = limit;
+    }
+    Ok(asked)
+}
+
+impl AsMut<Window> for Asked {
+    fn as_mut(&mut self) -> &mut Window {
+        &mut self.window
+    }
+}
+
+impl AsMut<Window> for Window {
+    fn as_mut(&mut self) -> &mut Window {
+        self
     }
 }
 
@@ -60,178 +86,149 @@ fn whole_number(value: &Value) -> Option<u64> {
     })
 }
 
-/// The query parameters that ask the upstream for a part.
-pub fn parameters(pagination: &PaginationEntry, window: Window) -> Vec<(String, String)> {
+/// Asks the upstream for a part, in the words of its style.
+pub fn ask(pagination: &PaginationEntry, asked: &Asked, request: &mut UpstreamRequest) {
+    let Window { offset, limit } = asked.window;
+    let mut add = |name: &String, value: String| request.query.push((name.clone(), value));
     match pagination {
-        PaginationEntry::None => Vec::new(),
-        PaginationEntry::Offset { limit, offset, .. } => vec![
-            (limit.clone(), window.limit.to_string()),
-            (offset.clone(), window.offset.to_string()),
-        ],
+        PaginationEntry::None => {}
+        PaginationEntry::Offset {
+            limit: how_many,
+            offset: from,
+            ..
+        } => {
+            add(how_many, limit.to_string());
+            add(from, offset.to_string());
+        }
+        PaginationEntry::Page {
+            limit: how_many,
+            page,
+            first,
+            ..
+        } => {
+            how_many
+                .iter()
+                .for_each(|name| add(name, limit.to_string()));
+            add(page, first.saturating_add(offset).to_string());
+        }
+        PaginationEntry::Cursor {
+            limit: how_many,
+            cursor,
+            ..
+        } => {
+            how_many
+                .iter()
+                .for_each(|name| add(name, limit.to_string()));
+            asked.mark.iter().for_each(|mark| add(cursor, mark.clone()));
+        }
+        PaginationEntry::LinkHeader { limit: how_many } => match &asked.mark {
+            Some(mark) => link::follow(mark, &mut request.query),
+            None => how_many
+                .iter()
+                .for_each(|name| add(name, limit.to_string())),
+        },
+        PaginationEntry::Range { unit } => {
+            let last = offset.saturating_add(limit).saturating_sub(1);
+            let range = HeaderValue::try_from(format!("{unit}={offset}-{last}"));
+            request
+                .headers
+                .extend(range.ok().map(|range| (RANGE, range)));
+        }
     }
 }
 
-/// The page that the upstream's items are; where it answers all at once, the part is cut here.
+/// The page that the upstream's items are, by what it told beside them; where it answers all at once,
+/// the part is cut here.
 pub fn page(
     pagination: &PaginationEntry,
-    window: Window,
+    asked: &Asked,
     mut items: Vec<Value>,
-    total: Option<u64>,
+    told: Told<'_>,
 ) -> Page {
-    let total = match pagination {
-        PaginationEntry::Offset { .. } => total,
-        PaginationEntry::None => {
-            let all = items.len() as u64;
-            let start = usize::try_from(window.offset)
-                .unwrap_or(usize::MAX)
-                .min(items.len());
-            items.drain(..start);
-            items.truncate(usize::try_from(window.limit).unwrap_or(usize::MAX));
-            Some(all)
+    let window = asked.window;
+    let at = |offset| Asked::from(Window { offset, ..window });
+    let marked = |mark: Option<String>| {
+        mark.map(|mark| Asked {
+            window,
+            mark: Some(mark),
+        })
+    };
+    let (next, previous) = match pagination {
+        PaginationEntry::Cursor { next, .. } => {
+            let next = told.body.and_then(|body| next.of(body)).and_then(text_of);
+            let next = next.filter(|mark| !mark.is_empty() && asked.mark.as_ref() != Some(mark));
+            (marked(next), None)
+        }
+        PaginationEntry::LinkHeader { .. } => {
+            let to = |relation| marked(link::query_of(told.headers, relation));
+            (to("next"), to("prev"))
+        }
+        PaginationEntry::Page { limit, .. } => {
+            let count = items.len() as u64;
+            let seen = window.offset.saturating_add(1).saturating_mul(window.limit);
+            let is_full = limit.is_none() || count >= window.limit;
+            let total = told.total(pagination).filter(|_| limit.is_some());
+            let more = count > 0 && total.map_or(is_full, |total| seen < total);
+            let next = more.then(|| at(window.offset.saturating_add(1)));
+            (next, window.offset.checked_sub(1).map(at))
+        }
+        PaginationEntry::None | PaginationEntry::Offset { .. } | PaginationEntry::Range { .. } => {
+            let total = match pagination {
+                PaginationEntry::None => Some(cut(&mut items, window)),
+                _ => told.total(pagination),
+            };
+            let count = items.len() as u64;
+            let end = window.offset.saturating_add(count);
+            let more = count > 0 && total.map_or(count >= window.limit, |total| end < total);
+            let before = window.offset.saturating_sub(window.limit);
+            (
+                more.then(|| at(end)),
+                (window.offset > 0).then(|| at(before)),
+            )
         }
     };
-    let count = items.len() as u64;
-    let end = window.offset.saturating_add(count);
-    let more = count > 0 && total.map_or(count >= window.limit, |total| end < total);
     Page {
-        next: more.then_some(Window {
-            offset: end,
-            ..window
-        }),
-        previous: (window.offset > 0).then(|| Window {
-            offset: window.offset.saturating_sub(window.limit),
-            ..window
-        }),
         items,
+        next,
+        previous,
+    }
+}
+
+/// Leaves of all items those of the part, and tells how many there were.
+fn cut(items: &mut Vec<Value>, window: Window) -> u64 {
+    let all = items.len() as u64;
+    let start = usize::try_from(window.offset).unwrap_or(usize::MAX);
+    items.drain(..start.min(items.len()));
+    items.truncate(usize::try_from(window.limit).unwrap_or(usize::MAX));
+    all
+}
+
+/// What an upstream told beside the items of a page.
+#[derive(Debug, Clone, Copy)]
+pub struct Told<'a> {
+    /// The headers of its answer.
+    pub headers: &'a HeaderMap,
+    /// The whole of its body, where it is JSON.
+    pub body: Option<&'a Value>,
+}
+
+impl Told<'_> {
+    /// How many items there are in all.
+    fn total(&self, pagination: &PaginationEntry) -> Option<u64> {
+        let text = |name: &str| self.headers.get(name)?.to_str().ok();
+        match pagination {
+            PaginationEntry::Offset { total_header, .. }
+            | PaginationEntry::Page { total_header, .. } => {
+                text(total_header.as_deref()?)?.parse().ok()
+            }
+            PaginationEntry::Range { .. } => {
+                let (_, total) = text(CONTENT_RANGE.as_str())?.rsplit_once('/')?;
+                total.parse().ok()
+            }
+            _ => None,
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    use super::*;
-
-    fn offset_style() -> PaginationEntry {
-        PaginationEntry::Offset {
-            limit: "limit".into(),
-            offset: "offset".into(),
-            total_header: Some("x-total-count".into()),
-        }
-    }
-
-    fn ask(arguments: &Value) -> Result<Window, ForeignCursor> {
-        asked(arguments.as_object().unwrap(), |cursor| match cursor {
-            "second" => Ok(Window {
-                offset: 20,
-                limit: 20,
-            }),
-            _ => Err(ForeignCursor),
-        })
-    }
-
-    #[test]
-    fn the_first_page_is_fifty() {
-        assert_eq!(
-            ask(&json!({})),
-            Ok(Window {
-                offset: 0,
-                limit: 50
-            })
-        );
-        assert_eq!(
-            ask(&json!({ "next_cursor": "" })),
-            Ok(Window {
-                offset: 0,
-                limit: 50
-            })
-        );
-        assert_eq!(
-            ask(&json!({ "next_cursor": null, "limit": 5.0 })),
-            Ok(Window {
-                offset: 0,
-                limit: 5
-            })
-        );
-    }
-
-    #[test]
-    fn a_cursor_keeps_the_limit_it_was_made_with() {
-        assert_eq!(
-            ask(&json!({ "next_cursor": "second" })),
-            Ok(Window {
-                offset: 20,
-                limit: 20
-            })
-        );
-        assert_eq!(
-            ask(&json!({ "next_cursor": "second", "limit": 5 })),
-            Ok(Window {
-                offset: 20,
-                limit: 5
-            })
-        );
-        assert_eq!(ask(&json!({ "next_cursor": "other" })), Err(ForeignCursor));
-    }
-
-    #[test]
-    fn the_last_page_has_no_next() {
-        let items = vec![json!(1), json!(2)];
-        let window = Window {
-            offset: 2,
-            limit: 2,
-        };
-        let last = page(&offset_style(), window, items.clone(), Some(4));
-        assert_eq!(
-            (last.next, last.previous),
-            (
-                None,
-                Some(Window {
-                    offset: 0,
-                    limit: 2
-                })
-            )
-        );
-        let unknown = page(&offset_style(), window, items, None);
-        assert_eq!(
-            unknown.next,
-            Some(Window {
-                offset: 4,
-                limit: 2
-            })
-        );
-        assert_eq!(
-            page(&offset_style(), window, Vec::new(), Some(9)).next,
-            None
-        );
-    }
-
-    fn part(list: &[Value], at: Window) -> Vec<Value> {
-        let number = |number: u64| usize::try_from(number).unwrap();
-        list.iter()
-            .skip(number(at.offset))
-            .take(number(at.limit))
-            .cloned()
-            .collect()
-    }
-
-    proptest! {
-        #[test]
-        fn walking_the_pages_shows_every_item_once(all in 0_u64..200, limit in 1_u64..60, here: bool) {
-            let pagination = if here { PaginationEntry::None } else { offset_style() };
-            let list: Vec<Value> = (0..all).map(Value::from).collect();
-            let mut seen = Vec::new();
-            let mut window = Some(Window { offset: 0, limit });
-            while let Some(at) = window {
-                let answered: Vec<Value> = if here { list.clone() } else {
-                    part(&list, at)
-                };
-                let turned = page(&pagination, at, answered, Some(all));
-                seen.extend(turned.items);
-                window = turned.next;
-            }
-            prop_assert_eq!(seen, list);
-        }
-    }
-}
+mod tests;

@@ -1,7 +1,7 @@
 //! From checked arguments to the upstream request: each argument goes to the one place its tool has for
 //! it, and nothing else is sent.
 
-use http::Method;
+use http::{HeaderMap, Method};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
@@ -69,6 +69,8 @@ pub struct UpstreamRequest {
     pub path: String,
     /// The query's parameters, not yet encoded.
     pub query: Vec<(String, String)>,
+    /// The headers that say which part of a list is asked for.
+    pub headers: HeaderMap,
     /// The body.
     pub body: Option<Value>,
 }
@@ -137,6 +139,7 @@ impl Plan {
             verb: self.verb.clone(),
             path,
             query,
+            headers: HeaderMap::new(),
             body,
         })
     }

@@ -91,10 +91,7 @@ impl Building<'_> {
     }
 
     fn add_query(&mut self, source: &Source<'_>) {
-        let paging: Vec<&str> = match source.pagination {
-            PaginationEntry::Offset { limit, offset, .. } => vec![limit, offset],
-            PaginationEntry::None => Vec::new(),
-        };
+        let paging = source.pagination.parameters();
         for parameter in source
             .operation
             .parameters

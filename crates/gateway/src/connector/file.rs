@@ -1,6 +1,9 @@
 //! The members of a connector file, as they are written. Unknown ones are refused, so that a misspelt
 //! member is a fault and not a silent default.
 
+mod access;
+mod paging;
+
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::Value;
@@ -8,6 +11,12 @@ use serde_saphyr::{MessageFormatter, Options, Spanned, UserMessageFormatter};
 
 use super::fault::{Fault, Faults};
 use claviger_domain::plain_text;
+
+pub use access::{
+    AuthorizationEntry, BasicEntry, ErrorsEntry, FailureEntry, FieldEntry, FieldKind, Format,
+    FormatEntry, PlacedValueEntry,
+};
+pub use paging::{PaginationEntry, RateLimitEntry, ResetFormat};
 
 /// A text with its place in the file.
 pub type Placed = Spanned<String>;
@@ -27,14 +36,32 @@ pub struct ConnectorFile {
     pub tool_prefix: Placed,
     /// Where the OpenAPI document is: `builtin:auth-api`, or a path.
     pub openapi: String,
-    /// Where calls go; `local` is The Auth API of this instance.
-    pub base_url: String,
+    /// Where calls go, with templates over `context`; `local` is The Auth API of this instance.
+    pub base_url: Placed,
+    /// What is asked for when connecting that is no secret, such as a subdomain.
+    #[serde(default)]
+    pub context: Vec<FieldEntry>,
+    /// In which forms a connected account may have its credentials, and what each asks for.
+    #[serde(default)]
+    pub credentials: IndexMap<Format, FormatEntry>,
+    /// Where the credential goes, unless a format says otherwise.
+    #[serde(default)]
+    pub authorization: Option<AuthorizationEntry>,
+    /// Headers that are sent with every call, as templates.
+    #[serde(default)]
+    pub headers: IndexMap<String, Placed>,
+    /// Parameters that are sent with every call, as templates.
+    #[serde(default)]
+    pub query: IndexMap<String, Placed>,
     /// How lists are paged, unless a method says otherwise.
     #[serde(default)]
     pub pagination: PaginationEntry,
     /// Which headers tell of a rate limit.
     #[serde(default)]
     pub rate_limit: RateLimitEntry,
+    /// How the upstream tells what is wrong.
+    #[serde(default)]
+    pub errors: ErrorsEntry,
     /// Resources by name.
     pub resources: IndexMap<String, ResourceEntry>,
 }
@@ -75,6 +102,12 @@ pub struct MethodEntry {
     /// Changes to body arguments, by argument.
     #[serde(default)]
     pub body: IndexMap<String, PropertyEntry>,
+    /// Where in the answer the result is, as names joined by dots; the whole answer by default.
+    #[serde(default)]
+    pub response_path: Option<Placed>,
+    /// The members that the result keeps, each with where it is in what was answered; all by default.
+    #[serde(default)]
+    pub map: IndexMap<String, Placed>,
     /// Arguments that are required although the operation does not ask for them.
     #[serde(default)]
     pub required: Vec<String>,
@@ -114,61 +147,6 @@ pub struct PropertyEntry {
     /// Leaves the argument out of the tool.
     #[serde(default)]
     pub hidden: bool,
-}
-
-/// How a list is paged.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(tag = "style", rename_all = "snake_case", deny_unknown_fields)]
-pub enum PaginationEntry {
-    /// The upstream answers all at once; pages are cut here.
-    #[default]
-    None,
-    /// A number of items to skip and a number to answer.
-    Offset {
-        /// The query parameter for how many to answer.
-        limit: String,
-        /// The query parameter for how many to skip.
-        offset: String,
-        /// The response header that counts all there are.
-        #[serde(default)]
-        total_header: Option<String>,
-    },
-}
-
-/// The names of the rate-limit headers.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RateLimitEntry {
-    /// Requests allowed in a window.
-    #[serde(default)]
-    pub limit: Option<String>,
-    /// Requests left.
-    #[serde(default)]
-    pub remaining: Option<String>,
-    /// When the window ends.
-    #[serde(default)]
-    pub reset: Option<String>,
-    /// How `reset` is written.
-    #[serde(default)]
-    pub reset_format: ResetFormat,
-    /// Seconds to wait, or a date.
-    #[serde(default)]
-    pub retry_after: Option<String>,
-}
-
-/// How the end of a window is written in a header.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ResetFormat {
-    /// Seconds from now.
-    #[default]
-    Seconds,
-    /// Seconds since 1970.
-    Epoch,
-    /// Milliseconds since 1970.
-    EpochMs,
-    /// An ISO-8601 instant.
-    Iso,
 }
 
 /// Hints about a tool that replace the derived ones.
