@@ -62,6 +62,8 @@ pub struct Identity {
     pub email: Option<Email>,
     /// What they are called, where it is known.
     pub name: Option<String>,
+    /// When they showed the provider who they are: a token is made anew each hour without that.
+    pub shown_at: Timestamp,
 }
 
 impl Claims {
@@ -80,7 +82,9 @@ impl Claims {
             Err(ClaimFault::Future)
         } else {
             let email = self.email.filter(|_| self.email_verified);
+            let shown_at = Timestamp::from_micros(0).plus_seconds(self.auth_time);
             Ok(Identity {
+                shown_at: shown_at.min(now),
                 email: email.as_deref().and_then(Email::parse),
                 issuer: self.iss,
                 subject: self.sub,
@@ -115,6 +119,7 @@ mod tests {
         let believed = claims(|_| ()).unwrap();
         assert_eq!(believed.email, Email::parse("ada@example.com"));
         assert_eq!(believed.subject, "u1");
+        assert_eq!(believed.shown_at.as_seconds(), NOW - 86_400);
         for (member, value, fault) in [
             (
                 "iss",
@@ -152,6 +157,9 @@ mod tests {
             assert_eq!(judged, Err(fault), "{member} {value}");
         }
         assert!(claims(|claims| claims["iat"] = json!(NOW + 60)).is_ok());
+        let ahead = claims(|claims| claims["auth_time"] = json!(NOW + 60)).unwrap();
+        assert_eq!(ahead.shown_at.as_seconds(), NOW);
+        assert!(claims(|claims| claims["auth_time"] = json!(i64::MIN)).is_ok());
     }
 
     #[test]

@@ -150,7 +150,7 @@ impl Identity {
             network,
             is_delegated: false,
             session: person.map(|known| known.session.clone()),
-            signed_in_at: person.map(|known| known.begun_at),
+            signed_in_at: person.map(|known| known.shown_at),
             is_unverified: person.is_some_and(|known| !known.user.is_verified),
             asker: asker_of(presenter),
         }

@@ -56,6 +56,8 @@ pub struct Begun {
     pub user_agent: Option<String>,
     /// The address that the request comes from.
     pub address: Option<String>,
+    /// When they showed who they are; none: as it begins.
+    pub shown_at: Option<Timestamp>,
 }
 
 /// What is stored of a pair of tokens.
@@ -77,7 +79,8 @@ pub async fn begin(
     pair: &Pair,
 ) -> Result<SessionId, StoreError> {
     const SQL: &str = "INSERT INTO sessions (id, user_id, user_agent, address, created_at, \
-                       refreshed_at, expires_at) VALUES ($1, $2, $3, $4, $5, $5, $6)";
+                       refreshed_at, expires_at, shown_at) \
+                       VALUES ($1, $2, $3, $4, $5, $5, $6, $7)";
     const TOO_MANY: &str = "SELECT id FROM sessions WHERE user_id = $1 \
                             ORDER BY refreshed_at DESC, id LIMIT 1000 OFFSET $2";
     users::hold(tx, user).await?;
@@ -97,6 +100,7 @@ pub async fn begin(
         .bind(&begun.address)
         .bind(change.now.as_micros())
         .bind(change.now.plus_seconds(IDLE_SECONDS).as_micros())
+        .bind(begun.shown_at.map(Timestamp::as_micros))
         .execute(c)
         .await
         .map(drop))?;
@@ -145,9 +149,9 @@ pub struct SignedIn {
     /// The session.
     #[sqlx(try_from = "String")]
     pub session_id: SessionId,
-    /// When the session was begun: when they last showed who they are.
+    /// When they showed who they are, to begin the session.
     #[sqlx(try_from = "i64")]
-    pub begun_at: Timestamp,
+    pub shown_at: Timestamp,
     /// Until when the token is taken.
     #[sqlx(try_from = "i64")]
     pub until: Timestamp,
@@ -156,8 +160,8 @@ pub struct SignedIn {
 /// Who presents an access token with that digest, whether it is over or not.
 pub async fn find_by_access(db: &Db, digest: &KeyDigest) -> Result<Option<SignedIn>, StoreError> {
     const SQL: &str = "SELECT users.id, email, name, email_verified_at IS NOT NULL AS is_verified, \
-                       users.created_at, updated_at, session_id, sessions.created_at AS begun_at, \
-                       session_tokens.expires_at AS until FROM session_tokens \
+                       users.created_at, updated_at, session_id, \
+                       COALESCE(shown_at, sessions.created_at) AS shown_at, session_tokens.expires_at AS until FROM session_tokens \
                        JOIN sessions ON sessions.id = session_id \
                        JOIN users ON users.id = user_id \
                        WHERE digest = $1 AND kind = 'access'";

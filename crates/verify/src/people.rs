@@ -23,8 +23,8 @@ pub struct KnownUser {
     pub user: User,
     /// The session that the token is of.
     pub session: Id<id::Session>,
-    /// When the session was begun: when they last showed who they are.
-    pub begun_at: Timestamp,
+    /// When they showed who they are, to begin the session.
+    pub shown_at: Timestamp,
     /// Until when the token is taken.
     until: Timestamp,
     /// What they may do.
@@ -203,7 +203,7 @@ impl Verifier {
         Ok(Some(Arc::new(KnownUser {
             user: found.user,
             session: found.session_id,
-            begun_at: found.begun_at,
+            shown_at: found.shown_at,
             until: found.until,
             rights,
             account,

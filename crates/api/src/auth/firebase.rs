@@ -56,7 +56,7 @@ pub(crate) struct FirebaseUser {
 pub(crate) async fn add_user_from_firebase(
     State(core): State<Core>,
     _: Anyone,
-    arrival: Arrival,
+    mut arrival: Arrival,
     Body(input): Body<FirebaseUser>,
 ) -> Result<SignedInAnswer, ApiError> {
     let firebase = core.people.firebase.as_ref().ok_or_else(|| {
@@ -68,6 +68,7 @@ pub(crate) async fn add_user_from_firebase(
         .ok_or_else(|| ApiError::field("idToken", "is required"))?;
     let attempt = core.verifier.attempt_sign_in(arrival.network)?;
     let identity = firebase.identify(&token).await.map_err(refused)?;
+    arrival.begun.shown_at = Some(identity.shown_at);
     let presented = PresentedInvitation {
         token: input.invitation_id,
         account: input.account_id,

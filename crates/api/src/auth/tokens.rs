@@ -96,6 +96,7 @@ impl FromRequestParts<Core> for Arrival {
                 address: network
                     .and_then(Network::address)
                     .map(|address| address.to_string()),
+                shown_at: None,
             },
         })
     }

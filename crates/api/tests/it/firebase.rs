@@ -65,6 +65,49 @@ async fn who_is_new_signs_up_and_is_the_same_from_then_on() {
 }
 
 #[tokio::test]
+async fn a_new_token_of_an_old_sign_in_sets_no_password() {
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        let provider = IdentityProvider::start().await;
+        let app = TestApp::with_firebase(engine, SignUp::Open, provider.url()).await;
+        // By who is new, and by who is known.
+        for _ in 0..2 {
+            let mut claims = claims(&app, "u1", "ada@example.com");
+            // Firebase makes tokens anew each hour; somebody signed in there 15 minutes ago.
+            claims["auth_time"] = (app.core.now().as_seconds() - 900).into();
+            let signed_in = present(&app, &IdentityProvider::token(&claims)).await;
+            let signed_in = signed_in.expect(201);
+            let refused = choose_password(&app, &signed_in).await.expect(403);
+            assert_eq!(refused["code"], "sign_in_again");
+        }
+        let mut claims = claims(&app, "u1", "ada@example.com");
+        claims["auth_time"] = (app.core.now().as_seconds() - 600).into();
+        let signed_in = present(&app, &IdentityProvider::token(&claims)).await;
+        let signed_in = signed_in.expect(201);
+        app.advance(299);
+        // A session that goes on is of the same sign-in.
+        let refresh = json!({"refresh_token": signed_in["refresh_token"]});
+        let refresh = app
+            .request("POST", "/auth/refresh-access-token")
+            .json(refresh);
+        let refreshed = refresh.send().await.expect(201);
+        app.advance(1);
+        choose_password(&app, &refreshed).await.expect(403);
+        let again = present(&app, &token(&app, "u1", "ada@example.com")).await;
+        let again = again.expect(201);
+        choose_password(&app, &again).await.expect(204);
+    }
+}
+
+async fn choose_password(app: &TestApp, signed_in: &Value) -> TestResponse {
+    let access = signed_in["access_token"]
+        .as_str()
+        .expect("they are signed in");
+    let request = app.request("POST", "/auth/password").bearer(access);
+    let body = json!({"newPassword": "another horse"});
+    request.json(body).send().await
+}
+
+#[tokio::test]
 async fn who_signs_up_may_be_bound_to_an_invitation() {
     let (app, _provider) = world(SignUp::Invited).await;
     let refused = present(&app, &token(&app, "u1", "ada@example.com")).await;
