@@ -65,6 +65,7 @@ def id_token(subject, address):
         "exp": now + 3600,
         "email": address,
         "email_verified": True,
+        "firebase": {"sign_in_provider": "google.com"},
     }
     signed = part({"alg": "RS256", "kid": KEY_ID, "typ": "JWT"}) + "." + part(claims)
     digest = SHA256 + hashlib.sha256(signed.encode()).digest()

@@ -25,6 +25,9 @@ pub enum ClaimFault {
     /// It says of nobody that they are signed in.
     #[error("the subject is none")]
     Subject,
+    /// It is of a tenant of the project, whose people are not ours.
+    #[error("it is of a tenant")]
+    Tenant,
     /// It is over.
     #[error("it is over")]
     Over,
@@ -48,6 +51,26 @@ pub struct Claims {
     email_verified: bool,
     #[serde(default)]
     name: Option<String>,
+    #[serde(default)]
+    firebase: SignInThere,
+}
+
+/// How somebody signed in with the project.
+#[derive(Clone, Debug, Default, Deserialize)]
+struct SignInThere {
+    #[serde(default)]
+    tenant: Option<String>,
+    #[serde(default)]
+    sign_in_provider: Option<String>,
+}
+
+impl SignInThere {
+    /// Whether somebody else than whoever made the account there saw to its address: nobody does for
+    /// those without one, and whoever mints tokens says of them what they like.
+    fn vouches_for_mail(&self) -> bool {
+        let provider = self.sign_in_provider.as_deref();
+        provider.is_some_and(|provider| !matches!(provider, "anonymous" | "custom"))
+    }
 }
 
 /// A person, as a provider knows them.
@@ -76,12 +99,15 @@ impl Claims {
             Err(ClaimFault::Audience)
         } else if self.sub.trim().is_empty() || self.sub.chars().count() > LONGEST_SUBJECT {
             Err(ClaimFault::Subject)
+        } else if self.firebase.tenant.is_some() {
+            Err(ClaimFault::Tenant)
         } else if self.exp <= now.as_seconds() {
             Err(ClaimFault::Over)
         } else if self.iat > soon || self.auth_time > soon {
             Err(ClaimFault::Future)
         } else {
-            let email = self.email.filter(|_| self.email_verified);
+            let is_theirs = self.email_verified && self.firebase.vouches_for_mail();
+            let email = self.email.filter(|_| is_theirs);
             let shown_at = Timestamp::from_micros(0).plus_seconds(self.auth_time);
             Ok(Identity {
                 shown_at: shown_at.min(now),
@@ -107,6 +133,7 @@ mod tests {
             "iss": "https://securetoken.google.com/acme-1", "aud": "acme-1", "sub": "u1",
             "exp": NOW + 3_600, "iat": NOW, "auth_time": NOW - 86_400,
             "email": "ada@example.com", "email_verified": true, "name": "Ada",
+            "firebase": {"sign_in_provider": "password"},
         });
         change(&mut claims);
         let read: Claims = serde_json::from_value(claims).map_err(|_| None)?;
@@ -152,6 +179,16 @@ mod tests {
             ("iat", Value::Null, None),
             ("auth_time", json!(NOW + 61), Some(ClaimFault::Future)),
             ("auth_time", Value::Null, None),
+            (
+                "firebase",
+                json!({"sign_in_provider": "password", "tenant": "acme-2"}),
+                Some(ClaimFault::Tenant),
+            ),
+            (
+                "firebase",
+                json!({"sign_in_provider": "password", "tenant": ["acme-2"]}),
+                None,
+            ),
         ] {
             let judged = claims(|claims| claims[member] = value.clone());
             assert_eq!(judged, Err(fault), "{member} {value}");
@@ -168,6 +205,9 @@ mod tests {
             ("email_verified", json!(false)),
             ("email", Value::Null),
             ("email", json!("ada")),
+            ("firebase", json!({"sign_in_provider": "anonymous"})),
+            ("firebase", json!({"sign_in_provider": "custom"})),
+            ("firebase", json!({})),
         ] {
             let believed = claims(|claims| claims[member] = value.clone()).unwrap();
             assert_eq!(believed.email, None, "{member} {value}");

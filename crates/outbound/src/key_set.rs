@@ -19,7 +19,7 @@ const LARGEST: usize = 65_536;
 const KEPT: i64 = 3_600;
 const KEPT_AT_LEAST: i64 = 60;
 const KEPT_AT_MOST: i64 = 86_400;
-/// Seconds from one request to the next, at least, while there is a set: whoever makes ids of keys up has
+/// Seconds from the end of one request to the next, at least, while there is a set: whoever makes ids of keys up has
 /// one request in that time sent, and no more.
 const ASKED_EACH: i64 = 60;
 /// The same while there is none.
@@ -45,7 +45,7 @@ pub(crate) struct KeySet {
     target: Target,
     clock: Arc<dyn Clock>,
     held: RwLock<Held>,
-    /// When it was asked for last; held while it is asked for, so that nobody else does.
+    /// When an answer, or none, came the last time; held while it is asked for, so that nobody else does.
     asked_at: Arc<Mutex<Option<Timestamp>>>,
 }
 
@@ -126,13 +126,15 @@ impl KeySet {
         if asked_at.is_some_and(|at| now < at.plus_seconds(rest)) {
             return before.ok_or(KeySetFault::Resting);
         }
-        *asked_at = Some(now);
         let set = Arc::clone(self);
         // To its end, whoever hangs up meanwhile: or whoever does so again and again would have it asked
         // for in vain, and keep others from signing in.
         let asking = tokio::spawn(async move {
             let fetched = set.fetch(now).await;
             let outcome = fetched.map(|held| set.hold(held));
+            // From the end: where the provider took its time, whoever waited for that does not wait for
+            // it again, each in turn.
+            *asked_at = Some(set.clock.now());
             drop(asked_at);
             outcome.inspect_err(|fault| {
                 let error = fault as &dyn Error;

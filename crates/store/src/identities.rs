@@ -24,13 +24,24 @@ pub async fn find(db: &Db, identity: &Identity) -> Result<Option<User>, StoreErr
         .await)?)
 }
 
-/// Notes that a provider means a person; `false` where it means somebody else.
+/// Whom a provider means that is to mean a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Linked {
+    /// That person, from now on.
+    Now,
+    /// That person, as before.
+    Before,
+    /// Somebody else, as before.
+    ToAnother,
+}
+
+/// Notes that a provider means a person, unless it means somebody else.
 pub async fn link(
     tx: &mut Tx,
     change: &Change,
     identity: &Identity,
     user: &Id<id::User>,
-) -> Result<bool, StoreError> {
+) -> Result<Linked, StoreError> {
     const SQL: &str = "INSERT INTO identities (issuer, subject, user_id, created_at) \
                        VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
     const WHOM: &str = "SELECT user_id FROM identities WHERE issuer = $1 AND subject = $2";
@@ -45,12 +56,16 @@ pub async fn link(
     if rows == 1 {
         let data = json!({"linked": identity.issuer});
         users::note(tx, change, EventKind::UserUpdated, user, data).await?;
-        return Ok(true);
+        return Ok(Linked::Now);
     }
     let whom: Option<String> = on!(&mut *tx, |c| sqlx::query_scalar(WHOM)
         .bind(&identity.issuer)
         .bind(&identity.subject)
         .fetch_optional(c)
         .await)?;
-    Ok(whom.is_some_and(|whom| whom == user.as_str()))
+    Ok(if whom.is_some_and(|whom| whom == user.as_str()) {
+        Linked::Before
+    } else {
+        Linked::ToAnother
+    })
 }

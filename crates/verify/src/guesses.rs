@@ -210,7 +210,7 @@ impl Verifier {
         }
     }
 
-    /// Gives an attempt back that succeeded.
+    /// Gives an attempt back that succeeded, or of which nobody could tell whether it would.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "what was given back must not be given back again"

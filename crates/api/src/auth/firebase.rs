@@ -7,9 +7,12 @@ use claviger_domain::id::{self, Id};
 use claviger_domain::identity_token::Identity;
 use claviger_edge::{Anyone, ApiError, Body, Core, ErrorCode};
 use claviger_outbound::TokenFault;
+use claviger_outbound::mail::Letter;
+use claviger_store::identities::{self, Linked};
 use claviger_store::invitations::{self, Invitation, Status};
+use claviger_store::mails::{self, NewMail};
+use claviger_store::sessions;
 use claviger_store::users::{self, NewUser, User};
-use claviger_store::{identities, sessions};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -20,6 +23,8 @@ use crate::wire::name_of;
 
 /// Seconds after which somebody comes again while the provider is away.
 const COME_AGAIN: u64 = 10;
+/// Seconds for which it is tried to tell somebody of another way in: three days.
+const TOLD_FOR: i64 = 3 * 86_400;
 
 /// Somebody who is signed in with the Firebase project of this instance.
 #[derive(Deserialize, ToSchema)]
@@ -67,7 +72,15 @@ pub(crate) async fn add_user_from_firebase(
         .id_token
         .ok_or_else(|| ApiError::field("idToken", "is required"))?;
     let attempt = core.verifier.attempt_sign_in(arrival.network)?;
-    let identity = firebase.identify(&token).await.map_err(refused)?;
+    let identity = match firebase.identify(&token).await {
+        Ok(identity) => identity,
+        Err(TokenFault::Refused) => return Err(ApiError::invalid_sign_in()),
+        Err(TokenFault::Away) => {
+            // Or nobody from there signed in by a password either.
+            core.verifier.succeeded(attempt);
+            return Err(away());
+        }
+    };
     arrival.begun.shown_at = Some(identity.shown_at);
     let presented = PresentedInvitation {
         token: input.invitation_id,
@@ -89,14 +102,9 @@ pub(crate) async fn add_user_from_firebase(
     Ok(signed_in)
 }
 
-fn refused(fault: TokenFault) -> ApiError {
-    match fault {
-        TokenFault::Refused => ApiError::invalid_sign_in(),
-        TokenFault::Away => {
-            let message = "Firebase does not answer, try again later";
-            ApiError::new(ErrorCode::ProviderAway, message).with_retry_after(COME_AGAIN)
-        }
-    }
+fn away() -> ApiError {
+    let message = "Firebase does not answer, try again later";
+    ApiError::new(ErrorCode::ProviderAway, message).with_retry_after(COME_AGAIN)
 }
 
 /// The person that a token is of: whom the provider meant before, or who has the address that it
@@ -127,13 +135,16 @@ async fn sign_in(
     let change = core.change(&Actor::User(user.id.clone()));
     let tokens = core.verifier.draw_tokens();
     let (id, pair, begun) = (user.id.clone(), tokens.pair.clone(), arrival.begun.clone());
+    let mail = way_in_added(core, &user, &address);
     let user = core
         .verifier
         .change_person::<_, ApiError, _>(user.id, move |tx| {
             Box::pin(async move {
                 users::hold(tx, &id).await?;
-                if !identities::link(tx, &change, &identity, &id).await? {
-                    return Err(ApiError::invalid_sign_in());
+                match identities::link(tx, &change, &identity, &id).await? {
+                    Linked::Now => mails::queue(tx, &change, &mail).await?,
+                    Linked::Before => {}
+                    Linked::ToAnother => return Err(ApiError::invalid_sign_in()),
                 }
                 if is_verified {
                     verify(tx, &change, &id).await?;
@@ -151,6 +162,18 @@ async fn sign_in(
         .await?;
     core.verifier.note_signed_in(&address, arrival.network);
     Ok(tokens::signed_in(&tokens, &user))
+}
+
+/// What tells somebody that whoever has their address at the provider signs in as them from now on.
+fn way_in_added(core: &Core, user: &User, address: &Email) -> NewMail {
+    let letter = Letter::WayInAdded {
+        provider: "Firebase",
+        instance: core.people.public_url.to_string(),
+    };
+    let until = core.now().plus_seconds(TOLD_FOR);
+    core.people
+        .post
+        .seal(&letter, address, user.id.as_str(), true, until)
 }
 
 /// The invitation that somebody who is known brings along, to be accepted. One that was is none any
@@ -201,7 +224,7 @@ async fn sign_up(
         .write::<_, ApiError, _>(move |tx| {
             Box::pin(async move {
                 let user = make(tx, &change, &id, &new, invitation.as_ref()).await?;
-                if !identities::link(tx, &change, &identity, &id).await? {
+                if identities::link(tx, &change, &identity, &id).await? == Linked::ToAnother {
                     return Err(ApiError::invalid_sign_in());
                 }
                 sessions::begin(tx, &change, &id, &begun, &pair).await?;

@@ -149,6 +149,14 @@ async fn who_is_known_by_a_verified_address_is_the_same_person() {
     let person = app.person(&tenant.account, Role::Viewer).await;
     let linked = present(&app, &token(&app, "u1", &person.email)).await;
     assert_eq!(linked.expect(201)["user"]["id"], person.id.as_str());
+    // They are told of it, once.
+    present(&app, &token(&app, "u1", &person.email))
+        .await
+        .expect(201);
+    let mails = app.mails().await;
+    assert_eq!(mails.len(), 1);
+    assert_eq!(mails[0].to, person.email);
+    assert!(mails[0].text.contains("You have signed in with Firebase"));
     // Their password goes on working, since the address was theirs before.
     let body = json!({"email": person.email, "password": Person::PASSWORD});
     let log_in = app.request("POST", "/auth/login").json(body).send().await;
@@ -234,6 +242,13 @@ async fn firebase_token_with_unverified_mail_wrong_audience_or_issuer_none_or_hs
         with("auth_time", json!(now + 3_600)),
         with("sub", json!("")),
         with("sub", Value::Null),
+        with(
+            "firebase",
+            json!({"sign_in_provider": "password", "tenant": "other"}),
+        ),
+        with("firebase", json!({"sign_in_provider": "custom"})),
+        with("firebase", json!({"sign_in_provider": "anonymous"})),
+        with("firebase", json!({})),
         IdentityProvider::token_of_a_stranger(&good),
         IdentityProvider::token_with_header(&json!({"jwk": IdentityProvider::stranger()}), &good),
         IdentityProvider::token_with_header(&json!({"jku": "https://evil.example.com"}), &good),
@@ -357,6 +372,45 @@ async fn who_hangs_up_while_keys_are_fetched_keeps_nobody_out() {
     drop(held);
     present(&app, &ada).await.expect(201);
     assert_eq!(provider.asked(), 1);
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_provider_that_does_not_answer_waits_once() {
+    let (app, provider) = world(SignUp::Open).await;
+    provider.set_away(true);
+    let held = provider.hold().await;
+    let token = token(&app, "u1", "ada@example.com");
+    let waiting = futures::future::join_all((0..5).map(|_| present(&app, &token)));
+    let at_last = async {
+        provider.is_asked().await;
+        // Longer than it is let rest.
+        app.advance(30);
+        drop(held);
+    };
+    let (refused, ()) = futures::future::join(waiting, at_last).await;
+    for refused in refused {
+        assert_eq!(refused.expect(503)["code"], "provider_away");
+    }
+    assert_eq!(provider.asked(), 1);
+    app.advance(9);
+    present(&app, &token).await.expect(503);
+    assert_eq!(provider.asked(), 1);
+}
+
+#[tokio::test]
+async fn a_provider_that_is_away_takes_no_other_way_in_along() {
+    let (app, provider) = world(SignUp::Open).await;
+    let tenant = app.tenant("Acme").await;
+    let person = app.person(&tenant.account, Role::Viewer).await;
+    provider.set_away(true);
+    let token = token(&app, "u1", &person.email);
+    // More than anybody tries from one network.
+    for _ in 0..61 {
+        present(&app, &token).await.expect(503);
+    }
+    let body = json!({"email": person.email, "password": Person::PASSWORD});
+    let log_in = app.request("POST", "/auth/login").json(body).send().await;
+    log_in.expect(201);
 }
 
 /// What is logged, in memory.

@@ -61,6 +61,13 @@ pub enum Letter {
         /// Where they choose it.
         link: Link,
     },
+    /// Whoever has their address at a provider signs in as them from now on.
+    WayInAdded {
+        /// The provider.
+        provider: &'static str,
+        /// The URL of this instance.
+        instance: String,
+    },
 }
 
 /// A mail as it is kept sealed until it is sent.
@@ -117,6 +124,20 @@ struct PasswordPage<'a> {
     link: &'a str,
 }
 
+#[derive(Template)]
+#[template(path = "way_in_added.txt", escape = "none")]
+struct WayInAddedText<'a> {
+    provider: &'a str,
+    instance: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "way_in_added.html")]
+struct WayInAddedPage<'a> {
+    provider: &'a str,
+    instance: &'a str,
+}
+
 impl fmt::Debug for Letter {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(self.kind())
@@ -133,6 +154,7 @@ impl Letter {
             Self::Invitation { .. } => "invitation",
             Self::SignIn { .. } => "sign-in",
             Self::Password { .. } => "password",
+            Self::WayInAdded { .. } => "way-in-added",
         }
     }
 
@@ -179,6 +201,12 @@ impl Letter {
                 let subject = "Choose another password".to_owned();
                 let page = PasswordPage { link };
                 (subject, PasswordText { link }.render(), page.render())
+            }
+            Self::WayInAdded { provider, instance } => {
+                let subject = format!("You can sign in with {provider} now");
+                let page = WayInAddedPage { provider, instance };
+                let text = WayInAddedText { provider, instance };
+                (subject, text.render(), page.render())
             }
         };
         Written {
@@ -284,6 +312,15 @@ mod tests {
         }
         let password = Letter::Password { link: link() }.write();
         assert!(password.text.contains("signin_1") && password.html.contains("signin_1"));
+        let added = Letter::WayInAdded {
+            provider: "Firebase",
+            instance: "https://keys.example.com".to_owned(),
+        };
+        let added = added.write();
+        for body in [&added.subject, &added.text, &added.html] {
+            assert!(body.contains("Firebase"), "{body}");
+        }
+        assert!(added.text.contains("https://keys.example.com"));
         // The digits are not for whoever looks at a locked screen.
         assert!(!sign_in.subject.contains("1234"));
     }
