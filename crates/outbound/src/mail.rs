@@ -11,7 +11,9 @@ mod transport;
 pub use self::compose::{Inviter, Letter, Link};
 pub use self::outbox::forget_files;
 pub use self::post::{MailFigures, Post, PostSettings};
-pub use self::transport::{Authorities, MailFault, MailUrlFault, Transport, check_url, masked_url};
+pub use self::transport::{
+    Authorities, AuthoritiesFault, MailFault, MailUrlFault, Transport, check_url, masked_url,
+};
 
 /// Reads who mails are from: an address, or `Name <address>`; `None` where they cannot be.
 pub fn sender(text: &str) -> Option<lettre::message::Mailbox> {

@@ -219,8 +219,8 @@ fn authorities(config: &Config) -> Result<Option<Authorities>> {
     let pem =
         std::fs::read(file).with_context(|| format!("mail.ca_file {shown} cannot be read"))?;
     let read = Authorities::read(&pem);
-    let read = read.ok_or_else(|| anyhow!("mail.ca_file {shown} has no certificate in PEM"))?;
-    Ok(Some(read))
+    read.map(Some)
+        .map_err(|fault| anyhow!("mail.ca_file {shown} {fault}"))
 }
 
 /// Where mails are files, where no server is configured.

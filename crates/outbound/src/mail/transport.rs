@@ -12,6 +12,7 @@ use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::transport::smtp::{AsyncSmtpTransportBuilder, Error as SmtpError};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use reqwest::Url;
+use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
@@ -85,11 +86,33 @@ pub enum MailUrlFault {
 #[derive(Clone, Debug)]
 pub struct Authorities(Certificate);
 
+/// Why a file vouches for nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AuthoritiesFault {
+    /// It is something else.
+    #[error("has no certificate in PEM")]
+    Empty,
+    /// What looks like a certificate is none.
+    #[error("has a certificate that cannot be read")]
+    Broken,
+}
+
 impl Authorities {
-    /// Reads them from PEM; `None` where no certificate is in it.
-    pub fn read(pem: &[u8]) -> Option<Self> {
-        CertificateDer::from_pem_slice(pem).ok()?;
-        Certificate::from_pem(pem).ok().map(Self)
+    /// Reads them from PEM.
+    pub fn read(pem: &[u8]) -> Result<Self, AuthoritiesFault> {
+        let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+        let certificates = read.map_err(|_| AuthoritiesFault::Broken)?;
+        if certificates.is_empty() {
+            return Err(AuthoritiesFault::Empty);
+        }
+        // Here, and not where they are first needed: by then nobody could tell the file from the URL.
+        let mut trusted = RootCertStore::empty();
+        for certificate in certificates {
+            let added = trusted.add(certificate);
+            added.map_err(|_| AuthoritiesFault::Broken)?;
+        }
+        let read = Certificate::from_pem(pem);
+        read.map(Self).map_err(|_| AuthoritiesFault::Broken)
     }
 }
 

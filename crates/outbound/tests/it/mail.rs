@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::sync::Arc;
 
-use claviger_outbound::mail::{Authorities, MailUrlFault, Post, PostSettings, Transport};
+use claviger_outbound::mail::{
+    Authorities, AuthoritiesFault, MailUrlFault, Post, PostSettings, Transport,
+};
 use claviger_testkit::{MailServer, Tenant, TestApp, on_both_engines};
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -18,7 +20,7 @@ fn program(app: &TestApp, url: &str) -> Post {
 
 /// The same where those authorities, in PEM, vouch for the server.
 fn program_trusting(app: &TestApp, url: &str, authorities: Option<&str>) -> Post {
-    let authorities = authorities.and_then(|pem| Authorities::read(pem.as_bytes()));
+    let authorities = authorities.map(|pem| Authorities::read(pem.as_bytes()).unwrap());
     let settings = PostSettings {
         db: app.core.db.clone(),
         sealing: Arc::clone(&app.sealing),
@@ -70,7 +72,15 @@ async fn a_server_is_trusted_by_who_vouches_for_it() {
     assert_eq!(shown(&app, &tenant, &made).await["mail"], "sent");
     assert_eq!(server.taken().len(), 1);
     // What is none, or of no use, is told at the start.
-    assert!(Authorities::read(b"no certificate").is_none());
+    let of = |pem: &str| Authorities::read(pem.as_bytes()).err();
+    assert_eq!(of("no certificate"), Some(AuthoritiesFault::Empty));
+    let broken = "-----BEGIN CERTIFICATE-----\nbm9uZQ==\n-----END CERTIFICATE-----\n";
+    assert_eq!(of(broken), Some(AuthoritiesFault::Broken));
+    assert_eq!(
+        of(&format!("{pem}{broken}")),
+        Some(AuthoritiesFault::Broken)
+    );
+    assert_eq!(of(&format!("{pem}{of_another}")), None);
     let authorities = Authorities::read(pem.as_bytes()).unwrap();
     let in_clear = Transport::smtp("smtp://127.0.0.1:2525", Some(&authorities));
     assert_eq!(in_clear.err(), Some(MailUrlFault::NoTls));
