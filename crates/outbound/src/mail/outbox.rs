@@ -1,6 +1,8 @@
 //! Mails as files, where no server is configured: they have codes and links in them, so that only their
 //! owner reads them, and they do not stay for ever.
 
+use std::error::Error;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, ErrorKind, Write};
 #[cfg(unix)]
@@ -44,13 +46,14 @@ pub(super) fn write(folder: &Path, name: &str, content: &[u8]) -> io::Result<()>
 }
 
 /// Removes the mails in a folder that were written before an instant, and nothing else that is there;
-/// gives how many.
+/// gives how many. One that cannot be removed keeps no other.
 pub fn forget_files(folder: &Path, before: Timestamp) -> io::Result<u64> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
         entries => entries?,
     };
     let mut removed = 0;
+    let mut stay: Option<(OsString, io::Error)> = None;
     for entry in entries {
         let entry = entry?;
         let name = entry.file_name();
@@ -61,11 +64,17 @@ pub fn forget_files(folder: &Path, before: Timestamp) -> io::Result<u64> {
         match fs::remove_file(entry.path()) {
             // Whoever read it has removed it.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            done => {
-                done?;
-                removed += 1;
-            }
+            Err(error) => stay = stay.or_else(|| Some((entry.file_name(), error))),
+            Ok(()) => removed += 1,
         }
+    }
+    if let Some((file, error)) = &stay {
+        let error = error as &dyn Error;
+        tracing::error!(
+            ?file,
+            error,
+            "a mail in outbox/ that is past its time cannot be removed"
+        );
     }
     Ok(removed)
 }
@@ -94,6 +103,18 @@ mod tests {
             left,
             ["1-mal_5.txt", "1000-mal_3.eml", "2024-note.eml", "5.eml"]
         );
+    }
+
+    #[test]
+    fn one_that_cannot_be_removed_keeps_no_other() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path();
+        for seconds in 1..20 {
+            write(folder, &name(seconds, "mal_1"), b"mail").unwrap();
+        }
+        fs::create_dir(folder.join(name(20, "mal_1"))).unwrap();
+        let before = Timestamp::from_micros(1_000 * 1_000_000);
+        assert_eq!(forget_files(folder, before).unwrap(), 19);
     }
 
     #[cfg(unix)]
