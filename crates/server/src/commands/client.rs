@@ -39,8 +39,17 @@ pub(crate) struct Answer {
 pub(crate) enum Heard {
     /// A success.
     Answer(Answer),
-    /// A refusal, and after how long to come again, where the server cannot answer now and says so.
-    Refusal(Refusal, Option<Duration>),
+    /// A refusal, and when to come again, where the server cannot answer now and says so.
+    Refusal(Refusal, Option<ComeAgain>),
+}
+
+/// When a server wants to be asked again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ComeAgain {
+    /// After how long.
+    pub(crate) after: Duration,
+    /// Whether it is certain that nothing was done: it was asked too often, and did not begin.
+    pub(crate) nothing_done: bool,
 }
 
 /// One request: its method, the segments of its path, its query, its body.
@@ -208,12 +217,19 @@ impl Client {
     }
 }
 
-/// After how long a server wants to be asked again that cannot answer now.
-fn come_again(response: &reqwest::Response) -> Option<Duration> {
+/// When a server wants to be asked again that cannot answer now, or was asked too often.
+fn come_again(response: &reqwest::Response) -> Option<ComeAgain> {
     let after = response.headers().get(http::header::RETRY_AFTER)?;
-    let is_away = response.status() == StatusCode::SERVICE_UNAVAILABLE;
-    let seconds = after.to_str().ok()?.parse().ok();
-    seconds.filter(|_| is_away).map(Duration::from_secs)
+    let nothing_done = match response.status() {
+        StatusCode::TOO_MANY_REQUESTS => true,
+        StatusCode::SERVICE_UNAVAILABLE => false,
+        _ => return None,
+    };
+    let after = Duration::from_secs(after.to_str().ok()?.parse().ok()?);
+    Some(ComeAgain {
+        after,
+        nothing_done,
+    })
 }
 
 /// The cursor in a link to the next page: the rest of the query is what was asked for.

@@ -165,7 +165,7 @@ impl From {
                 if !self.dry_run {
                     let body = json!({"name": name, "env": project["env"].as_str()});
                     let asked = Asked::new(Method::POST, ["projects"]).body(body);
-                    let made = here.send(asked).await?.body;
+                    let made = waiting.send_once(here, || asked.clone()).await?.body;
                     target.project = made["id"].as_str().map(str::to_owned);
                 }
             }

@@ -1,5 +1,5 @@
 //! Requests of a command that runs for long, sent again where the server says when to come again: it has no
-//! room at this moment, or its database is away. Only for what may be sent twice.
+//! room at this moment, its database is away, or the access key is over its own limit.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Error, Result};
 use indicatif::ProgressBar;
 
-use super::client::{Answer, Asked, Client, Heard};
+use super::client::{Answer, Asked, Client, ComeAgain, Heard};
 use crate::output::tell;
 
 /// How long one request waits in all: a database that moves to another machine is back by then.
@@ -34,16 +34,38 @@ impl Waiting {
         }
     }
 
-    /// Sends a request until it has an answer, for as long as there is patience.
+    /// Sends a request until it has an answer, for as long as there is patience: one that may be sent
+    /// twice.
     pub(super) async fn send(&self, client: &Client, asked: impl Fn() -> Asked) -> Result<Answer> {
+        self.send_where(client, asked, |_| true).await
+    }
+
+    /// The same for one that must not: it is sent again only where nothing was done.
+    pub(super) async fn send_once(
+        &self,
+        client: &Client,
+        asked: impl Fn() -> Asked,
+    ) -> Result<Answer> {
+        self.send_where(client, asked, |again| again.nothing_done)
+            .await
+    }
+
+    async fn send_where(
+        &self,
+        client: &Client,
+        asked: impl Fn() -> Asked,
+        may_repeat: impl Fn(ComeAgain) -> bool,
+    ) -> Result<Answer> {
         let mut waited = Duration::ZERO;
         let mut is_waiting = false;
         let outcome = loop {
             let (refusal, after) = match client.hear(asked()).await {
                 Err(error) => break Err(error),
                 Ok(Heard::Answer(answer)) => break Ok(answer),
-                Ok(Heard::Refusal(refusal, None)) => break Err(refusal.into()),
-                Ok(Heard::Refusal(refusal, Some(after))) => (refusal, after),
+                Ok(Heard::Refusal(refusal, Some(again))) if may_repeat(again) => {
+                    (refusal, again.after)
+                }
+                Ok(Heard::Refusal(refusal, _)) => break Err(refusal.into()),
             };
             let Some(pause) = pause(after, waited) else {
                 let vain = format!(

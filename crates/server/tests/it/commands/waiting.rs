@@ -88,6 +88,13 @@ fn an_import_waits_for_as_long_as_the_server_says_and_tells_so() {
     // Once, however often it was to come again.
     let said = complaint(&waited);
     assert_eq!(said.matches("waiting: Other imports").count(), 1, "{said}");
+    // So it does where the access key is over its own limit.
+    let over = json!({"statusCode": 429, "message": "Too many requests"});
+    let over = answer("429 Too Many Requests", "retry-after: 1\r\n", &over);
+    let waited = import(vec![over, made.clone()]);
+    assert_eq!(waited.status.code(), Some(0), "{}", complaint(&waited));
+    let said = complaint(&waited);
+    assert!(said.contains("waiting: Too many requests"), "{said}");
     // One that wants to be left alone for long, or does not say for how long, is.
     let tomorrow = refused(
         &import(vec![no_room("retry-after: 86400\r\n"), made.clone()]),
