@@ -326,6 +326,21 @@ impl IntoResponse for ApiError {
 }
 
 impl ApiError {
+    /// The refusal that a response is whose body is not written yet, for a surface that tells it in
+    /// another form.
+    pub fn of_response(response: &Response) -> Option<Self> {
+        let report = response.extensions().get::<Report>()?;
+        let headers = response.headers().iter();
+        Some(Self {
+            code: report.code,
+            message: report.message.to_string(),
+            details: report.details.to_vec(),
+            headers: headers
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+        })
+    }
+
     /// What the body tells, and the headers that go with it.
     pub(crate) fn into_report(self) -> (Report, Vec<(HeaderName, HeaderValue)>) {
         let report = Report {

@@ -75,6 +75,9 @@ pub fn router(gateway: &Arc<Gateway>) -> Router {
             "/integrated-account/{id}/mcp/{server}/client-config",
             get(show_client_config::handle),
         )
+        .route("/log", get(list_calls::handle))
+        .layer(middleware::from_fn_with_state(creating, idempotent));
+    let of_tools = Router::new()
         .route("/proxy/{resource}", get(proxy::list).post(proxy::create))
         .route(
             "/proxy/{resource}/{id}",
@@ -82,19 +85,21 @@ pub fn router(gateway: &Arc<Gateway>) -> Router {
                 .patch(proxy::update)
                 .delete(proxy::delete)
                 .post(proxy::custom),
-        )
-        .route("/log", get(list_calls::handle))
-        .layer(middleware::from_fn_with_state(creating, idempotent))
-        .layer(middleware::from_fn_with_state(
-            gateway.core.clone(),
-            identify,
-        ));
+        );
+    let identified = middleware::from_fn_with_state(gateway.core.clone(), identify);
+    let of_accounts = of_accounts.layer(identified.clone());
+    let of_tools = of_tools
+        .layer(identified)
+        .layer(middleware::from_fn(proxy::tell_limits));
     let of_agents = Router::new()
         .route("/mcp", any(mcp_endpoint::by_bearer))
         .route("/mcp/{token}", any(mcp_endpoint::by_path))
         // Clients of the protocol ask here whether there is something to sign in to.
         .route("/.well-known/{*path}", any(async || ApiError::not_found()));
-    of_accounts.merge(of_agents).with_state(Arc::clone(gateway))
+    of_accounts
+        .merge(of_tools)
+        .merge(of_agents)
+        .with_state(Arc::clone(gateway))
 }
 
 /// The connected account of a path, when it is within the reach.

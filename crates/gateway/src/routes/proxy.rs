@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use claviger_edge::permission::{ProxyRead, ProxyWrite};
 use claviger_edge::{
@@ -277,6 +278,19 @@ impl Target<'_> {
             name: format!("{resource} {method}"),
             failure: Box::new(failure),
         }
+    }
+}
+
+/// Tells a caller that is over its own limit so as it is told of an upstream's: in whole seconds, and in
+/// the one form.
+pub(super) async fn tell_limits(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    if response.status() != StatusCode::TOO_MANY_REQUESTS {
+        return response;
+    }
+    match ApiError::of_response(&response) {
+        Some(error) => refuse(&error.into()),
+        None => response,
     }
 }
 
