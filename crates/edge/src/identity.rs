@@ -78,6 +78,15 @@ impl Identity {
         self.asker.clone()
     }
 
+    /// The person who asks for themselves, and owns what they make. Whom the gateway asks in the name of
+    /// makes nothing beside the connected account.
+    pub fn in_person(&self) -> Option<&Id<id::User>> {
+        match &self.actor {
+            Actor::User(user) if !self.is_delegated => Some(user),
+            _ => None,
+        }
+    }
+
     /// Refuses whoever may not say that the keys of an account's projects can be read back, and who may
     /// read them: only the operator may, and an owner of the account who signed in a short while ago. No
     /// access key may, whatever its role: one that leaks must not open what it could not open itself; and

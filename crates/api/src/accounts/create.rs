@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use claviger_domain::event::Actor;
 use claviger_domain::id::{self, Id};
 use claviger_domain::role::Role;
 use claviger_edge::permission::AccountsCreate;
@@ -29,7 +28,8 @@ pub(crate) struct NewAccount {
 /// Create an account
 ///
 /// The operator and users make a new account, which such a user owns; an owner's access key makes a
-/// child of its own account, in which it has the same rights. A child has no children.
+/// child of its own account, in which it has the same rights. A child has no children. Through the
+/// gateway whoever asks makes a child of the connected account's.
 #[utoipa::path(post, path = "/accounts", operation_id = "createAccount", tag = "accounts",
     request_body = NewAccount,
     responses(
@@ -42,7 +42,7 @@ pub(crate) async fn create_account(
     Body(input): Body<NewAccount>,
 ) -> Result<(StatusCode, Json<AccountBody>), ApiError> {
     let name = name_of(input.name.as_deref())?.to_owned();
-    if let Actor::User(user) = &caller.actor {
+    if let Some(user) = caller.identity.in_person() {
         return create_for(&core, &caller, user.clone(), name).await;
     }
     let parent = match caller.identity.account.clone() {

@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use claviger_domain::event::Actor;
 use claviger_edge::permission::AccountsCreate;
 use claviger_edge::{ApiError, Body, Caller, Core, ErrorCode, NoStore};
 use claviger_store::tenants::TenantKey;
@@ -78,13 +77,14 @@ pub(crate) async fn create_tenant(
         let message = "What has an end makes no access key and no invitation without one";
         return Err(ApiError::new(ErrorCode::ExceedsMaker, message));
     }
-    let parent = match (&caller.actor, caller.identity.account.clone()) {
-        (Actor::User(_), _) => None,
+    let person = caller.identity.in_person();
+    let parent = match (person, caller.identity.account.clone()) {
+        (Some(_), _) => None,
         (_, Some(own)) if !own.is_root() => return Err(crate::accounts::child_of_child()),
         (_, own) => own.map(|account| account.id),
     };
-    let maker = match (&caller.actor, &parent) {
-        (Actor::User(user), _) => user.to_string(),
+    let maker = match (person, &parent) {
+        (Some(user), _) => user.to_string(),
         (_, Some(parent)) => parent.to_string(),
         (_, None) => String::new(),
     };

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use claviger_domain::event::Actor;
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::{Environment, KeyPurpose};
 use claviger_domain::limit::Level;
@@ -42,10 +41,11 @@ pub(super) async fn make(
         change: core.change(&caller.actor),
         rights: Arc::clone(&caller.rights),
         reach: caller.reach.clone(),
+        owner: caller.identity.in_person().cloned(),
         inviter: inviter(core, &caller.actor).await?,
         shows_link: shows_link(&caller.identity),
     };
-    if let Actor::User(user) = &caller.actor {
+    if let Some(user) = caller.identity.in_person() {
         // They own it from then on.
         let made = core.verifier.change_person(user.clone(), move |tx| {
             Box::pin(async move { maker.make(tx, &key, parent, wanted).await })
@@ -64,6 +64,8 @@ struct Maker {
     change: Change,
     rights: Arc<Rights>,
     reach: Reach,
+    /// The person who makes it for themselves.
+    owner: Option<Id<id::User>>,
     inviter: Inviter,
     shows_link: bool,
 }
@@ -87,7 +89,7 @@ impl Maker {
             return Err(crate::accounts::absent());
         }
         let account = accounts::create(tx, change, &wanted.account, parent.as_ref()).await?;
-        if let Actor::User(user) = &change.actor {
+        if let Some(user) = &self.owner {
             let place = Place {
                 account: account.reference(),
                 project: None,
@@ -142,9 +144,8 @@ impl Maker {
 
     /// Whether what is made exceeds its maker. Who makes an account of their own holds all of it.
     fn judge(&self, account: &Account, role: Role) -> Result<(), ApiError> {
-        let is_theirs = matches!(self.change.actor, Actor::User(_));
         let grant = Grant::on_account(role, account.reference());
-        if is_theirs || self.rights.cover(&grant) {
+        if self.owner.is_some() || self.rights.cover(&grant) {
             Ok(())
         } else {
             Err(exceeds(role))

@@ -5,6 +5,8 @@ mod admission;
 #[cfg(test)]
 mod built_in;
 #[cfg(test)]
+mod callers;
+#[cfg(test)]
 mod calls;
 #[cfg(test)]
 mod capabilities;
