@@ -71,9 +71,9 @@ pub struct McpServer {
     pub config: String,
     /// When it ends.
     pub expires_at: Option<Timestamp>,
-    /// Who made it.
+    /// Who made it, or has got its URL since.
     pub maker: Maker,
-    /// What the maker held then: a call through it has no more.
+    /// What held whoever made it: a call through it has no more.
     pub maker_rights: Rights,
     /// Who made it, and when.
     pub base: Base,
@@ -349,24 +349,30 @@ pub async fn update(
     Ok(server)
 }
 
-/// Gives a server that is held another token; the one before is nobody's from then on.
+/// Gives a server that is held another token; the one before is nobody's from then on. Who gets it
+/// answers for the server in the place of its maker, and what it may do stays.
 pub async fn rotate(
     tx: &mut Tx,
     change: &Change,
     id: &McpServerId,
     token: &KeyDigest,
+    maker: &Maker,
 ) -> Result<McpServer, StoreError> {
     const SQL: &str = concat!(
         "UPDATE mcp_servers SET token_digest = $2, last_changed_by = $3, \
-         last_changed_by_type = $4, updated_at = $5 WHERE id = $1 RETURNING ",
+         last_changed_by_type = $4, updated_at = $5, maker_kind = $6, maker_id = $7 \
+         WHERE id = $1 RETURNING ",
         columns!()
     );
+    let (maker_kind, maker_id) = maker.columns();
     let row: Row = on!(&mut *tx, |c| sqlx::query_as(SQL)
         .bind(id.as_str())
         .bind(&token.as_bytes()[..])
         .bind(change.actor.id())
         .bind(change.actor.kind())
         .bind(change.now.as_micros())
+        .bind(maker_kind)
+        .bind(maker_id)
         .fetch_one(c)
         .await)?;
     let server = McpServer::try_from(row)?;

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use claviger_edge::permission::McpWrite;
 use claviger_edge::{ApiError, Caller, NoStore, PathParameter};
-use claviger_store::mcp_servers;
+use claviger_store::mcp_servers::{self, Maker};
 
 use super::mcp_server::{draw_token, must_cover, must_not_outlive, with_token};
 use super::{connected_account, mcp_server_id, no_such_server};
@@ -20,6 +20,7 @@ pub(super) async fn handle(
 ) -> Result<Response, ApiError> {
     let connected = connected_account(&gateway, &caller.reach, &id).await?;
     let server = mcp_server_id(&server)?;
+    let maker = Maker::of(&caller.actor).ok_or_else(ApiError::forbidden)?;
     let change = gateway.core.change(&caller.actor);
     let token = draw_token(&gateway);
     let digest = gateway.core.verifier.digest(token.expose());
@@ -33,7 +34,7 @@ pub(super) async fn handle(
                 must_cover(&caller, &held)?;
                 // Or whoever has a key for an hour would get a URL for good.
                 must_not_outlive(&caller, held.expires_at)?;
-                Ok(mcp_servers::rotate(tx, &change, &server, &digest).await?)
+                Ok(mcp_servers::rotate(tx, &change, &server, &digest, &maker).await?)
             })
         })
         .await?;

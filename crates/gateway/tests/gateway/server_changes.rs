@@ -167,6 +167,40 @@ on_both_engines!(who_ends_before_a_server_does_not_get_its_url, async |app| {
     rotate().await.expect(200);
 });
 
+// Or whoever is removed would go on with the URL that they got while they were there.
+on_both_engines!(who_rotates_a_server_answers_for_it, async |app| {
+    let world = World::of(app).await;
+    let developer = async || {
+        let key = world.access_key(&world.account, Role::Developer, None);
+        key.await
+    };
+    let (maker, colleague) = (developer().await, developer().await);
+    let (id, _) = world.server_of(&maker.plain, json!({})).await;
+    let path = world.path(&format!("/mcp/{id}/rotate-token"));
+    let rotate = async |key: &str| {
+        let rotated = world.ask(key, Method::POST, &path, Value::Null).await;
+        let rotated = rotated.expect(200);
+        rotated["token"].as_str().unwrap().to_owned()
+    };
+    let remove = async |id: &str| {
+        let path = format!("/access-keys/{id}");
+        let removed = world.ask(&world.owner, Method::DELETE, &path, Value::Null);
+        removed.await.expect(200);
+    };
+    let token = rotate(&colleague.plain).await;
+    remove(maker.id.as_str()).await;
+    assert_eq!(tools(&world, &token).await, 57);
+    remove(colleague.id.as_str()).await;
+    assert_eq!(world.post(&token, &[], &list()).await.status, 401);
+    // Who holds more gets it to work again, and no more than before.
+    let token = rotate(&world.owner).await;
+    assert_eq!(tools(&world, &token).await, 57);
+    let project = json!({ "accountId": world.account.id, "name": "Another" });
+    let create = "create_a_the_auth_api_project";
+    let refused = world.call(&token, create, project).await.unwrap_err();
+    assert_eq!(refused["code"], "forbidden");
+});
+
 on_both_engines!(
     a_null_does_not_switch_the_second_credential_off,
     async |app| {

@@ -213,13 +213,17 @@ async fn a_token_that_was_exchanged_is_nobodys(world: World) {
     let (mine, connected) = account_with_tools(&world, "mine").await;
     let server = made(&world, &connected, "one").await;
     let (id, next) = (server.id.clone(), token("two"));
+    let maker = Maker::User(Id::draw(&*world.random));
+    let answers = maker.clone();
     world
         .write(move |tx, change| {
-            Box::pin(async move { mcp_servers::rotate(tx, &change, &id, &next).await })
+            Box::pin(async move { mcp_servers::rotate(tx, &change, &id, &next, &answers).await })
         })
         .await;
     assert_eq!(by_token(&world, "one").await, None);
-    assert_eq!(by_token(&world, "two").await.unwrap().id, server.id);
+    let rotated = by_token(&world, "two").await.unwrap();
+    assert_eq!((&rotated.id, &rotated.maker), (&server.id, &maker));
+    assert_eq!(rotated.maker_rights, server.maker_rights);
     let events = events::of_account(&world.db, &mine.id, 99).await.unwrap();
     assert!(
         events
