@@ -39,7 +39,7 @@ const WRITING: Duration = Duration::from_secs(25);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Deliveries that are in flight, or whose answers are not written yet: what a program that is killed
 /// sends a second time, at most.
-const UNWRITTEN: usize = 16;
+const UNWRITTEN: usize = 32;
 /// How long answers are waited for when the program stops: there is to be time to write them.
 const LAST_ANSWERS: Duration = Duration::from_millis(600);
 
