@@ -220,8 +220,9 @@ const CHANGES_IN_FILES: u16 = 128;
 const CHANGES_ON_POSTGRES: u16 = 8;
 /// New keys at once, which share a statement.
 const CREATIONS: u16 = 128;
-/// Imports at once, which share transactions.
-const IMPORTS: u16 = 16;
+/// Imports at once, which share transactions: the more rows one has, the more of them are on a page that it
+/// writes once.
+const IMPORTS: u16 = 48;
 /// Connections to PostgreSQL for what takes no turn: counters.
 const OTHER_CONNECTIONS: u16 = 4;
 /// What connections are called on PostgreSQL, of a program that serves and of commands beside it.

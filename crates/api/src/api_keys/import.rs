@@ -7,6 +7,7 @@ use axum::{Extension, Json};
 use claviger_domain::id::Id;
 use claviger_domain::key_hash::KeyHash;
 use claviger_domain::key_string::PUBLIC_LENGTH;
+use claviger_domain::time::Timestamp;
 use claviger_edge::permission::KeysWrite;
 use claviger_edge::{ApiError, Body, Caller, Core, FieldError, parse};
 use claviger_store::Change;
@@ -182,8 +183,14 @@ pub(crate) async fn import_api_keys(
     for (row, text) in texts.iter().enumerate() {
         let read = read_row(text, &project, &change);
         results.push(match read {
-            Ok(key) => {
-                keys.push(key);
+            Ok((mut key, brought)) => {
+                // A microsecond apart: lists have them in the order in which they came, and indexes by
+                // date grow at their ends.
+                let later = i64::try_from(row).unwrap_or_default();
+                let made_at = Timestamp::from_micros(change.now.as_micros() + later);
+                key.base.created_at = made_at;
+                key.base.updated_at = made_at;
+                keys.push((key, brought));
                 None
             }
             Err(error) => Some(RowResult::refused(row, error)),

@@ -102,6 +102,25 @@ async fn who_imports_much_at_once_waits_before_the_body_is_read() {
     assert!(is_read.load(Ordering::SeqCst));
 }
 
+on_both_engines!(
+    imported_keys_are_listed_in_the_order_of_their_rows,
+    async |app| {
+        let tenant = app.tenant("Acme").await;
+        // Ids follow from key strings, and so are in no order.
+        let names: Vec<_> = (10..30).map(|number| format!("row {number}")).collect();
+        let rows = names.iter().map(
+            |name| json!({"name": name, "key": format!("moved-{}", name.replace(' ', "-key-"))}),
+        );
+        import(&app, &tenant, rows.collect()).await;
+        let path = format!("/api-keys?projectId={}", tenant.project.id);
+        let listed = app.request("GET", &path).key(tenant.owner()).send().await;
+        let listed = listed.expect(200);
+        let listed = listed.as_array().unwrap().iter();
+        let listed: Vec<_> = listed.map(|key| key["name"].as_str().unwrap()).collect();
+        assert_eq!(listed, names);
+    }
+);
+
 on_both_engines!(imported_keys_have_what_their_rows_say, async |app| {
     let tenant = app.tenant("Acme").await;
     // Looked for before it is there: its absence must not be remembered.

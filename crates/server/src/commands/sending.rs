@@ -17,11 +17,11 @@ use crate::output::tell;
 
 /// Rows of a batch: as many as the API takes.
 const BATCH_ROWS: usize = 1_000;
-/// Bytes of its rows, but for the last of at most 64 KiB: with what is around them 2 MiB, so that a server
+/// Bytes of its rows, but for the last of at most 64 KiB: with what is around them 1 MiB, so that a server
 /// has room for all that are in flight, which it gives each family of accounts, and none of them waits.
-const BATCH_BYTES: usize = 1_900 * 1_024;
-/// Batches in flight: the server writes some in one transaction while it reads others.
-const IN_FLIGHT: usize = 32;
+const BATCH_BYTES: usize = 950 * 1_024;
+/// Batches in flight: the server writes 48 in one transaction, and reads others meanwhile.
+const IN_FLIGHT: usize = 64;
 /// Rows between two lines of progress, where there is no terminal.
 const LINE_EVERY: u64 = 50_000;
 

@@ -14,7 +14,7 @@ use crate::told::{Notes, Touched};
 
 /// Rows after which a transaction takes in no more: those who wait for its commit bring no others
 /// meanwhile, and the writer would have nothing to do after it.
-const SHARED_ROWS: usize = 16_000;
+const SHARED_ROWS: usize = 48_000;
 
 /// Those that wait.
 #[derive(Debug, Default)]
