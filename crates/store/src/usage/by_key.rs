@@ -30,7 +30,7 @@ pub struct Filter {
 }
 
 /// A key as totals name it.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedKey {
     /// Its id.
     pub id: String,
@@ -176,14 +176,60 @@ impl Rows {
 
 /// A key with what one row has of it; without, where none has. Or a piece of the journal, with its number
 /// as id and an hour before all others.
-#[derive(sqlx::FromRow)]
 struct Row {
-    #[sqlx(flatten)]
     key: NamedKey,
     first_hour: Option<i64>,
     successful: Option<i64>,
     failed: Option<i64>,
     rate_limited: Option<i64>,
+}
+
+/// The columns of the statement, by place: to look each up by its name took as long as to read it.
+type Columns = (
+    String,
+    String,
+    String,
+    bool,
+    Option<String>,
+    Option<String>,
+    i64,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+);
+
+impl From<Columns> for Row {
+    fn from(columns: Columns) -> Self {
+        let (
+            id,
+            name,
+            env,
+            is_custom,
+            custom_account_id,
+            custom_user_id,
+            created_at,
+            first_hour,
+            successful,
+            failed,
+            rate_limited,
+        ) = columns;
+        Self {
+            key: NamedKey {
+                id,
+                name,
+                env,
+                is_custom,
+                custom_account_id,
+                custom_user_id,
+                created_at,
+            },
+            first_hour,
+            successful,
+            failed,
+            rate_limited,
+        }
+    }
 }
 
 impl Row {
@@ -208,7 +254,7 @@ async fn read_keys(
     page: &Page,
 ) -> Result<Vec<Row>, StoreError> {
     let (table, column, bounds, first_hour) = rows.place();
-    Ok(on!(read db, |c| {
+    let rows: Vec<Columns> = on!(read db, |c| {
         let mut query = QueryBuilder::new(
             "SELECT id, name, env, is_custom, custom_account_id, custom_user_id, created_at, ",
         );
@@ -232,7 +278,8 @@ async fn read_keys(
             query.push_bind(last);
         }
         query.build_query_as().fetch_all(c).await
-    })?)
+    })?;
+    Ok(rows.into_iter().map(Row::from).collect())
 }
 
 /// Puts rows together by key, in the order of keys, and tells which pieces wait.
