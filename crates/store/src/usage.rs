@@ -68,6 +68,9 @@ impl Flush<'_> {
 /// twentieth of that, and from there a part at a time.
 const AT_ONCE: usize = 1_000;
 
+/// Rows that are looked at before others have their turn: whoever is answered by the same thread waits for it.
+const IN_ONE_GO: usize = 250;
+
 /// Adds what was counted, all of it or nothing.
 pub async fn add(db: &Db, flush: &Flush<'_>) -> Result<(), StoreError> {
     if flush.is_empty() {
@@ -76,10 +79,11 @@ pub async fn add(db: &Db, flush: &Flush<'_>) -> Result<(), StoreError> {
     if flush.len() > AT_ONCE {
         return journal::append(db, flush).await;
     }
+    let sums = by_project::added_up(&flush.hours).await;
     on!(usage db, |pool| {
         let mut tx = pool.begin().await?;
         rows::write!(tx, flush);
-        rows::write_projects!(tx, by_project::added_up(&flush.hours));
+        rows::write_projects!(tx, sums);
         tx.commit().await?;
     });
     Ok(())

@@ -68,7 +68,7 @@ impl Verifier {
     /// Gives how many rows of counters were written.
     async fn flush_now(&self) -> Result<usize, StoreError> {
         let mut taken = self.meters.take_out().await;
-        let rows = taken.rows(self.clock.now());
+        let rows = taken.rows(self.clock.now()).await;
         let count = rows.len();
         let added = usage::add(&self.db, &rows).await;
         drop(rows);
@@ -80,7 +80,9 @@ impl Verifier {
             return Err(error);
         }
         let noted = self.note_first_uses(&taken).await;
-        self.tell_crossings(&taken).await?;
+        let told = self.tell_crossings(&taken).await;
+        taken.let_go().await;
+        told?;
         noted?;
         Ok(count)
     }

@@ -9,7 +9,7 @@ use claviger_domain::rights::Reach;
 use claviger_domain::time::Timestamp;
 use claviger_domain::usage::UsageCounts;
 
-use super::UsageHour;
+use super::{IN_ONE_GO, UsageHour};
 use crate::db::on;
 use crate::page::Page;
 use crate::reach::ReachBinds;
@@ -55,13 +55,15 @@ impl CountsRow {
     }
 }
 
-/// Adds up what is flushed.
-pub(crate) fn added_up<'a>(hours: &[UsageHour<'a>]) -> Sums<'a> {
+/// Adds up what is flushed. Some at a time: others run in between.
+pub(crate) async fn added_up<'a>(hours: &[UsageHour<'a>]) -> Sums<'a> {
     let mut sums = Sums::new();
-    for one in hours.iter().filter(|one| one.counts.total() > 0) {
-        sums.entry((one.project, one.hour))
-            .or_default()
-            .add(one.counts);
+    for some in hours.chunks(IN_ONE_GO) {
+        for one in some.iter().filter(|one| one.counts.total() > 0) {
+            let sum = sums.entry((one.project, one.hour));
+            sum.or_default().add(one.counts);
+        }
+        tokio::task::yield_now().await;
     }
     sums
 }

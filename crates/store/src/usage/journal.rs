@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::by_project::{self, Sums};
 use super::rows;
-use super::{AT_ONCE, Flush, UsageHour};
+use super::{Flush, IN_ONE_GO, UsageHour};
 use crate::db::{Engine, on};
 use crate::{Db, StoreError};
 
@@ -94,15 +94,18 @@ const PIECES: usize = SHARDS as usize;
 /// Writes what was counted as one piece a shard, all of them or none.
 pub(super) async fn append(db: &Db, flush: &Flush<'_>) -> Result<(), StoreError> {
     let mut shards: Vec<Flush<'_>> = vec![Flush::at(flush.now); PIECES];
-    for hours in flush.hours.chunks(AT_ONCE) {
+    for hours in flush.hours.chunks(IN_ONE_GO) {
         for hour in hours {
             shards[usize::from(shard_of(hour.key))].hours.push(*hour);
         }
         tokio::task::yield_now().await;
     }
-    for running in &flush.allowances {
-        let shard = &mut shards[usize::from(shard_of(running.0))];
-        shard.allowances.push(*running);
+    for allowances in flush.allowances.chunks(IN_ONE_GO) {
+        for running in allowances {
+            let shard = &mut shards[usize::from(shard_of(running.0))];
+            shard.allowances.push(*running);
+        }
+        tokio::task::yield_now().await;
     }
     let mut pieces = Vec::new();
     for (shard, counted) in (0i64..).zip(&shards) {
@@ -112,6 +115,7 @@ pub(super) async fn append(db: &Db, flush: &Flush<'_>) -> Result<(), StoreError>
         // Encoding all of them in one go would hold up the checks of this thread.
         tokio::task::yield_now().await;
     }
+    let sums = by_project::added_up(&flush.hours).await;
     on!(usage db, |pool| {
         let mut tx = pool.begin().await?;
         let mut query = sqlx::QueryBuilder::new("INSERT INTO usage_journal (shard, body) ");
@@ -119,7 +123,7 @@ pub(super) async fn append(db: &Db, flush: &Flush<'_>) -> Result<(), StoreError>
             row.push_bind(shard).push_bind(body);
         });
         query.build().execute(&mut *tx).await?;
-        rows::write_projects!(tx, by_project::added_up(&flush.hours));
+        rows::write_projects!(tx, sums);
         tx.commit().await?;
     });
     Ok(())
