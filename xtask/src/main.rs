@@ -33,11 +33,12 @@ enum Command {
     /// Runs all tests, on a fresh machine too
     ///
     /// Installs what is missing or says the command that would, starts what the tests need in scratch
-    /// directories, and ends with the totals of the Rust tests and of the published clients.
+    /// directories, and ends with the totals of the Rust tests, the published clients and the packages in
+    /// sdk/.
     Test {
-        /// Runs only this half
+        /// Runs only this part
         #[arg(long, value_enum)]
-        only: Option<test::Half>,
+        only: Option<test::Part>,
     },
     /// Checks formatting, lints, documentation, file lengths and import circles
     Lint,

@@ -1,5 +1,5 @@
 //! What tests and benchmarks need that a fresh machine may lack: PostgreSQL's server binaries, nginx, Node,
-//! the published clients, packages of Python, a load generator. Installs it where that needs no question,
+//! packages of Node and Python, a load generator. Installs it where that needs no question,
 //! else says what to run.
 
 // What needs PostgreSQL and nginx looks for them itself. This is the same search, ahead of the build.
@@ -95,24 +95,23 @@ pub(crate) fn python(requirements: &Path, folder: &Path) -> Result<PathBuf> {
     Ok(python)
 }
 
-/// Finds or installs Node and the published clients.
-pub(crate) fn node(workspace: &Path) -> Result<Node> {
-    let node = find_node(workspace)?;
-    let e2e = workspace.join("e2e");
-    if !is_current(&e2e) {
-        announce("Installing the published clients");
-        let mut install = Command::new("npm");
-        succeed(
-            install
-                .arg("ci")
-                .env("PATH", &node.search_path)
-                .current_dir(&e2e),
-        )?;
+/// Installs what a package's lock file says, where that is not there.
+pub(crate) fn packages(node: &Node, package: &Path) -> Result<()> {
+    if is_current(package) {
+        return Ok(());
     }
-    Ok(node)
+    announce(&format!("Installing the packages of {}", package.display()));
+    let mut install = Command::new("npm");
+    succeed(
+        install
+            .arg("ci")
+            .env("PATH", &node.search_path)
+            .current_dir(package),
+    )
 }
 
-fn find_node(workspace: &Path) -> Result<Node> {
+/// Finds or installs Node.
+pub(crate) fn node(workspace: &Path) -> Result<Node> {
     let inherited = std::env::var_os("PATH").unwrap_or_default();
     if !succeeds(Command::new("npm").arg("--version")) {
         install_from_debian("npm")
@@ -174,8 +173,8 @@ fn major(version: &str) -> Option<u32> {
 }
 
 /// Whether what is installed is what the lock file says: npm writes its own copy of it afterwards.
-fn is_current(e2e: &Path) -> bool {
-    let written = |file: &str| e2e.join(file).metadata()?.modified();
+fn is_current(package: &Path) -> bool {
+    let written = |file: &str| package.join(file).metadata()?.modified();
     let installed = written("node_modules/.package-lock.json");
     match (installed, written("package-lock.json")) {
         (Ok(installed), Ok(locked)) => installed >= locked,

@@ -1,5 +1,7 @@
 //! `cargo xtask test`: everything that can be tested, in one command.
 
+mod node;
+mod python;
 mod totals;
 
 use std::io::{BufRead, BufReader};
@@ -8,17 +10,21 @@ use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, anyhow};
 
-use crate::needs::{self, Node};
+use crate::needs;
 use crate::process::{announce, cargo, complain, shown, succeed};
 use totals::Totals;
 
-/// A half of the tests.
+/// A part of the tests.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Half {
+pub(crate) enum Part {
     /// `cargo test` over the workspace
     Rust,
     /// The published clients in e2e/, against the built program
     Clients,
+    /// The packages for agent frameworks in sdk/, against the built program
+    Toolsets,
+    /// The package for Python in `crewai`, which is not among all tests: it installs a gigabyte
+    Crewai,
 }
 
 /// Tests that are of no engine, and run on SQLite unless they are told otherwise: once more, on
@@ -49,8 +55,8 @@ const NOT_ON_POSTGRES: [&str; 9] = [
 const ENGINE: (&str, &str) = ("CLAVIGER_TEST_ENGINE", "postgres");
 
 /// Runs the tests and prints the totals last, whatever became of them.
-pub(crate) fn run(workspace: &Path, only: Option<Half>) -> ExitCode {
-    let totals = run_halves(workspace, only).unwrap_or_else(|error| did_not_run(&error));
+pub(crate) fn run(workspace: &Path, only: Option<Part>) -> ExitCode {
+    let totals = run_parts(workspace, only).unwrap_or_else(|error| did_not_run(&error));
     println!("\n{totals}");
     if totals.failed == 0 && totals.passed > 0 {
         ExitCode::SUCCESS
@@ -59,24 +65,25 @@ pub(crate) fn run(workspace: &Path, only: Option<Half>) -> ExitCode {
     }
 }
 
-fn run_halves(workspace: &Path, only: Option<Half>) -> Result<Totals> {
-    let wanted = |half| only.is_none_or(|only| only == half);
+fn run_parts(workspace: &Path, only: Option<Part>) -> Result<Totals> {
+    let wanted = |part| only.map_or(part != Part::Crewai, |only| only == part);
 
-    // A need that is not met ends its own half, and is told after the other one has run.
+    // A need that is not met ends its own part, and is told after the others have run.
     announce("Looking for what the tests need");
-    let servers = wanted(Half::Rust).then(needs::servers);
-    let node = wanted(Half::Clients).then(|| needs::node(workspace));
+    let servers = wanted(Part::Rust).then(needs::servers);
+    let of_node = [Part::Clients, Part::Toolsets].map(wanted);
+    let node = of_node.contains(&true).then(|| needs::node(workspace));
 
     announce("Building the program and its tests");
     // With the tests, so that dependencies are built once, with the features that both ask for.
-    let targets = if wanted(Half::Rust) {
+    let targets = if wanted(Part::Rust) {
         "--all-targets"
     } else {
         "--bins"
     };
     succeed(&mut cargo(workspace, &["build", "--workspace", targets]))?;
 
-    // The second half runs also after the first has failed: one turn shows all there is to mend.
+    // Each part runs also after another has failed: one turn shows all there is to mend.
     let mut totals = Totals::default();
     if let Some(need) = servers {
         match need {
@@ -91,13 +98,21 @@ fn run_halves(workspace: &Path, only: Option<Half>) -> Result<Totals> {
     if let Some(need) = node {
         match need {
             Ok(node) => {
-                for engine in [None, Some(ENGINE)] {
-                    let ran = client_tests(workspace, &node, engine);
+                for suite in node::SUITES.iter().filter(|suite| wanted(suite.part)) {
+                    let ran = node::tests(workspace, &node, suite);
                     totals += ran.unwrap_or_else(|error| did_not_run(&error));
                 }
             }
             Err(error) => totals += did_not_run(&error),
         }
+    }
+    let of_python = [
+        (Part::Toolsets, python::LANGCHAIN),
+        (Part::Crewai, python::CREWAI),
+    ];
+    for (_, suite) in of_python.iter().filter(|(part, _)| wanted(*part)) {
+        let ran = python::tests(workspace, suite);
+        totals += ran.unwrap_or_else(|error| did_not_run(&error));
     }
     Ok(totals)
 }
@@ -140,38 +155,6 @@ fn counted(mut command: Command) -> Result<Totals> {
     }
     let status = tests.wait().context("cannot wait for the tests")?;
     Ok(totals_at_end(totals, &command, status))
-}
-
-fn client_tests(workspace: &Path, node: &Node, engine: Option<(&str, &str)>) -> Result<Totals> {
-    announce(match engine {
-        None => "Running the published clients against the program",
-        Some(_) => "Running them against it on PostgreSQL",
-    });
-    // The program was built beside xtask, wherever the target directory is.
-    let xtask = std::env::current_exe().context("cannot tell where the program was built")?;
-    let report = xtask.with_file_name("e2e.tap");
-    // One that an earlier run left would be counted when this one ends too soon.
-    if report.exists() {
-        std::fs::remove_file(&report).context("cannot remove the last report")?;
-    }
-    let mut command = Command::new("node");
-    command
-        .env("PATH", &node.search_path)
-        .env("CLAVIGER_BIN", xtask.with_file_name("claviger"))
-        .envs(engine)
-        .current_dir(workspace.join("e2e"))
-        .args([
-            "--test",
-            "--test-reporter=spec",
-            "--test-reporter-destination=stdout",
-        ])
-        .args(["--test-reporter=tap", "--test-reporter-destination"])
-        .arg(&report);
-    let status = command
-        .status()
-        .with_context(|| format!("cannot run {}", shown(&command)))?;
-    let written = std::fs::read_to_string(&report).context("the client tests left no report")?;
-    Ok(totals_at_end(Totals::of_tap(&written), &command, status))
 }
 
 /// A runner can also fail without a test that did: it did not compile, or it was ended.

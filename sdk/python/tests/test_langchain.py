@@ -206,3 +206,20 @@ def test_the_example_works_and_catches_429(
     llm = ScriptedChatModel(steps=[(CHECK, {"key": claviger.used_up_key()})])
     examples.run("langchain", claviger, monkeypatch, llm)
     assert capsys.readouterr().out.startswith("Come back in ")
+
+
+def test_the_guide_s_example_works_with_a_url_and_a_second_credential(
+    claviger: Claviger, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def end(messages: list[BaseMessage]) -> Step:
+        told = json.dumps(messages[-1].content)
+        return "Acme's key" if "Acme's key" in told else "none"
+
+    config = {"methods": ["read"], "tags": ["api_keys"], "require_api_token_auth": True}
+    path = f"/integrated-account/{claviger.integrated_account_id}/mcp"
+    url = claviger.done("POST", path, {"name": "Guide", "config": config})["url"]
+    llm = ScriptedChatModel(steps=[(LIST, {"customAccountId": "acme"}), end])
+    known = {"url": url, "access_key": claviger.access_key}
+    scope = examples.run("langchain-mcp", claviger, monkeypatch, llm, examples.GUIDE, **known)
+    asyncio.run(scope["main"]())
+    assert capsys.readouterr().out == "Acme's key\n"

@@ -199,6 +199,13 @@ def test_options_that_cannot_be_right_are_refused(claviger: Claviger) -> None:
         toolset.tools("cac_nobodys")
 
 
+def test_no_code_in_the_readme_goes_without_a_test() -> None:
+    kinds = examples.examples(examples.README)
+    assert sorted(kinds) == ["crewai", "langchain", "plain"]
+    assert examples.README.read_text(encoding="utf-8").count("\n```") == 2 * len(kinds)
+    assert sorted(examples.examples(examples.GUIDE)) == ["langchain-mcp"]
+
+
 def test_the_example_works(
     claviger: Claviger, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -46,6 +46,26 @@ impl Totals {
             skipped: count("skipped") + count("todo"),
         }
     }
+
+    /// Reads the first suite of a report that pytest writes with `--junit-xml`: all of its tests.
+    pub(super) fn of_junit(report: &str) -> Self {
+        let suite = report
+            .split_once("<testsuite ")
+            .map_or("", |(_, rest)| rest);
+        let suite = suite.split('>').next().unwrap_or_default();
+        let count = |name: &str| {
+            let found = suite.split_once(&format!("{name}=\""));
+            let number = found.and_then(|(_, rest)| rest.split('"').next());
+            number.and_then(|number| number.parse().ok()).unwrap_or(0)
+        };
+        let (failed, skipped): (usize, usize) =
+            (count("errors") + count("failures"), count("skipped"));
+        Self {
+            passed: count("tests").saturating_sub(failed + skipped),
+            failed,
+            skipped,
+        }
+    }
 }
 
 impl AddAssign for Totals {
@@ -92,6 +112,20 @@ mod tests {
         ] {
             assert_eq!(Totals::of_rust_line(line), None, "{line}");
         }
+    }
+
+    #[test]
+    fn a_junit_report_is_counted_by_its_suite() {
+        let report = "<?xml version=\"1.0\"?><testsuites name=\"pytest tests\"><testsuite \
+                      name=\"pytest\" errors=\"1\" failures=\"2\" skipped=\"3\" tests=\"14\" \
+                      time=\"1.4\"><testcase name=\"tests\" time=\"0.1\" /></testsuite></testsuites>";
+        let totals = Totals {
+            passed: 8,
+            failed: 3,
+            skipped: 3,
+        };
+        assert_eq!(Totals::of_junit(report), totals);
+        assert_eq!(Totals::of_junit(""), Totals::default());
     }
 
     #[test]

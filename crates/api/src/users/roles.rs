@@ -73,7 +73,7 @@ impl From<&RoleAssignment> for RoleAssignmentBody {
 /// the one that they hold there. It counts at once. Their id comes from listing teammates; others are
 /// invited. The last owner cannot be made less.
 #[utoipa::path(patch, path = "/users/{id}/roles", operation_id = "updateUserRole", tag = "users",
-    params(("id" = String, Path, description = "The user's id, from listing teammates.",
+    params(("id" = String, Path, description = "The user's id: the `userId` of listing teammates.",
         example = "usr_4f8Q2mXc7ZrT1bVw9KpL")),
     request_body = RoleChange,
     responses(
@@ -130,7 +130,7 @@ pub(crate) struct Parameters {
 /// Takes away the role that somebody holds on an account, or on one project of it. It counts at once,
 /// in every session of theirs. The last owner cannot be removed.
 #[utoipa::path(delete, path = "/users/{id}/roles", operation_id = "deleteUserRole", tag = "users",
-    params(("id" = String, Path, description = "The user's id, from listing teammates.",
+    params(("id" = String, Path, description = "The user's id: the `userId` of listing teammates.",
         example = "usr_4f8Q2mXc7ZrT1bVw9KpL"), Parameters),
     responses(
         (status = 204, description = "They hold it no more."),
