@@ -152,6 +152,9 @@ pub enum OperatorKey {}
 /// One change, in the trail of changes.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event {}
+/// How to talk to one product, as an account brought it.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Connector {}
 /// One tenant's credentials for one connector.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ConnectedAccount {}
@@ -194,6 +197,9 @@ pub enum Request {}
 
 impl Kind for Account {
     const PREFIX: &'static str = "acc";
+}
+impl Kind for Connector {
+    const PREFIX: &'static str = "con";
 }
 impl Kind for Project {
     const PREFIX: &'static str = "prj";

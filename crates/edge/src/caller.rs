@@ -60,6 +60,7 @@ pub mod permission {
         ConnectedAccountsRead,
         ConnectedAccountsWrite,
         ConnectorsRead,
+        ConnectorsWrite,
         CustomCall,
         McpRead,
         McpWrite,

@@ -48,6 +48,10 @@ codes! {
     InvalidCursor = "invalid_cursor", BAD_REQUEST;
     /// A filter leaves no tool, or has a value that is not known.
     InvalidFilter = "invalid_filter", BAD_REQUEST;
+    /// A connector file or its document has a fault.
+    InvalidConnector = "invalid_connector", BAD_REQUEST;
+    /// What is sent over HTTP cannot name files, URLs or this instance's own API.
+    NotAllowedHere = "not_allowed_here", BAD_REQUEST;
     /// No credential, or one that is not live.
     Unauthorized = "unauthorized", UNAUTHORIZED;
     /// Address and password, a code or a token do not go together with anybody.
@@ -92,6 +96,8 @@ codes! {
     RevealGrantNotFound = "reveal_grant_not_found", NOT_FOUND;
     /// No such account, or one that the caller may not see.
     AccountNotFound = "account_not_found", NOT_FOUND;
+    /// No such connector, or one that the caller may not see.
+    ConnectorNotFound = "connector_not_found", NOT_FOUND;
     /// No such connected account, or one that the caller may not see.
     ConnectedAccountNotFound = "connected_account_not_found", NOT_FOUND;
     /// No such MCP server, or one that the caller may not see.
@@ -120,6 +126,14 @@ codes! {
     KeyInGrace = "key_in_grace", CONFLICT;
     /// The keys of the project cannot be read back.
     KeysHashed = "keys_hashed", CONFLICT;
+    /// The account has a connector of that name, or the instance has one.
+    SlugTaken = "slug_taken", CONFLICT;
+    /// Connected accounts use the connector.
+    ConnectorInUse = "connector_in_use", CONFLICT;
+    /// The connector was changed since it was read.
+    ConnectorChanged = "connector_changed", CONFLICT;
+    /// The account has as many connectors as it may have.
+    TooManyConnectors = "too_many_connectors", CONFLICT;
     /// The account has children.
     AccountHasChildren = "account_has_children", CONFLICT;
     /// It is the caller's own account.

@@ -100,10 +100,10 @@ impl Gateway {
                 callers.push(second.key.clone());
             }
         }
-        let catalogue = self.catalogue_of(&connected)?;
+        let catalogue = self.catalogue_of(&connected).await?;
         let exposure = self
             .exposures
-            .of(catalogue, &config.choices)
+            .of(&catalogue, &config.choices)
             .map_err(|error| ApiError::new(ErrorCode::InvalidFilter, error.to_string()))?;
         let in_name_of = InNameOf {
             maker: server.maker.actor(),

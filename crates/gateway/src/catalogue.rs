@@ -3,20 +3,24 @@
 pub mod filter;
 
 mod compile;
+mod derive;
 mod flat;
 mod hints;
+mod kept;
 mod name;
+mod size;
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use crate::connector::file::RateLimitEntry;
 use crate::connector::{Connector, Faults};
-use crate::openapi::Document;
+use crate::openapi::{Bounds, Document};
 use crate::tool::Tool;
+
+pub use kept::Catalogues;
 
 /// Why a method is no tool that no model would be told of.
 const UNDESCRIBED: &str = "it has no description";
@@ -26,12 +30,14 @@ const UNDESCRIBED: &str = "it has no description";
 pub struct Catalogue {
     slug: String,
     label: String,
+    category: Option<String>,
     about: Option<String>,
     is_local: bool,
     rate_limit: RateLimitEntry,
     version: String,
     tools: Vec<Arc<Tool>>,
     left_out: Vec<LeftOut>,
+    bytes: usize,
 }
 
 /// A method that is no tool.
@@ -46,17 +52,28 @@ pub struct LeftOut {
 impl Catalogue {
     /// Compiles the tools of a connector; the faults are those of the file against the document.
     pub fn compile(connector: &Connector, document: &Document) -> Result<Self, Faults> {
-        let (tools, left_out) = compile::compile(connector, document)?;
+        Self::compile_within(connector, document, &Bounds::OWN)
+    }
+
+    /// Compiles them within bounds.
+    pub fn compile_within(
+        connector: &Connector,
+        document: &Document,
+        bounds: &Bounds<'_>,
+    ) -> Result<Self, Faults> {
+        let compiled = compile::compile(connector, document, bounds)?;
         let file = connector.file();
         Ok(Self {
             slug: file.slug.value.clone(),
             label: file.label.clone(),
+            category: file.category.clone(),
             about: document.about().map(claviger_domain::plain_text::clean),
             is_local: connector.is_local(),
             rate_limit: file.rate_limit.clone(),
             version: version(connector, document),
-            tools: tools.into_iter().map(Arc::new).collect(),
-            left_out,
+            tools: compiled.tools.into_iter().map(Arc::new).collect(),
+            left_out: compiled.left_out,
+            bytes: compiled.bytes,
         })
     }
 
@@ -68,6 +85,11 @@ impl Catalogue {
     /// The product's name for people.
     pub fn label(&self) -> &str {
         &self.label
+    }
+
+    /// What kind of product it is.
+    pub fn category(&self) -> Option<&str> {
+        self.category.as_deref()
     }
 
     /// What the API is, in the document's words.
@@ -113,13 +135,19 @@ impl Catalogue {
         if self.is_local { &["api_key"] } else { &[] }
     }
 
+    /// What its tools take in memory, about.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// The operations that are no tools.
     pub fn left_out(&self) -> &[LeftOut] {
         &self.left_out
     }
 }
 
-fn content(connector: &Connector, document: &Document) -> [u8; 32] {
+/// SHA-256 of all that tools are made of.
+pub fn content(connector: &Connector, document: &Document) -> [u8; 32] {
     let mut digest = Sha256::new();
     digest.update(connector.digest());
     digest.update(document.digest());
@@ -128,37 +156,9 @@ fn content(connector: &Connector, document: &Document) -> [u8; 32] {
 
 fn version(connector: &Connector, document: &Document) -> String {
     let mut version = String::new();
-    for byte in &content(connector, document)[..8] {
+    // Long enough that nobody makes another connector of the same version.
+    for byte in &content(connector, document)[..16] {
         write!(version, "{byte:02x}").expect("writing to a string cannot fail");
     }
     version
-}
-
-/// How many catalogues are kept; past it all are forgotten, since compiling one again is cheap.
-const KEPT: usize = 256;
-
-/// Catalogues by content, each compiled once.
-#[derive(Debug, Default)]
-pub struct Catalogues {
-    by_content: Mutex<HashMap<[u8; 32], Arc<Catalogue>>>,
-}
-
-impl Catalogues {
-    /// The catalogue of a connector and a document, compiled now if these contents are new.
-    pub fn of(&self, connector: &Connector, document: &Document) -> Result<Arc<Catalogue>, Faults> {
-        let content = content(connector, document);
-        let mut known = self
-            .by_content
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(catalogue) = known.get(&content) {
-            return Ok(Arc::clone(catalogue));
-        }
-        let catalogue = Arc::new(Catalogue::compile(connector, document)?);
-        if known.len() >= KEPT {
-            known.clear();
-        }
-        known.insert(content, Arc::clone(&catalogue));
-        Ok(catalogue)
-    }
 }

@@ -4,6 +4,8 @@
 pub mod access;
 pub mod fault;
 pub mod file;
+mod import;
+mod schema;
 pub mod template;
 pub mod value_path;
 
@@ -12,6 +14,8 @@ use sha2::{Digest, Sha256};
 pub use access::Access;
 pub use fault::{Fault, Faults};
 pub use file::ConnectorFile;
+pub use import::connector_file;
+pub use schema::schema;
 use value_path::ValuePath;
 
 /// A connector whose file has been read and found sound.
@@ -29,11 +33,6 @@ impl Connector {
         let mut faults = Vec::new();
         check_name("slug", &file.slug, &mut faults);
         check_name("tool_prefix", &file.tool_prefix, &mut faults);
-        if file.resources.is_empty() {
-            faults.push(Fault::without_place(
-                "`resources` is empty; a connector without resources has no tools".to_owned(),
-            ));
-        }
         for (name, resource) in &file.resources {
             if resource.methods.is_empty() {
                 faults.push(Fault::without_place(format!(

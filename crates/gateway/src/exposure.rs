@@ -1,7 +1,7 @@
 //! What one server shows of a catalogue: the tools that its filter leaves, under the names and schemas
 //! it asked for, and the bytes of `tools/list`, made once for each era.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
@@ -82,6 +82,12 @@ impl Exposure {
             earlier_list: OnceLock::new(),
             current_list: OnceLock::new(),
         })
+    }
+
+    /// What it takes beside its catalogue, about: the texts of its lists, once for each era.
+    fn bytes(&self) -> usize {
+        let all = self.catalogue.tools().len().max(1);
+        self.catalogue.bytes() / 2 * self.tools.len() / all
     }
 
     /// The catalogue chosen from.
@@ -165,6 +171,8 @@ impl Tool {
 
 /// How many exposures are kept; past it all are forgotten, since choosing again is cheap.
 const KEPT: usize = 1_024;
+/// How many bytes they and what they hold may take together, about.
+const LARGEST: usize = 256 * 1_024 * 1_024;
 
 /// Exposures by catalogue version and choices, each made once however many servers share it.
 #[derive(Debug, Default)]
@@ -185,10 +193,22 @@ impl Exposures {
             return Ok(Arc::clone(exposure));
         }
         let exposure = Arc::new(Exposure::new(Arc::clone(catalogue), choices.clone())?);
-        if known.len() >= KEPT {
+        if known.len() >= KEPT || weight(known.values()) + exposure.bytes() > LARGEST {
             known.clear();
         }
         known.insert(key, Arc::clone(&exposure));
         Ok(exposure)
     }
+}
+
+/// What exposures take, with each catalogue that they hold once.
+fn weight<'a>(exposures: impl Iterator<Item = &'a Arc<Exposure>>) -> usize {
+    let mut counted = HashSet::new();
+    exposures
+        .map(|exposure| {
+            let is_new = counted.insert(Arc::as_ptr(&exposure.catalogue));
+            let catalogue = exposure.catalogue.bytes();
+            exposure.bytes() + if is_new { catalogue } else { 0 }
+        })
+        .sum()
 }

@@ -1,11 +1,11 @@
 //! The gateway of a running program: its catalogues, its upstream, its keys.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Router;
 use claviger_edge::{ApiError, Core, ErrorCode};
 use claviger_store::connected_accounts::ConnectedAccount;
+use claviger_store::connectors::{self, StoredConnector};
 use claviger_store::sealing::{Purpose, SealingKey};
 
 use crate::call_log::CallLog;
@@ -15,6 +15,7 @@ use crate::exposure::Exposures;
 use crate::keys::Keys;
 use crate::mcp::hosts::Hosts;
 use crate::openapi::{Document, DocumentError};
+use crate::stored_connectors::StoredConnectors;
 
 /// The file of the built-in connector.
 pub const BUILT_IN: &str = include_str!("../../../connectors/theauthapi.yaml");
@@ -63,7 +64,8 @@ pub struct Gateway {
     pub(crate) keys: Keys,
     pub(crate) exposures: Exposures,
     pub(crate) log: CallLog,
-    catalogues: HashMap<String, Arc<Catalogue>>,
+    pub(crate) stored: StoredConnectors,
+    own: Vec<Arc<Catalogue>>,
 }
 
 impl Gateway {
@@ -71,7 +73,6 @@ impl Gateway {
     pub fn start(settings: Settings) -> Result<Arc<Self>, StartError> {
         let catalogue = built_in(&settings.document)?;
         let keys = Keys::derive(&settings.sealing.derive(Purpose::Gateway));
-        let catalogues = HashMap::from([(catalogue.slug().to_owned(), Arc::new(catalogue))]);
         Ok(Arc::new(Self {
             log: CallLog::new(settings.core.db.clone()),
             core: settings.core,
@@ -81,7 +82,8 @@ impl Gateway {
             public_url: settings.public_url,
             keys,
             exposures: Exposures::default(),
-            catalogues,
+            stored: StoredConnectors::default(),
+            own: vec![Arc::new(catalogue)],
         }))
     }
 
@@ -90,20 +92,40 @@ impl Gateway {
         self.log.lines_written().await;
     }
 
-    /// The tools of a connector.
-    pub(crate) fn catalogue(&self, slug: &str) -> Option<&Arc<Catalogue>> {
-        self.catalogues.get(slug)
+    /// The connectors of the instance itself, which all accounts have.
+    pub(crate) fn own(&self) -> &[Arc<Catalogue>] {
+        &self.own
     }
 
-    /// The tools of a connected account.
-    pub(crate) fn catalogue_of(
+    /// The tools of a connector of the instance itself.
+    pub(crate) fn own_catalogue(&self, slug: &str) -> Option<&Arc<Catalogue>> {
+        self.own.iter().find(|catalogue| catalogue.slug() == slug)
+    }
+
+    /// The tools of a connected account: of a connector of the instance, of its account, or of the
+    /// account above that.
+    pub(crate) async fn catalogue_of(
         &self,
         connected: &ConnectedAccount,
-    ) -> Result<&Arc<Catalogue>, ApiError> {
-        self.catalogue(&connected.integration).ok_or_else(|| {
+    ) -> Result<Arc<Catalogue>, ApiError> {
+        if let Some(own) = self.own_catalogue(&connected.integration) {
+            return Ok(Arc::clone(own));
+        }
+        let slug = &connected.integration;
+        let stored = connectors::meant_by(&self.core.db, &connected.account, slug).await?;
+        let stored = stored.ok_or_else(|| {
             let message = "The connector of this connected account is not there";
             ApiError::new(ErrorCode::NotConfigured, message)
-        })
+        })?;
+        self.catalogue_of_stored(&stored).await
+    }
+
+    /// The tools of a connector that an account brought.
+    pub(crate) async fn catalogue_of_stored(
+        &self,
+        stored: &StoredConnector,
+    ) -> Result<Arc<Catalogue>, ApiError> {
+        self.stored.catalogue_of(&self.core, stored).await
     }
 }
 

@@ -30,6 +30,7 @@ mod proxy;
 pub mod request;
 pub mod routes;
 mod server_config;
+mod stored_connectors;
 pub mod tool;
 mod upstream;
 

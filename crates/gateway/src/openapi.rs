@@ -1,35 +1,42 @@
-//! An OpenAPI 3.x document, read as far as tools need it: operations with their path and query
-//! parameters, JSON bodies and answers. Schemas stay JSON; [`schema`] makes of them what clients accept.
+//! An OpenAPI document, read as far as tools need it: operations with their path and query parameters,
+//! JSON bodies and answers. Versions 3.0 and 3.1 are read as they are, Swagger 2.0 after [`swagger`] has
+//! given it their shape. Schemas stay JSON; [`schema`] makes of them what clients accept.
 
 pub mod schema;
 
-use std::collections::HashSet;
+mod fault;
+mod operation;
+mod swagger;
+mod text;
+
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-/// Why a document cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum DocumentError {
-    /// It is no JSON.
-    #[error("the OpenAPI document is not JSON: line {} column {}", .0.line(), .0.column())]
-    NotJson(#[source] serde_json::Error),
-    /// It is of another kind or version.
-    #[error("the OpenAPI document says `{0}`; version 3.0 or 3.1 is needed")]
-    Version(String),
-    /// It has no `paths`.
-    #[error("the OpenAPI document has no `paths`")]
-    NoPaths,
-    /// A reference leads out of the document or to nothing.
-    #[error("the OpenAPI document has a reference to `{0}`, which is not in it")]
-    Reference(String),
-}
+pub use fault::{DocumentError, DocumentFault, Position};
+pub use text::Bounds;
+pub(crate) use text::read as read_value;
+
+/// How many bytes a document may have.
+pub const LARGEST: usize = 32 * 1_024 * 1_024;
+/// How deep it may be nested.
+const DEEPEST: usize = 64;
+/// How many operations are read: several times what the largest published documents have.
+pub(crate) const MOST_OPERATIONS: usize = 20_000;
+/// How many parameters an operation may have.
+pub(crate) const MOST_PARAMETERS: usize = 500;
+/// How many references may lead to the next before something else stands there.
+const LONGEST_CHAIN: usize = 32;
 
 /// A document and its operations.
 #[derive(Debug)]
 pub struct Document {
     root: Value,
     operations: Vec<Operation>,
+    by_id: HashMap<String, usize>,
+    by_shape: HashMap<(http::Method, String), usize>,
     digest: [u8; 32],
 }
 
@@ -52,10 +59,26 @@ pub struct Operation {
     pub parameters: Vec<Parameter>,
     /// Its JSON body.
     pub body: Option<Body>,
+    /// Whether a call needs a body, and of a kind that tools cannot send.
+    pub needs_other_body: bool,
     /// The schema of its first successful JSON answer.
-    pub response: Option<Value>,
+    pub response: Option<Arc<Value>>,
     /// Whether it is marked deprecated.
     pub deprecated: bool,
+}
+
+/// How lists and objects are written in a query, in OpenAPI's words: style and explode.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum QueryStyle {
+    /// `form`, exploded: the name is there once for each item, and members stand under their own names.
+    #[default]
+    Exploded,
+    /// Not exploded: items, or names and values in turns, with that between them.
+    Joined(char),
+    /// `deepObject`: members stand under `name[member]`.
+    Deep,
+    /// As JSON.
+    Json,
 }
 
 /// A path or query parameter.
@@ -70,7 +93,9 @@ pub struct Parameter {
     /// What it is for.
     pub description: Option<String>,
     /// Its schema, references and all.
-    pub schema: Value,
+    pub schema: Arc<Value>,
+    /// How it is written in a query.
+    pub style: QueryStyle,
 }
 
 /// A request body.
@@ -81,44 +106,47 @@ pub struct Body {
     /// What it is for.
     pub description: Option<String>,
     /// Its schema, references and all.
-    pub schema: Value,
+    pub schema: Arc<Value>,
 }
 
-const VERBS: [(&str, http::Method); 5] = [
-    ("get", http::Method::GET),
-    ("post", http::Method::POST),
-    ("put", http::Method::PUT),
-    ("patch", http::Method::PATCH),
-    ("delete", http::Method::DELETE),
-];
-
 impl Document {
-    /// Reads a JSON document.
+    /// Reads a document of whoever runs the program.
     pub fn parse(bytes: &[u8]) -> Result<Self, DocumentError> {
-        let root: Value = serde_json::from_slice(bytes).map_err(DocumentError::NotJson)?;
-        let version = root
-            .get("openapi")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        if !(version.starts_with("3.0") || version.starts_with("3.1")) {
-            return Err(DocumentError::Version(version.to_owned()));
+        Self::read(bytes, &Bounds::OWN)
+    }
+
+    /// Reads a document within bounds.
+    pub fn read(bytes: &[u8], bounds: &Bounds<'_>) -> Result<Self, DocumentError> {
+        Self::read_part(bytes, bytes, bounds)
+    }
+
+    /// Reads a document that was a part of `whole`, in which faults have their places.
+    pub(crate) fn read_part(
+        bytes: &[u8],
+        whole: &[u8],
+        bounds: &Bounds<'_>,
+    ) -> Result<Self, DocumentError> {
+        let mut root = text::read(bytes, bounds)?;
+        match version(&root) {
+            Version::Three => {}
+            Version::Two => swagger::convert(&mut root),
+            Version::Other => return Err(DocumentFault::Version.into()),
         }
-        let paths = root
-            .get("paths")
-            .and_then(Value::as_object)
-            .ok_or(DocumentError::NoPaths)?;
-        let mut operations = Vec::new();
-        for (path, item) in paths {
-            let item = resolve(&root, item)?;
-            let shared = read_parameters(&root, item.get("parameters"))?;
-            for (name, verb) in VERBS {
-                if let Some(operation) = item.get(name) {
-                    operations.push(read_operation(&root, verb, path, operation, &shared)?);
-                }
+        let operations = check_references(&root)
+            .and_then(|()| operation::read_all(&root, bounds))
+            .map_err(|fault| fault.located(whole))?;
+        let (mut by_id, mut by_shape) = (HashMap::new(), HashMap::new());
+        for (at, operation) in operations.iter().enumerate() {
+            if let Some(id) = &operation.id {
+                by_id.entry(id.clone()).or_insert(at);
             }
+            let shape = (operation.verb.clone(), path_shape(&operation.path));
+            by_shape.entry(shape).or_insert(at);
         }
         Ok(Self {
             operations,
+            by_id,
+            by_shape,
             root,
             digest: Sha256::digest(bytes).into(),
         })
@@ -135,6 +163,27 @@ impl Document {
         text(info, "description").or_else(|| text(info, "title"))
     }
 
+    /// What the document calls the API.
+    pub fn title(&self) -> Option<&str> {
+        text(self.root.get("info")?, "title")
+    }
+
+    /// Where the API is, when the document says so without parts to fill in.
+    pub fn server(&self) -> Option<&str> {
+        let servers = self.root.get("servers")?.as_array()?;
+        let urls = servers.iter().filter_map(|server| text(server, "url"));
+        let mut whole = urls.filter(|url| {
+            (url.starts_with("https://") || url.starts_with("http://")) && !url.contains('{')
+        });
+        whole.next().map(|url| url.trim_end_matches('/'))
+    }
+
+    /// The ways in which the document says that callers show who they are.
+    pub(crate) fn security_schemes(&self) -> Option<&Map<String, Value>> {
+        let schemes = self.root.get("components")?.get("securitySchemes")?;
+        schemes.as_object()
+    }
+
     /// SHA-256 of the document's bytes.
     pub fn digest(&self) -> [u8; 32] {
         self.digest
@@ -142,18 +191,14 @@ impl Document {
 
     /// The operation of that `operationId`.
     pub fn by_id(&self, id: &str) -> Option<&Operation> {
-        self.operations
-            .iter()
-            .find(|operation| operation.id.as_deref() == Some(id))
+        self.by_id.get(id).map(|at| &self.operations[*at])
     }
 
     /// The operation of that verb whose path has the same shape: the same fixed segments, and
     /// parameters, whatever their names, in the same places.
     pub fn by_shape(&self, verb: &http::Method, path: &str) -> Option<&Operation> {
-        let shape = path_shape(path);
-        self.operations
-            .iter()
-            .find(|operation| operation.verb == *verb && path_shape(&operation.path) == shape)
+        let shape = (verb.clone(), path_shape(path));
+        self.by_shape.get(&shape).map(|at| &self.operations[*at])
     }
 
     /// Follows references until something else stands there; one that leads nowhere is `None`.
@@ -203,210 +248,112 @@ fn is_true(value: &Value, member: &str) -> bool {
     value.get(member).and_then(Value::as_bool).unwrap_or(false)
 }
 
-fn resolve<'a>(root: &'a Value, mut value: &'a Value) -> Result<&'a Value, DocumentError> {
-    let mut seen = HashSet::new();
-    while let Some(reference) = value.get("$ref").and_then(Value::as_str) {
-        let target = reference
-            .strip_prefix('#')
-            .and_then(|pointer| root.pointer(pointer));
-        match target {
-            Some(next) if seen.insert(reference) => value = next,
-            _ => return Err(DocumentError::Reference(reference.to_owned())),
-        }
+/// What a reference leads to, within the document.
+fn pointed<'a>(root: &'a Value, reference: &str) -> Option<&'a Value> {
+    let pointer = reference.strip_prefix('#')?;
+    if !pointer.contains('%') {
+        return root.pointer(pointer);
     }
-    Ok(value)
+    let decoded = percent_encoding::percent_decode_str(pointer).decode_utf8();
+    root.pointer(&decoded.ok()?)
 }
 
-fn read_operation(
-    root: &Value,
-    verb: http::Method,
-    path: &str,
-    operation: &Value,
-    shared: &[Parameter],
-) -> Result<Operation, DocumentError> {
-    let mut parameters = read_parameters(root, operation.get("parameters"))?;
-    for parameter in shared {
-        let own = parameters
-            .iter()
-            .any(|known| known.name == parameter.name && known.in_path == parameter.in_path);
-        if !own {
-            parameters.push(parameter.clone());
-        }
-    }
-    let tags = operation.get("tags").and_then(Value::as_array);
-    Ok(Operation {
-        verb,
-        path: path.to_owned(),
-        id: text(operation, "operationId").map(str::to_owned),
-        summary: text(operation, "summary").map(str::to_owned),
-        description: text(operation, "description").map(str::to_owned),
-        tags: tags
-            .map(|tags| {
-                tags.iter()
-                    .filter_map(Value::as_str)
-                    .map(str::to_owned)
-                    .collect()
-            })
-            .unwrap_or_default(),
-        parameters,
-        body: operation
-            .get("requestBody")
-            .map(|body| read_body(root, body))
-            .transpose()?
-            .flatten(),
-        response: operation
-            .get("responses")
-            .and_then(Value::as_object)
-            .map(|responses| read_response(root, responses))
-            .transpose()?
-            .flatten(),
-        deprecated: is_true(operation, "deprecated"),
-    })
-}
-
-fn read_parameters(root: &Value, list: Option<&Value>) -> Result<Vec<Parameter>, DocumentError> {
-    let mut parameters = Vec::new();
-    for entry in list.and_then(Value::as_array).into_iter().flatten() {
-        let entry = resolve(root, entry)?;
-        let place = text(entry, "in").unwrap_or_default();
-        let (Some(name), "path" | "query") = (text(entry, "name"), place) else {
-            continue;
+fn resolve<'a>(root: &'a Value, mut value: &'a Value) -> Result<&'a Value, Unread<'a>> {
+    for _ in 0..LONGEST_CHAIN {
+        let Some(reference) = value.get("$ref").and_then(Value::as_str) else {
+            return Ok(value);
         };
-        parameters.push(Parameter {
-            name: name.to_owned(),
-            in_path: place == "path",
-            required: place == "path" || is_true(entry, "required"),
-            description: text(entry, "description").map(str::to_owned),
-            schema: entry
-                .get("schema")
-                .or_else(|| json_content(entry))
-                .cloned()
-                .unwrap_or_else(|| Value::Object(Map::new())),
-        });
-    }
-    Ok(parameters)
-}
-
-fn read_body(root: &Value, body: &Value) -> Result<Option<Body>, DocumentError> {
-    let body = resolve(root, body)?;
-    Ok(json_content(body).map(|schema| Body {
-        required: is_true(body, "required"),
-        description: text(body, "description").map(str::to_owned),
-        schema: schema.clone(),
-    }))
-}
-
-fn read_response(
-    root: &Value,
-    responses: &Map<String, Value>,
-) -> Result<Option<Value>, DocumentError> {
-    for (_, response) in responses
-        .iter()
-        .filter(|(status, _)| status.starts_with('2'))
-    {
-        if let Some(schema) = json_content(resolve(root, response)?) {
-            return Ok(Some(schema.clone()));
+        match pointed(root, reference) {
+            Some(next) => value = next,
+            None => return Err(Unread::Reference(DocumentFault::LostReference, reference)),
         }
     }
-    Ok(None)
+    let reference = value.get("$ref").and_then(Value::as_str);
+    Err(Unread::Reference(
+        DocumentFault::LostReference,
+        reference.unwrap_or_default(),
+    ))
 }
 
-/// The schema of the JSON media type, `application/json` or one that is built on it.
-fn json_content(holder: &Value) -> Option<&Value> {
-    let content = holder.get("content")?.as_object()?;
-    let (_, media) = content.iter().find(|(kind, _)| {
-        let kind = kind.split(';').next().unwrap_or_default().trim();
-        kind.eq_ignore_ascii_case("application/json") || kind.ends_with("+json")
-    })?;
-    media.get("schema")
+/// A fault whose place has not been looked up yet.
+enum Unread<'a> {
+    Fault(DocumentError),
+    /// A reference, by its text.
+    Reference(DocumentFault, &'a str),
+}
+
+impl Unread<'_> {
+    fn located(&self, text: &[u8]) -> DocumentError {
+        match self {
+            Self::Fault(fault) => *fault,
+            Self::Reference(kind, reference) => {
+                let wanted = reference.as_bytes();
+                let at = (!wanted.is_empty())
+                    .then(|| text.windows(wanted.len()).position(|here| here == wanted))
+                    .flatten();
+                kind.at(at.map(|at| Position::of(text, at)))
+            }
+        }
+    }
+}
+
+impl From<DocumentFault> for Unread<'_> {
+    fn from(kind: DocumentFault) -> Self {
+        Self::Fault(kind.into())
+    }
+}
+
+impl From<DocumentError> for Unread<'_> {
+    fn from(fault: DocumentError) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+enum Version {
+    Two,
+    Three,
+    Other,
+}
+
+/// A version that is written without quotes is a number.
+fn version(root: &Value) -> Version {
+    let shown = |member: &str| match root.get(member) {
+        Some(Value::String(version)) => version.trim().to_owned(),
+        Some(Value::Number(version)) => version.to_string(),
+        _ => String::new(),
+    };
+    let three = shown("openapi");
+    let is = |version: &str| three == version || three.starts_with(&format!("{version}."));
+    if is("3.0") || is("3.1") {
+        Version::Three
+    } else if matches!(shown("swagger").as_str(), "2.0" | "2") {
+        Version::Two
+    } else {
+        Version::Other
+    }
+}
+
+/// Members whose values are data, in which a `$ref` is a name like any other.
+const DATA: [&str; 5] = ["example", "examples", "default", "enum", "const"];
+
+/// Refuses references out of the document wherever they stand: nothing is ever fetched for one.
+fn check_references(value: &Value) -> Result<(), Unread<'_>> {
+    match value {
+        Value::Array(items) => items.iter().try_for_each(check_references),
+        Value::Object(members) => members.iter().try_for_each(|(name, member)| {
+            if DATA.contains(&name.as_str()) || name.starts_with("x-") {
+                return Ok(());
+            }
+            match member {
+                Value::String(reference) if name == "$ref" && !reference.starts_with('#') => Err(
+                    Unread::Reference(DocumentFault::OutsideReference, reference),
+                ),
+                other => check_references(other),
+            }
+        }),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn document(paths: &Value) -> Result<Document, DocumentError> {
-        let text = json!({ "openapi": "3.1.0", "info": { "title": "Tea" }, "paths": paths });
-        Document::parse(text.to_string().as_bytes())
-    }
-
-    #[test]
-    fn other_versions_and_other_texts_are_refused() {
-        assert!(matches!(
-            Document::parse(b"{"),
-            Err(DocumentError::NotJson(_))
-        ));
-        let swagger = br#"{"swagger": "2.0", "paths": {}}"#;
-        assert!(matches!(
-            Document::parse(swagger),
-            Err(DocumentError::Version(_))
-        ));
-        assert!(matches!(
-            Document::parse(br#"{"openapi": "3.1.0"}"#),
-            Err(DocumentError::NoPaths)
-        ));
-    }
-
-    #[test]
-    fn parameters_of_the_path_item_are_shared_and_overridden() {
-        let read = document(&json!({ "/pots/{id}": {
-            "parameters": [
-                { "name": "id", "in": "path", "description": "shared" },
-                { "name": "full", "in": "query" },
-                { "name": "x-trace", "in": "header" }
-            ],
-            "get": { "parameters": [{ "name": "id", "in": "path", "description": "own" }] }
-        } }))
-        .unwrap();
-        let parameters = &read.operations()[0].parameters;
-        let names: Vec<_> = parameters
-            .iter()
-            .map(|parameter| parameter.name.as_str())
-            .collect();
-        assert_eq!(names, ["id", "full"]);
-        assert_eq!(parameters[0].description.as_deref(), Some("own"));
-        assert!(parameters[0].required && !parameters[1].required);
-    }
-
-    #[test]
-    fn a_reference_out_of_the_document_is_a_fault() {
-        for reference in [
-            "other.json#/x",
-            "http://x/y",
-            "#/components/parameters/None",
-        ] {
-            let read =
-                document(&json!({ "/": { "get": { "parameters": [{ "$ref": reference }] } } }));
-            assert!(matches!(read, Err(DocumentError::Reference(named)) if named == reference));
-        }
-    }
-
-    #[test]
-    fn references_in_a_circle_end() {
-        let text = json!({
-            "openapi": "3.1.0",
-            "paths": { "/": { "get": { "parameters": [{ "$ref": "#/a" }] } } },
-            "a": { "$ref": "#/b" }, "b": { "$ref": "#/a" }
-        });
-        assert!(Document::parse(text.to_string().as_bytes()).is_err());
-    }
-
-    #[test]
-    fn operations_are_found_by_shape_whatever_their_parameters_are_called() {
-        let read = document(&json!({
-            "/pots/{id}": { "get": { "operationId": "one" } },
-            "/pots/{pot}/lid": { "get": { "operationId": "lid" } }
-        }))
-        .unwrap();
-        let found = |path| {
-            read.by_shape(&http::Method::GET, path)
-                .and_then(|op| op.id.clone())
-        };
-        assert_eq!(found("/pots/{key}").as_deref(), Some("one"));
-        assert_eq!(found("/pots/{key}/lid").as_deref(), Some("lid"));
-        assert_eq!(found("/pots/key"), None);
-        assert_eq!(path_parameters("/a/{b}/c/{d}"), ["b", "d"]);
-    }
-}
+mod tests;

@@ -6,6 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
 use crate::argument::ArgumentFaults;
+use crate::openapi::QueryStyle;
 use crate::openapi::schema::Renames;
 
 /// All but the unreserved characters of RFC 3986, so that a value stays within its segment.
@@ -41,6 +42,8 @@ pub struct Argument {
     pub upstream: String,
     /// The renamed properties inside it.
     pub renames: Renames,
+    /// How it is written in a query.
+    pub style: QueryStyle,
 }
 
 /// How a tool's arguments become a request.
@@ -116,7 +119,10 @@ impl Plan {
             };
             match argument.place {
                 Place::Path | Place::Page => {}
-                Place::Query => add_to_query(&mut query, &argument.upstream, value),
+                Place::Query => {
+                    let value = argument.renames.restore(value.clone());
+                    write_query(argument.style, &mut query, &argument.upstream, &value);
+                }
                 Place::Body => {
                     let value = argument.renames.restore(value.clone());
                     members.insert(argument.upstream.clone(), value);
@@ -145,17 +151,42 @@ impl Plan {
     }
 }
 
-fn add_to_query(query: &mut Vec<(String, String)>, name: &str, value: &Value) {
-    match value {
-        Value::Array(items) => {
-            for item in items {
-                add_to_query(query, name, item);
+fn write_query(style: QueryStyle, query: &mut Vec<(String, String)>, name: &str, value: &Value) {
+    let mut add = |name: &str, value: &Value| query.push((name.to_owned(), plain(value)));
+    match (value, style) {
+        // An absent parameter is the only way to say null in a query.
+        (Value::Null, _) => {}
+        (Value::Array(items), QueryStyle::Joined(between)) => {
+            add(name, &joined(items.iter().map(plain), between));
+        }
+        (Value::Array(items), QueryStyle::Exploded | QueryStyle::Deep) => {
+            for item in items.iter().filter(|item| !item.is_null()) {
+                add(name, item);
             }
         }
-        // An absent parameter is the only way to say null in a query.
-        Value::Null => {}
-        other => query.push((name.to_owned(), plain(other))),
+        (Value::Object(members), QueryStyle::Joined(between)) => {
+            let pairs = members
+                .iter()
+                .flat_map(|(name, value)| [name.clone(), plain(value)]);
+            add(name, &joined(pairs, between));
+        }
+        (Value::Object(members), QueryStyle::Exploded) => {
+            for (member, value) in members {
+                add(member, value);
+            }
+        }
+        (Value::Object(members), QueryStyle::Deep) => {
+            for (member, value) in members {
+                add(&format!("{name}[{member}]"), value);
+            }
+        }
+        (other, _) => add(name, other),
     }
+}
+
+fn joined(texts: impl Iterator<Item = String>, between: char) -> Value {
+    let texts: Vec<String> = texts.collect();
+    texts.join(between.encode_utf8(&mut [0; 4])).into()
 }
 
 fn plain(value: &Value) -> String {
@@ -276,6 +307,7 @@ mod tests {
             place,
             upstream: name.into(),
             renames: Renames::default(),
+            style: QueryStyle::default(),
         }
     }
 
@@ -317,6 +349,33 @@ mod tests {
             request(&json!({ "id": 7, "full": null })).unwrap().body,
             None
         );
+    }
+
+    #[test]
+    fn lists_and_objects_are_written_as_the_document_says() {
+        let written = |style: QueryStyle, value: Value| {
+            let mut query = Vec::new();
+            write_query(style, &mut query, "in", &value);
+            let pairs = query.iter().map(|(name, value)| format!("{name}={value}"));
+            pairs.collect::<Vec<_>>().join("&")
+        };
+        let (list, object) = (|| json!(["a", 1]), || json!({ "x": "a", "y": true }));
+        for (style, of_list, of_object) in [
+            (QueryStyle::Exploded, "in=a&in=1", "x=a&y=true"),
+            (QueryStyle::Joined(','), "in=a,1", "in=x,a,y,true"),
+            (QueryStyle::Joined('|'), "in=a|1", "in=x|a|y|true"),
+            (QueryStyle::Deep, "in=a&in=1", "in[x]=a&in[y]=true"),
+            (
+                QueryStyle::Json,
+                r#"in=["a",1]"#,
+                r#"in={"x":"a","y":true}"#,
+            ),
+        ] {
+            assert_eq!(written(style, list()), of_list);
+            assert_eq!(written(style, object()), of_object);
+            assert_eq!(written(style, json!("a b")), "in=a b");
+            assert_eq!(written(style, Value::Null), "");
+        }
     }
 
     #[test]

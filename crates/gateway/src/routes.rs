@@ -1,11 +1,16 @@
 //! The gateway's routes. Those of accounts need a credential; the endpoint of an MCP server has its own.
 
+mod connector;
+mod create_connector;
 mod create_mcp_server;
+mod delete_connector;
 mod delete_mcp_server;
 mod find_connected_account;
+mod find_connector;
 mod find_mcp_server;
 mod list_calls;
 mod list_connected_accounts;
+mod list_connectors;
 mod list_mcp_servers;
 mod list_tools;
 mod mcp_endpoint;
@@ -15,6 +20,7 @@ mod query;
 mod rotate_mcp_server;
 mod show_capabilities;
 mod show_client_config;
+mod update_connector;
 mod update_mcp_server;
 mod wire;
 
@@ -52,6 +58,16 @@ pub fn router(gateway: &Arc<Gateway>) -> Router {
         .route(
             "/integrated-account/{id}/capabilities",
             get(show_capabilities::of_connected_account),
+        )
+        .route(
+            "/integration",
+            get(list_connectors::handle).post(create_connector::handle),
+        )
+        .route(
+            "/integration/{slug}",
+            get(find_connector::handle)
+                .patch(update_connector::handle)
+                .delete(delete_connector::handle),
         )
         .route(
             "/integration/{slug}/capabilities",

@@ -324,6 +324,7 @@ pub async fn delete(
     for sql in [
         "UPDATE connected_accounts SET deleted_at = $2 WHERE account_id = $1 AND deleted_at IS NULL",
         "UPDATE mcp_servers SET deleted_at = $2 WHERE account_id = $1 AND deleted_at IS NULL",
+        "UPDATE connectors SET deleted_at = $2 WHERE account_id = $1 AND deleted_at IS NULL",
         // They are told of this as well, and end when that is sent.
         "UPDATE webhooks SET ended_at = $2 WHERE account_id = $1 AND deleted_at IS NULL AND ended_at IS NULL",
     ] {

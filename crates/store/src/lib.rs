@@ -10,6 +10,7 @@ mod asker;
 mod base;
 pub mod call_log;
 pub mod connected_accounts;
+pub mod connectors;
 pub mod copies;
 mod db;
 pub mod events;

@@ -70,7 +70,7 @@ macro_rules! remove_from {
 
 /// What goes for good. Of projects and accounts the rows stay without their names, so that usage and
 /// events still tell in which one they happened.
-const DELETED: [&str; 12] = [
+const DELETED: [&str; 13] = [
     remove_from!("api_keys", "deleted_at", ""),
     remove_from!("access_keys", "deleted_at", ""),
     // With its secrets, and once its deliveries are gone.
@@ -91,6 +91,7 @@ const DELETED: [&str; 12] = [
         "AND NOT EXISTS (SELECT 1 FROM mcp_servers \
          WHERE mcp_servers.connected_account_id = connected_accounts.id)"
     ),
+    remove_from!("connectors", "deleted_at", ""),
     // Those that nobody has read stay, until their account has gone.
     remove_from!("notifications", "read_at", ""),
     "DELETE FROM notifications WHERE id IN (SELECT notifications.id FROM notifications \

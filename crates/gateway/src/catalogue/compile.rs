@@ -4,75 +4,146 @@
 use std::collections::{HashMap, HashSet};
 
 use http::Method;
+use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
+use super::derive::derive;
 use super::flat::{self, Flat};
-use super::{LeftOut, UNDESCRIBED, hints, name};
+use super::{LeftOut, UNDESCRIBED, hints, name, size};
 use crate::argument::ArgumentCheck;
 use crate::connector::file::{MethodEntry, ResourceEntry};
 use crate::connector::{Connector, Fault, Faults};
-use crate::openapi::{Document, Operation, path_shape};
+use crate::openapi::schema::beginning;
+use crate::openapi::{Bounds, Document, Operation, path_shape};
 use crate::request::{PathTemplate, Plan};
 use crate::tool::Tool;
 use claviger_domain::plain_text;
 
+/// How many bytes the tools of one connector may take, about: some ten thousand tools.
+const LARGEST: usize = 128 * 1_024 * 1_024;
+/// What descriptions of tools are cut to: no client shows a model more.
+const LONGEST_DESCRIPTION: usize = 8_000;
+
 pub(super) fn compile(
     connector: &Connector,
     document: &Document,
-) -> Result<(Vec<Tool>, Vec<LeftOut>), Faults> {
+    bounds: &Bounds<'_>,
+) -> Result<Compiled, Faults> {
     let mut compiling = Compiling {
         connector,
         document,
-        tools: Vec::new(),
-        left_out: Vec::new(),
+        compiled: Compiled::default(),
         used: HashSet::new(),
         faults: Vec::new(),
     };
-    for (resource, entry) in &connector.file().resources {
-        for (method, method_entry) in &entry.methods {
-            compiling.add(resource, entry, method, method_entry);
-        }
+    let resources = &connector.file().resources;
+    let ended = if resources.is_empty() {
+        compiling.add_derived(bounds)
+    } else {
+        compiling.add_named(resources, bounds)
+    };
+    if let Err(fault) = ended {
+        compiling.faults.push(fault);
     }
     compiling.check_names();
     if !compiling.faults.is_empty() {
         return Err(Faults(compiling.faults));
     }
     compiling.note_unused();
-    Ok((compiling.tools, compiling.left_out))
+    Ok(compiling.compiled)
+}
+
+/// What came of a connector and a document.
+#[derive(Default)]
+pub(super) struct Compiled {
+    pub(super) tools: Vec<Tool>,
+    pub(super) left_out: Vec<LeftOut>,
+    /// What the tools take in memory, about.
+    pub(super) bytes: usize,
 }
 
 struct Compiling<'a> {
     connector: &'a Connector,
     document: &'a Document,
-    tools: Vec<Tool>,
-    left_out: Vec<LeftOut>,
+    compiled: Compiled,
     used: HashSet<(Method, String)>,
     faults: Vec<Fault>,
 }
 
+/// A method, and the operation that it is.
+struct Subject<'a> {
+    resource: &'a str,
+    resource_entry: &'a ResourceEntry,
+    method: &'a str,
+    entry: &'a MethodEntry,
+    operation: &'a Operation,
+    /// The path as the file writes it, whose parameters name the arguments.
+    path: &'a str,
+}
+
 impl Compiling<'_> {
-    fn add(
+    fn add_named(
         &mut self,
-        resource: &str,
-        resource_entry: &ResourceEntry,
-        method: &str,
-        entry: &MethodEntry,
-    ) {
-        let place = entry
-            .http
-            .as_ref()
-            .or(entry.operation.as_ref())
-            .map(|source| source.referenced);
-        let fault = |message: String| {
-            Fault::perhaps_at(
-                place.as_ref(),
-                format!("method `{method}` of `{resource}`: {message}"),
-            )
+        resources: &IndexMap<String, ResourceEntry>,
+        bounds: &Bounds<'_>,
+    ) -> Result<(), Fault> {
+        for (resource, resource_entry) in resources {
+            for (method, entry) in &resource_entry.methods {
+                match find(self.document, entry) {
+                    Ok((operation, path)) => self.add(&Subject {
+                        resource,
+                        resource_entry,
+                        method,
+                        entry,
+                        operation,
+                        path: &path,
+                    }),
+                    Err(message) => {
+                        self.faults.push(about(resource, method, entry, &message));
+                    }
+                }
+                self.check_bounds(bounds)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_derived(&mut self, bounds: &Bounds<'_>) -> Result<(), Fault> {
+        let resource_entry = ResourceEntry::default();
+        for derived in derive(self.document) {
+            self.add(&Subject {
+                resource: &derived.resource,
+                resource_entry: &resource_entry,
+                method: &derived.method,
+                entry: &derived.entry,
+                operation: derived.operation,
+                path: &derived.operation.path,
+            });
+            self.check_bounds(bounds)?;
+        }
+        Ok(())
+    }
+
+    fn check_bounds(&self, bounds: &Bounds<'_>) -> Result<(), Fault> {
+        let message = if self.compiled.bytes > LARGEST {
+            "the tools are larger than what is kept of one connector; name fewer in `resources`"
+        } else if (bounds.has_time)() {
+            return Ok(());
+        } else {
+            "making its tools takes too long; name fewer in `resources`"
         };
-        let (operation, path) = match find(self.document, entry) {
-            Ok(found) => found,
-            Err(message) => return self.faults.push(fault(message)),
-        };
+        Err(Fault::without_place(message.to_owned()))
+    }
+
+    fn add(&mut self, subject: &Subject<'_>) {
+        let &Subject {
+            resource,
+            resource_entry,
+            method,
+            entry,
+            operation,
+            path,
+        } = subject;
         self.used
             .insert((operation.verb.clone(), path_shape(&operation.path)));
         let words = entry
@@ -80,36 +151,38 @@ impl Compiling<'_> {
             .as_ref()
             .or(operation.description.as_ref());
         let Some(description) = words.or(operation.summary.as_ref()) else {
-            self.left_out.push(left_out(operation, UNDESCRIBED));
+            self.leave_out(operation, UNDESCRIBED);
             return;
         };
+        if operation.needs_other_body {
+            self.leave_out(operation, "its body is no JSON");
+            return;
+        }
         let file = self.connector.file();
         let pagination = entry.pagination.as_ref().unwrap_or(&file.pagination);
         let source = flat::Source {
             document: self.document,
             operation,
-            path: &path,
+            path,
             method,
             entry,
             pagination,
         };
         let flat = flat::flatten(&source);
-        let mut problems = flat.faults.clone();
-        let check = ArgumentCheck::new(&flat.schemas.input);
-        let template = PathTemplate::parse(&path);
-        if let Err(problem) = &check {
-            problems.push(format!("its schema cannot be compiled: {problem}"));
-        }
-        if template.is_none() {
-            problems.push(format!("`{path}` is no path template"));
-        }
-        self.faults.extend(problems.into_iter().map(fault));
-        let (Ok(check), Some(template)) = (check, template) else {
+        let problems = flat.faults.iter();
+        self.faults
+            .extend(problems.map(|problem| about(resource, method, entry, problem)));
+        let Some(template) = PathTemplate::parse(path) else {
+            self.leave_out(operation, "its path is no path template");
             return;
         };
-        let read_only = entry.read_only.unwrap_or(operation.verb == Method::GET);
+        let Ok(check) = ArgumentCheck::new(&flat.schemas.input) else {
+            self.leave_out(operation, "its schema cannot be checked");
+            return;
+        };
+        let read_only = entry.read_only.unwrap_or(operation.verb.is_safe());
         let singular = resource_entry.singular.as_deref().unwrap_or(resource);
-        let subject = hints::Subject {
+        let hinted = hints::Subject {
             resource,
             singular,
             method,
@@ -122,11 +195,11 @@ impl Compiling<'_> {
             short_name: name::short(resource, method),
             resource: resource.to_owned(),
             method: method.to_owned(),
-            description: plain_text::flowing(description),
+            description: plain_text::flowing(beginning(description, LONGEST_DESCRIPTION)),
             tags: tags(entry, resource_entry, operation),
             read_only,
             deprecated: entry.deprecated.unwrap_or(operation.deprecated),
-            annotations: hints::annotations(&subject, &entry.annotations),
+            annotations: hints::annotations(&hinted, &entry.annotations),
             required: flat.required.clone(),
             secret_fields: entry.secret_fields.clone(),
             accepts_sealed: entry.accepts_sealed.clone(),
@@ -135,45 +208,55 @@ impl Compiling<'_> {
             plan: plan(operation, template, entry, &flat),
             schemas: flat.schemas,
         };
-        self.tools.push(tool);
+        self.compiled.bytes += size::of_tool(&tool);
+        self.compiled.tools.push(tool);
     }
 
-    /// Two tools of one name could not be told apart.
+    fn leave_out(&mut self, operation: &Operation, reason: &'static str) {
+        self.compiled.left_out.push(LeftOut {
+            operation: format!("{} {}", operation.verb, operation.path),
+            reason,
+        });
+    }
+
+    /// Two tools of one name could not be told apart. Where the file names them that is a fault of the
+    /// file; derived ones have nobody who could name them otherwise, and the later one gets a tail.
     fn check_names(&mut self) {
-        let mut seen: HashMap<&str, &Tool> = HashMap::new();
-        for (name, tool) in self
-            .tools
-            .iter()
-            .map(|tool| (tool.name.as_str(), tool))
-            .chain(
-                self.tools
-                    .iter()
-                    .map(|tool| (tool.short_name.as_str(), tool)),
-            )
-        {
-            match seen.insert(name, tool) {
-                Some(other) if !std::ptr::eq(other, tool) => {
-                    self.faults.push(Fault::without_place(format!(
-                        "`{}` of `{}` and `{}` of `{}` are both named `{name}`",
-                        other.method, other.resource, tool.method, tool.resource
-                    )));
+        let derived = self.connector.file().resources.is_empty();
+        let mut seen: HashMap<String, (usize, String)> = HashMap::new();
+        for (at, tool) in self.compiled.tools.iter_mut().enumerate() {
+            let shown = format!("`{}` of `{}`", tool.method, tool.resource);
+            for name in [&mut tool.name, &mut tool.short_name] {
+                let other = seen.get(name.as_str()).filter(|(other, _)| *other != at);
+                match other {
+                    Some(_) if derived => *name = name::with_tail(name, &shown),
+                    Some((_, other)) => self.faults.push(Fault::without_place(format!(
+                        "{other} and {shown} are both named `{name}`"
+                    ))),
+                    None => {}
                 }
-                _ => {}
+                seen.insert(name.clone(), (at, shown.clone()));
             }
         }
     }
 
     fn note_unused(&mut self) {
         for operation in self.document.operations() {
-            if !self
-                .used
-                .contains(&(operation.verb.clone(), path_shape(&operation.path)))
-            {
-                self.left_out
-                    .push(left_out(operation, "the connector does not name it"));
+            let shape = (operation.verb.clone(), path_shape(&operation.path));
+            if !self.used.contains(&shape) {
+                self.leave_out(operation, "the connector does not name it");
             }
         }
     }
+}
+
+/// A fault of one method, at its place in the file.
+fn about(resource: &str, method: &str, entry: &MethodEntry, message: &str) -> Fault {
+    let source = entry.http.as_ref().or(entry.operation.as_ref());
+    Fault::perhaps_at(
+        source.map(|source| &source.referenced),
+        format!("method `{method}` of `{resource}`: {message}"),
+    )
 }
 
 /// The operation of a method, and its path with the parameters named as the file names them.
@@ -200,13 +283,6 @@ fn find<'a>(
         .by_shape(&verb, path)
         .map(|operation| (operation, path.to_owned()))
         .ok_or_else(|| format!("the document has no `{http}`"))
-}
-
-fn left_out(operation: &Operation, reason: &'static str) -> LeftOut {
-    LeftOut {
-        operation: format!("{} {}", operation.verb, operation.path),
-        reason,
-    }
 }
 
 /// The method's own tags, else the resource's, else the document's in the form of a resource name.
@@ -261,5 +337,5 @@ fn plan(operation: &Operation, path: PathTemplate, entry: &MethodEntry, flat: &F
 /// A required body is sent also when every one of its members is left out.
 fn needs_body(operation: &Operation) -> bool {
     let body = operation.body.as_ref();
-    body.is_some_and(|body| body.required && body.schema != Value::Bool(true))
+    body.is_some_and(|body| body.required && *body.schema != Value::Bool(true))
 }

@@ -5,8 +5,10 @@ use serde_json::{Map, Value, json};
 
 use crate::connector::file::{MethodEntry, PaginationEntry, PropertyEntry};
 use crate::cursor::{CURSOR, LIMIT};
-use crate::openapi::schema::{Strict, Strictly, describe_name, safe_name};
-use crate::openapi::{Document, Operation, Parameter, path_parameters};
+use crate::openapi::schema::{
+    LONGEST_WORDS, Strict, Strictly, beginning, describe_name, safe_name,
+};
+use crate::openapi::{Document, Operation, Parameter, QueryStyle, path_parameters};
 use crate::page;
 use crate::request::{Argument, Place};
 use crate::tool::Schemas;
@@ -110,6 +112,11 @@ impl Building<'_> {
             let schema = self.parameter_schema(parameter);
             let entry = source.entry.query.get(name);
             self.add(name, Place::Query, name, schema, parameter.required, entry);
+            let added = self.arguments.last_mut();
+            let is_it = |last: &&mut Argument| last.place == Place::Query && last.upstream == name;
+            if let Some(added) = added.filter(is_it) {
+                added.style = parameter.style;
+            }
         }
     }
 
@@ -117,7 +124,7 @@ impl Building<'_> {
         let mut made = self.strictly.make(&parameter.schema);
         if let Some(words) = &parameter.description {
             made.schema
-                .insert("description".to_owned(), plain_text::flowing(words).into());
+                .insert("description".to_owned(), described(words));
         }
         made
     }
@@ -139,6 +146,7 @@ impl Building<'_> {
                 place: Place::Page,
                 upstream: name.to_owned(),
                 renames: crate::openapi::schema::Renames::default(),
+                style: QueryStyle::default(),
             });
         }
     }
@@ -153,7 +161,7 @@ impl Building<'_> {
             if let Some(words) = &body.description {
                 made.schema
                     .entry("description")
-                    .or_insert_with(|| plain_text::flowing(words).into());
+                    .or_insert_with(|| described(words));
             }
             made.schema
                 .entry("description")
@@ -225,6 +233,7 @@ impl Building<'_> {
             place,
             upstream,
             renames: made.renames,
+            style: QueryStyle::default(),
         });
     }
 
@@ -303,6 +312,11 @@ impl Building<'_> {
             }
         }
     }
+}
+
+/// What the document says of an argument, as one flowing text.
+fn described(words: &str) -> Value {
+    plain_text::flowing(beginning(words, LONGEST_WORDS)).into()
 }
 
 /// Null is no value of an argument that every call needs, however the document was written.

@@ -22,6 +22,11 @@ pub(super) fn short(resource: &str, method: &str) -> String {
     fit(&format!("{resource}_{method}"))
 }
 
+/// A name that another tool has already, told apart by what `whole` says of this one.
+pub(super) fn with_tail(name: &str, whole: &str) -> String {
+    shortened(&format!("{name:_<LONGEST$}"), whole, LONGEST)
+}
+
 /// The name within what clients accept: other characters become `_`, and what is too long ends in a
 /// tail that depends on all of it.
 fn fit(name: &str) -> String {

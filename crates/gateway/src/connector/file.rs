@@ -5,6 +5,7 @@ mod access;
 mod paging;
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_saphyr::{MessageFormatter, Options, Spanned, UserMessageFormatter};
@@ -22,10 +23,11 @@ pub use paging::{PaginationEntry, RateLimitEntry, ResetFormat};
 pub type Placed = Spanned<String>;
 
 /// The whole file.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConnectorFile {
     /// The connector's name in URLs.
+    #[schemars(with = "String")]
     pub slug: Placed,
     /// The product's name for people.
     pub label: String,
@@ -33,10 +35,12 @@ pub struct ConnectorFile {
     #[serde(default)]
     pub category: Option<String>,
     /// What stands between a tool name's verb and its resource.
+    #[schemars(with = "String")]
     pub tool_prefix: Placed,
     /// Where the OpenAPI document is: `builtin:auth-api`, or a path.
     pub openapi: String,
     /// Where calls go, with templates over `context`; `local` is The Auth API of this instance.
+    #[schemars(with = "String")]
     pub base_url: Placed,
     /// What is asked for when connecting that is no secret, such as a subdomain.
     #[serde(default)]
@@ -49,9 +53,11 @@ pub struct ConnectorFile {
     pub authorization: Option<AuthorizationEntry>,
     /// Headers that are sent with every call, as templates.
     #[serde(default)]
+    #[schemars(with = "IndexMap<String, String>")]
     pub headers: IndexMap<String, Placed>,
     /// Parameters that are sent with every call, as templates.
     #[serde(default)]
+    #[schemars(with = "IndexMap<String, String>")]
     pub query: IndexMap<String, Placed>,
     /// How lists are paged, unless a method says otherwise.
     #[serde(default)]
@@ -62,12 +68,13 @@ pub struct ConnectorFile {
     /// How the upstream tells what is wrong.
     #[serde(default)]
     pub errors: ErrorsEntry,
-    /// Resources by name.
+    /// Resources by name; without any, they are derived from the document's paths and verbs.
+    #[serde(default)]
     pub resources: IndexMap<String, ResourceEntry>,
 }
 
 /// One resource.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResourceEntry {
     /// The name of one of it, for the tools that act on one; the resource's own name by default.
@@ -81,14 +88,16 @@ pub struct ResourceEntry {
 }
 
 /// One method: an operation of the document, and what the document cannot know of it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MethodEntry {
     /// The operation by its `operationId`.
     #[serde(default)]
+    #[schemars(with = "Option<String>")]
     pub operation: Option<Placed>,
     /// The operation by verb and path; parameters are matched by place, and named as written here.
     #[serde(default)]
+    #[schemars(with = "Option<String>")]
     pub http: Option<Placed>,
     /// In place of the operation's description.
     #[serde(default)]
@@ -104,9 +113,11 @@ pub struct MethodEntry {
     pub body: IndexMap<String, PropertyEntry>,
     /// Where in the answer the result is, as names joined by dots; the whole answer by default.
     #[serde(default)]
+    #[schemars(with = "Option<String>")]
     pub response_path: Option<Placed>,
     /// The members that the result keeps, each with where it is in what was answered; all by default.
     #[serde(default)]
+    #[schemars(with = "IndexMap<String, String>")]
     pub map: IndexMap<String, Placed>,
     /// Arguments that are required although the operation does not ask for them.
     #[serde(default)]
@@ -135,7 +146,7 @@ pub struct MethodEntry {
 }
 
 /// Changes to one argument.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PropertyEntry {
     /// In place of the document's description.
@@ -150,7 +161,7 @@ pub struct PropertyEntry {
 }
 
 /// Hints about a tool that replace the derived ones.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AnnotationsEntry {
     /// A title for people.

@@ -7,7 +7,7 @@ mod union;
 
 use serde_json::{Map, Value, json};
 
-use super::Document;
+use super::{Document, pointed};
 use claviger_domain::plain_text;
 
 pub use names::Renames;
@@ -21,6 +21,16 @@ const RECURSION: usize = 3;
 const BUDGET: usize = 1_000;
 /// How deep schemas may stand in each other.
 const DEPTH: usize = 24;
+/// How many patterns one tool may have, as a part of that budget: each is compiled.
+const PATTERN: usize = BUDGET / 50;
+/// What the description of a property is cut to, in bytes.
+pub(crate) const LONGEST_WORDS: usize = 2_000;
+/// How many values an enumeration may have; a longer one is left to the upstream.
+const MOST_VALUES: usize = 1_000;
+/// How many numbers to choose from are spoken of.
+const MOST_NUMBERS: usize = 100;
+/// The longest pattern that is checked here.
+const LONGEST_PATTERN: usize = 1_000;
 /// The formats that all clients know.
 const FORMATS: [&str; 5] = ["date-time", "date", "uuid", "email", "uri"];
 /// Every JSON type that needs no further schema. Arrays are left out because clients want their items.
@@ -69,7 +79,6 @@ impl<'a> Strictly<'a> {
 
     /// The strict form of a schema.
     pub fn make(&mut self, schema: &Value) -> Strict {
-        let end = || open_object("An object; its members are not described further.");
         let Some(left) = self.budget.checked_sub(1) else {
             return end();
         };
@@ -90,8 +99,11 @@ impl<'a> Strictly<'a> {
         if let Some(reference) = source.get("$ref").and_then(Value::as_str) {
             return self.make_reference(reference, source);
         }
-        if let Some(merged) = union::merge_all_of(self.document, source) {
-            return self.make(&Value::Object(merged));
+        if source.contains_key("allOf") {
+            return match union::merge_all_of(self.document, source) {
+                Some(merged) => self.make(&Value::Object(merged)),
+                None => end(),
+            };
         }
         if let Some(made) = union::make_any_of(self, source) {
             return made;
@@ -105,9 +117,8 @@ impl<'a> Strictly<'a> {
             .iter()
             .filter(|outer| *outer == reference)
             .count();
-        let target = self
-            .document
-            .follow(self.document.pointed(reference).unwrap_or(&Value::Null));
+        let target = pointed(&self.document.root, reference);
+        let target = target.and_then(|target| self.document.follow(target));
         let Some(target) = target.filter(|_| depth < RECURSION) else {
             let name = reference.rsplit('/').next().unwrap_or_default();
             return open_object(&format!(
@@ -139,7 +150,7 @@ impl<'a> Strictly<'a> {
             [kind] => match kind.as_str() {
                 "object" => renames = self.make_object(source, &mut made),
                 "array" => renames = self.make_array(source, &mut made),
-                "string" => nullable |= make_string(source, &mut made),
+                "string" => nullable |= self.make_string(source, &mut made),
                 "integer" | "number" => {
                     make_number(source, kind == "integer", &mut made, &mut notes);
                 }
@@ -231,12 +242,45 @@ impl<'a> Strictly<'a> {
         copy(source, made, &["minItems", "maxItems"]);
         Renames::of_items(items.renames)
     }
+
+    /// Fills in what a text may be; answers whether null is among its values.
+    fn make_string(&mut self, source: &Map<String, Value>, made: &mut Map<String, Value>) -> bool {
+        let constant = source.get("const").into_iter();
+        let values: Vec<&Value> = source
+            .get("enum")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .chain(constant)
+            .collect();
+        let texts: Vec<Value> = values
+            .iter()
+            .filter(|value| value.is_string())
+            .copied()
+            .cloned()
+            .collect();
+        if !texts.is_empty() && texts.len() <= MOST_VALUES {
+            made.insert("enum".to_owned(), Value::Array(texts));
+        }
+        let format = source.get("format").and_then(Value::as_str);
+        if let Some(format) = format.filter(|format| FORMATS.contains(format)) {
+            made.insert("format".to_owned(), format.into());
+        }
+        copy(source, made, &["minLength", "maxLength"]);
+        let pattern = source.get("pattern").and_then(Value::as_str);
+        let pattern = pattern.filter(|pattern| pattern.len() <= LONGEST_PATTERN);
+        if let (Some(pattern), Some(left)) = (pattern, self.budget.checked_sub(PATTERN)) {
+            self.budget = left;
+            if is_linear(pattern) {
+                made.insert("pattern".to_owned(), pattern.into());
+            }
+        }
+        values.iter().any(|value| value.is_null())
+    }
 }
 
-impl Document {
-    fn pointed(&self, reference: &str) -> Option<&Value> {
-        self.root.pointer(reference.strip_prefix('#')?)
-    }
+fn end() -> Strict {
+    open_object("An object; its members are not described further.")
 }
 
 /// An object that says no more than what it is.
@@ -266,7 +310,8 @@ fn with_null(mut kinds: Vec<Value>, nullable: bool) -> Value {
 
 /// The types a schema allows, without null, and whether null is one of them.
 fn kinds_of(source: &Map<String, Value>) -> (Vec<String>, bool) {
-    let mut nullable = source.get("nullable") == Some(&Value::Bool(true));
+    let says_so = |member: &str| source.get(member) == Some(&Value::Bool(true));
+    let mut nullable = says_so("nullable") || says_so("x-nullable");
     let mut kinds: Vec<String> = match source.get("type") {
         Some(Value::String(kind)) => vec![kind.clone()],
         Some(Value::Array(kinds)) => kinds
@@ -296,37 +341,6 @@ fn inferred_kind(source: &Map<String, Value>) -> Option<&'static str> {
     let values = source.get("enum").and_then(Value::as_array);
     let texts = values.is_some_and(|values| values.iter().any(Value::is_string));
     (texts || source.get("const").is_some_and(Value::is_string)).then_some("string")
-}
-
-/// Fills in what a text may be; answers whether null is among its values.
-fn make_string(source: &Map<String, Value>, made: &mut Map<String, Value>) -> bool {
-    let constant = source.get("const").into_iter();
-    let values: Vec<&Value> = source
-        .get("enum")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .chain(constant)
-        .collect();
-    let texts: Vec<Value> = values
-        .iter()
-        .filter(|value| value.is_string())
-        .copied()
-        .cloned()
-        .collect();
-    if !texts.is_empty() {
-        made.insert("enum".to_owned(), Value::Array(texts));
-    }
-    let format = source.get("format").and_then(Value::as_str);
-    if let Some(format) = format.filter(|format| FORMATS.contains(format)) {
-        made.insert("format".to_owned(), format.into());
-    }
-    copy(source, made, &["minLength", "maxLength"]);
-    let pattern = source.get("pattern").and_then(Value::as_str);
-    if let Some(pattern) = pattern.filter(|pattern| is_linear(pattern)) {
-        made.insert("pattern".to_owned(), pattern.into());
-    }
-    values.iter().any(|value| value.is_null())
 }
 
 /// Whether a pattern can be checked in linear time. Others are left to the upstream.
@@ -360,7 +374,8 @@ fn make_number(
         }
     }
     if let Some(values) = source.get("enum").and_then(Value::as_array) {
-        let values: Vec<_> = values.iter().map(ToString::to_string).collect();
+        let values = values.iter().take(MOST_NUMBERS);
+        let values: Vec<_> = values.map(ToString::to_string).collect();
         notes.push(format!("One of {}.", values.join(", ")));
     }
 }
@@ -401,7 +416,12 @@ fn own_words(source: &Map<String, Value>) -> Option<String> {
         .get("description")
         .or_else(|| source.get("title"))?
         .as_str()?;
-    Some(plain_text::flowing(own)).filter(|text| !text.is_empty())
+    Some(plain_text::flowing(beginning(own, LONGEST_WORDS))).filter(|text| !text.is_empty())
+}
+
+/// So many bytes of a text, or one character less.
+pub(crate) fn beginning(text: &str, longest: usize) -> &str {
+    &text[..text.floor_char_boundary(longest)]
 }
 
 fn described(source: &Map<String, Value>, notes: &[String]) -> Map<String, Value> {

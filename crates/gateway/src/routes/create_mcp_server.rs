@@ -28,7 +28,8 @@ pub(super) async fn handle(
     let connected = connected_account(&gateway, &caller.reach, &id).await?;
     let members = Members::read("", &body, &["name", "config", "expires_at"])?;
     let config = ServerConfig::read(members.object("config")?)?;
-    let exposure = exposure(&gateway, &connected, &config)?;
+    let catalogue = gateway.catalogue_of(&connected).await?;
+    let exposure = exposure(&gateway, &catalogue, &config)?;
     let name = read_name(members.text("name")?, exposure.catalogue().label())?;
     let expires_at = read_expiry(members.text("expires_at")?, &caller, gateway.core.now())?;
     let maker = Maker::of(&caller.actor).ok_or_else(ApiError::forbidden)?;

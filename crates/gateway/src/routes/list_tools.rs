@@ -25,8 +25,8 @@ pub(super) async fn handle(
     parameters: Parameters,
 ) -> Result<Json<Value>, ApiError> {
     let connected = connected_account(&gateway, &caller.reach, &id).await?;
-    let catalogue = gateway.catalogue_of(&connected)?;
-    Ok(Json(json!({ "result": tools(catalogue, &parameters)? })))
+    let catalogue = gateway.catalogue_of(&connected).await?;
+    Ok(Json(json!({ "result": tools(&catalogue, &parameters)? })))
 }
 
 /// The tools that a query asks for, as it wants them.

@@ -10,11 +10,11 @@ use claviger_domain::time::{Timestamp, outlives};
 use claviger_domain::token::MCP_SERVER_PREFIX;
 use claviger_edge::permission::McpWrite;
 use claviger_edge::{ApiError, Caller, ErrorCode};
-use claviger_store::connected_accounts::ConnectedAccount;
 use claviger_store::mcp_servers::McpServer;
 use serde_json::{Map, Value, json};
 
 use super::wire;
+use crate::catalogue::Catalogue;
 use crate::client_config::Served;
 use crate::exposure::Exposure;
 use crate::gateway::Gateway;
@@ -88,10 +88,9 @@ pub(super) fn must_cover(caller: &Caller<McpWrite>, server: &McpServer) -> Resul
 /// What a server shows of its connected account.
 pub(super) fn exposure(
     gateway: &Gateway,
-    connected: &ConnectedAccount,
+    catalogue: &Arc<Catalogue>,
     config: &ServerConfig,
 ) -> Result<Arc<Exposure>, ApiError> {
-    let catalogue = gateway.catalogue_of(connected)?;
     let exposure = gateway.exposures.of(catalogue, &config.choices);
     exposure.map_err(|error| ApiError::new(ErrorCode::InvalidFilter, error.to_string()))
 }

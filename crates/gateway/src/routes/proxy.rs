@@ -182,8 +182,8 @@ async fn serve(
         .ok_or_else(|| ApiError::field(CONNECTED, "must name a connected account"))?;
     let connected = connected_account(gateway, &caller.reach, connected).await?;
     let dry_run = parameters.flag(DRY_RUN)?;
-    let catalogue = gateway.catalogue_of(&connected)?;
-    let tool = target.find(catalogue);
+    let catalogue = gateway.catalogue_of(&connected).await?;
+    let tool = target.find(&catalogue);
     let said = Said {
         id: target.id,
         query: parameters.without(&[CONNECTED, DRY_RUN]),
@@ -200,7 +200,7 @@ async fn serve(
     let call = Call {
         server: None,
         connected: &connected,
-        catalogue,
+        catalogue: &catalogue,
         asked: ToolCall {
             tool: tool.clone(),
             arguments,

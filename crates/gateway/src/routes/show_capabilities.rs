@@ -10,6 +10,7 @@ use claviger_edge::{ApiError, Caller, PathParameter};
 use serde_json::{Value, json};
 
 use super::connected_account;
+use super::connector::{Found, find};
 use super::list_tools::tools;
 use super::query::Parameters;
 use crate::catalogue::Catalogue;
@@ -22,17 +23,21 @@ pub(super) async fn of_connected_account(
     parameters: Parameters,
 ) -> Result<Json<Value>, ApiError> {
     let connected = connected_account(&gateway, &caller.reach, &id).await?;
-    show(gateway.catalogue_of(&connected)?, &parameters)
+    let catalogue = gateway.catalogue_of(&connected).await?;
+    show(&catalogue, &parameters)
 }
 
 pub(super) async fn of_connector(
     State(gateway): State<Arc<Gateway>>,
-    _: Caller<ConnectorsRead>,
+    caller: Caller<ConnectorsRead>,
     PathParameter(slug): PathParameter,
     parameters: Parameters,
 ) -> Result<Json<Value>, ApiError> {
-    let catalogue = gateway.catalogue(&slug);
-    show(catalogue.ok_or_else(ApiError::not_found)?, &parameters)
+    let catalogue = match find(&gateway, &caller.reach, &slug, &parameters).await? {
+        Found::Own(catalogue) => catalogue,
+        Found::Stored(stored) => gateway.catalogue_of_stored(&stored).await?,
+    };
+    show(&catalogue, &parameters)
 }
 
 fn show(catalogue: &Catalogue, parameters: &Parameters) -> Result<Json<Value>, ApiError> {

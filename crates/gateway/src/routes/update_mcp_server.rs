@@ -26,25 +26,26 @@ pub(super) async fn handle(
     let connected = connected_account(&gateway, &caller.reach, &id).await?;
     let server = mcp_server_id(&server)?;
     let change = gateway.core.change(&caller.actor);
-    let (inside, over) = (Arc::clone(&gateway), connected.clone());
+    let catalogue = gateway.catalogue_of(&connected).await?;
+    let (inside, shown_of) = (Arc::clone(&gateway), Arc::clone(&catalogue));
     let changed = gateway
         .core
         .db
         .write::<_, ApiError, _>(move |tx| {
             Box::pin(async move {
-                let held = mcp_servers::hold(tx, &caller.reach, &over.id, &server).await?;
+                let held = mcp_servers::hold(tx, &caller.reach, &connected.id, &server).await?;
                 let held = held.ok_or_else(no_such_server)?;
                 must_cover(&caller, &held)?;
                 let changed = read(&inside, &caller, &held, &body)?;
                 // Checked anew: what a filter leaves may be nothing.
-                exposure(&inside, &over, &ServerConfig::of_row(&changed.config)?)?;
+                exposure(&inside, &shown_of, &ServerConfig::of_row(&changed.config)?)?;
                 Ok(mcp_servers::update(tx, &change, &server, &changed).await?)
             })
         })
         .await?;
     let mut shown = wire::mcp_server(&changed);
     let config = ServerConfig::of_row(&changed.config)?;
-    let exposure = exposure(&gateway, &connected, &config)?;
+    let exposure = exposure(&gateway, &catalogue, &config)?;
     add_warnings(&mut shown, &exposure, changed.expires_at);
     Ok(Json(shown))
 }

@@ -5,10 +5,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use claviger_domain::time::Timestamp;
 use claviger_store::call_log;
 use claviger_store::connected_accounts::ConnectedAccount;
+use claviger_store::connectors::StoredConnector;
 use claviger_store::mcp_servers::McpServer;
 use serde_json::{Map, Value, json};
 
+use crate::catalogue::Catalogue;
 use crate::server_config::ServerConfig;
+
+/// How many operations that are no tools are named.
+const MOST_LEFT_OUT: usize = 100;
 
 /// A connected account; never its credentials.
 pub(super) fn connected_account(connected: &ConnectedAccount) -> Value {
@@ -25,6 +30,56 @@ pub(super) fn connected_account(connected: &ConnectedAccount) -> Value {
         "created_at": connected.base.created_at,
         "updated_at": connected.base.updated_at,
     })
+}
+
+/// A connector of an account.
+pub(super) fn connector(connector: &StoredConnector) -> Map<String, Value> {
+    let Value::Object(shown) = json!({
+        "id": connector.id,
+        "slug": connector.slug,
+        "label": connector.label,
+        "category": connector.category,
+        "account_id": connector.account.id,
+        "created_by": connector.base.created_by,
+        "created_at": connector.base.created_at,
+        "updated_at": connector.base.updated_at,
+    }) else {
+        unreachable!("an object was written");
+    };
+    shown
+}
+
+/// A connector of the instance itself, which is nobody's to change.
+pub(super) fn own_connector(catalogue: &Catalogue) -> Map<String, Value> {
+    let Value::Object(shown) = json!({
+        "id": null,
+        "slug": catalogue.slug(),
+        "label": catalogue.label(),
+        "category": catalogue.category(),
+        "account_id": null,
+        "created_by": null,
+        "created_at": null,
+        "updated_at": null,
+    }) else {
+        unreachable!("an object was written");
+    };
+    shown
+}
+
+/// What comes of a connector: how many tools, and which operations are none.
+pub(super) fn add_outcome(shown: &mut Map<String, Value>, catalogue: &Catalogue) {
+    let left_out = catalogue.left_out().iter().take(MOST_LEFT_OUT);
+    let left_out: Vec<_> = left_out
+        .map(|one| json!({ "operation": one.operation, "reason": one.reason }))
+        .collect();
+    shown.insert("tool_count".to_owned(), catalogue.tools().len().into());
+    shown.insert(
+        "left_out_count".to_owned(),
+        catalogue.left_out().len().into(),
+    );
+    shown.insert("left_out".to_owned(), left_out.into());
+    let formats = json!(catalogue.authentication_formats());
+    shown.insert("authentication_formats".to_owned(), formats);
 }
 
 /// An MCP server; never its token.

@@ -34,5 +34,5 @@ on_both_engines!(capabilities_tell_tools_formats_and_readiness, async |app| {
         assert_eq!(answer.status, 400, "{bad}");
     }
     let unknown = world.get("/integration/none/capabilities").await;
-    assert_eq!(unknown.status, 404);
+    assert_eq!(unknown.expect(404)["code"], "connector_not_found");
 });

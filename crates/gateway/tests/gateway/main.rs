@@ -11,6 +11,10 @@ mod calls;
 #[cfg(test)]
 mod capabilities;
 #[cfg(test)]
+mod connectors;
+#[cfg(test)]
+mod derived;
+#[cfg(test)]
 mod log;
 #[cfg(test)]
 mod makers;

@@ -37,7 +37,7 @@ fn operation(more: &Value) -> Value {
 }
 
 /// Every rule of the strictest client, at every depth.
-fn assert_strict(schema: &Value, path: &str, strict_profile: bool) {
+pub(crate) fn assert_strict(schema: &Value, path: &str, strict_profile: bool) {
     let members = schema
         .as_object()
         .unwrap_or_else(|| panic!("{path}: {schema}"));

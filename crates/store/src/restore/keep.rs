@@ -160,7 +160,7 @@ const SIGN_OUTS: [&str; 5] = [
 
 /// What goes with a project or an account that stays deleted: the present file may have removed the
 /// rows themselves since, so that it cannot say so of each.
-const BURIALS: [&str; 6] = [
+const BURIALS: [&str; 7] = [
     "UPDATE main.projects SET deleted_at = $1 WHERE deleted_at IS NULL AND account_id IN \
      (SELECT id FROM main.accounts WHERE deleted_at IS NOT NULL)",
     "UPDATE main.api_keys SET deleted_at = $1 WHERE deleted_at IS NULL AND project_id IN \
@@ -171,6 +171,8 @@ const BURIALS: [&str; 6] = [
     "UPDATE main.mcp_servers SET deleted_at = $1 WHERE deleted_at IS NULL AND (project_id IN \
      (SELECT id FROM main.projects WHERE deleted_at IS NOT NULL) OR account_id IN \
      (SELECT id FROM main.accounts WHERE deleted_at IS NOT NULL))",
+    "UPDATE main.connectors SET deleted_at = $1 WHERE deleted_at IS NULL AND account_id IN \
+     (SELECT id FROM main.accounts WHERE deleted_at IS NOT NULL)",
     "UPDATE main.webhooks SET deleted_at = $1 WHERE deleted_at IS NULL AND (project_id IN \
      (SELECT id FROM main.projects WHERE deleted_at IS NOT NULL) OR account_id IN \
      (SELECT id FROM main.accounts WHERE deleted_at IS NOT NULL))",

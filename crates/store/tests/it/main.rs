@@ -17,6 +17,7 @@ mod api_keys;
 mod broken_rows;
 mod call_log;
 mod connected_accounts;
+mod connectors;
 mod events;
 mod feed;
 mod files;

@@ -1,13 +1,14 @@
 //! The members of a connector file about who a call is made as: what is asked for when connecting, where
 //! it goes in a request, and what the upstream answers when something is wrong.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Placed;
 use crate::connector::value_path::ValuePath;
 
 /// In which form a connected account has its credentials.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
     /// One or more keys.
@@ -57,7 +58,7 @@ impl Format {
 }
 
 /// One form of credentials.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FormatEntry {
     /// What is asked for; by default what the form is made of.
@@ -68,23 +69,27 @@ pub struct FormatEntry {
     pub authorization: Option<AuthorizationEntry>,
     /// Where an OAuth user is sent to consent, as a template over `context`.
     #[serde(default)]
+    #[schemars(with = "Option<String>")]
     pub authorization_url: Option<Placed>,
     /// Where OAuth tokens are fetched, as a template over `context`.
     #[serde(default)]
+    #[schemars(with = "Option<String>")]
     pub token_url: Option<Placed>,
     /// The OAuth scopes that are asked for.
     #[serde(default)]
     pub scopes: Vec<String>,
     /// A cheap method by which new credentials are tried, written `resource.method`.
     #[serde(default)]
+    #[schemars(with = "Option<String>")]
     pub validate: Option<Placed>,
 }
 
 /// Something that is asked for when connecting.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FieldEntry {
     /// Its name in templates.
+    #[schemars(with = "String")]
     pub name: Placed,
     /// Its name for people.
     #[serde(default)]
@@ -97,6 +102,7 @@ pub struct FieldEntry {
     pub required: bool,
     /// A regular expression that it matches.
     #[serde(default)]
+    #[schemars(with = "Option<String>")]
     pub pattern: Option<Placed>,
     /// Where to find it, for people.
     #[serde(default)]
@@ -108,7 +114,7 @@ fn yes() -> bool {
 }
 
 /// What a field is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FieldKind {
     /// A text that may be seen.
@@ -121,7 +127,7 @@ pub enum FieldKind {
 }
 
 /// Where a credential goes. The values are templates over `context` and `credentials`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthorizationEntry {
     /// A header.
@@ -131,35 +137,40 @@ pub enum AuthorizationEntry {
     /// `Authorization: Basic`.
     Basic(BasicEntry),
     /// `Authorization: Bearer`, with this token.
-    Bearer(Placed),
+    Bearer(#[schemars(with = "String")] Placed),
 }
 
 /// A name and what stands under it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlacedValueEntry {
     /// The name of the header or the parameter.
+    #[schemars(with = "String")]
     pub name: Placed,
     /// The value.
+    #[schemars(with = "String")]
     pub value: Placed,
 }
 
 /// The two halves of `Authorization: Basic`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BasicEntry {
     /// The user name.
+    #[schemars(with = "String")]
     pub username: Placed,
     /// The password.
+    #[schemars(with = "String")]
     pub password: Placed,
 }
 
 /// How the upstream tells what is wrong.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ErrorsEntry {
     /// Where in a body the upstream's message is; by default where most put it.
     #[serde(default)]
+    #[schemars(with = "Option<String>")]
     pub message: Option<ValuePath>,
     /// What makes an answer with a status of success a failure.
     #[serde(default)]
@@ -167,7 +178,7 @@ pub struct ErrorsEntry {
 }
 
 /// A sign of failure: both are there where both are named.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FailureEntry {
     /// The status.
@@ -175,6 +186,7 @@ pub struct FailureEntry {
     pub status: Option<u16>,
     /// A member of the body that is there and not null, or that has the value `is`.
     #[serde(default)]
+    #[schemars(with = "Option<String>")]
     pub path: Option<ValuePath>,
     /// The value that is a failure.
     #[serde(default)]

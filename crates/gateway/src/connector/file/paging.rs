@@ -1,11 +1,12 @@
 //! How an upstream's lists are paged, and how it tells of its rate limit.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::connector::value_path::ValuePath;
 
 /// How a list is paged.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(tag = "style", rename_all = "snake_case", deny_unknown_fields)]
 pub enum PaginationEntry {
     /// The upstream answers all at once; pages are cut here.
@@ -43,6 +44,7 @@ pub enum PaginationEntry {
         /// The query parameter for the cursor.
         cursor: String,
         /// Where in an answer the cursor of the next page is; absent, null or empty: there is none.
+        #[schemars(with = "String")]
         next: ValuePath,
     },
     /// A `Link` header whose `rel="next"` is the next page's URL.
@@ -85,7 +87,7 @@ impl PaginationEntry {
 }
 
 /// The names of the rate-limit headers.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RateLimitEntry {
     /// Requests allowed in a window.
@@ -106,7 +108,7 @@ pub struct RateLimitEntry {
 }
 
 /// How the end of a window is written in a header.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ResetFormat {
     /// Seconds from now.

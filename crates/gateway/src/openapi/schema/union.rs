@@ -3,7 +3,23 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Document, Renames, Strict, Strictly, own_words, typed};
+use super::{Document, Renames, Strict, Strictly, end, own_words, typed};
+
+/// How many values the parts of an intersection may have together, texts counting by their length.
+const LARGEST: usize = 50_000;
+
+/// What is left of a weight after a value; `None` when it weighs more.
+fn weigh(value: &Value, left: usize) -> Option<usize> {
+    let left = left.checked_sub(1)?;
+    match value {
+        Value::String(text) => left.checked_sub(text.len() / 16),
+        Value::Array(items) => items.iter().try_fold(left, |left, item| weigh(item, left)),
+        Value::Object(members) => members
+            .values()
+            .try_fold(left, |left, member| weigh(member, left)),
+        _ => Some(left),
+    }
+}
 
 /// One schema in place of an `allOf`: the members of all parts, the first to name one deciding. Parts
 /// that are intersections themselves leave theirs to the next round.
@@ -12,12 +28,19 @@ pub(super) fn merge_all_of(
     source: &Map<String, Value>,
 ) -> Option<Map<String, Value>> {
     let parts = source.get("allOf").and_then(Value::as_array)?;
+    let parts: Vec<_> = parts
+        .iter()
+        .filter_map(|part| document.follow(part).and_then(Value::as_object))
+        .collect();
+    let mut left = LARGEST;
+    for part in std::iter::once(&source).chain(&parts) {
+        left = part
+            .iter()
+            .try_fold(left, |left, (_, member)| weigh(member, left))?;
+    }
     let mut merged = source.clone();
     merged.remove("allOf");
     for part in parts {
-        let Some(part) = document.follow(part).and_then(Value::as_object) else {
-            continue;
-        };
         for (member, value) in part {
             match (merged.get_mut(member), value) {
                 (Some(Value::Object(known)), Value::Object(more)) if member == "properties" => {
@@ -59,6 +82,9 @@ pub(super) fn make_any_of(
         .iter()
         .filter(|variant| !is_null(variant))
         .collect();
+    if others.len() > strictly.budget {
+        return Some(end());
+    }
     let mut made = match others.as_slice() {
         [] => return Some(typed("null".into(), Map::new())),
         [only] => strictly.make(only),

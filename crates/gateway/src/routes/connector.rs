@@ -1,0 +1,71 @@
+//! What the operations on connectors share.
+
+use std::sync::Arc;
+
+use axum::body::to_bytes;
+use axum::extract::Request;
+use claviger_domain::id::{self, Id};
+use claviger_domain::rights::Reach;
+use claviger_edge::{ApiError, ErrorCode, unread_body};
+use claviger_store::connectors::{self, StoredConnector};
+
+use super::query::Parameters;
+use crate::catalogue::Catalogue;
+use crate::gateway::Gateway;
+use crate::stored_connectors::LARGEST_BODY;
+
+/// The parameter that says whose connector is meant, where several accounts have one of a name.
+pub(super) const ACCOUNT: &str = "account_id";
+
+/// A connector by its name.
+pub(super) enum Found {
+    /// Of the instance itself.
+    Own(Arc<Catalogue>),
+    /// Of an account.
+    Stored(Box<StoredConnector>),
+}
+
+/// The connector of that name: the instance's own, or one within the reach.
+pub(super) async fn find(
+    gateway: &Gateway,
+    reach: &Reach,
+    slug: &str,
+    parameters: &Parameters,
+) -> Result<Found, ApiError> {
+    if let Some(own) = gateway.own_catalogue(slug) {
+        return Ok(Found::Own(Arc::clone(own)));
+    }
+    let account = parameters.text(ACCOUNT).map(Id::<id::Account>::parse);
+    let account = account.map(|id| id.ok_or_else(absent)).transpose()?;
+    let stored = connectors::find(&gateway.core.db, reach, slug, account.as_ref()).await?;
+    let stored = stored.map(|stored| Found::Stored(Box::new(stored)));
+    stored.ok_or_else(absent)
+}
+
+/// The connector of an account of that name, which can be changed.
+pub(super) async fn find_stored(
+    gateway: &Gateway,
+    reach: &Reach,
+    slug: &str,
+    parameters: &Parameters,
+) -> Result<StoredConnector, ApiError> {
+    match find(gateway, reach, slug, parameters).await? {
+        Found::Stored(stored) => Ok(*stored),
+        Found::Own(_) => {
+            let message = "The connector is of this instance, and is not changed over HTTP";
+            Err(ApiError::new(ErrorCode::NotAllowedHere, message))
+        }
+    }
+}
+
+pub(super) fn absent() -> ApiError {
+    ApiError::new(ErrorCode::ConnectorNotFound, "Connector not found")
+}
+
+/// The bytes of a body that has a document in it.
+pub(super) async fn body(request: Request) -> Result<Vec<u8>, ApiError> {
+    let bytes = to_bytes(request.into_body(), LARGEST_BODY).await;
+    let mib = LARGEST_BODY / 1_024 / 1_024;
+    let bytes = bytes.map_err(|error| unread_body(error, &format!("{mib} MiB")))?;
+    Ok(bytes.into())
+}

@@ -1,0 +1,84 @@
+//! `POST /integration`
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use claviger_domain::id::Id;
+use claviger_edge::permission::ConnectorsWrite;
+use claviger_edge::{ApiError, Caller, ErrorCode};
+use claviger_store::connectors::{self, StoredConnector};
+use claviger_store::{Base, StoreError, accounts};
+use http::StatusCode;
+use serde_json::{Map, Value};
+
+use super::connector::{ACCOUNT, body};
+use super::query::Parameters;
+use super::wire;
+use crate::gateway::Gateway;
+
+/// How many connectors an account may have.
+const MOST: i64 = 100;
+
+pub(super) async fn handle(
+    State(gateway): State<Arc<Gateway>>,
+    caller: Caller<ConnectorsWrite>,
+    parameters: Parameters,
+    request: Request,
+) -> Result<(StatusCode, Json<Map<String, Value>>), ApiError> {
+    let account = caller.account_or_own(parameters.text(ACCOUNT))?;
+    let account = accounts::find(&gateway.core.db, &caller.reach, &account).await?;
+    let account =
+        account.ok_or_else(|| ApiError::new(ErrorCode::AccountNotFound, "Account not found"))?;
+    let door = gateway.stored.door()?;
+    let body = body(request).await?;
+    let taken = gateway.stored.take(&gateway.core, body, None).await?;
+    drop(door);
+    if gateway.own_catalogue(&taken.slug).is_some() {
+        let message =
+            "This instance has a connector of that name for everybody: choose another slug";
+        return Err(ApiError::new(ErrorCode::SlugTaken, message));
+    }
+    let change = gateway.core.change(&caller.actor);
+    let connector = StoredConnector {
+        id: Id::draw(&*gateway.core.random),
+        account: account.reference(),
+        slug: taken.slug,
+        label: taken.label,
+        category: taken.category,
+        digest: taken.digest,
+        base: Base::made_by(&change),
+    };
+    let (row, texts) = (connector.clone(), taken.texts);
+    let stored = gateway
+        .core
+        .db
+        .write::<_, StoreError, _>(move |tx| {
+            Box::pin(async move {
+                if connectors::count(tx, &row.account.id).await? >= MOST {
+                    return Ok(None);
+                }
+                connectors::create(tx, &change, &row, &texts)
+                    .await
+                    .map(Some)
+            })
+        })
+        .await?;
+    let refusal = match stored {
+        Some(true) => {
+            let mut shown = wire::connector(&connector);
+            wire::add_outcome(&mut shown, &taken.catalogue);
+            return Ok((StatusCode::CREATED, Json(shown)));
+        }
+        Some(false) => (
+            ErrorCode::SlugTaken,
+            "The account has a connector of that name: change it, or choose another slug"
+                .to_owned(),
+        ),
+        None => (
+            ErrorCode::TooManyConnectors,
+            format!("The account has {MOST} connectors: delete one that nobody uses"),
+        ),
+    };
+    Err(ApiError::new(refusal.0, refusal.1))
+}

@@ -1,0 +1,38 @@
+//! `DELETE /integration/{slug}`
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use claviger_edge::permission::ConnectorsWrite;
+use claviger_edge::{ApiError, Caller, ErrorCode, PathParameter};
+use claviger_store::connectors;
+use http::StatusCode;
+
+use super::connector::{absent, find_stored};
+use super::query::Parameters;
+use crate::gateway::Gateway;
+
+pub(super) async fn handle(
+    State(gateway): State<Arc<Gateway>>,
+    caller: Caller<ConnectorsWrite>,
+    PathParameter(slug): PathParameter,
+    parameters: Parameters,
+) -> Result<StatusCode, ApiError> {
+    let stored = find_stored(&gateway, &caller.reach, &slug, &parameters).await?;
+    let change = gateway.core.change(&caller.actor);
+    gateway
+        .core
+        .db
+        .write::<_, ApiError, _>(move |tx| {
+            Box::pin(async move {
+                // Their credentials would wait for whoever brings a connector of the same name.
+                if connectors::uses(tx, &stored).await? > 0 {
+                    let message = "Connected accounts use the connector: delete them first";
+                    return Err(ApiError::new(ErrorCode::ConnectorInUse, message));
+                }
+                let is_gone = connectors::delete(tx, &change, &stored).await?;
+                is_gone.then_some(StatusCode::NO_CONTENT).ok_or_else(absent)
+            })
+        })
+        .await
+}

@@ -1,0 +1,40 @@
+//! `GET /integration/{slug}`
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use claviger_edge::permission::ConnectorsRead;
+use claviger_edge::{ApiError, Caller, PathParameter};
+use claviger_store::connectors;
+use serde_json::{Map, Value};
+
+use super::connector::{Found, absent, find};
+use super::query::Parameters;
+use super::wire;
+use crate::gateway::Gateway;
+
+pub(super) async fn handle(
+    State(gateway): State<Arc<Gateway>>,
+    caller: Caller<ConnectorsRead>,
+    PathParameter(slug): PathParameter,
+    parameters: Parameters,
+) -> Result<Json<Map<String, Value>>, ApiError> {
+    let stored = match find(&gateway, &caller.reach, &slug, &parameters).await? {
+        Found::Own(catalogue) => {
+            let mut shown = wire::own_connector(&catalogue);
+            wire::add_outcome(&mut shown, &catalogue);
+            return Ok(Json(shown));
+        }
+        Found::Stored(stored) => stored,
+    };
+    let catalogue = gateway.catalogue_of_stored(&stored).await?;
+    let texts = connectors::texts(&gateway.core.db, &stored.id).await?;
+    let texts = texts.ok_or_else(absent)?;
+    let mut shown = wire::connector(&stored);
+    wire::add_outcome(&mut shown, &catalogue);
+    // As it was sent, but for the document.
+    let file: Value = serde_json::from_str(&texts.file).unwrap_or_default();
+    shown.insert("file".to_owned(), file);
+    Ok(Json(shown))
+}

@@ -1,0 +1,55 @@
+//! `PATCH /integration/{slug}`
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use claviger_edge::permission::ConnectorsWrite;
+use claviger_edge::{ApiError, Caller, ErrorCode, PathParameter};
+use claviger_store::StoreError;
+use claviger_store::connectors;
+use serde_json::{Map, Value};
+
+use super::connector::{absent, body, find_stored};
+use super::query::Parameters;
+use super::wire;
+use crate::gateway::Gateway;
+
+pub(super) async fn handle(
+    State(gateway): State<Arc<Gateway>>,
+    caller: Caller<ConnectorsWrite>,
+    PathParameter(slug): PathParameter,
+    parameters: Parameters,
+    request: Request,
+) -> Result<Json<Map<String, Value>>, ApiError> {
+    let mut stored = find_stored(&gateway, &caller.reach, &slug, &parameters).await?;
+    let door = gateway.stored.door()?;
+    let texts = connectors::texts(&gateway.core.db, &stored.id).await?;
+    let texts = texts.ok_or_else(absent)?;
+    let body = body(request).await?;
+    let taken = gateway
+        .stored
+        .take(&gateway.core, body, Some(texts))
+        .await?;
+    drop(door);
+    let change = gateway.core.change(&caller.actor);
+    let before = std::mem::replace(&mut stored.digest, taken.digest);
+    stored.label = taken.label;
+    stored.category = taken.category;
+    stored.base.touch(&change);
+    let (row, texts) = (stored.clone(), taken.texts);
+    let updated = gateway
+        .core
+        .db
+        .write::<_, StoreError, _>(move |tx| {
+            Box::pin(async move { connectors::update(tx, &change, &before, &row, &texts).await })
+        })
+        .await?;
+    if !updated {
+        let message = "Somebody else changed the connector meanwhile: read it again";
+        return Err(ApiError::new(ErrorCode::ConnectorChanged, message));
+    }
+    let mut shown = wire::connector(&stored);
+    wire::add_outcome(&mut shown, &taken.catalogue);
+    Ok(Json(shown))
+}

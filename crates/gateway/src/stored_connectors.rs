@@ -1,0 +1,256 @@
+//! Connectors that accounts brought: read from what was sent, within bounds, and compiled when their
+//! tools are asked for.
+
+use std::sync::Arc;
+
+use claviger_domain::plain_text;
+use claviger_domain::time::{Clock, Timestamp};
+use claviger_edge::{ApiError, Core, ErrorCode};
+use claviger_store::connectors::{self, StoredConnector, Texts};
+use serde_json::{Map, Value};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::task::spawn_blocking;
+
+use crate::catalogue::{Catalogue, Catalogues, content};
+use crate::connector::{Connector, Faults};
+use crate::openapi::{Bounds, Document, DocumentError, LARGEST, read_value};
+
+/// How long reading a document and making its tools may take, in seconds.
+const LONGEST: i64 = 10;
+/// How many documents are taken in at once: each takes many times its size while it is read.
+const AT_ONCE: usize = 2;
+/// The members in which a connector file names its document and its API.
+const DOCUMENT: &str = "openapi";
+const BASE_URL: &str = "base_url";
+/// What stands in a stored file in the place of its document.
+const SENT: &str = "sent";
+/// How many faults one answer tells.
+const TOLD: usize = 20;
+
+/// The compiled connectors of accounts, and the doors to compiling more.
+#[derive(Debug)]
+pub(crate) struct StoredConnectors {
+    catalogues: Catalogues,
+    doors: Semaphore,
+}
+
+impl Default for StoredConnectors {
+    fn default() -> Self {
+        Self {
+            catalogues: Catalogues::default(),
+            doors: Semaphore::new(AT_ONCE),
+        }
+    }
+}
+
+/// A connector that was sent, read and compiled.
+pub(crate) struct Taken {
+    pub(crate) slug: String,
+    pub(crate) label: String,
+    pub(crate) category: Option<String>,
+    pub(crate) texts: Texts,
+    pub(crate) digest: Vec<u8>,
+    pub(crate) catalogue: Arc<Catalogue>,
+}
+
+impl StoredConnectors {
+    /// Lets a document in, or refuses while others are read.
+    pub(crate) fn door(&self) -> Result<SemaphorePermit<'_>, ApiError> {
+        self.doors.try_acquire().map_err(|_| {
+            let message = "Other connectors are being read, try again";
+            ApiError::new(ErrorCode::TooBusy, message).with_retry_after(1)
+        })
+    }
+
+    /// Reads a body as a connector: a new one, or a change to `before`.
+    pub(crate) async fn take(
+        &self,
+        core: &Core,
+        body: Vec<u8>,
+        before: Option<Texts>,
+    ) -> Result<Taken, ApiError> {
+        let clock = Arc::clone(&core.clock);
+        let ends_at = core.now().plus_seconds(LONGEST);
+        let taken = spawn_blocking(move || take(&body, before, &*clock, ends_at))
+            .await
+            .map_err(|_| ApiError::new(ErrorCode::Internal, "Internal server error"))??;
+        let digest = <[u8; 32]>::try_from(taken.digest.as_slice());
+        if let Ok(digest) = digest {
+            let catalogue = Arc::clone(&taken.catalogue);
+            self.catalogues.keep(digest, catalogue);
+        }
+        Ok(taken)
+    }
+
+    /// The tools of a connector that an account brought.
+    pub(crate) async fn catalogue_of(
+        &self,
+        core: &Core,
+        stored: &StoredConnector,
+    ) -> Result<Arc<Catalogue>, ApiError> {
+        let digest = <[u8; 32]>::try_from(stored.digest.as_slice()).map_err(|_| not_there())?;
+        if let Some(catalogue) = self.catalogues.get(&digest) {
+            return Ok(catalogue);
+        }
+        let doors = self.doors.acquire().await;
+        let _door = doors.map_err(|_| not_there())?;
+        // Whoever was first through the door may have compiled it.
+        if let Some(catalogue) = self.catalogues.get(&digest) {
+            return Ok(catalogue);
+        }
+        let texts = connectors::texts(&core.db, &stored.id).await?;
+        let texts = texts.ok_or_else(not_there)?;
+        let clock = Arc::clone(&core.clock);
+        let ends_at = core.now().plus_seconds(LONGEST);
+        let compiled = spawn_blocking(move || {
+            let has_time = || clock.now() < ends_at;
+            let bounds = bounds(&has_time);
+            let connector = Connector::parse(&texts.file).ok()?;
+            let document = Document::read(texts.document.as_bytes(), &bounds).ok()?;
+            Catalogue::compile_within(&connector, &document, &bounds).ok()
+        })
+        .await;
+        let Ok(Some(catalogue)) = compiled else {
+            tracing::error!(connector = %stored.id, "a stored connector cannot be compiled");
+            return Err(not_there());
+        };
+        let catalogue = Arc::new(catalogue);
+        self.catalogues.keep(digest, Arc::clone(&catalogue));
+        Ok(catalogue)
+    }
+}
+
+fn not_there() -> ApiError {
+    let message = "The connector cannot be used as it is stored: send it again";
+    ApiError::new(ErrorCode::NotConfigured, message)
+}
+
+fn bounds(has_time: &(dyn Fn() -> bool + Sync)) -> Bounds<'_> {
+    Bounds {
+        aliases: false,
+        has_time,
+    }
+}
+
+fn take(
+    body: &[u8],
+    before: Option<Texts>,
+    clock: &dyn Clock,
+    ends_at: Timestamp,
+) -> Result<Taken, ApiError> {
+    let has_time = || clock.now() < ends_at;
+    let bounds = bounds(&has_time);
+    let whole = read_value(body, &bounds).map_err(|fault| unread(&fault))?;
+    let Value::Object(mut members) = whole else {
+        return Err(ApiError::new(
+            ErrorCode::InvalidInput,
+            "The body must be an object: the members of a connector file",
+        ));
+    };
+    let sent = members.shift_remove(DOCUMENT);
+    let (file, stored) = match before {
+        Some(before) => (changed(&before.file, members)?, Some(before.document)),
+        None => (members, None),
+    };
+    check_base_url(&file)?;
+    // Positions are of the body, unless the document was a text of its own within it.
+    let (text, is_part) = match (sent, stored) {
+        (Some(Value::Object(document)), _) => (Value::Object(document).to_string(), true),
+        (Some(Value::String(text)), _) if is_document(&text) => (text, false),
+        (Some(Value::String(_)), _) => {
+            return Err(not_allowed(
+                DOCUMENT,
+                "names a file, a URL or a document of this instance; send the document itself",
+            ));
+        }
+        (None | Some(Value::Null), Some(stored)) => (stored, false),
+        (None, None) => return Err(ApiError::field(DOCUMENT, "must be the OpenAPI document")),
+        (Some(_), _) => {
+            let must = "must be the OpenAPI document, as an object or as a text";
+            return Err(ApiError::field(DOCUMENT, must));
+        }
+    };
+    let whole = if is_part { body } else { text.as_bytes() };
+    let document = Document::read_part(text.as_bytes(), whole, &bounds);
+    let document = document.map_err(|fault| unread(&fault))?;
+    let mut file = file;
+    file.insert(DOCUMENT.to_owned(), SENT.into());
+    let file = Value::Object(file).to_string();
+    let connector = Connector::parse(&file).map_err(|faults| faulty(&faults))?;
+    let catalogue = Catalogue::compile_within(&connector, &document, &bounds);
+    let catalogue = Arc::new(catalogue.map_err(|faults| faulty(&faults))?);
+    let read = connector.file();
+    Ok(Taken {
+        slug: read.slug.value.clone(),
+        label: read.label.clone(),
+        category: read.category.clone(),
+        digest: content(&connector, &document).to_vec(),
+        texts: Texts {
+            file,
+            document: text,
+        },
+        catalogue,
+    })
+}
+
+/// Whether a text is a document, and not the name of one.
+fn is_document(text: &str) -> bool {
+    let text = text.trim();
+    text.starts_with('{') || text.contains('\n')
+}
+
+/// The file with a body's members in the place of its own; null takes one out.
+fn changed(file: &str, members: Map<String, Value>) -> Result<Map<String, Value>, ApiError> {
+    let mut file: Map<String, Value> = serde_json::from_str(file).map_err(|_| not_there())?;
+    if members
+        .get("slug")
+        .is_some_and(|slug| Some(slug) != file.get("slug"))
+    {
+        let must = "stays as it is: connected accounts know the connector by it";
+        return Err(ApiError::field("slug", must));
+    }
+    for (name, value) in members {
+        if value.is_null() {
+            file.shift_remove(&name);
+        } else {
+            file.insert(name, value);
+        }
+    }
+    Ok(file)
+}
+
+/// Refuses an API that is no host on the network.
+fn check_base_url(file: &Map<String, Value>) -> Result<(), ApiError> {
+    let base = file.get(BASE_URL).and_then(Value::as_str);
+    let base = base.ok_or_else(|| ApiError::field(BASE_URL, "must be the URL of the API"))?;
+    if base.starts_with("https://") || base.starts_with("http://") {
+        return Ok(());
+    }
+    Err(not_allowed(
+        BASE_URL,
+        "must begin with https:// (or http://); this instance's own API has a connector already",
+    ))
+}
+
+fn not_allowed(member: &str, why: &str) -> ApiError {
+    let mut error = ApiError::field(member, why);
+    error.code = ErrorCode::NotAllowedHere;
+    error
+}
+
+fn unread(fault: &DocumentError) -> ApiError {
+    let mut error = ApiError::field(DOCUMENT, fault.to_string());
+    error.code = ErrorCode::InvalidConnector;
+    error
+}
+
+/// The faults of a file, without places: those of a text that was made here mean nothing to a caller.
+fn faulty(faults: &Faults) -> ApiError {
+    let messages = faults.0.iter().take(TOLD).map(|fault| &fault.message);
+    let messages: Vec<String> = messages.map(|text| plain_text::clean(text)).collect();
+    let shown = messages.join("; ");
+    ApiError::new(ErrorCode::InvalidConnector, shown)
+}
+
+/// How large a body may be: a document of the largest kind, and a file around it.
+pub(crate) const LARGEST_BODY: usize = LARGEST;

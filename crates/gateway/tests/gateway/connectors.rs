@@ -1,0 +1,338 @@
+//! Connectors that accounts bring over HTTP.
+
+use std::fmt::Write as _;
+
+use claviger_domain::role::Role;
+use claviger_testkit::{TestResponse, on_both_engines};
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+fn document() -> Value {
+    json!({
+        "openapi": "3.0.3",
+        "info": { "title": "Tea" },
+        "paths": {
+            "/pots": { "get": { "tags": ["Pots"] }, "post": { "summary": "Makes a pot", "tags": ["Pots"] } },
+            "/pots/{id}/brew": { "post": {
+                "operationId": "brew",
+                "requestBody": { "required": true, "content": { "application/json": { "schema": {
+                    "$ref": "#/components/schemas/Brew"
+                } } } }
+            } },
+            "/upload": { "put": {
+                "operationId": "upload",
+                "requestBody": { "required": true, "content": { "image/png": {} } }
+            } }
+        },
+        "components": { "schemas": { "Brew": {
+            "type": "object", "properties": { "next": { "$ref": "#/components/schemas/Brew" } }
+        } } }
+    })
+}
+
+fn tea() -> Value {
+    json!({
+        "slug": "tea", "label": "Tea", "tool_prefix": "tea",
+        "base_url": "https://tea.example", "openapi": document(),
+    })
+}
+
+fn with(member: &str, value: Value) -> Value {
+    let mut body = tea();
+    body[member] = value;
+    body
+}
+
+async fn send(world: &World, key: &str, body: &Value) -> TestResponse {
+    world
+        .ask(key, Method::POST, "/integration", body.clone())
+        .await
+}
+
+on_both_engines!(
+    a_connector_is_brought_read_changed_and_deleted,
+    async |app| {
+        let world = World::of(app).await;
+        let owner = world.owner.clone();
+        let made = send(&world, &owner, &tea()).await;
+        let made = made.expect(201);
+        assert_eq!(made["slug"], "tea");
+        assert_eq!(made["tool_count"], 3);
+        assert_eq!(
+            made["left_out"],
+            json!([{ "operation": "PUT /upload", "reason": "its body is no JSON" }])
+        );
+        assert_eq!(
+            send(&world, &owner, &tea()).await.expect(409)["code"],
+            "slug_taken"
+        );
+        let taken = with("slug", json!("theauthapi"));
+        assert_eq!(
+            send(&world, &owner, &taken).await.expect(409)["code"],
+            "slug_taken"
+        );
+
+        let listed = world.get("/integration").await;
+        let listed = listed.expect(200);
+        let slugs = listed["result"].as_array().unwrap().iter();
+        let slugs: Vec<_> = slugs.map(|one| one["slug"].clone()).collect();
+        assert_eq!(slugs, ["theauthapi", "tea"]);
+        let first = world.get("/integration?limit=1").await;
+        let cursor = first.expect(200)["next_cursor"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let second = world
+            .get(&format!("/integration?limit=1&next_cursor={cursor}"))
+            .await;
+        let second = second.expect(200);
+        assert_eq!(second["result"][0]["slug"], "tea");
+        assert_eq!(second["next_cursor"], Value::Null);
+
+        let found = world.get("/integration/tea").await;
+        assert_eq!(found.expect(200)["file"]["base_url"], "https://tea.example");
+        let can = world.get("/integration/tea/capabilities?tags=pots").await;
+        let can = can.expect(200);
+        let names = can["result"].as_array().unwrap().iter();
+        let names: Vec<_> = names.map(|tool| tool["name"].clone()).collect();
+        assert_eq!(names, ["list_all_tea_pots", "create_a_tea_pots"]);
+
+        let patch = |body: Value| world.ask(&owner, Method::PATCH, "/integration/tea", body);
+        let named = json!({ "pots": { "methods": { "create": { "http": "POST /pots" } } } });
+        let body = json!({ "label": "More tea", "resources": named });
+        let patched = patch(body).await.expect(200);
+        assert_eq!(patched["tool_count"], 1);
+        assert_eq!(patched["label"], "More tea");
+        assert_eq!(
+            patch(json!({ "resources": null })).await.expect(200)["tool_count"],
+            3
+        );
+        assert_eq!(patch(json!({ "slug": "other" })).await.status, 400);
+        let lost = json!({ "pots": { "methods": { "list": { "http": "GET /cups" } } } });
+        let refused = patch(json!({ "resources": lost })).await;
+        assert_eq!(refused.expect(400)["code"], "invalid_connector");
+
+        let delete = world
+            .ask(&owner, Method::DELETE, "/integration/tea", Value::Null)
+            .await;
+        assert_eq!(delete.status, 204);
+        for path in ["/integration/tea", "/integration/tea/capabilities"] {
+            assert_eq!(
+                world.get(path).await.expect(404)["code"],
+                "connector_not_found"
+            );
+        }
+        assert_eq!(send(&world, &owner, &tea()).await.status, 201);
+    }
+);
+
+on_both_engines!(
+    a_connector_of_another_account_is_as_unknown_as_none,
+    async |app| {
+        let world = World::of(app).await;
+        let (other, _) = world.account("Other").await;
+        let stranger = world.access_key(&other, Role::Owner, None).await.plain;
+        send(&world, &world.owner, &tea()).await.expect(201);
+        for (method, body) in [
+            (Method::GET, Value::Null),
+            (Method::PATCH, json!({ "label": "Mine" })),
+            (Method::DELETE, Value::Null),
+        ] {
+            let theirs = world
+                .ask(&stranger, method.clone(), "/integration/tea", body.clone())
+                .await;
+            let unknown = world
+                .ask(&stranger, method, "/integration/none", body)
+                .await;
+            assert_eq!(theirs.status, 404);
+            assert_eq!(
+                theirs.expect(404)["message"],
+                unknown.expect(404)["message"]
+            );
+        }
+        let listed = world
+            .ask(&stranger, Method::GET, "/integration", Value::Null)
+            .await;
+        assert_eq!(listed.expect(200)["result_count"], 1);
+        // Each account has its own names.
+        assert_eq!(send(&world, &stranger, &tea()).await.status, 201);
+    }
+);
+
+on_both_engines!(every_role_on_connectors, async |app| {
+    let world = World::of(app).await;
+    send(&world, &world.owner, &tea()).await.expect(201);
+    let table = [
+        (Role::Owner, true, true),
+        (Role::Admin, true, true),
+        (Role::Developer, true, false),
+        (Role::Viewer, true, false),
+        (Role::Analyst, false, false),
+        (Role::Verifier, false, false),
+    ];
+    for (role, may_read, may_write) in table {
+        let key = world.access_key(&world.account, role, None).await.plain;
+        let refused = if role == Role::Verifier { 404 } else { 403 };
+        for path in [
+            "/integration",
+            "/integration/tea",
+            "/integration/tea/capabilities",
+        ] {
+            let answer = world.ask(&key, Method::GET, path, Value::Null).await;
+            assert_eq!(
+                answer.status,
+                if may_read { 200 } else { refused },
+                "{role:?} {path}"
+            );
+        }
+        let patch = json!({ "label": "Tea" });
+        let answer = world
+            .ask(&key, Method::PATCH, "/integration/tea", patch)
+            .await;
+        assert_eq!(
+            answer.status,
+            if may_write { 200 } else { refused },
+            "{role:?} patch"
+        );
+        let body = with("slug", json!(format!("tea-{}", role.as_str())));
+        let answer = send(&world, &key, &body).await;
+        assert_eq!(
+            answer.status,
+            if may_write { 201 } else { refused },
+            "{role:?} create"
+        );
+        let path = format!("/integration/tea-{}", role.as_str());
+        let answer = world.ask(&key, Method::DELETE, &path, Value::Null).await;
+        assert_eq!(
+            answer.status,
+            if may_write { 204 } else { refused },
+            "{role:?} delete"
+        );
+    }
+});
+
+on_both_engines!(
+    connector_over_http_with_a_path_url_remote_reference_alias_bomb_or_local,
+    async |app| {
+        let world = World::of(app).await;
+        let mut remote = document();
+        remote["paths"]["/pots"]["get"]["responses"] = json!({ "200": { "content": {
+        "application/json": { "schema": { "$ref": "http://169.254.169.254/canary.json#/x" } }
+    } } });
+        let mut bomb = String::from("openapi: 3.0.0\na0: &a0 [canary, canary]\n");
+        for level in 1..40 {
+            let before = level - 1;
+            writeln!(bomb, "a{level}: &a{level} [*a{before}, *a{before}]").unwrap();
+        }
+        bomb.push_str("paths: {}\n");
+        let deep = format!(
+            "{{\"openapi\":\"3.0.0\",\"paths\":{{}},\"x\":{}1{}}}",
+            "[".repeat(90),
+            "]".repeat(90)
+        );
+        let cases = [
+            (with("openapi", json!("/etc/passwd")), "not_allowed_here"),
+            (with("openapi", json!("canary.json")), "not_allowed_here"),
+            (with("openapi", json!("file:///canary")), "not_allowed_here"),
+            (
+                with("openapi", json!("https://canary.example/x.json")),
+                "not_allowed_here",
+            ),
+            (
+                with("openapi", json!("builtin:auth-api")),
+                "not_allowed_here",
+            ),
+            (with("base_url", json!("local")), "not_allowed_here"),
+            (
+                with("base_url", json!("file:///canary")),
+                "not_allowed_here",
+            ),
+            (with("openapi", remote.clone()), "invalid_connector"),
+            (
+                with("openapi", json!(remote.to_string())),
+                "invalid_connector",
+            ),
+            (with("openapi", json!(bomb)), "invalid_connector"),
+            (with("openapi", json!(deep)), "invalid_connector"),
+            (
+                with("openapi", json!("canary:\n  - [\n")),
+                "invalid_connector",
+            ),
+            (with("openapi", json!({ "canary": 1 })), "invalid_connector"),
+            (with("openapi", json!([])), "invalid_input"),
+            (with("opneapi", json!({})), "invalid_connector"),
+            (with("slug", json!("../canary")), "invalid_connector"),
+        ];
+        for (body, code) in cases {
+            let shown = body.to_string().chars().take(300).collect::<String>();
+            let answer = send(&world, &world.owner, &body).await;
+            let told = answer.expect(400);
+            assert_eq!(told["code"], code, "{shown}: {told}");
+            let is_of_document = told["details"][0]["field"] == "openapi";
+            assert!(
+                !is_of_document || !told.to_string().contains("canary"),
+                "{told}"
+            );
+        }
+        let garbage = "x".repeat(10 * 1_024 * 1_024);
+        for body in [
+            garbage.clone(),
+            format!("{{{garbage}"),
+            "[1]".to_owned(),
+            String::new(),
+        ] {
+            let request = world.app.request("POST", "/integration").key(&world.owner);
+            let answer = request.body(body).send().await;
+            assert_eq!(answer.status, 400);
+        }
+        let large = "x".repeat(33 * 1_024 * 1_024);
+        let request = world.app.request("POST", "/integration").key(&world.owner);
+        assert_eq!(request.body(large).send().await.status, 413);
+        assert_eq!(
+            world.get("/integration").await.expect(200)["result_count"],
+            1
+        );
+    }
+);
+
+on_both_engines!(
+    yaml_and_a_document_as_text_are_taken_and_faults_have_their_place,
+    async |app| {
+        let world = World::of(app).await;
+        let yaml = "slug: tea\nlabel: Tea\ntool_prefix: tea\nbase_url: https://tea.example\nopenapi:\n  \
+        swagger: \"2.0\"\n  paths:\n    /pots:\n      get: { summary: Lists pots }\n";
+        let send_text = |text: String| {
+            let request = world.app.request("POST", "/integration").key(&world.owner);
+            request
+                .header("content-type", "application/yaml")
+                .body(text)
+                .send()
+        };
+        assert_eq!(
+            send_text(yaml.to_owned()).await.expect(201)["tool_count"],
+            1
+        );
+        let broken = yaml.replace("get: {", "get: { parameters: [{ $ref: '#/none' }],");
+        let told = send_text(broken).await;
+        let told = told.expect(400);
+        assert!(
+            told["message"].as_str().unwrap().contains("line 9"),
+            "{told}"
+        );
+        let text = with(
+            "openapi",
+            json!("openapi: 3.1.0\npaths:\n  /cups: { get: {} }\n"),
+        );
+        let text = {
+            let mut body = text;
+            body["slug"] = json!("cups");
+            body
+        };
+        assert_eq!(
+            send(&world, &world.owner, &text).await.expect(201)["tool_count"],
+            1
+        );
+    }
+);

@@ -1,0 +1,199 @@
+//! Tools of connectors whose file names no resources: they follow from the document alone.
+
+use std::collections::HashSet;
+
+use claviger_gateway::openapi::{Bounds, Document};
+use claviger_gateway::profile::SchemaProfile;
+use claviger_gateway::{Catalogue, Connector};
+use serde_json::{Value, json};
+
+use crate::schemas::assert_strict;
+
+const FILE: &str = "slug: tea\nlabel: Tea\ntool_prefix: tea\nopenapi: tea.json\n\
+    base_url: https://tea.example\n";
+
+fn derived(document: &Value) -> Catalogue {
+    let document = Document::parse(document.to_string().as_bytes()).unwrap();
+    Catalogue::compile(&Connector::parse(FILE).unwrap(), &document).unwrap()
+}
+
+fn of_paths(paths: &Value) -> Catalogue {
+    derived(&json!({ "openapi": "3.1.0", "paths": paths }))
+}
+
+/// A document whose one operation has that body.
+fn of_body(schema: &Value) -> Catalogue {
+    let content = json!({ "application/json": { "schema": schema } });
+    of_paths(&json!({ "/pots": { "post": { "requestBody": { "content": content } } } }))
+}
+
+#[test]
+fn an_operation_without_words_is_described_by_verb_and_path() {
+    let catalogue = of_paths(&json!({ "/v1/pots": {
+        "get": { "summary": "Lists" },
+        "post": { "summary": "Makes", "description": "Makes a pot." },
+        "delete": { "operationId": "clear" }
+    } }));
+    let told: Vec<_> = catalogue
+        .tools()
+        .iter()
+        .map(|tool| format!("{}: {}", tool.name, tool.description))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "list_all_tea_pots: Lists",
+            "create_a_tea_pots: Makes a pot.",
+            "tea_pots_clear: DELETE /v1/pots",
+        ]
+    );
+}
+
+#[test]
+fn parameters_in_the_middle_are_required_and_the_last_is_the_id() {
+    let catalogue = of_paths(&json!({ "/users/{user}/pots/{pot}": { "patch": {} } }));
+    let tool = catalogue.tool("pots", "update").unwrap();
+    assert_eq!(tool.required, ["user", "id"]);
+}
+
+#[test]
+fn two_derived_tools_of_one_name_stay_apart() {
+    let paths = json!({
+        "/a": { "patch": { "operationId": "b_c" } },
+        "/a/b": { "patch": { "operationId": "c" } }
+    });
+    let (once, again) = (of_paths(&paths), of_paths(&paths));
+    let names = |catalogue: &Catalogue| {
+        let tools = catalogue.tools().iter();
+        tools
+            .flat_map(|tool| [tool.name.clone(), tool.short_name.clone()])
+            .collect::<Vec<_>>()
+    };
+    let unique: HashSet<_> = names(&once).into_iter().collect();
+    assert_eq!(unique.len(), 4, "{unique:?}");
+    assert!(unique.iter().all(|name| name.len() <= 64), "{unique:?}");
+    assert_eq!(
+        names(&once),
+        names(&again),
+        "the same from one day to the next"
+    );
+}
+
+#[test]
+fn what_cannot_be_sent_is_left_out_with_the_reason() {
+    let catalogue = of_paths(&json!({
+        "/pots": { "post": { "requestBody": { "required": true, "content": { "text/plain": {} } } } },
+        "pots": { "get": {} }
+    }));
+    let left_out: Vec<_> = catalogue
+        .left_out()
+        .iter()
+        .map(|one| format!("{}: {}", one.operation, one.reason))
+        .collect();
+    assert_eq!(
+        left_out,
+        [
+            "POST /pots: its body is no JSON",
+            "GET pots: its path is no path template",
+        ]
+    );
+}
+
+#[test]
+fn schemas_that_are_large_in_any_way_make_small_tools() {
+    let many = |count: usize, one: &dyn Fn(usize) -> Value| (0..count).map(one).collect::<Value>();
+    let members = |count: usize, one: &dyn Fn(usize) -> Value| -> Value {
+        let members = (0..count).map(|at| (format!("member {at}"), one(at)));
+        Value::Object(members.collect())
+    };
+    let words = "words ".repeat(100_000);
+    let part = json!({ "properties": members(5_000, &|_| json!({ "type": "string" })) });
+    let of_member = |schema: Value| json!({ "type": "object", "properties": { "x": schema } });
+    let cases = [
+        of_member(json!({ "type": "string", "description": words })),
+        of_member(
+            json!({ "type": "string", "enum": many(100_000, &|at| json!(format!("v{at}"))) }),
+        ),
+        of_member(json!({ "type": "integer", "enum": many(100_000, &|at| json!(at)) })),
+        of_member(
+            json!({ "oneOf": many(50_000, &|at| json!({ "type": "array", "maxItems": at })) }),
+        ),
+        of_member(json!({ "allOf": many(50, &|_| part.clone()) })),
+        of_member(json!({ "type": "string", "pattern": "a".repeat(100_000) })),
+        json!({ "type": "object", "properties": members(900, &|at| {
+            json!({ "type": "string", "pattern": format!("^[a-z]{{1,{}}}$", at + 1) })
+        }) }),
+        json!({ "type": "object", "properties": members(100_000, &|_| json!({ "type": "string" })) }),
+    ];
+    for (number, schema) in cases.iter().enumerate() {
+        let catalogue = of_body(schema);
+        let tool = &catalogue.tools()[0];
+        let size = tool.schemas.input.to_string().len();
+        assert!(size < 300_000, "case {number}: {size} bytes");
+        for profile in [SchemaProfile::Default, SchemaProfile::OpenaiStrict] {
+            let schema = profile.shape(&tool.schemas.input);
+            assert_strict(&schema, &tool.name, profile == SchemaProfile::OpenaiStrict);
+        }
+    }
+}
+
+#[test]
+fn a_schema_that_refers_to_itself_ends() {
+    let catalogue = derived(&json!({
+        "openapi": "3.0.0",
+        "paths": { "/pots": { "post": { "requestBody": { "content": { "application/json": {
+            "schema": { "$ref": "#/components/schemas/Pot" }
+        } } } } } },
+        "components": { "schemas": {
+            "Pot": { "type": "object", "properties": {
+                "inside": { "$ref": "#/components/schemas/Pot" },
+                "all": { "type": "array", "items": { "$ref": "#/components/schemas/Pot" } },
+                "self": { "allOf": [{ "$ref": "#/components/schemas/Pot" }] },
+                "never": { "$ref": "#/components/schemas/Circle" }
+            } },
+            "Circle": { "$ref": "#/components/schemas/Circle" }
+        } }
+    }));
+    let tool = &catalogue.tools()[0];
+    assert!(tool.schemas.input.to_string().len() < 100_000);
+    assert_strict(&tool.schemas.input, &tool.name, false);
+}
+
+#[test]
+fn a_document_of_very_many_large_tools_is_refused_by_name() {
+    let properties: serde_json::Map<String, Value> = (0..900)
+        .map(|at| {
+            (
+                format!("m{at}"),
+                json!({ "type": "string", "description": "x".repeat(200) }),
+            )
+        })
+        .collect();
+    let paths: serde_json::Map<String, Value> = (0..2_000)
+        .map(|at| {
+            let schema = json!({ "$ref": "#/components/schemas/Large" });
+            let content = json!({ "application/json": { "schema": schema } });
+            (
+                format!("/p{at}"),
+                json!({ "post": { "requestBody": { "content": content } } }),
+            )
+        })
+        .collect();
+    let document = json!({
+        "openapi": "3.0.0", "paths": paths,
+        "components": { "schemas": { "Large": { "type": "object", "properties": properties } } },
+    });
+    let document = Document::parse(document.to_string().as_bytes()).unwrap();
+    let connector = Connector::parse(FILE).unwrap();
+    let told = Catalogue::compile(&connector, &document).unwrap_err();
+    assert!(
+        told.to_string().contains("name fewer in `resources`"),
+        "{told}"
+    );
+    let late = Bounds {
+        aliases: false,
+        has_time: &|| false,
+    };
+    let told = Catalogue::compile_within(&connector, &document, &late).unwrap_err();
+    assert!(told.to_string().contains("takes too long"), "{told}");
+}
