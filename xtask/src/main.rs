@@ -42,9 +42,9 @@ enum Command {
     },
     /// Checks formatting, lints, documentation, file lengths and import circles
     Lint,
-    /// Writes docs/openapi.json as the program would serve it
+    /// Writes docs/openapi.json as the program would serve it, and docs/connector.schema.json as it reads it
     Openapi {
-        /// Fails if the file differs, and leaves it as it is
+        /// Fails if a file differs, and leaves them as they are
         #[arg(long)]
         check: bool,
     },

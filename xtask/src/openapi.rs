@@ -1,5 +1,5 @@
-//! `docs/openapi.json`: the document that the program serves, kept in the repository so that a change
-//! to the API shows in review.
+//! What the program prints of itself, kept in the repository so that a change shows in review: the document
+//! that it serves, and the schema of the connector files that it reads.
 
 use std::path::Path;
 
@@ -7,37 +7,40 @@ use anyhow::{Context, Result, bail};
 
 use crate::process::{announce, cargo, output};
 
-const DOCUMENT: &str = "docs/openapi.json";
+/// Each file with the command that prints it.
+const PRINTED: [(&str, &[&str]); 2] = [
+    ("docs/openapi.json", &["openapi"]),
+    ("docs/connector.schema.json", &["connector", "schema"]),
+];
 
 pub(crate) fn run(workspace: &Path, check: bool) -> Result<()> {
-    announce(if check {
-        "Comparing docs/openapi.json"
-    } else {
-        "Writing docs/openapi.json"
-    });
-    let served = output(&mut cargo(
-        workspace,
-        &["run", "--quiet", "--bin", "claviger", "--", "openapi"],
-    ))?;
-    let path = workspace.join(DOCUMENT);
-    if !check {
-        return std::fs::write(&path, served).with_context(|| format!("cannot write {DOCUMENT}"));
-    }
-    let kept = std::fs::read_to_string(&path).with_context(|| format!("cannot read {DOCUMENT}"))?;
-    if let Some(difference) = first_difference(&kept, &served) {
-        bail!("{DOCUMENT} is not what the program serves: run `cargo xtask openapi`\n{difference}");
+    for (file, command) in PRINTED {
+        let verb = if check { "Comparing" } else { "Writing" };
+        announce(&format!("{verb} {file}"));
+        let arguments = ["run", "--quiet", "--bin", "claviger", "--"];
+        let arguments: Vec<&str> = arguments.iter().chain(command).copied().collect();
+        let printed = output(&mut cargo(workspace, &arguments))?;
+        let path = workspace.join(file);
+        if !check {
+            std::fs::write(&path, printed).with_context(|| format!("cannot write {file}"))?;
+            continue;
+        }
+        let kept = std::fs::read_to_string(&path).with_context(|| format!("cannot read {file}"))?;
+        if let Some(difference) = first_difference(&kept, &printed) {
+            bail!("{file} is not what the program prints: run `cargo xtask openapi`\n{difference}");
+        }
     }
     Ok(())
 }
 
 /// The first line in which two texts differ, with its number.
-fn first_difference(kept: &str, served: &str) -> Option<String> {
-    if kept == served {
+fn first_difference(kept: &str, printed: &str) -> Option<String> {
+    if kept == printed {
         return None;
     }
     let alike = kept
         .lines()
-        .zip(served.lines())
+        .zip(printed.lines())
         .take_while(|(one, other)| one == other)
         .count();
     let line = |text: &str| {
@@ -47,10 +50,10 @@ fn first_difference(kept: &str, served: &str) -> Option<String> {
             .to_owned()
     };
     Some(format!(
-        "line {}: kept {}, served {}",
+        "line {}: kept {}, printed {}",
         alike + 1,
         line(kept),
-        line(served)
+        line(printed)
     ))
 }
 
@@ -63,7 +66,7 @@ mod tests {
         let difference = first_difference("{\n  \"a\": 1\n}\n", "{\n  \"a\": 2\n}\n");
         assert_eq!(
             difference.as_deref(),
-            Some("line 2: kept   \"a\": 1, served   \"a\": 2")
+            Some("line 2: kept   \"a\": 1, printed   \"a\": 2")
         );
     }
 
@@ -72,7 +75,7 @@ mod tests {
         let difference = first_difference("{\n", "{\n}\n");
         assert_eq!(
             difference.as_deref(),
-            Some("line 2: kept the end of the document, served }")
+            Some("line 2: kept the end of the document, printed }")
         );
     }
 

@@ -11,6 +11,7 @@ use clap_complete::Shell;
 use self::usage::Usage;
 use crate::commands::{AccessKeys, Accounts, Audit, Import, Keys, Mcp, Projects, Users, Webhooks};
 use crate::config::Settings;
+use crate::connector::ConnectorCommand;
 use crate::upkeep::{BackupFlags, OperatorKeyCommand, RestoreFlags, SecretsCommand};
 
 const EXAMPLES: &str = "\
@@ -66,7 +67,7 @@ pub(crate) enum Command {
         /// The shell
         shell: Shell,
     },
-    /// Look at connectors, which turn REST APIs into tools
+    /// Make and look at connectors, which turn REST APIs into tools
     #[command(subcommand)]
     Connector(ConnectorCommand),
 }
@@ -85,19 +86,6 @@ Examples:
 
 A flag goes before its variable, that before the configuration file. The master key is 32 bytes, such
 as `openssl rand -base64 32` prints, in CLAVIGER_MASTER_KEY or in a file.";
-
-/// What can be done with connectors.
-#[derive(Subcommand, Debug)]
-pub(crate) enum ConnectorCommand {
-    /// Print the tools that a connector yields, and the operations that are none
-    Tools {
-        /// The connector's file; without it, the built-in one
-        file: Option<PathBuf>,
-        /// Print JSON, with descriptions and schemas
-        #[arg(long)]
-        json: bool,
-    },
-}
 
 /// The flags of commands that read a configuration.
 #[derive(Args, Debug)]

@@ -8,7 +8,7 @@ mod bootstrap;
 mod command_line;
 mod commands;
 pub mod config;
-mod connector_tools;
+mod connector;
 mod data_directory;
 pub mod first_start;
 mod health;

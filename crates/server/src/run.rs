@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-use crate::command_line::{Command, CommandLine, ConnectorCommand, ServeFlags};
+use crate::command_line::{Command, CommandLine, ServeFlags};
 use crate::commands::{self, Refusal};
 use crate::config::{Config, DEFAULT_FILE};
 use crate::output::{complain, print};
 use crate::system::Outside;
-use crate::{connector_tools, health, log, serve};
+use crate::{health, log, serve};
 
 /// The exit code of a start that was refused, or of a command that could not ask its server.
 const REFUSED: u8 = 2;
@@ -74,14 +74,7 @@ fn carry_out(command: Command, outside: Outside) -> Result<ExitCode> {
         Command::Openapi => {
             print(&format!("{:#}\n", claviger_api::document()));
         }
-        Command::Connector(ConnectorCommand::Tools { file, json }) => {
-            let catalogue = connector_tools::catalogue(file.as_deref())?;
-            print(&if json {
-                format!("{:#}\n", connector_tools::as_json(&catalogue))
-            } else {
-                connector_tools::as_text(&catalogue)
-            });
-        }
+        Command::Connector(command) => return command.run(),
         Command::CheckConfig(flags) => {
             let config = read(flags)?;
             log::filter(&config)?;

@@ -3,13 +3,13 @@
 use std::fs;
 
 use claviger_testkit::program::{command, run_to_end};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::tempdir;
 
 use crate::CLAVIGER;
 
 /// What a command prints that succeeds.
-fn printed(arguments: &[&str]) -> String {
+pub(crate) fn printed(arguments: &[&str]) -> String {
     let output = run_to_end(command(CLAVIGER, arguments));
     let complaint = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(0), "{complaint}");
@@ -45,7 +45,7 @@ Commands:
   secrets       The secrets that the server keeps to itself
   operator-key  The keys of whoever runs the server, changed on its machine
   completions   Print a script that completes these commands in a shell
-  connector     Look at connectors, which turn REST APIs into tools
+  connector     Make and look at connectors, which turn REST APIs into tools
   help          Print this message or the help of the given subcommand(s)
 
 Options:
@@ -266,49 +266,4 @@ fn the_served_document_is_printed() {
         Some("3")
     );
     assert!(document["paths"]["/api-keys"]["post"].is_object());
-}
-
-#[test]
-fn the_tools_of_the_built_in_connector_are_printed() {
-    let text = printed(&["connector", "tools"]);
-    let json: Value = serde_json::from_str(&printed(&["connector", "tools", "--json"])).unwrap();
-    let tools = json["tools"].as_array().unwrap();
-    assert!(tools.len() > 20, "{text}");
-    for tool in tools {
-        assert!(text.contains(tool["name"].as_str().unwrap()), "{tool}");
-        assert_eq!(tool["input_schema"]["type"], "object", "{tool}");
-    }
-}
-
-#[test]
-fn the_tools_of_a_connector_in_a_file_are_printed() {
-    let scratch = tempdir().unwrap();
-    let document = json!({
-        "openapi": "3.1.0",
-        "paths": {
-            "/pots": {"get": {"summary": "List pots"}, "post": {"summary": "Make a pot"}},
-        },
-    });
-    fs::write(scratch.path().join("tea.json"), document.to_string()).unwrap();
-    let file = scratch.path().join("tea.yaml");
-    let connector = "slug: tea\nlabel: Tea\ntool_prefix: tea\nopenapi: tea.json\nbase_url: local\n\
-                     resources: { pots: { methods: { list: { http: GET /pots } } } }\n";
-    fs::write(&file, connector).unwrap();
-    let path = file.to_str().unwrap();
-    insta::assert_snapshot!(printed(&["connector", "tools", path]), @r#"
-Tea: 1 tool
-
-list_all_tea_pots  read
-
-No tools:
-
-POST /pots: the connector does not name it
-"#);
-
-    fs::write(&file, connector.replace("GET /pots", "GET /cups")).unwrap();
-    let output = run_to_end(command(CLAVIGER, ["connector", "tools", path]));
-    let sentence = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    assert!(sentence.contains("tea.yaml"), "{sentence}");
-    assert!(sentence.contains("line 6"), "{sentence}");
 }

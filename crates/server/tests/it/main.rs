@@ -10,6 +10,7 @@ mod backups;
 mod command_line;
 mod commands;
 mod connection;
+mod connectors;
 mod crash;
 mod export_kills;
 mod first_start;
