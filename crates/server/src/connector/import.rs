@@ -45,10 +45,11 @@ fn place(openapi: &Path, out: Option<&Path>) -> String {
         let mut parts = path.components();
         openapi.is_relative() && parts.all(|part| matches!(part, Component::Normal(_)))
     };
-    let place = if openapi.is_absolute() || folder.as_os_str().is_empty() {
-        openapi.to_owned()
-    } else if let Ok(beside) = openapi.strip_prefix(folder) {
+    let beside = openapi.strip_prefix(folder).ok();
+    let place = if let (Some(beside), false) = (beside, folder.as_os_str().is_empty()) {
         beside.to_owned()
+    } else if openapi.is_absolute() || folder.as_os_str().is_empty() {
+        openapi.to_owned()
     } else if known(folder) {
         let up: PathBuf = folder.components().map(|_| Component::ParentDir).collect();
         up.join(openapi)
@@ -87,6 +88,7 @@ mod tests {
             seen("docs/tea.json", Some("c/tea.yaml")),
             "../docs/tea.json"
         );
+        assert_eq!(seen("/docs/tea.json", Some("/docs/tea.yaml")), "tea.json");
         assert_eq!(seen("/docs/tea.json", Some("c/tea.yaml")), "/docs/tea.json");
     }
 }

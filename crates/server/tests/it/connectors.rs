@@ -146,9 +146,9 @@ fn a_document_becomes_a_connector_file_whose_tools_are_printed() {
     insta::assert_snapshot!(printed(&["connector", "tools", out]), @r#"
 Tea Pot API: 3 tools
 
-list_all_tea_pot_pots            read
-create_a_tea_pot_pots            write
-delete_a_tea_pot_pots_by_id      write  id
+list_all_tea_pot_pots        read
+create_a_tea_pot_pots        write
+delete_a_tea_pot_pots_by_id  write  id
 "#);
 
     // What somebody may have changed by hand is not written over.
