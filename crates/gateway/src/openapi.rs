@@ -1,5 +1,5 @@
 //! An OpenAPI document, read as far as tools need it: operations with their path and query parameters,
-//! JSON bodies and answers. Versions 3.0 and 3.1 are read as they are, Swagger 2.0 after [`swagger`] has
+//! JSON bodies and answers. Versions 3.0 and 3.1 are read as they are, Swagger 2.0 after `swagger` has
 //! given it their shape. Schemas stay JSON; [`schema`] makes of them what clients accept.
 
 pub mod schema;
