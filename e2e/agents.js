@@ -2,7 +2,11 @@
 
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { Client as EarlierClient } from "@modelcontextprotocol/sdk/client/index.js";
+import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
+import { StdioClientTransport as EarlierStdio } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { StreamableHTTPClientTransport as EarlierTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+
+import { program } from "./claviger.js";
 
 const identity = { name: "claviger-e2e", version: "1.0.0" };
 
@@ -26,6 +30,28 @@ export const agents = [
   agent("client 2.x, legacy", negotiating("legacy"), StreamableHTTPClientTransport),
   agent("client 2.x, auto", negotiating("auto"), StreamableHTTPClientTransport),
   agent("client 2.x, pinned", negotiating({ pin: "2026-07-28" }), StreamableHTTPClientTransport),
+];
+
+function bridgedAgent(name, makeClient, Transport) {
+  return {
+    name: `${name}, through the bridge`,
+    /** Starts `claviger mcp bridge` with these variables, and connects to it. */
+    async connect(environment) {
+      const client = makeClient();
+      const env = { PATH: process.env.PATH, ...environment };
+      const args = ["mcp", "bridge"];
+      await client.connect(new Transport({ command: program, args, env, stderr: "ignore" }));
+      return client;
+    },
+  };
+}
+
+/** Every client in every era over `claviger mcp bridge`: its name, and `connect(environment)`. */
+export const bridged = [
+  bridgedAgent("sdk 1.x", () => new EarlierClient(identity), EarlierStdio),
+  bridgedAgent("client 2.x, legacy", negotiating("legacy"), StdioClientTransport),
+  bridgedAgent("client 2.x, auto", negotiating("auto"), StdioClientTransport),
+  bridgedAgent("client 2.x, pinned", negotiating({ pin: "2026-07-28" }), StdioClientTransport),
 ];
 
 /** Calls a tool that has to succeed, and gives the `result` of its envelope. */

@@ -6,6 +6,7 @@
 mod access_keys;
 mod accounts;
 mod audit;
+mod bridge;
 mod call;
 mod client;
 mod import;

@@ -88,31 +88,12 @@ impl Asked {
 
 impl Client {
     /// A client for the server at `url`.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "whoever runs a command names the server, on their own machine and with their own \
-                  rights: it may well be a private one, or behind their proxy"
-    )]
     pub(crate) fn new(url: &str, key: Secret) -> Result<Self> {
         let base = Url::parse(url)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
             .with_context(|| format!("{url} is no URL such as https://keys.example.com"))?;
-        // A process has one provider; that it has been chosen already is no failure.
-        drop(rustls::crypto::ring::default_provider().install_default());
-        let mut http = reqwest::Client::builder();
-        if base.scheme() == "http" {
-            // A proxy would read the credential.
-            http = http.no_proxy();
-        }
-        let http = http
-            .connect_timeout(CONNECTING)
-            .timeout(ANSWERING)
-            // A redirect would take the credential elsewhere.
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("claviger/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .context("cannot set up TLS")?;
+        let http = http_for(&base)?;
         Ok(Self { http, base, key })
     }
 
@@ -215,6 +196,29 @@ impl Client {
         };
         Refusal(format!("{said}{hint}"))
     }
+}
+
+/// What sends requests to a server that whoever runs a command has named.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "whoever runs a command names the server, on their own machine and with their own \
+              rights: it may well be a private one, or behind their proxy"
+)]
+pub(super) fn http_for(server: &Url) -> Result<reqwest::Client> {
+    // A process has one provider; that it has been chosen already is no failure.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let mut http = reqwest::Client::builder();
+    if server.scheme() == "http" {
+        // A proxy would read the credential.
+        http = http.no_proxy();
+    }
+    http.connect_timeout(CONNECTING)
+        .timeout(ANSWERING)
+        // A redirect would take the credential elsewhere.
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("claviger/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .context("cannot set up TLS")
 }
 
 /// When a server wants to be asked again that cannot answer now, or was asked too often.

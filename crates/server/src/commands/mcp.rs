@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::{Map, Value, json};
 
+use super::bridge::BridgeFlags;
 use super::call::{Call, Shown};
 use super::client::{Asked, Client};
 use super::server::ServerFlags;
@@ -40,6 +41,16 @@ Examples:
   claviger mcp create CI --quiet          the secret URL alone
   claviger mcp log --limit 20";
 
+const BRIDGE_HELP: &str = "\
+Examples:
+  CLAVIGER_MCP_URL=https://keys.example.com/mcp/… claviger mcp bridge
+  claude_desktop_config.json:
+    {\"mcpServers\": {\"keys\": {\"command\": \"claviger\", \"args\": [\"mcp\", \"bridge\"],
+      \"env\": {\"CLAVIGER_MCP_URL\": \"https://keys.example.com/mcp/…\"}}}}
+
+One JSON-RPC message a line, answers as they come. An access key is sent beside the URL only where
+CLAVIGER_ACCESS_KEY, CLAVIGER_ACCESS_KEY_FILE, --access-key or --header gives one.";
+
 /// URLs that give an AI agent this server's API as tools
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{SERVER_HELP}"))]
@@ -68,6 +79,12 @@ enum McpCommand {
         /// When it ends, such as 2030-01-31
         #[arg(long, value_name = "DATE")]
         expires: Option<String>,
+        /// Show three tools that find and call the others, for where there are many
+        #[arg(long)]
+        discovery: bool,
+        /// Calls that it takes a minute [default: 600]
+        #[arg(long, value_name = "CALLS")]
+        per_minute: Option<u32>,
         /// Ask for an access key besides the URL
         #[arg(long)]
         require_access_key: bool,
@@ -93,26 +110,53 @@ enum McpCommand {
         /// Of this tool only
         #[arg(long)]
         tool: Option<String>,
+        /// That came to this HTTP status only
+        #[arg(long)]
+        status: Option<u16>,
+        /// Through an MCP server, or as plain HTTP
+        #[arg(long = "type", value_name = "TYPE", value_parser = ["mcp", "proxy"])]
+        log_type: Option<String>,
+        /// After this, such as 2030-01-01
+        #[arg(long, value_name = "DATE")]
+        from: Option<String>,
+        /// Before this
+        #[arg(long, value_name = "DATE")]
+        to: Option<String>,
         /// How many, at most
         #[arg(long, default_value_t = 50)]
         limit: u32,
     },
+    /// Speak with one over standard input and output, for clients that start a program
+    #[command(after_help = BRIDGE_HELP)]
+    Bridge(BridgeFlags),
 }
 
 impl Mcp {
     /// Carries the command out.
     pub(crate) async fn run(self) -> Result<Ending> {
         let flags = &self.server;
+        let command = match self.command {
+            McpCommand::Bridge(bridge) => return bridge.run(flags).await,
+            other => other,
+        };
         let client = flags.client()?;
         if let McpCommand::Log {
             server_id,
             tool,
+            status,
+            log_type,
+            from,
+            to,
             limit,
-        } = self.command
+        } = command
         {
             let asked = Asked::new(Method::GET, ["log"])
                 .with("mcp_server_id", server_id)
                 .with("tool_name", tool)
+                .with("status", status)
+                .with("log_type", log_type)
+                .with("created_at[gt]", from)
+                .with("created_at[lt]", to)
                 .with("limit", Some(limit));
             return Call::new(asked, Shown::List(LOG))
                 .carry_out_with(flags, &client)
@@ -123,12 +167,14 @@ impl Mcp {
             None => only_connected_account(flags, &client).await?,
         };
         let servers = [ACCOUNTS.to_owned(), connected, "mcp".to_owned()];
-        let call = match self.command {
+        let call = match command {
             McpCommand::Create {
                 name,
                 methods,
                 tags,
                 expires,
+                discovery,
+                per_minute,
                 require_access_key,
                 quiet,
             } => {
@@ -142,6 +188,8 @@ impl Mcp {
                     "require_api_token_auth",
                     require_access_key.then_some(json!(true)),
                 );
+                set("tool_exposure", discovery.then(|| json!("discovery")));
+                set("calls_per_minute", per_minute.map(|calls| json!(calls)));
                 let body = json!({"name": name, "config": config, "expires_at": expires});
                 let shown = if quiet {
                     Shown::Alone("url")
@@ -157,7 +205,9 @@ impl Mcp {
                 let done = Shown::Done("Ended.".to_owned());
                 Call::new(Asked::new(Method::DELETE, path), done).after(question, yes)
             }
-            McpCommand::Log { .. } => unreachable!("it was carried out above"),
+            McpCommand::Log { .. } | McpCommand::Bridge(_) => {
+                unreachable!("it was carried out above")
+            }
         };
         call.carry_out_with(flags, &client).await
     }

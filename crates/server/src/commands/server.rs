@@ -122,7 +122,8 @@ impl ServerFlags {
         Ok(id.map(str::to_owned))
     }
 
-    fn own_key(&self) -> Result<Option<Secret>> {
+    /// The access key that is given, in whichever way.
+    pub(super) fn own_key(&self) -> Result<Option<Secret>> {
         match (&self.access_key, &self.access_key_file) {
             (Some(_), Some(_)) => {
                 bail!("an access key and a file with one are both given, give one")
