@@ -6,12 +6,14 @@
 )]
 
 mod bench;
+mod conformance;
 mod deny;
 mod fuzz;
 mod lint;
 mod needs;
 mod openapi;
 mod process;
+mod program;
 mod schemathesis;
 mod test;
 
@@ -70,6 +72,11 @@ enum Command {
     /// with a scratch folder. No answer may be a server error, or have a status, content type or body that
     /// the document does not have. Takes a while, and CI does not do this; see docs/testing.md.
     Schemathesis(schemathesis::Options),
+    /// Tries the MCP endpoint with the protocol's own conformance tests
+    ///
+    /// Installs them, which are of npm, below the target directory, and starts the built program with a
+    /// scratch folder. Fails where a check fails that docs/testing.md does not name. CI does not do this.
+    Conformance,
     /// Measures what the program costs, beside what else could do the same
     ///
     /// Builds the release first. The published figures are in docs/performance.md.
@@ -88,6 +95,7 @@ fn main() -> ExitCode {
         Command::Deny => deny::run(workspace),
         Command::Fuzz { target, minutes } => fuzz::run(workspace, target.as_deref(), minutes),
         Command::Schemathesis(options) => schemathesis::run(workspace, &options),
+        Command::Conformance => conformance::run(workspace),
         Command::Bench(benchmark) => bench::run(workspace, &benchmark),
     };
     match outcome {

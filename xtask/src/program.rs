@@ -10,8 +10,17 @@ use anyhow::{Context, Result, bail};
 
 const READY: &str = "Claviger is ready: ";
 
+/// How it is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flags {
+    /// As it is.
+    Plain,
+    /// With what `conformance/seeds.py` needs.
+    WithSeeds,
+}
+
 /// Dropping it ends it.
-pub(super) struct Program {
+pub(crate) struct Program {
     child: Child,
     url: String,
     data: PathBuf,
@@ -20,28 +29,28 @@ pub(super) struct Program {
 
 impl Program {
     /// Starts it with nothing in its folder, and waits until it is ready.
-    pub(super) fn start(binary: &Path, folder: &Path) -> Result<Self> {
+    pub(crate) fn start(binary: &Path, folder: &Path, flags: Flags) -> Result<Self> {
         let (data, log) = (folder.join("data"), folder.join("server.log"));
         if data.exists() {
             fs::remove_dir_all(&data).context("cannot remove the last run's data")?;
         }
         let log = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         let receiver_port = free_port()?;
-        let mut child = Command::new(binary)
-            .env_clear()
-            .args([
-                "serve",
-                "--listen=127.0.0.1:0",
-                "--log=warn",
-                "--signup=open",
-            ])
-            // The seeds have a receiver on this machine; each request is from an address of its own.
-            .args(["--outbound-allow-private", "--trusted-proxies=127.0.0.1"])
-            // It is Firebase's set of keys, too, which is fetched when somebody signs in with it.
-            .arg("--firebase-project=acme-1")
-            .arg(format!(
-                "--firebase-keys=http://127.0.0.1:{receiver_port}/keys"
-            ))
+        let mut command = Command::new(binary);
+        command.env_clear();
+        command.args(["serve", "--listen=127.0.0.1:0", "--log=warn"]);
+        if flags == Flags::WithSeeds {
+            command
+                .arg("--signup=open")
+                // The seeds have a receiver on this machine; each request is from an address of its own.
+                .args(["--outbound-allow-private", "--trusted-proxies=127.0.0.1"])
+                // It is Firebase's set of keys, too, which is fetched when somebody signs in with it.
+                .arg("--firebase-project=acme-1")
+                .arg(format!(
+                    "--firebase-keys=http://127.0.0.1:{receiver_port}/keys"
+                ));
+        }
+        let mut child = command
             .arg("--data-dir")
             .arg(&data)
             .stdin(Stdio::null())
@@ -70,17 +79,17 @@ impl Program {
     }
 
     /// Where it listens.
-    pub(super) fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
     /// The port on which the seeds are to have their receiver.
-    pub(super) const fn receiver_port(&self) -> u16 {
+    pub(crate) const fn receiver_port(&self) -> u16 {
         self.receiver_port
     }
 
     /// The folder with its database and the credentials of its first start.
-    pub(super) fn data(&self) -> &Path {
+    pub(crate) fn data(&self) -> &Path {
         &self.data
     }
 }
