@@ -17,6 +17,7 @@ use claviger_store::{Asker, operator_keys, roles};
 use claviger_verify::{CallerLimit, KnownAccessKey, Network, Presenter};
 use http::HeaderMap;
 
+use crate::budget::Budget;
 use crate::call::InNameOf;
 use crate::exposure::Exposure;
 use crate::gateway::Gateway;
@@ -35,6 +36,7 @@ pub(crate) struct Admitted {
     pub(crate) server: Id<id::McpServer>,
     pub(crate) connected: ConnectedAccount,
     pub(crate) exposure: Arc<Exposure>,
+    pub(crate) budget: Budget,
     pub(crate) in_name_of: InNameOf,
     /// The access keys among maker and second credential, each lineage once.
     callers: Vec<AccessKey>,
@@ -64,7 +66,8 @@ impl Gateway {
     /// Admits a tool call anew, since what let its request in may have ended meanwhile, and counts it
     /// against the own limits of all callers. Requests that call no tool are not counted.
     pub(crate) async fn admit_call(&self, presented: &Presented<'_>) -> Result<InNameOf, ApiError> {
-        let admitted = self.admit(presented).await?;
+        let server = self.find_server(presented).await?;
+        let admitted = self.admit(presented, server).await?;
         // Whoever presents a credential pays first: one that is over its limit must not use up the
         // maker's.
         for key in admitted.callers.iter().rev() {
@@ -82,12 +85,17 @@ impl Gateway {
     }
 
     /// Admits a request to the server whose token it has.
-    pub(crate) async fn admit(&self, presented: &Presented<'_>) -> Result<Admitted, ApiError> {
+    pub(crate) async fn admit(
+        &self,
+        presented: &Presented<'_>,
+        server: McpServer,
+    ) -> Result<Admitted, ApiError> {
+        let family = Asker::Family(server.account.root.clone());
         let Live {
             server,
             connected,
             maker,
-        } = self.find_live(presented).await?;
+        } = family.scope(self.find_what_it_is_over(server)).await?;
         let config = ServerConfig::of_row(&server.config)?;
         let mut rights = server.maker_rights;
         let mut ends_at = earlier(server.expires_at, maker.ends_at);
@@ -117,13 +125,17 @@ impl Gateway {
             server: server.id,
             connected,
             exposure,
+            budget: config.budget,
             in_name_of,
             callers,
         })
     }
 
-    /// The server of a token and what it is over, as long as it, that and its maker are live.
-    async fn find_live(&self, presented: &Presented<'_>) -> Result<Live, ApiError> {
+    /// The server of a token, as long as it is live.
+    pub(crate) async fn find_server(
+        &self,
+        presented: &Presented<'_>,
+    ) -> Result<McpServer, ApiError> {
         let Presented { token, from, .. } = presented;
         if !token.starts_with(MCP_SERVER_PREFIX) {
             return Err(refused());
@@ -139,9 +151,7 @@ impl Gateway {
             )
             .await?;
         let server = server.filter(|server| server.is_live_at(self.core.now()));
-        let server = server.ok_or_else(refused)?;
-        let family = Asker::Family(server.account.root.clone());
-        family.scope(self.find_what_it_is_over(server)).await
+        server.ok_or_else(refused)
     }
 
     async fn find_what_it_is_over(&self, server: McpServer) -> Result<Live, ApiError> {

@@ -2,6 +2,7 @@
 //! the envelope, and a line in the log. Every face of a tool goes through here.
 
 mod record;
+mod size;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::budget::Budget;
 use crate::catalogue::Catalogue;
 use crate::credentials::stored_access_key;
 use crate::cursor::Binding;
@@ -26,7 +28,7 @@ use crate::envelope;
 use crate::failure::Failure;
 use crate::gateway::Gateway;
 use crate::limits::Limits;
-use crate::mcp::{ToolCall, ToolOutcome, ToolResult};
+use crate::mcp::{ToolCall, ToolOutcome, ToolResult, Wanted};
 use crate::page::{self, Asked, Told};
 use crate::profile::SchemaProfile;
 use crate::request::UpstreamRequest;
@@ -46,6 +48,8 @@ pub(crate) struct Call<'a> {
     pub(crate) request_id: String,
     /// Whether it is only told what would be sent.
     pub(crate) dry_run: bool,
+    /// What the MCP server may use.
+    pub(crate) budget: Option<Budget>,
     /// What the upstream is to know a repeat by.
     pub(crate) idempotency_key: Option<HeaderValue>,
 }
@@ -101,10 +105,20 @@ impl Gateway {
             profile,
             dry_run,
             idempotency_key,
+            budget,
+            server,
             ..
         } = call;
         let in_name_of = admission.await?;
-        let tool = asked.tool.map_err(|unknown| *unknown.failure)?;
+        let now = self.core.now();
+        let turn = server.zip(budget);
+        let turn = turn.map(|(server, budget)| self.budgets.take(server, budget, now));
+        // Held until the call is over.
+        let _turn = turn.transpose()?;
+        let tool = match asked.wanted {
+            Wanted::Tool(tool) => tool,
+            Wanted::Own(own) => return own.outcome(),
+        };
         let arguments = tool.checked(asked.arguments, profile)?;
         let binding = Binding {
             connected_account: connected.id.as_str(),
@@ -134,7 +148,15 @@ impl Gateway {
             return Err(Failure::upstream(answer.status, &answer.body, limits));
         }
         let seal = |asked: &Asked| self.keys.cursors.seal_asked(binding, asked);
-        let envelope = wrap(&tool, &answer, window.as_ref(), seal);
+        let mut envelope = wrap(&tool, &answer, window.as_ref(), seal);
+        if let Some(budget) = budget {
+            let behind = |kept: usize| {
+                let next = page::behind(&tool.pagination, window.as_ref()?, kept);
+                next.as_ref().map(seal)
+            };
+            let (most, upstream) = (budget.result_bytes(), answer.body.len());
+            envelope = size::within(envelope, most, upstream, behind)?;
+        }
         Ok(ToolOutcome {
             status: answer.status,
             envelope,

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::catalogue::Catalogue;
 use crate::catalogue::filter::{Filter, FilterError};
+use crate::discovery::{self, search::Index};
 use crate::nearest::nearest;
 use crate::profile::SchemaProfile;
 use crate::tool::Tool;
@@ -43,6 +44,35 @@ impl NameStyle {
     }
 }
 
+/// Whether a server lists its tools.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum ToolExposure {
+    /// All that its filter leaves.
+    #[default]
+    All,
+    /// Only the tools that find them, and call them.
+    Discovery,
+}
+
+impl ToolExposure {
+    /// Reads its name.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        match name {
+            "all" => Some(Self::All),
+            "discovery" => Some(Self::Discovery),
+            _ => None,
+        }
+    }
+
+    /// Its name.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Discovery => "discovery",
+        }
+    }
+}
+
 /// What a server shows and how.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Choices {
@@ -52,6 +82,8 @@ pub struct Choices {
     pub name_style: NameStyle,
     /// With which schemas.
     pub profile: SchemaProfile,
+    /// Whether they are listed.
+    pub tool_exposure: ToolExposure,
 }
 
 /// The tools of one server.
@@ -61,6 +93,7 @@ pub struct Exposure {
     choices: Choices,
     tools: Vec<Arc<Tool>>,
     by_name: HashMap<String, usize>,
+    index: OnceLock<Index>,
     pub(crate) earlier_list: OnceLock<Bytes>,
     pub(crate) current_list: OnceLock<Bytes>,
 }
@@ -79,6 +112,7 @@ impl Exposure {
             choices,
             tools,
             by_name,
+            index: OnceLock::new(),
             earlier_list: OnceLock::new(),
             current_list: OnceLock::new(),
         })
@@ -105,6 +139,21 @@ impl Exposure {
         self.choices.profile
     }
 
+    /// Whether tools are found, and not listed.
+    pub(crate) fn is_discovery(&self) -> bool {
+        self.choices.tool_exposure == ToolExposure::Discovery
+    }
+
+    /// The words of the tools.
+    pub(crate) fn index(&self) -> &Index {
+        self.index.get_or_init(|| Index::new(&self.tools))
+    }
+
+    /// The name that a tool is shown under.
+    pub(crate) fn name_of<'a>(&self, tool: &'a Tool) -> &'a str {
+        tool.named(self.choices.name_style)
+    }
+
     /// The tool of that name.
     pub fn tool(&self, name: &str) -> Option<&Arc<Tool>> {
         self.by_name.get(name).map(|index| &self.tools[*index])
@@ -122,10 +171,14 @@ impl Exposure {
 
     /// The tools as the protocol lists them.
     pub fn listed(&self) -> Vec<Value> {
+        if self.is_discovery() {
+            return discovery::listed(self);
+        }
         self.tools.iter().map(|tool| self.entry(tool)).collect()
     }
 
-    fn entry(&self, tool: &Tool) -> Value {
+    /// One tool as the protocol lists it.
+    pub(crate) fn entry(&self, tool: &Tool) -> Value {
         let description = if tool.deprecated {
             format!("Deprecated. {}", tool.description)
         } else {
@@ -148,8 +201,13 @@ impl Exposure {
             .about()
             .map(|about| format!(" {about}"))
             .unwrap_or_default();
+        let finding = if self.is_discovery() {
+            format!("{} ", discovery::INSTRUCTIONS)
+        } else {
+            String::new()
+        };
         format!(
-            "Tools for {label}.{about}\n\nIds come from the tools that list and from what the tools that create \
+            "Tools for {label}.{about}\n\n{finding}Ids come from the tools that list and from what the tools that create \
              answer; never make one up. A list answers {} items unless `limit` says otherwise; pass `next_cursor` \
              back as received for more. An answer is in `result`. A failed call says in `message` what to change, \
              and in `retry_after_s` how long to wait. The server's time at the start of this conversation: \

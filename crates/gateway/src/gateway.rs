@@ -8,6 +8,7 @@ use claviger_store::connected_accounts::ConnectedAccount;
 use claviger_store::connectors::{self, StoredConnector};
 use claviger_store::sealing::{Purpose, SealingKey};
 
+use crate::budget::Budgets;
 use crate::call_log::CallLog;
 use crate::catalogue::Catalogue;
 use crate::connector::{Connector, Faults};
@@ -66,6 +67,7 @@ pub struct Gateway {
     pub(crate) log: CallLog,
     pub(crate) stored: StoredConnectors,
     own: Vec<Arc<Catalogue>>,
+    pub(crate) budgets: Budgets,
 }
 
 impl Gateway {
@@ -84,6 +86,7 @@ impl Gateway {
             exposures: Exposures::default(),
             stored: StoredConnectors::default(),
             own: vec![Arc::new(catalogue)],
+            budgets: Budgets::default(),
         }))
     }
 

@@ -6,6 +6,7 @@
 
 mod admission;
 pub mod argument;
+mod budget;
 mod call;
 mod call_log;
 mod canonical;
@@ -14,6 +15,7 @@ mod client_config;
 pub mod connector;
 mod credentials;
 pub mod cursor;
+mod discovery;
 pub mod envelope;
 pub mod exposure;
 pub mod failure;

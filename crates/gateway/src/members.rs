@@ -1,6 +1,8 @@
 //! Members of a body, read one by one: a gateway body with a member that is not known is refused, since
 //! a misspelt one could open a door.
 
+use std::ops::RangeInclusive;
+
 use claviger_edge::{ApiError, ErrorCode, FieldError};
 use serde_json::{Map, Value};
 
@@ -83,6 +85,23 @@ impl<'a> Members<'a> {
                 .iter()
                 .map(|text| text.as_str().map(str::to_owned));
             texts.collect()
+        })
+    }
+
+    /// A whole number within bounds.
+    pub(crate) fn whole(
+        &self,
+        name: &str,
+        bounds: RangeInclusive<u32>,
+    ) -> Result<Option<u32>, ApiError> {
+        let must = format!(
+            "must be a whole number from {} to {}",
+            bounds.start(),
+            bounds.end()
+        );
+        self.read_as(name, &must, |value| {
+            let number = u32::try_from(value.as_u64()?).ok()?;
+            bounds.contains(&number).then_some(number)
         })
     }
 

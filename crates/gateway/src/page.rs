@@ -194,6 +194,20 @@ pub fn page(
     }
 }
 
+/// The part behind the first `kept` items of one, where the upstream can be asked for that.
+pub fn behind(pagination: &PaginationEntry, asked: &Asked, kept: usize) -> Option<Asked> {
+    match pagination {
+        PaginationEntry::None | PaginationEntry::Offset { .. } | PaginationEntry::Range { .. } => {
+            let Window { offset, limit } = asked.window;
+            let offset = offset.saturating_add(kept as u64);
+            Some(Window { offset, limit }.into())
+        }
+        PaginationEntry::Page { .. }
+        | PaginationEntry::Cursor { .. }
+        | PaginationEntry::LinkHeader { .. } => None,
+    }
+}
+
 /// Leaves of all items those of the part, and tells how many there were.
 fn cut(items: &mut Vec<Value>, window: Window) -> u64 {
     let all = items.len() as u64;

@@ -1,16 +1,23 @@
 //! What an MCP server shows and how: the `config` of a body, checked, and as its row keeps it.
 
+use std::ops::RangeInclusive;
+
 use claviger_edge::{ApiError, ErrorCode};
 use serde_json::{Map, Value, json};
 
+use crate::budget::Budget;
 use crate::catalogue::filter::Filter;
-use crate::exposure::{Choices, NameStyle};
+use crate::exposure::{Choices, NameStyle, ToolExposure};
 use crate::members::Members;
 use crate::profile::SchemaProfile;
 
 /// Whether the URL alone does not suffice.
 const SECOND_CREDENTIAL: &str = "require_api_token_auth";
-const KNOWN: [&str; 7] = [
+/// The budget: its members, and what they may be.
+const CALLS_PER_MINUTE: (&str, RangeInclusive<u32>) = ("calls_per_minute", 1..=10_000_000);
+const CALLS_IN_FLIGHT: (&str, RangeInclusive<u32>) = ("calls_in_flight", 1..=10_000);
+const RESULT_KIB: (&str, RangeInclusive<u32>) = ("result_kib", 4..=8_192);
+const KNOWN: [&str; 10] = [
     "methods",
     "tags",
     SECOND_CREDENTIAL,
@@ -18,6 +25,9 @@ const KNOWN: [&str; 7] = [
     "name_style",
     "schema_profile",
     "secrets",
+    CALLS_PER_MINUTE.0,
+    CALLS_IN_FLIGHT.0,
+    RESULT_KIB.0,
 ];
 
 /// A server's configuration.
@@ -25,6 +35,7 @@ const KNOWN: [&str; 7] = [
 pub(crate) struct ServerConfig {
     pub(crate) choices: Choices,
     pub(crate) require_api_token_auth: bool,
+    pub(crate) budget: Budget,
 }
 
 impl ServerConfig {
@@ -34,10 +45,7 @@ impl ServerConfig {
             return Ok(Self::default());
         };
         let members = Members::read("config", config, &KNOWN)?;
-        for (name, only, other) in [
-            ("tool_exposure", "all", "discovery"),
-            ("secrets", "reveal", "seal"),
-        ] {
+        for (name, only, other) in [("secrets", "reveal", "seal")] {
             match members.text(name)? {
                 Some(value) if value == other => {
                     let why = format!("cannot be `{other}` yet: this version does not support it");
@@ -55,6 +63,10 @@ impl ServerConfig {
             let refuse = || ApiError::field("config.name_style", "must be `full` or `short`");
             style.ok_or_else(refuse)
         });
+        let tool_exposure = members.text("tool_exposure")?.map(|text| {
+            let must = "must be `all` or `discovery`";
+            ToolExposure::parse(text).ok_or_else(|| ApiError::field("config.tool_exposure", must))
+        });
         let profile = members
             .text("schema_profile")?
             .map(read_profile)
@@ -66,8 +78,10 @@ impl ServerConfig {
                 filter,
                 name_style: name_style.transpose()?.unwrap_or_default(),
                 profile: profile.unwrap_or_default(),
+                tool_exposure: tool_exposure.transpose()?.unwrap_or_default(),
             },
             require_api_token_auth: members.flag(SECOND_CREDENTIAL)?.unwrap_or(false),
+            budget: read_budget(&members)?,
         })
     }
 
@@ -125,8 +139,33 @@ impl ServerConfig {
             "schema_profile".to_owned(),
             self.choices.profile.as_str().into(),
         );
+        shown.insert(
+            "tool_exposure".to_owned(),
+            self.choices.tool_exposure.as_str().into(),
+        );
+        let budget = self.budget;
+        for ((name, _), number) in [
+            (CALLS_PER_MINUTE, budget.calls_per_minute),
+            (CALLS_IN_FLIGHT, budget.calls_in_flight),
+            (RESULT_KIB, budget.result_kib),
+        ] {
+            shown.insert(name.to_owned(), number.into());
+        }
         Value::Object(shown)
     }
+}
+
+fn read_budget(members: &Members<'_>) -> Result<Budget, ApiError> {
+    let read = |(name, bounds): (&str, RangeInclusive<u32>), usual: u32| {
+        let given = members.whole(name, bounds)?;
+        Ok::<_, ApiError>(given.unwrap_or(usual))
+    };
+    let usual = Budget::default();
+    Ok(Budget {
+        calls_per_minute: read(CALLS_PER_MINUTE, usual.calls_per_minute)?,
+        calls_in_flight: read(CALLS_IN_FLIGHT, usual.calls_in_flight)?,
+        result_kib: read(RESULT_KIB, usual.result_kib)?,
+    })
 }
 
 /// Reads the name of a style of names.
@@ -153,7 +192,8 @@ mod tests {
         let config = read(&json!({
             "methods": ["read"], "tags": ["projects"], "require_api_token_auth": true,
             "name_style": "short", "schema_profile": "openai_strict",
-            "tool_exposure": "all", "secrets": "reveal"
+            "tool_exposure": "discovery", "secrets": "reveal",
+            "calls_per_minute": 9, "calls_in_flight": 2, "result_kib": 64
         }))
         .unwrap();
         assert!(config.require_api_token_auth);
@@ -208,10 +248,7 @@ mod tests {
 
     #[test]
     fn what_is_not_supported_yet_is_said() {
-        for config in [
-            json!({ "secrets": "seal" }),
-            json!({ "tool_exposure": "discovery" }),
-        ] {
+        for config in [json!({ "secrets": "seal" })] {
             let error = read(&config).unwrap_err();
             assert_eq!(error.code, ErrorCode::UnknownMember);
             assert!(
@@ -233,6 +270,10 @@ mod tests {
             ),
             (json!({ "name_style": "tiny" }), "config.name_style"),
             (json!({ "secrets": "show" }), "config.secrets"),
+            (json!({ "tool_exposure": "some" }), "config.tool_exposure"),
+            (json!({ "calls_per_minute": 0 }), "config.calls_per_minute"),
+            (json!({ "calls_in_flight": 1.5 }), "config.calls_in_flight"),
+            (json!({ "result_kib": 8_193 }), "config.result_kib"),
         ] {
             let error = read(&config).unwrap_err();
             assert_eq!(

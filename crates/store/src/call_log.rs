@@ -56,6 +56,8 @@ pub struct Call {
     pub argument_names: String,
     /// A keyed digest of the arguments' values.
     pub arguments_digest: Vec<u8>,
+    /// Whether it was only told what it would send.
+    pub is_dry_run: bool,
 }
 
 impl Call {
@@ -73,7 +75,7 @@ macro_rules! columns {
         "id, at, account_id, root_account_id, project_id, log_type, connected_account_id, \
          mcp_server_id, tool_name, resource, method, client_name, client_version, status, \
          upstream_status, duration_us, upstream_duration_us, request_id, argument_names, \
-         arguments_digest"
+         arguments_digest, is_dry_run"
     };
 }
 
@@ -83,7 +85,7 @@ pub async fn append(db: &Db, call: &Call) -> Result<(), StoreError> {
         "INSERT INTO call_log (",
         columns!(),
         ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
-         $19, $20)"
+         $19, $20, $21)"
     );
     on!(usage db, |c| sqlx::query(SQL)
         .bind(call.id.as_str())
@@ -106,6 +108,7 @@ pub async fn append(db: &Db, call: &Call) -> Result<(), StoreError> {
         .bind(&call.request_id)
         .bind(&call.argument_names)
         .bind(&call.arguments_digest)
+        .bind(call.is_dry_run)
         .execute(c)
         .await
         .map(drop))?;

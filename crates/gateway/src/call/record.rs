@@ -5,15 +5,20 @@ use claviger_domain::id::{self, Id};
 use claviger_domain::time::Timestamp;
 use claviger_edge::Core;
 use claviger_store::call_log;
+use claviger_store::mcp_servers::McpServer;
 use http::StatusCode;
-use serde_json::json;
+use serde_json::{Map, json};
 
 use super::Call;
 use crate::call_log::CallLog;
 use crate::gateway::Gateway;
+use crate::mcp::{Client, Wanted};
 
 /// Nobody waits for the answer any more. No standard names this status; logs of web servers do.
 const CLIENT_GONE: i64 = 499;
+
+/// The door of MCP servers.
+const MCP: &str = "mcp";
 
 /// A log line that is being made.
 pub(super) struct Record {
@@ -27,10 +32,11 @@ impl Record {
     pub(super) fn begin(gateway: &Gateway, call: &Call<'_>) -> Self {
         let core = gateway.core.clone();
         let asked = &call.asked;
-        let tool = asked.tool.as_deref().ok();
+        let tool = asked.wanted.tool();
         // Names that the tool does not have may be anything, also a secret in the wrong place.
-        let is_known = |name: &str| {
-            tool.is_some_and(|tool| tool.schemas.input["properties"].get(name).is_some())
+        let is_known = |name: &str| match &asked.wanted {
+            Wanted::Tool(tool) => tool.schemas.input["properties"].get(name).is_some(),
+            Wanted::Own(own) => own.arguments.contains(&name),
         };
         let names: Vec<&String> = asked
             .arguments
@@ -45,15 +51,15 @@ impl Record {
             root_account_id: call.connected.account.root.clone(),
             project_id: call.connected.project.as_ref().map(ToString::to_string),
             log_type: match call.server {
-                Some(_) => "mcp".to_owned(),
+                Some(_) => MCP.to_owned(),
                 None => "proxy".to_owned(),
             },
             connected_account_id: call.connected.id.clone(),
             mcp_server_id: call.server.map(ToString::to_string),
             // The full name, whichever name the server shows: one filter finds all calls of a tool.
-            tool_name: match &asked.tool {
-                Ok(tool) => tool.name.clone(),
-                Err(unknown) => unknown.name.clone(),
+            tool_name: match &asked.wanted {
+                Wanted::Tool(tool) => tool.name.clone(),
+                Wanted::Own(own) => own.name.clone(),
             },
             resource: tool.map(|tool| tool.resource.clone()).unwrap_or_default(),
             method: tool.map(|tool| tool.method.clone()).unwrap_or_default(),
@@ -64,6 +70,7 @@ impl Record {
             duration_us: 0,
             upstream_duration_us: None,
             request_id: call.request_id.clone(),
+            is_dry_run: call.dry_run,
             argument_names: json!(names).to_string(),
             arguments_digest: gateway.keys.arguments.digest(&asked.arguments).to_vec(),
         };
@@ -103,6 +110,43 @@ impl Record {
         let traffic = &self.core.traffic;
         traffic.tool_called(line.status, line.duration_us);
         Some(line)
+    }
+}
+
+impl Gateway {
+    /// Logs a request to a live server that is refused before its body is read.
+    pub(crate) async fn log_refused(
+        &self,
+        server: &McpServer,
+        client: Option<Client>,
+        request_id: String,
+        status: StatusCode,
+    ) {
+        let client_version = client.as_ref().and_then(|client| client.version.clone());
+        let line = call_log::Call {
+            id: Id::<id::Call>::draw(&*self.core.random),
+            at: self.core.now(),
+            account_id: server.account.id.clone(),
+            root_account_id: server.account.root.clone(),
+            project_id: server.project_id.clone(),
+            log_type: MCP.to_owned(),
+            connected_account_id: server.connected_account_id.clone(),
+            mcp_server_id: Some(server.id.to_string()),
+            tool_name: String::new(),
+            resource: String::new(),
+            method: String::new(),
+            client_version,
+            client_name: client.map(|client| client.name),
+            status: i64::from(status.as_u16()),
+            upstream_status: None,
+            duration_us: 0,
+            upstream_duration_us: None,
+            request_id,
+            argument_names: json!([]).to_string(),
+            arguments_digest: self.keys.arguments.digest(&Map::new()).to_vec(),
+            is_dry_run: false,
+        };
+        self.log.write(Box::new(line)).await;
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::era::{self, CLIENT_META};
 use super::json_rpc::{INVALID_PARAMS, RpcError};
+use crate::discovery::{self, Finder, Meant};
 use crate::exposure::Exposure;
 use crate::failure::Failure;
 use crate::limits::Limits;
@@ -17,21 +18,56 @@ use claviger_domain::plain_text;
 /// A call that a client made; its arguments are not yet checked.
 #[derive(Debug, Clone)]
 pub struct ToolCall {
-    /// The tool; where none of that name is exposed, what it was called, and what to tell a model.
-    pub tool: Result<Arc<Tool>, UnknownTool>,
+    /// What is called.
+    pub wanted: Wanted,
     /// What it was called with.
     pub arguments: Map<String, Value>,
     /// Who calls, where the request says.
     pub client: Option<Client>,
 }
 
-/// A tool that is not exposed, or that does not exist.
+/// What a call is of.
+#[derive(Debug, Clone)]
+pub enum Wanted {
+    /// A tool of the catalogue.
+    Tool(Arc<Tool>),
+    /// What is answered without one.
+    Own(OwnAnswer),
+}
+
+impl Wanted {
+    /// The tool of the catalogue that it is about.
+    pub(crate) fn tool(&self) -> Option<&Tool> {
+        match self {
+            Self::Tool(tool) => Some(tool),
+            Self::Own(own) => own.about.as_deref(),
+        }
+    }
+}
+
+/// The answer of a tool that finds tools, or the refusal of one that is not exposed or not there.
 #[derive(Debug, Clone, PartialEq)]
-pub struct UnknownTool {
-    /// Its name, without what could hide or act, and cut.
-    pub name: String,
+pub struct OwnAnswer {
+    /// The tool's name, without what could hide or act, and cut.
+    pub(crate) name: String,
     /// What the model is told.
-    pub failure: Box<Failure>,
+    pub(crate) answer: Result<Map<String, Value>, Box<Failure>>,
+    /// The names of arguments that a log may have.
+    pub(crate) arguments: &'static [&'static str],
+    /// The tool of the catalogue whose call is refused.
+    pub(crate) about: Option<Arc<Tool>>,
+}
+
+impl OwnAnswer {
+    /// What a call of it comes to.
+    pub(crate) fn outcome(self) -> Result<ToolOutcome, Failure> {
+        let envelope = self.answer.map_err(|failure| *failure)?;
+        Ok(ToolOutcome {
+            status: StatusCode::OK,
+            envelope,
+            limits: Limits::default(),
+        })
+    }
 }
 
 /// The program that calls, in its own words.
@@ -78,12 +114,32 @@ pub(super) fn asked(exposure: &Exposure, params: Option<&Value>) -> Result<ToolC
         Some(Value::Object(arguments)) => arguments.clone(),
         Some(_) => return Err(invalid("`arguments` must be an object")),
     };
-    let tool = exposure.tool(name).cloned();
+    let (wanted, arguments) = wanted(exposure, name, arguments);
     Ok(ToolCall {
-        tool: tool.ok_or_else(|| unknown_tool(exposure, name)),
+        wanted,
         arguments,
         client: client(params),
     })
+}
+
+/// What a name means on this server, with the arguments of what is called.
+fn wanted(
+    exposure: &Exposure,
+    name: &str,
+    arguments: Map<String, Value>,
+) -> (Wanted, Map<String, Value>) {
+    let tool = |name: &str| match exposure.tool(name) {
+        Some(tool) => Wanted::Tool(Arc::clone(tool)),
+        None => Wanted::Own(unknown_tool(exposure, name)),
+    };
+    if !exposure.is_discovery() {
+        return (tool(name), arguments);
+    }
+    match Finder::of(name).map(|finder| finder.read(exposure, &arguments)) {
+        Some(Meant::Call(name, of_tool)) => (tool(&name), of_tool),
+        Some(Meant::Answer(answer)) => (Wanted::Own(answer), arguments),
+        None => (Wanted::Own(unknown_tool(exposure, name)), arguments),
+    }
 }
 
 fn client(params: &Map<String, Value>) -> Option<Client> {
@@ -100,17 +156,23 @@ fn client(params: &Map<String, Value>) -> Option<Client> {
 }
 
 /// Clients read a protocol error, models read a result: so a wrong name is told as a result.
-fn unknown_tool(exposure: &Exposure, name: &str) -> UnknownTool {
+fn unknown_tool(exposure: &Exposure, name: &str) -> OwnAnswer {
     let shown: String = plain_text::clean(name).chars().take(100).collect();
     let near = match exposure.nearest(name) {
+        Some(near) if exposure.is_discovery() => {
+            format!("the nearest is `{near}`; {}", discovery::HINT)
+        }
         Some(near) => format!("did you mean `{near}`?"),
+        None if exposure.is_discovery() => discovery::HINT.to_owned(),
         None => "ask `tools/list` for the tools there are".to_owned(),
     };
     let message = format!("there is no tool `{shown}`; {near}");
     let failure = Failure::refused(StatusCode::NOT_FOUND, "unknown_tool", message);
-    UnknownTool {
+    OwnAnswer {
         name: shown,
-        failure: Box::new(failure),
+        answer: Err(Box::new(failure)),
+        arguments: &[],
+        about: None,
     }
 }
 

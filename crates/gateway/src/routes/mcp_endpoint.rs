@@ -64,19 +64,27 @@ async fn try_serve(gateway: &Gateway, token: &str, request: Request) -> Result<A
         headers: &parts.headers,
         from,
     };
-    let admitted = gateway.admit(&presented).await?;
+    let request_id = parts.extensions.get::<RequestId>();
+    let request_id = request_id.map(|id| id.0.to_string()).unwrap_or_default();
+    let server = gateway.find_server(&presented).await?;
+    let admitted = match gateway.admit(&presented, server.clone()).await {
+        Ok(admitted) => admitted,
+        Err(error) => {
+            // Its body is not read: what was called is not known.
+            let client = mcp::user_agent(&parts.headers);
+            let refused = gateway.log_refused(&server, client, request_id, error.code.status());
+            refused.await;
+            return Err(error);
+        }
+    };
     let body = to_bytes(body, LARGEST_BODY)
         .await
         .map_err(|error| unread_body(error, "4 MiB"))?;
-    let request_id = parts
-        .extensions
-        .get::<RequestId>()
-        .map(|id| id.0.to_string());
     let calling = Calling {
         gateway,
         presented: &presented,
         admitted: &admitted,
-        request_id: request_id.unwrap_or_default(),
+        request_id,
     };
     let post = Post {
         headers: &parts.headers,
@@ -107,6 +115,7 @@ impl Calling<'_> {
             server,
             connected,
             exposure,
+            budget,
             ..
         } = self.admitted;
         let call = Call {
@@ -117,6 +126,7 @@ impl Calling<'_> {
             profile: exposure.profile(),
             request_id: self.request_id.clone(),
             dry_run: false,
+            budget: Some(*budget),
             idempotency_key: None,
         };
         // What let the request in may have ended while its body came, or an earlier call was made.

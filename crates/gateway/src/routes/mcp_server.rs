@@ -126,9 +126,9 @@ pub(super) fn add_warnings(
 fn warnings(exposure: &Exposure, expires_at: Option<Timestamp>) -> Vec<String> {
     let tools = exposure.tools();
     let mut warnings = Vec::new();
-    if tools.len() > MANY_TOOLS {
+    if tools.len() > MANY_TOOLS && !exposure.is_discovery() {
         warnings.push(format!(
-            "{} tools are more than most models choose from well; limit them by methods or tags",
+            "{} tools are more than most models choose from well; limit them by methods or tags, or set tool_exposure to discovery",
             tools.len()
         ));
     }

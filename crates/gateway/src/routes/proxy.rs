@@ -21,7 +21,7 @@ use crate::call::{Call, InNameOf};
 use crate::catalogue::Catalogue;
 use crate::failure::Failure;
 use crate::gateway::Gateway;
-use crate::mcp::{ToolCall, ToolOutcome, UnknownTool, user_agent};
+use crate::mcp::{OwnAnswer, ToolCall, ToolOutcome, Wanted, user_agent};
 use crate::nearest::{listed, nearest};
 use crate::profile::SchemaProfile;
 use crate::proxy::{self, Said};
@@ -125,11 +125,14 @@ impl<'a> Target<'a> {
         }
     }
 
-    fn find(&self, catalogue: &Catalogue) -> Result<Arc<Tool>, UnknownTool> {
+    fn find(&self, catalogue: &Catalogue) -> Wanted {
         let is_misplaced = self.is_custom && STANDARD.contains(&self.method);
         let tool = catalogue.tool(self.resource, self.method);
         let tool = tool.filter(|_| !is_misplaced).cloned();
-        tool.ok_or_else(|| self.unknown(catalogue))
+        match tool {
+            Some(tool) => Wanted::Tool(tool),
+            None => Wanted::Own(self.unknown(catalogue)),
+        }
     }
 }
 
@@ -183,32 +186,41 @@ async fn serve(
     let connected = connected_account(gateway, &caller.reach, connected).await?;
     let dry_run = parameters.flag(DRY_RUN)?;
     let catalogue = gateway.catalogue_of(&connected).await?;
-    let tool = target.find(&catalogue);
+    let mut wanted = target.find(&catalogue);
     let said = Said {
         id: target.id,
         query: parameters.without(&[CONNECTED, DRY_RUN]),
         body: incoming.body,
     };
-    let arguments = match &tool {
-        Ok(tool) => match proxy::arguments(tool, said) {
+    let arguments = match &wanted {
+        Wanted::Tool(tool) => match proxy::arguments(tool, said) {
             Ok(arguments) => arguments,
-            Err(faults) => return Ok(refuse(&faults.into())),
+            Err(faults) => {
+                wanted = Wanted::Own(OwnAnswer {
+                    name: tool.name.clone(),
+                    answer: Err(Box::new(faults.into())),
+                    arguments: &[],
+                    about: Some(Arc::clone(tool)),
+                });
+                serde_json::Map::new()
+            }
         },
-        Err(_) => serde_json::Map::new(),
+        Wanted::Own(_) => serde_json::Map::new(),
     };
-    let admission = admit(caller, &connected, tool.as_deref().ok());
+    let admission = admit(caller, &connected, wanted.tool());
     let call = Call {
         server: None,
         connected: &connected,
         catalogue: &catalogue,
         asked: ToolCall {
-            tool: tool.clone(),
+            wanted,
             arguments,
             client: user_agent(&incoming.headers),
         },
         profile: SchemaProfile::Default,
         request_id: incoming.request_id,
         dry_run,
+        budget: None,
         idempotency_key: incoming.headers.get(IDEMPOTENCY_KEY).cloned(),
     };
     Ok(match gateway.call(call, async { admission }).await {
@@ -243,7 +255,7 @@ fn admit(
 impl Target<'_> {
     /// What is said of a method that is no tool, or that is called by another verb. What stands in its
     /// place and is no method may be a key: neither the answer nor the log repeats it.
-    fn unknown(&self, catalogue: &Catalogue) -> UnknownTool {
+    fn unknown(&self, catalogue: &Catalogue) -> OwnAnswer {
         let tools = catalogue.tools();
         let of_it: Vec<_> = tools
             .iter()
@@ -274,9 +286,11 @@ impl Target<'_> {
             format!("`{resource}` has {lacks}; it has {methods}")
         };
         let failure = Failure::refused(StatusCode::NOT_FOUND, "unknown_tool", message);
-        UnknownTool {
+        OwnAnswer {
             name: format!("{resource} {method}"),
-            failure: Box::new(failure),
+            answer: Err(Box::new(failure)),
+            arguments: &[],
+            about: None,
         }
     }
 }

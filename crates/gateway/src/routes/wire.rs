@@ -118,6 +118,7 @@ pub(super) fn call(call: &call_log::Call) -> Value {
         "method": call.method,
         "client_name": call.client_name,
         "client_version": call.client_version,
+        "is_dry_run": call.is_dry_run,
         "status": call.status,
         "upstream_status": call.upstream_status,
         "duration_ms": milliseconds(call.duration_us),

@@ -48,6 +48,7 @@ on_both_engines!(a_call_is_logged_with_names_and_not_values, async |app| {
       "method": "create",
       "client_name": "kettle",
       "client_version": "2.1",
+      "is_dry_run": false,
       "status": 201,
       "upstream_status": 201,
       "duration_ms": 0,
@@ -393,5 +394,84 @@ on_both_engines!(
             .get(&format!("/log?limit=1&status=201&next_cursor={next}"))
             .await;
         assert_eq!(rest.expect(200)["result_count"], 1);
+    }
+);
+
+on_both_engines!(dry_runs_are_marked_in_the_log, async |app| {
+    let world = World::of(app).await;
+    for dry_run in [true, false] {
+        let query = format!(
+            "integrated_account_id={}&dry_run={dry_run}",
+            world.connected
+        );
+        let path = format!("/proxy/api_keys?{query}");
+        let body = json!({ "name": "x" });
+        let answer = world.ask(&world.owner, Method::POST, &path, body).await;
+        assert!(answer.status.is_success(), "{:?}", answer.body);
+        world.advance(1);
+    }
+    let log = world.get("/log?log_type=proxy").await.body;
+    let told = [&log["result"][0], &log["result"][1]];
+    assert_eq!(
+        told.map(|line| line["is_dry_run"].clone()),
+        [json!(false), json!(true)]
+    );
+    assert_eq!(told[1]["upstream_status"], Value::Null);
+});
+
+on_both_engines!(
+    what_the_proxy_cannot_read_as_arguments_is_logged,
+    async |app| {
+        let world = World::of(app).await;
+        let path = format!("/proxy/api_keys?integrated_account_id={}", world.connected);
+        let answer = world
+            .ask(&world.owner, Method::POST, &path, json!(["Sensitive"]))
+            .await;
+        assert_eq!(answer.expect(400)["code"], "invalid_arguments");
+        let log = world.get("/log?status=400").await.body;
+        let line = &log["result"][0];
+        assert_eq!(
+            json!([
+                line["tool_name"],
+                line["resource"],
+                line["method"],
+                line["argument_names"]
+            ]),
+            json!([CREATE, "api_keys", "create", []])
+        );
+        assert!(!log.to_string().contains("Sensitive"));
+    }
+);
+
+on_both_engines!(
+    a_request_that_a_live_server_refuses_is_logged_and_one_to_no_server_is_not,
+    async |app| {
+        let world = World::of(app).await;
+        let (server, token) = world
+            .server(json!({ "require_api_token_auth": true }))
+            .await;
+        let agent = [("user-agent", "kettle/2.1")];
+        let message = call_message(CREATE, &json!({ "name": "Sensitive" }));
+        world.post(&token, &agent, &message).await.expect(401);
+        let unknown = format!("clvmcp_{}", "a".repeat(43));
+        world.post(&unknown, &agent, &message).await.expect(401);
+        let log = world.get("/log").await.body;
+        assert_eq!(log["result_count"], 1);
+        let line = &log["result"][0];
+        assert_eq!(
+            json!([
+                line["mcp_server_id"],
+                line["status"],
+                line["tool_name"],
+                line["client_name"]
+            ]),
+            json!([server, 401, "", "kettle"])
+        );
+        let path = world.path(&format!("/mcp/{server}"));
+        world
+            .ask(&world.owner, Method::DELETE, &path, Value::Null)
+            .await;
+        world.post(&token, &agent, &message).await.expect(401);
+        assert_eq!(world.get("/log").await.body["result_count"], 1);
     }
 );

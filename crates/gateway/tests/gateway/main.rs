@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod admission;
 #[cfg(test)]
+mod budgets;
+#[cfg(test)]
 mod built_in;
 #[cfg(test)]
 mod callers;
@@ -14,6 +16,8 @@ mod capabilities;
 mod connectors;
 #[cfg(test)]
 mod derived;
+#[cfg(test)]
+mod discovery;
 #[cfg(test)]
 mod log;
 #[cfg(test)]

@@ -41,6 +41,7 @@ pub(crate) fn call(
         request_id: "req_one".to_owned(),
         argument_names: r#"["limit"]"#.to_owned(),
         arguments_digest: vec![0, 255, 7],
+        is_dry_run: false,
     }
 }
 
@@ -65,6 +66,7 @@ async fn a_call_comes_back_as_it_was_written(world: World) {
         client_name: None,
         upstream_status: None,
         upstream_duration_us: None,
+        is_dry_run: true,
         ..call(&world, &mine, None, "bare")
     };
     logged(&world, &bare).await;

@@ -9,7 +9,7 @@ use crate::connector::Connector;
 use crate::exposure::Choices;
 use crate::failure::Failure;
 use crate::limits::Limits;
-use crate::mcp::ToolOutcome;
+use crate::mcp::{ToolOutcome, Wanted};
 use crate::openapi::Document;
 
 const CURRENT: &str = "2026-07-28";
@@ -48,9 +48,9 @@ async fn post_to(
     }
     let calls = Mutex::new(Vec::new());
     let call = |call: ToolCall| {
-        let outcome = match &call.tool {
-            Ok(_) => outcome.clone(),
-            Err(unknown) => Err(unknown.failure.clone()),
+        let outcome = match &call.wanted {
+            Wanted::Tool(_) => outcome.clone(),
+            Wanted::Own(own) => own.clone().outcome().map_err(Box::new),
         };
         calls.lock().unwrap().push(call);
         std::future::ready(outcome)
