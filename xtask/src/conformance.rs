@@ -1,5 +1,7 @@
 //! `cargo xtask conformance`: whether the MCP endpoint is what the protocol's own tests ask of a server
-//! that has tools only.
+//! that has tools only, and works with clients that `cargo xtask test` has no place for.
+
+mod clients;
 
 use std::fs;
 use std::path::Path;
@@ -99,7 +101,8 @@ pub(crate) fn run(workspace: &Path) -> Result<()> {
     if !surprises.is_empty() {
         bail!("not as docs/testing.md says: {}", surprises.join(", "));
     }
-    Ok(())
+    announce("Trying published clients");
+    clients::run(workspace, &node, &folder, url.trim())
 }
 
 /// Copies a file that differs, so that one that is the same does not look new.
