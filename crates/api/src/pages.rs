@@ -7,18 +7,12 @@ mod sign_in;
 
 use std::collections::HashMap;
 
-use askama::Template;
 use axum::Router;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
-use claviger_edge::{ApiError, Core, NoStore};
-use http::{HeaderValue, StatusCode, header};
-use url::form_urlencoded;
-
-/// Nothing is loaded, nothing runs, nobody frames it, and its form goes here.
-const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-);
+use claviger_edge::page::{Asked, Form, Page, form_members as members};
+use claviger_edge::{ApiError, Core};
+use http::StatusCode;
 
 /// The pages, without the layers of The Auth API.
 pub(crate) fn router(core: &Core) -> Router {
@@ -35,59 +29,12 @@ pub(crate) fn router(core: &Core) -> Router {
         .with_state(core.clone())
 }
 
-/// What a page says and asks.
-#[derive(Template)]
-#[template(path = "page.html")]
-struct Page<'a> {
-    title: &'a str,
-    /// What is said, a paragraph each.
-    said: &'a [String],
-    /// What is to be copied, with what it is.
-    secrets: &'a [(&'static str, &'a str)],
-    form: Option<Form<'a>>,
-}
-
-/// What is sent back.
-struct Form<'a> {
-    /// Without the token, which would be in the logs of whoever is in between.
-    action: &'static str,
-    token: &'a str,
-    asked: &'a [Asked],
-    button: &'static str,
-}
-
-/// A field to fill in.
-struct Asked {
-    name: &'static str,
-    label: &'static str,
-    kind: &'static str,
-    autocomplete: &'static str,
-}
-
 const NEW_PASSWORD: Asked = Asked {
     name: "password",
     label: "New password, 8 characters or more",
     kind: "password",
     autocomplete: "new-password",
 };
-
-impl Page<'_> {
-    fn answer(&self, status: StatusCode) -> Response {
-        let html = self.render().expect("a template of text always renders");
-        let headers = [
-            (
-                header::CONTENT_TYPE,
-                HeaderValue::from_static("text/html; charset=utf-8"),
-            ),
-            (header::CONTENT_SECURITY_POLICY, POLICY),
-            (
-                header::X_CONTENT_TYPE_OPTIONS,
-                HeaderValue::from_static("nosniff"),
-            ),
-        ];
-        NoStore((status, headers, html)).into_response()
-    }
-}
 
 /// A page that says one thing.
 fn says(status: StatusCode, title: &str, said: String) -> Response {
@@ -122,11 +69,6 @@ fn refused(title: &str, error: ApiError, form: Form<'_>) -> Response {
     let mut answer = page.answer(status);
     answer.headers_mut().extend(error.headers);
     answer
-}
-
-/// The members of a form, or of a query.
-fn members(text: &[u8]) -> HashMap<String, String> {
-    form_urlencoded::parse(text).into_owned().collect()
 }
 
 /// The token of a link.

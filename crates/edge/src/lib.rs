@@ -12,6 +12,7 @@ mod fields;
 mod idempotency;
 mod identity;
 mod layers;
+pub mod page;
 mod password;
 mod path_parameter;
 mod paths;

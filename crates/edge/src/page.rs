@@ -1,0 +1,78 @@
+//! Plain pages for people: what is said, and at most one form. They have no script, no cookie and nothing of
+//! elsewhere. A GET shows a form and consumes nothing, since programs open links, too; posting consumes.
+
+use std::collections::HashMap;
+
+use askama::Template;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use url::form_urlencoded;
+
+use crate::NoStore;
+
+/// Nothing is loaded, nothing runs, nobody frames it, and its form goes here.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+);
+
+/// What a page says and asks.
+#[derive(Template)]
+#[template(path = "page.html")]
+pub struct Page<'a> {
+    /// Its title and heading.
+    pub title: &'a str,
+    /// What is said, a paragraph each.
+    pub said: &'a [String],
+    /// What is to be copied, with what it is.
+    pub secrets: &'a [(&'static str, &'a str)],
+    /// What it asks.
+    pub form: Option<Form<'a>>,
+}
+
+/// What is sent back.
+pub struct Form<'a> {
+    /// Without the token, which would be in the logs of whoever is in between.
+    pub action: &'static str,
+    /// The token of the link, which the form carries.
+    pub token: &'a str,
+    /// What is to be filled in.
+    pub asked: &'a [Asked],
+    /// What its button says.
+    pub button: &'static str,
+}
+
+/// A field to fill in.
+pub struct Asked {
+    /// Its name in the body.
+    pub name: &'static str,
+    /// What stands above it.
+    pub label: &'static str,
+    /// The type of the input.
+    pub kind: &'static str,
+    /// What a browser may fill in.
+    pub autocomplete: &'static str,
+}
+
+impl Page<'_> {
+    /// The page as an answer that nobody keeps.
+    pub fn answer(&self, status: StatusCode) -> Response {
+        let html = self.render().expect("a template of text always renders");
+        let headers = [
+            (
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("text/html; charset=utf-8"),
+            ),
+            (header::CONTENT_SECURITY_POLICY, POLICY),
+            (
+                header::X_CONTENT_TYPE_OPTIONS,
+                HeaderValue::from_static("nosniff"),
+            ),
+        ];
+        NoStore((status, headers, html)).into_response()
+    }
+}
+
+/// The members of a form, or of a query.
+pub fn form_members(text: &[u8]) -> HashMap<String, String> {
+    form_urlencoded::parse(text).into_owned().collect()
+}
