@@ -37,6 +37,7 @@ pub(crate) struct Admitted {
     pub(crate) connected: ConnectedAccount,
     pub(crate) exposure: Arc<Exposure>,
     pub(crate) budget: Budget,
+    pub(crate) seals_secrets: bool,
     pub(crate) in_name_of: InNameOf,
     /// The access keys among maker and second credential, each lineage once.
     callers: Vec<AccessKey>,
@@ -126,6 +127,7 @@ impl Gateway {
             connected,
             exposure,
             budget: config.budget,
+            seals_secrets: config.seals_secrets,
             in_name_of,
             callers,
         })

@@ -32,6 +32,7 @@ use crate::mcp::{ToolCall, ToolOutcome, ToolResult, Wanted};
 use crate::page::{self, Asked, Told};
 use crate::profile::SchemaProfile;
 use crate::request::UpstreamRequest;
+use crate::sealed::{self, Bound, Hiding, Opened};
 use crate::tool::Tool;
 use crate::upstream::{self, UpstreamAnswer};
 
@@ -50,6 +51,8 @@ pub(crate) struct Call<'a> {
     pub(crate) dry_run: bool,
     /// What the MCP server may use.
     pub(crate) budget: Option<Budget>,
+    /// Whether the MCP server seals secrets.
+    pub(crate) seals_secrets: bool,
     /// What the upstream is to know a repeat by.
     pub(crate) idempotency_key: Option<HeaderValue>,
 }
@@ -81,9 +84,11 @@ impl Gateway {
     ) -> ToolResult {
         let mut record = Record::begin(self, &call);
         let family = Asker::Family(call.connected.account.root.clone());
+        let mut opened = Opened::default();
         let outcome = family
-            .scope(self.carry_out(call, admission, &mut record))
+            .scope(self.carry_out(call, admission, &mut record, &mut opened))
             .await;
+        let outcome = opened.scrubbed(outcome);
         let status = match &outcome {
             Ok(outcome) => outcome.status,
             Err(failure) => failure.status,
@@ -97,6 +102,7 @@ impl Gateway {
         call: Call<'_>,
         admission: impl Future<Output = Result<InNameOf, ApiError>>,
         record: &mut Record,
+        opened: &mut Opened,
     ) -> Result<ToolOutcome, Failure> {
         let Call {
             connected,
@@ -106,6 +112,7 @@ impl Gateway {
             dry_run,
             idempotency_key,
             budget,
+            seals_secrets,
             server,
             ..
         } = call;
@@ -119,7 +126,11 @@ impl Gateway {
             Wanted::Tool(tool) => tool,
             Wanted::Own(own) => return own.outcome(),
         };
-        let arguments = tool.checked(asked.arguments, profile)?;
+        let bound = server.map(|server| Bound::to(connected, server));
+        let place = bound.filter(|_| !dry_run);
+        let place = place.map(|bound| (&self.keys.handles, bound, now));
+        let arguments = opened.open(&tool, asked.arguments, place)?;
+        let arguments = tool.checked(arguments, profile)?;
         let binding = Binding {
             connected_account: connected.id.as_str(),
             tool: (&tool.resource, &tool.method),
@@ -149,6 +160,15 @@ impl Gateway {
         }
         let seal = |asked: &Asked| self.keys.cursors.seal_asked(binding, asked);
         let mut envelope = wrap(&tool, &answer, window.as_ref(), seal);
+        let hiding = Hiding {
+            key: &self.keys.handles,
+            bound,
+            seals_all: seals_secrets,
+            public_url: &self.public_url,
+            now,
+            random: &*self.core.random,
+        };
+        sealed::hide(&mut envelope, &tool, &hiding);
         if let Some(budget) = budget {
             let behind = |kept: usize| {
                 let next = page::behind(&tool.pagination, window.as_ref()?, kept);

@@ -9,11 +9,13 @@ use sha2::Sha256;
 
 use crate::canonical::canonical;
 use crate::cursor::CursorKey;
+use crate::sealed::HandleKey;
 
-/// What seals cursors and digests logged arguments.
+/// What seals cursors and secrets, and digests logged arguments.
 pub(crate) struct Keys {
     pub(crate) cursors: CursorKey,
     pub(crate) arguments: ArgumentsKey,
+    pub(crate) handles: HandleKey,
 }
 
 impl Keys {
@@ -21,6 +23,7 @@ impl Keys {
         Self {
             cursors: CursorKey::new(part(key, b"cursors")),
             arguments: ArgumentsKey(part(key, b"arguments")),
+            handles: HandleKey::new(part(key, b"handles")),
         }
     }
 }

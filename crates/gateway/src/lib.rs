@@ -31,6 +31,7 @@ pub mod profile;
 mod proxy;
 pub mod request;
 pub mod routes;
+mod sealed;
 mod server_config;
 mod stored_connectors;
 pub mod tool;

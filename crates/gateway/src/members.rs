@@ -40,16 +40,12 @@ impl<'a> Members<'a> {
             .map(|near| format!(", did you mean `{near}`?"))
             .unwrap_or_default();
         let known = listed(known.iter().copied());
-        self.refuse_as_unknown(&shown, &format!("is not known{near} (known: {known})"))
-    }
-
-    /// Refuses a member, or a value of one, that this version does not have.
-    pub(crate) fn refuse_as_unknown(&self, name: &str, why: &str) -> ApiError {
-        let field = self.field(name);
+        let why = format!("is not known{near} (known: {known})");
+        let field = self.field(&shown);
         let mut error = ApiError::new(ErrorCode::UnknownMember, format!("{field} {why}"));
         error.details.push(FieldError {
             field,
-            message: why.to_owned(),
+            message: why,
         });
         error
     }

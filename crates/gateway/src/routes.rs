@@ -17,6 +17,7 @@ mod mcp_endpoint;
 mod mcp_server;
 mod proxy;
 mod query;
+mod reveal;
 mod rotate_mcp_server;
 mod show_capabilities;
 mod show_client_config;
@@ -34,6 +35,7 @@ use claviger_edge::{ApiError, ErrorCode, Idempotent, idempotent, identify};
 use claviger_store::connected_accounts::{self, ConnectedAccount};
 
 use crate::gateway::Gateway;
+use crate::sealed::PATH;
 
 /// Routes whose POST creates, and so honours an `Idempotency-Key`.
 const CREATING: &[&str] = &[
@@ -110,6 +112,7 @@ pub fn router(gateway: &Arc<Gateway>) -> Router {
     let of_agents = Router::new()
         .route("/mcp", any(mcp_endpoint::by_bearer))
         .route("/mcp/{token}", any(mcp_endpoint::by_path))
+        .route(PATH, get(reveal::show).post(reveal::reveal))
         // Clients of the protocol ask here whether there is something to sign in to.
         .route("/.well-known/{*path}", any(async || ApiError::not_found()));
     of_accounts

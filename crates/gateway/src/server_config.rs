@@ -13,6 +13,9 @@ use crate::profile::SchemaProfile;
 
 /// Whether the URL alone does not suffice.
 const SECOND_CREDENTIAL: &str = "require_api_token_auth";
+/// Whether secrets leave results as they are, or as handles.
+const REVEAL: &str = "reveal";
+const SEAL: &str = "seal";
 /// The budget: its members, and what they may be.
 const CALLS_PER_MINUTE: (&str, RangeInclusive<u32>) = ("calls_per_minute", 1..=10_000_000);
 const CALLS_IN_FLIGHT: (&str, RangeInclusive<u32>) = ("calls_in_flight", 1..=10_000);
@@ -36,6 +39,8 @@ pub(crate) struct ServerConfig {
     pub(crate) choices: Choices,
     pub(crate) require_api_token_auth: bool,
     pub(crate) budget: Budget,
+    /// Whether secrets leave results as handles.
+    pub(crate) seals_secrets: bool,
 }
 
 impl ServerConfig {
@@ -45,19 +50,14 @@ impl ServerConfig {
             return Ok(Self::default());
         };
         let members = Members::read("config", config, &KNOWN)?;
-        for (name, only, other) in [("secrets", "reveal", "seal")] {
-            match members.text(name)? {
-                Some(value) if value == other => {
-                    let why = format!("cannot be `{other}` yet: this version does not support it");
-                    return Err(members.refuse_as_unknown(name, &why));
-                }
-                Some(value) if value != only => {
-                    let must = format!("must be `{only}` or `{other}`");
-                    return Err(ApiError::field(members.field(name), must));
-                }
-                _ => {}
+        let seals_secrets = match members.text("secrets")? {
+            None | Some(REVEAL) => false,
+            Some(SEAL) => true,
+            Some(_) => {
+                let must = format!("must be `{REVEAL}` or `{SEAL}`");
+                return Err(ApiError::field("config.secrets", must));
             }
-        }
+        };
         let name_style = members.text("name_style")?.map(NameStyle::parse);
         let name_style = name_style.map(|style| {
             let refuse = || ApiError::field("config.name_style", "must be `full` or `short`");
@@ -82,6 +82,7 @@ impl ServerConfig {
             },
             require_api_token_auth: members.flag(SECOND_CREDENTIAL)?.unwrap_or(false),
             budget: read_budget(&members)?,
+            seals_secrets,
         })
     }
 
@@ -143,6 +144,8 @@ impl ServerConfig {
             "tool_exposure".to_owned(),
             self.choices.tool_exposure.as_str().into(),
         );
+        let secrets = if self.seals_secrets { SEAL } else { REVEAL };
+        shown.insert("secrets".to_owned(), secrets.into());
         let budget = self.budget;
         for ((name, _), number) in [
             (CALLS_PER_MINUTE, budget.calls_per_minute),
@@ -192,7 +195,7 @@ mod tests {
         let config = read(&json!({
             "methods": ["read"], "tags": ["projects"], "require_api_token_auth": true,
             "name_style": "short", "schema_profile": "openai_strict",
-            "tool_exposure": "discovery", "secrets": "reveal",
+            "tool_exposure": "discovery", "secrets": "seal",
             "calls_per_minute": 9, "calls_in_flight": 2, "result_kib": 64
         }))
         .unwrap();
@@ -243,19 +246,6 @@ mod tests {
             let error = read(&json!({ name: vec!["read"; 101] })).unwrap_err();
             assert_eq!(error.code, ErrorCode::InvalidFilter);
             assert!(error.message.contains(name), "{}", error.message);
-        }
-    }
-
-    #[test]
-    fn what_is_not_supported_yet_is_said() {
-        for config in [json!({ "secrets": "seal" })] {
-            let error = read(&config).unwrap_err();
-            assert_eq!(error.code, ErrorCode::UnknownMember);
-            assert!(
-                error.message.contains("does not support it"),
-                "{}",
-                error.message
-            );
         }
     }
 

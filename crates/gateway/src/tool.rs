@@ -35,6 +35,10 @@ pub struct Tool {
     pub required: Vec<String>,
     /// Members of the answer that hold a secret.
     pub secret_fields: Vec<String>,
+    /// Members of the answer that hold a secret which is always sealed, or masked where it cannot be.
+    pub sealed_fields: Vec<String>,
+    /// Members of the answer that hold a secret which is always masked.
+    pub masked_fields: Vec<String>,
     /// Arguments in which a sealed handle may be opened.
     pub accepts_sealed: Vec<String>,
     /// How its list is paged.
@@ -80,6 +84,13 @@ impl Tool {
     /// Whether what it is given may leave the product, for whoever is named in it.
     pub(crate) fn reaches_out(&self) -> bool {
         self.annotations.open_world_hint
+    }
+
+    /// Whether a model sees a secret in its answer, unless its server seals them.
+    pub(crate) fn answers_secrets(&self) -> bool {
+        let hidden =
+            |field| self.sealed_fields.contains(field) || self.masked_fields.contains(field);
+        self.secret_fields.iter().any(|field| !hidden(field))
     }
 
     /// Whether it answers a list.

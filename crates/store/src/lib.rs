@@ -27,6 +27,7 @@ pub mod mcp_servers;
 mod migrations;
 pub mod notifications;
 pub mod one_time_codes;
+pub mod opened_handles;
 pub mod operator_keys;
 mod page;
 pub mod projects;

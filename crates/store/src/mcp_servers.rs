@@ -158,6 +158,20 @@ pub async fn find_by_token(db: &Db, digest: &KeyDigest) -> Result<Option<McpServ
     row.map(McpServer::try_from).transpose()
 }
 
+/// Finds a server whosever it is, for what is judged by other rights than a reach.
+pub async fn find_anywhere(db: &Db, id: &McpServerId) -> Result<Option<McpServer>, StoreError> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM mcp_servers WHERE id = $1 AND deleted_at IS NULL"
+    );
+    let row: Option<Row> = on!(read db, |c| sqlx::query_as(SQL)
+        .bind(id.as_str())
+        .fetch_optional(c)
+        .await)?;
+    row.map(McpServer::try_from).transpose()
+}
+
 /// Finds a server of a connected account within the reach.
 pub async fn find(
     db: &Db,

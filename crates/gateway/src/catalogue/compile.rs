@@ -202,6 +202,8 @@ impl Compiling<'_> {
             annotations: hints::annotations(&hinted, &entry.annotations),
             required: flat.required.clone(),
             secret_fields: entry.secret_fields.clone(),
+            sealed_fields: entry.sealed_fields.clone(),
+            masked_fields: entry.masked_fields.clone(),
             accepts_sealed: entry.accepts_sealed.clone(),
             pagination: pagination.clone(),
             check,

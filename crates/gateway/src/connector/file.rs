@@ -125,6 +125,13 @@ pub struct MethodEntry {
     /// Members of the answer that hold a secret.
     #[serde(default)]
     pub secret_fields: Vec<String>,
+    /// Members of the answer that hold a secret which no model sees, whatever its server says: sealed
+    /// through MCP, masked elsewhere.
+    #[serde(default)]
+    pub sealed_fields: Vec<String>,
+    /// Members of the answer that hold a secret which is nobody's but the person's who sent it: masked.
+    #[serde(default)]
+    pub masked_fields: Vec<String>,
     /// Arguments in which a sealed handle may be opened.
     #[serde(default)]
     pub accepts_sealed: Vec<String>,

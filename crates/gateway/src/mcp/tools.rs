@@ -46,7 +46,7 @@ impl Wanted {
 }
 
 /// The answer of a tool that finds tools, or the refusal of one that is not exposed or not there.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct OwnAnswer {
     /// The tool's name, without what could hide or act, and cut.
     pub(crate) name: String,

@@ -62,6 +62,6 @@ pub(super) async fn handle(
         return Err(ApiError::new(ErrorCode::ConnectedAccountNotFound, message));
     }
     let mut shown = with_token(&gateway, &server, &token)?;
-    add_warnings(&mut shown, &exposure, expires_at);
+    add_warnings(&mut shown, &exposure, &config, expires_at);
     Ok((StatusCode::CREATED, NoStore(Json(shown))).into_response())
 }

@@ -116,6 +116,7 @@ impl Calling<'_> {
             connected,
             exposure,
             budget,
+            seals_secrets,
             ..
         } = self.admitted;
         let call = Call {
@@ -127,6 +128,7 @@ impl Calling<'_> {
             request_id: self.request_id.clone(),
             dry_run: false,
             budget: Some(*budget),
+            seals_secrets: *seals_secrets,
             idempotency_key: None,
         };
         // What let the request in may have ended while its body came, or an earlier call was made.

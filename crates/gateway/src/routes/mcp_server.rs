@@ -117,13 +117,18 @@ pub(super) fn with_token(
 pub(super) fn add_warnings(
     shown: &mut Map<String, Value>,
     exposure: &Exposure,
+    config: &ServerConfig,
     expires_at: Option<Timestamp>,
 ) {
-    let warnings = warnings(exposure, expires_at);
+    let warnings = warnings(exposure, config, expires_at);
     shown.insert("warnings".to_owned(), json!(warnings));
 }
 
-fn warnings(exposure: &Exposure, expires_at: Option<Timestamp>) -> Vec<String> {
+fn warnings(
+    exposure: &Exposure,
+    config: &ServerConfig,
+    expires_at: Option<Timestamp>,
+) -> Vec<String> {
     let tools = exposure.tools();
     let mut warnings = Vec::new();
     if tools.len() > MANY_TOOLS && !exposure.is_discovery() {
@@ -141,11 +146,12 @@ fn warnings(exposure: &Exposure, expires_at: Option<Timestamp>) -> Vec<String> {
     let outgoing = tools
         .iter()
         .find(|tool| !tool.read_only && tool.reaches_out());
-    let secret = tools.iter().find(|tool| !tool.secret_fields.is_empty());
+    let secret = tools.iter().find(|tool| tool.answers_secrets());
+    let secret = secret.filter(|_| !config.seals_secrets);
     if let (Some(outgoing), Some(secret)) = (outgoing, secret) {
         warnings.push(format!(
             "`{}` answers with secrets, and `{}` sends what it is given elsewhere: a model that is misled \
-             can pass them on; leave one of them out by methods or tags",
+             can pass them on; leave one of them out by methods or tags, or set secrets to seal",
             secret.name, outgoing.name
         ));
     }

@@ -221,6 +221,7 @@ async fn serve(
         request_id: incoming.request_id,
         dry_run,
         budget: None,
+        seals_secrets: false,
         idempotency_key: incoming.headers.get(IDEMPOTENCY_KEY).cloned(),
     };
     Ok(match gateway.call(call, async { admission }).await {

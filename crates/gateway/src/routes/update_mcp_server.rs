@@ -46,7 +46,7 @@ pub(super) async fn handle(
     let mut shown = wire::mcp_server(&changed);
     let config = ServerConfig::of_row(&changed.config)?;
     let exposure = exposure(&gateway, &catalogue, &config)?;
-    add_warnings(&mut shown, &exposure, changed.expires_at);
+    add_warnings(&mut shown, &exposure, &config, changed.expires_at);
     Ok(Json(shown))
 }
 

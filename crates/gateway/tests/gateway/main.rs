@@ -33,6 +33,8 @@ mod roles;
 #[cfg(test)]
 mod schemas;
 #[cfg(test)]
+mod sealing;
+#[cfg(test)]
 mod server_changes;
 #[cfg(test)]
 mod servers;

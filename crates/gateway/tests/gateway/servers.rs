@@ -85,9 +85,9 @@ on_both_engines!(
                 "did you mean `expires_at`?",
             ),
             (
-                json!({ "config": { "secrets": "seal" } }),
-                "unknown_member",
-                "does not support it",
+                json!({ "config": { "secrets": "hide" } }),
+                "invalid_input",
+                "must be `reveal` or `seal`",
             ),
             (
                 json!({ "config": { "methods": [] } }),

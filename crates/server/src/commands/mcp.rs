@@ -82,6 +82,9 @@ enum McpCommand {
         /// Show three tools that find and call the others, for where there are many
         #[arg(long)]
         discovery: bool,
+        /// Let secrets leave results as handles, which a person opens
+        #[arg(long)]
+        seal_secrets: bool,
         /// Calls that it takes a minute [default: 600]
         #[arg(long, value_name = "CALLS")]
         per_minute: Option<u32>,
@@ -174,6 +177,7 @@ impl Mcp {
                 tags,
                 expires,
                 discovery,
+                seal_secrets,
                 per_minute,
                 require_access_key,
                 quiet,
@@ -189,6 +193,7 @@ impl Mcp {
                     require_access_key.then_some(json!(true)),
                 );
                 set("tool_exposure", discovery.then(|| json!("discovery")));
+                set("secrets", seal_secrets.then(|| json!("seal")));
                 set("calls_per_minute", per_minute.map(|calls| json!(calls)));
                 let body = json!({"name": name, "config": config, "expires_at": expires});
                 let shown = if quiet {

@@ -1,0 +1,126 @@
+//! Handles in the arguments of a call: opened where the connector says so, refused anywhere else.
+
+use claviger_domain::key_string::PlainKey;
+use claviger_domain::plain_text;
+use claviger_domain::time::Timestamp;
+use http::StatusCode;
+use serde_json::{Map, Value};
+
+use super::results::MASK;
+use super::{Bound, HandleKey, PREFIX};
+use crate::failure::Failure;
+use crate::mcp::ToolOutcome;
+use crate::tool::Tool;
+
+/// The secrets that a call was made with: none of them is in what comes of it.
+#[derive(Default)]
+pub(crate) struct Opened(Vec<PlainKey>);
+
+impl Opened {
+    /// The arguments with their handles opened. Without a place to open them for, as in a dry run or
+    /// outside of an MCP server, none is.
+    pub(crate) fn open(
+        &mut self,
+        tool: &Tool,
+        arguments: Map<String, Value>,
+        place: Option<(&HandleKey, Bound<'_>, Timestamp)>,
+    ) -> Result<Map<String, Value>, Failure> {
+        let mut read = Map::new();
+        for (name, value) in arguments {
+            let value = match value {
+                Value::String(handle)
+                    if handle.starts_with(PREFIX) && tool.accepts_sealed.contains(&name) =>
+                {
+                    let (key, bound, now) = place.ok_or_else(|| not_here(&name))?;
+                    let secret = key.open(bound, &handle, now).ok_or_else(not_good)?;
+                    let plain = secret.plain.expose().to_owned();
+                    self.0.push(secret.plain);
+                    Value::String(plain)
+                }
+                value if name.contains(PREFIX) || mentions(&value) => return Err(not_here(&name)),
+                value => value,
+            };
+            read.insert(name, value);
+        }
+        Ok(read)
+    }
+
+    /// What a call came to, without the secrets that it was made with, wherever an upstream repeats them.
+    pub(crate) fn scrubbed(
+        &self,
+        outcome: Result<ToolOutcome, Failure>,
+    ) -> Result<ToolOutcome, Failure> {
+        if self.0.is_empty() {
+            return outcome;
+        }
+        match outcome {
+            Ok(mut outcome) => {
+                for value in outcome.envelope.values_mut() {
+                    self.scrub(value);
+                }
+                Ok(outcome)
+            }
+            Err(mut failure) => {
+                failure.message = self.without(&failure.message);
+                if let Some(raw) = &mut failure.raw_response {
+                    self.scrub(raw);
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    fn scrub(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => *text = self.without(text),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.scrub(item)),
+            Value::Object(members) => {
+                let own = std::mem::take(members);
+                for (name, mut value) in own {
+                    self.scrub(&mut value);
+                    members.insert(self.without(&name), value);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn without(&self, text: &str) -> String {
+        let secrets = self.0.iter().map(PlainKey::expose);
+        let secrets = secrets.filter(|secret| !secret.is_empty());
+        secrets.fold(text.to_owned(), |text, secret| text.replace(secret, MASK))
+    }
+}
+
+/// Whether there is a handle in it, as a whole or as a part, or as a name.
+fn mentions(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains(PREFIX),
+        Value::Array(items) => items.iter().any(mentions),
+        Value::Object(members) => {
+            let mut members = members.iter();
+            members.any(|(name, value)| name.contains(PREFIX) || mentions(value))
+        }
+        _ => false,
+    }
+}
+
+fn not_here(argument: &str) -> Failure {
+    let shown: String = plain_text::clean(argument).chars().take(64).collect();
+    let message = format!(
+        "argument `{shown}` takes no sealed handle: it is opened only in arguments that are made for it, as a whole, \
+         in calls through the MCP server that gave it, and not in a dry run; give `reveal_url` to a person instead"
+    );
+    refused(message)
+}
+
+/// Of another server, account or connected account, ended or made up: not to be told apart.
+fn not_good() -> Failure {
+    let message =
+        "this sealed handle is not good here: it is of another server, or its 15 minutes are over";
+    refused(message.to_owned())
+}
+
+fn refused(message: String) -> Failure {
+    Failure::refused(StatusCode::BAD_REQUEST, "sealed_not_accepted", message)
+}

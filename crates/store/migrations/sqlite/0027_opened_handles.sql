@@ -1,0 +1,6 @@
+-- Links to sealed secrets that were opened, each once; forgotten when the link would have ended anyway.
+CREATE TABLE opened_handles (
+    digest BLOB PRIMARY KEY,
+    expires_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX opened_handles_by_end ON opened_handles (expires_at);
