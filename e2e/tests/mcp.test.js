@@ -100,6 +100,29 @@ for (const { name, connect } of agents) {
       assert.equal(answer.structuredContent.result_count, 1);
     });
 
+    test("a tool is found, described and called through three tools", async (context) => {
+      const { client } = await connected(context, { tool_exposure: "discovery" });
+      const { tools } = await client.listTools();
+      assert.deepEqual(names({ tools }), ["search_tools", "get_tool_schema", "call_tool"]);
+      const found = await succeed(client, "search_tools", { query: "create an API key" });
+      assert.ok(found.some((tool) => tool.name === CREATE));
+      const described = await succeed(client, "get_tool_schema", { name: CREATE });
+      assert.ok("name" in described.inputSchema.properties);
+      const call = { name: CREATE, arguments: { name: "Found", projectId } };
+      assert.equal((await succeed(client, "call_tool", call)).name, "Found");
+    });
+
+    test("a sealed secret can be checked and is not seen", async (context) => {
+      const { client } = await connected(context, { secrets: "seal" });
+      const created = await succeed(client, CREATE, { name: "Sealed", projectId });
+      assert.deepEqual(Object.keys(created.key).sort(), ["expires_at", "reveal_url", "sealed"]);
+      const key = created.key.sealed;
+      const checked = await succeed(client, "list_all_the_auth_api_api_keys_auths", { key });
+      assert.equal(checked.id, created.id);
+      const refused = await fail(client, CREATE, { name: key, projectId });
+      assert.equal(refused.code, "sealed_not_accepted");
+    });
+
     test("an upstream error is a result that the model can read", async (context) => {
       const { client } = await connected(context);
       const error = await fail(client, READ, { id: "key_0000000000000000" });
