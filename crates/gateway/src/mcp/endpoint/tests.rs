@@ -302,7 +302,7 @@ async fn a_call_reaches_the_tool_with_its_arguments() {
         current("tools/call", params).await,
     ] {
         assert_eq!(answer.calls.len(), 1);
-        assert_eq!(answer.calls[0].tool.as_ref().unwrap().method, "delete");
+        assert_eq!(answer.calls[0].wanted.tool().unwrap().method, "delete");
         assert_eq!(
             Value::Object(answer.calls[0].arguments.clone()),
             json!({ "id": "a" })
@@ -400,7 +400,7 @@ async fn a_tool_that_is_not_exposed_is_a_result_that_names_the_nearest() {
     ] {
         let body = request("tools/call", &json!({ "name": name })).to_string();
         let answer = post_to(&exposure, &[], &body, Ok(success())).await;
-        assert!(matches!(&answer.calls[..], [call] if call.tool.is_err()));
+        assert!(matches!(&answer.calls[..], [call] if call.wanted.tool().is_none()));
         let result = &answer.body.unwrap()["result"];
         assert_eq!(result["isError"], true);
         let text: Value =
@@ -409,7 +409,7 @@ async fn a_tool_that_is_not_exposed_is_a_result_that_names_the_nearest() {
     }
     let filtered = request("tools/call", &json!({ "name": "delete_a_tea_pot_by_id" })).to_string();
     let answer = post_to(&exposure, &[], &filtered, Ok(success())).await;
-    assert!(matches!(&answer.calls[..], [call] if call.tool.is_err()));
+    assert!(matches!(&answer.calls[..], [call] if call.wanted.tool().is_none()));
 }
 
 #[tokio::test]
