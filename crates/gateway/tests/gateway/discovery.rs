@@ -57,10 +57,7 @@ async fn tools_are_found_by_words_the_best_first() {
         ("list all projects", "list_all_the_auth_api_projects"),
         ("create an api key", "create_a_the_auth_api_api_key"),
         ("rotate key", "create_a_the_auth_api_api_key_rotate"),
-        (
-            "webhook deliveries",
-            "list_all_the_auth_api_webhook_deliveries",
-        ),
+        ("webhook topics", "list_all_the_auth_api_webhooks_topics"),
         ("invitations", "list_all_the_auth_api_invitations"),
     ] {
         let found = names(&world, &token, question).await;
@@ -143,10 +140,8 @@ async fn what_the_filter_leaves_out_is_not_found_described_or_called() {
     let world = World::new().await;
     let token = discovering(&world, json!({ "methods": ["read"], "tags": ["projects"] })).await;
     let create = "create_a_the_auth_api_api_key";
-    assert_eq!(
-        names(&world, &token, "create api key").await,
-        Vec::<String>::new()
-    );
+    let found = names(&world, &token, "create api key").await;
+    assert!(!found.contains(&create.to_owned()), "{found:?}");
     for (tool, arguments) in [
         ("get_tool_schema", json!({ "name": create })),
         (

@@ -275,9 +275,13 @@ on_both_engines!(nobody_else_opens_a_secret, async |app| {
             "{role:?}"
         );
     }
-    // Access keys and operator keys are no person.
-    for key in [world.owner.clone(), world.operator_key(), String::new()] {
-        assert_eq!(open(&world, &handle, &key).await.status, 401);
+    // Access keys are no person, and an operator key is one even less: it is taken from this machine only.
+    for (key, status) in [
+        (world.owner.clone(), 401),
+        (world.operator_key(), 403),
+        (String::new(), 401),
+    ] {
+        assert_eq!(open(&world, &handle, &key).await.status, status);
     }
     let owner = world.app.person(&world.account, Role::Owner).await;
     world.advance(899);
