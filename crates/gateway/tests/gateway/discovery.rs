@@ -58,7 +58,7 @@ async fn tools_are_found_by_words_the_best_first() {
         ("create an api key", "create_a_the_auth_api_api_key"),
         ("rotate key", "create_a_the_auth_api_api_key_rotate"),
         ("webhook topics", "list_all_the_auth_api_webhooks_topics"),
-        ("invitations", "list_all_the_auth_api_invitations"),
+        ("list invitations", "list_all_the_auth_api_invitations"),
     ] {
         let found = names(&world, &token, question).await;
         assert!(found.len() <= 10);
