@@ -73,7 +73,7 @@ impl Budgets {
         server: &Id<id::McpServer>,
         budget: Budget,
         now: Timestamp,
-    ) -> Result<Turn, Failure> {
+    ) -> Result<Turn, Box<Failure>> {
         let mut used = self.lock();
         used.sweep(now);
         let fresh = Spent {
@@ -90,10 +90,10 @@ impl Budgets {
         if spent.calls >= budget.calls_per_minute {
             let rest = MINUTE - now.micros_since(spent.minute_began);
             let seconds = u64::try_from(rest).unwrap_or(0).div_ceil(1_000_000);
-            return Err(budget.over_in_a_minute(seconds));
+            return Err(Box::new(budget.over_in_a_minute(seconds)));
         }
         if spent.in_flight >= budget.calls_in_flight {
-            return Err(budget.over_at_once());
+            return Err(Box::new(budget.over_at_once()));
         }
         spent.calls += 1;
         spent.in_flight += 1;
@@ -185,7 +185,7 @@ mod tests {
         Timestamp::from_micros(1_800_000_000_000_000).plus_seconds(seconds)
     }
 
-    fn refused(taken: Result<Turn, Failure>) -> Option<u64> {
+    fn refused(taken: Result<Turn, Box<Failure>>) -> Option<u64> {
         let failure = taken.err().unwrap();
         assert_eq!(failure.status, 429);
         failure.limits.retry_after_s

@@ -88,13 +88,13 @@ impl Gateway {
         let outcome = family
             .scope(self.carry_out(call, admission, &mut record, &mut opened))
             .await;
-        let outcome = opened.scrubbed(outcome);
+        let outcome = opened.scrubbed(outcome.map_err(Box::new));
         let status = match &outcome {
             Ok(outcome) => outcome.status,
             Err(failure) => failure.status,
         };
         record.end(status).await;
-        outcome.map_err(Box::new)
+        outcome
     }
 
     async fn carry_out(
@@ -124,7 +124,7 @@ impl Gateway {
         let _turn = turn.transpose()?;
         let tool = match asked.wanted {
             Wanted::Tool(tool) => tool,
-            Wanted::Own(own) => return own.outcome(),
+            Wanted::Own(own) => return Ok(own.outcome()?),
         };
         let bound = server.map(|server| Bound::to(connected, server));
         let place = bound.filter(|_| !dry_run);

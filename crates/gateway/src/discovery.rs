@@ -7,7 +7,7 @@ use claviger_domain::plain_text;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use crate::argument::ArgumentCheck;
+use crate::argument::{ArgumentCheck, ArgumentFaults};
 use crate::exposure::Exposure;
 use crate::failure::Failure;
 use crate::mcp::OwnAnswer;
@@ -143,10 +143,10 @@ impl Finder {
 
     /// What a call of it comes to.
     pub(crate) fn read(self, exposure: &Exposure, arguments: &Map<String, Value>) -> Meant {
-        let answered = |answer: Result<Map<String, Value>, Failure>| {
+        let answered = |answer: Result<Map<String, Value>, Box<Failure>>| {
             Meant::Answer(OwnAnswer {
                 name: self.name().to_owned(),
-                answer: answer.map_err(Box::new),
+                answer,
                 arguments: self.arguments(),
                 about: None,
             })
@@ -175,18 +175,22 @@ impl Finder {
         self,
         profile: SchemaProfile,
         arguments: &Map<String, Value>,
-    ) -> Result<Map<String, Value>, Failure> {
+    ) -> Result<Map<String, Value>, Box<Failure>> {
         let schema = self.schema();
         let mut given = arguments.clone();
         if profile == SchemaProfile::OpenaiStrict {
-            given = without_placeholders(&schema, given)?;
+            given = without_placeholders(&schema, given).map_err(refused)?;
         }
         // A null is what was not given.
         given.retain(|_, value| !value.is_null());
         let check = ArgumentCheck::new(&schema).expect("these schemas are constant");
-        check.check(&given)?;
+        check.check(&given).map_err(refused)?;
         Ok(given)
     }
+}
+
+fn refused(faults: ArgumentFaults) -> Box<Failure> {
+    Box::new(faults.into())
 }
 
 /// The list that is shown in place of the tools.
@@ -238,7 +242,7 @@ fn found(exposure: &Exposure, question: &str, limit: u64) -> Map<String, Value> 
     answer
 }
 
-fn described(exposure: &Exposure, name: &str) -> Result<Map<String, Value>, Failure> {
+fn described(exposure: &Exposure, name: &str) -> Result<Map<String, Value>, Box<Failure>> {
     let Some(tool) = exposure.tool(name) else {
         return Err(no_such_tool(exposure, name));
     };
@@ -247,14 +251,15 @@ fn described(exposure: &Exposure, name: &str) -> Result<Map<String, Value>, Fail
     Ok(answer)
 }
 
-fn no_such_tool(exposure: &Exposure, name: &str) -> Failure {
+fn no_such_tool(exposure: &Exposure, name: &str) -> Box<Failure> {
     let shown: String = plain_text::clean(name).chars().take(100).collect();
     let near = exposure
         .nearest(name)
         .map(|near| format!("did you mean `{near}`?"));
     let near = near.unwrap_or_else(|| "find one with `search_tools`".to_owned());
     let message = format!("there is no tool `{shown}`; {near}");
-    Failure::refused(StatusCode::NOT_FOUND, "unknown_tool", message)
+    let failure = Failure::refused(StatusCode::NOT_FOUND, "unknown_tool", message);
+    Box::new(failure)
 }
 
 /// The beginning of a text, to a whole word.

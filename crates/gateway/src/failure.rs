@@ -97,6 +97,12 @@ impl Failure {
     }
 }
 
+impl From<Box<Failure>> for Failure {
+    fn from(failure: Box<Failure>) -> Self {
+        *failure
+    }
+}
+
 impl From<ArgumentFaults> for Failure {
     fn from(faults: ArgumentFaults) -> Self {
         Self::refused(

@@ -16,7 +16,7 @@ pub(super) fn within(
     most: usize,
     upstream: usize,
     behind: impl Fn(usize) -> Option<String>,
-) -> Result<Map<String, Value>, Failure> {
+) -> Result<Map<String, Value>, Box<Failure>> {
     // The text of an answer is hardly ever longer than twice that of the upstream's: most are not measured.
     if upstream.saturating_mul(2).saturating_add(AROUND) <= most {
         return Ok(envelope);
@@ -59,13 +59,14 @@ fn length(value: Option<&Value>) -> usize {
 }
 
 /// The upstream has done what it was asked for, which whoever tries again must know.
-fn too_large(size: usize, most: usize, advice: &str) -> Failure {
+fn too_large(size: usize, most: usize, advice: &str) -> Box<Failure> {
     let message = format!(
         "the call was carried out, but its result has {} KiB, and this MCP server passes on {} KiB at most: {advice}",
         size.div_ceil(1_024),
         most / 1_024
     );
-    Failure::refused(StatusCode::BAD_GATEWAY, "result_too_large", message)
+    let failure = Failure::refused(StatusCode::BAD_GATEWAY, "result_too_large", message);
+    Box::new(failure)
 }
 
 #[cfg(test)]
@@ -74,7 +75,7 @@ mod tests {
 
     use super::*;
 
-    fn cut(items: &[Value], most: usize) -> Result<Value, Failure> {
+    fn cut(items: &[Value], most: usize) -> Result<Value, Box<Failure>> {
         let envelope = json!({ "result": items, "next_cursor": null, "result_count": items.len() });
         let size = envelope.to_string().len();
         let behind = |kept: usize| Some(format!("behind {kept}"));

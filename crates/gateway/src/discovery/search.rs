@@ -87,10 +87,10 @@ impl Index {
         }
         let all = f64::from(u32::try_from(asked.len()).unwrap_or(u32::MAX).max(1));
         // Who has all of the words is meant rather than who has one of them often.
-        let scored = scores
+        let weighed = scores
             .into_iter()
             .map(|(place, (sum, hits))| (place, sum * (1.0 + f64::from(hits) / all)));
-        let mut found: Vec<_> = scored.collect();
+        let mut found: Vec<_> = weighed.collect();
         found.sort_by(|(place, score), (other, others)| {
             others.total_cmp(score).then_with(|| place.cmp(other))
         });
@@ -142,18 +142,18 @@ fn split(text: &str) -> impl Iterator<Item = String> {
     let mut letters = text.chars().peekable();
     let mut before = ' ';
     while let Some(letter) = letters.next() {
-        if !letter.is_alphanumeric() {
-            words.push(String::new());
-        } else {
+        if letter.is_alphanumeric() {
             let ends_capitals = before.is_uppercase()
                 && letter.is_uppercase()
                 && letters.peek().is_some_and(|next| next.is_lowercase());
             if (before.is_lowercase() && letter.is_uppercase()) || ends_capitals {
                 words.push(String::new());
             }
-            let word = words.last_mut();
-            word.into_iter()
-                .for_each(|word| word.extend(letter.to_lowercase()));
+            if let Some(word) = words.last_mut() {
+                word.extend(letter.to_lowercase());
+            }
+        } else {
+            words.push(String::new());
         }
         before = letter;
     }

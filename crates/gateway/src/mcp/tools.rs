@@ -60,8 +60,8 @@ pub struct OwnAnswer {
 
 impl OwnAnswer {
     /// What a call of it comes to.
-    pub(crate) fn outcome(self) -> Result<ToolOutcome, Failure> {
-        let envelope = self.answer.map_err(|failure| *failure)?;
+    pub(crate) fn outcome(self) -> ToolResult {
+        let envelope = self.answer?;
         Ok(ToolOutcome {
             status: StatusCode::OK,
             envelope,

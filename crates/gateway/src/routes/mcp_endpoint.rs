@@ -40,7 +40,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 async fn serve(gateway: &Gateway, token: &str, request: Request) -> Response {
-    match try_serve(gateway, token, request).await {
+    match Box::pin(try_serve(gateway, token, request)).await {
         Ok(answer) => respond(answer),
         Err(error) => error.into_response(),
     }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::results::MASK;
 use super::{Bound, HandleKey, PREFIX};
 use crate::failure::Failure;
-use crate::mcp::ToolOutcome;
+use crate::mcp::ToolResult;
 use crate::tool::Tool;
 
 /// The secrets that a call was made with: none of them is in what comes of it.
@@ -24,7 +24,7 @@ impl Opened {
         tool: &Tool,
         arguments: Map<String, Value>,
         place: Option<(&HandleKey, Bound<'_>, Timestamp)>,
-    ) -> Result<Map<String, Value>, Failure> {
+    ) -> Result<Map<String, Value>, Box<Failure>> {
         let mut read = Map::new();
         for (name, value) in arguments {
             let value = match value {
@@ -46,10 +46,7 @@ impl Opened {
     }
 
     /// What a call came to, without the secrets that it was made with, wherever an upstream repeats them.
-    pub(crate) fn scrubbed(
-        &self,
-        outcome: Result<ToolOutcome, Failure>,
-    ) -> Result<ToolOutcome, Failure> {
+    pub(crate) fn scrubbed(&self, outcome: ToolResult) -> ToolResult {
         if self.0.is_empty() {
             return outcome;
         }
@@ -105,7 +102,7 @@ fn mentions(value: &Value) -> bool {
     }
 }
 
-fn not_here(argument: &str) -> Failure {
+fn not_here(argument: &str) -> Box<Failure> {
     let shown: String = plain_text::clean(argument).chars().take(64).collect();
     let message = format!(
         "argument `{shown}` takes no sealed handle: it is opened only in arguments that are made for it, as a whole, \
@@ -115,12 +112,13 @@ fn not_here(argument: &str) -> Failure {
 }
 
 /// Of another server, account or connected account, ended or made up: not to be told apart.
-fn not_good() -> Failure {
+fn not_good() -> Box<Failure> {
     let message =
         "this sealed handle is not good here: it is of another server, or its 15 minutes are over";
     refused(message.to_owned())
 }
 
-fn refused(message: String) -> Failure {
-    Failure::refused(StatusCode::BAD_REQUEST, "sealed_not_accepted", message)
+fn refused(message: String) -> Box<Failure> {
+    let failure = Failure::refused(StatusCode::BAD_REQUEST, "sealed_not_accepted", message);
+    Box::new(failure)
 }

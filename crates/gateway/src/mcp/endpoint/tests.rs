@@ -50,7 +50,7 @@ async fn post_to(
     let call = |call: ToolCall| {
         let outcome = match &call.wanted {
             Wanted::Tool(_) => outcome.clone(),
-            Wanted::Own(own) => own.clone().outcome().map_err(Box::new),
+            Wanted::Own(own) => own.clone().outcome(),
         };
         calls.lock().unwrap().push(call);
         std::future::ready(outcome)
