@@ -38,7 +38,7 @@ for (const { name, connect } of bridged) {
 
     test("keeps many calls in flight, each with its own answer", async (context) => {
       const client = await connected(context);
-      const names = Array.from({ length: 40 }, (_, at) => `Parallel ${at}`);
+      const names = Array.from({ length: 30 }, (_, at) => `Parallel ${at}`);
       const created = await Promise.all(names.map((name) => succeed(client, CREATE, { name, projectId })));
       assert.deepEqual(created.map((key) => key.name), names);
     });
