@@ -16,7 +16,9 @@ const DAY = 86_400;
 
 /** The agent's client, with the tools of these groups and no others. */
 async function agentWith(tags, config = {}) {
-  const server = await claviger.createMcpServer({ name: "Workflow", config: { tags, ...config } });
+  // Usage is asked for until it is told.
+  const whole = { tags, calls_per_minute: 1_000_000, ...config };
+  const server = await claviger.createMcpServer({ name: "Workflow", config: whole });
   const client = await connect(server.url);
   after(() => client.close());
   return {
