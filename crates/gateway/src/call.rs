@@ -1,7 +1,9 @@
 //! The one call: arguments to a request, the request with its rights to the upstream, the answer to
 //! the envelope, and a line in the log. Every face of a tool goes through here.
 
+pub(crate) mod custom;
 mod record;
+mod result;
 mod size;
 
 use std::sync::Arc;
@@ -22,21 +24,25 @@ use sha2::{Digest, Sha256};
 
 use crate::budget::Budget;
 use crate::catalogue::Catalogue;
-use crate::credentials::stored_access_key;
-use crate::cursor::Binding;
+use crate::credentials::Credentials;
+use crate::cursor::{Asked, Binding};
 use crate::envelope;
 use crate::failure::Failure;
 use crate::gateway::Gateway;
 use crate::limits::Limits;
 use crate::mcp::{ToolCall, ToolOutcome, ToolResult, Wanted};
-use crate::page::{self, Asked, Told};
+use crate::page;
 use crate::profile::SchemaProfile;
 use crate::request::UpstreamRequest;
+use crate::scrub::Scrub;
 use crate::sealed::{self, Bound, Hiding, Opened};
-use crate::tool::Tool;
-use crate::upstream::{self, UpstreamAnswer};
+use crate::upstream::{self, Account, Answered, Sending};
 
 use record::Record;
+use result::Reading;
+
+/// The argument that names the one thing which a call is about.
+const ID: &str = "id";
 
 /// A call of a tool and everything that it is made with.
 pub(crate) struct Call<'a> {
@@ -146,20 +152,46 @@ impl Gateway {
         if let Some(asked) = &window {
             page::ask(&tool.pagination, asked, &mut request);
         }
+        let remote = (!catalogue.is_local()).then(|| Account::new(connected, catalogue));
         if dry_run {
-            return Ok(self.would_send(&request));
+            let shown = match &remote {
+                None => self.would_send(&request),
+                Some(account) => {
+                    let sending = Sending::of(&request, arguments.get(ID), idempotency_key);
+                    account.masked(self, sending)?
+                }
+            };
+            return Ok(told(shown));
         }
-        let delegated = self.delegate(connected, in_name_of).await?;
-        let key = idempotency_key.map(|key| of_connected(&key, connected));
-        record.upstream_begins();
-        let answer = upstream::call_local(&self.auth_api, request, key, delegated).await?;
+        let answered = match &remote {
+            None => {
+                let delegated = self.delegate(connected, in_name_of).await?;
+                let key = idempotency_key.map(|key| of_connected(&key, connected));
+                record.upstream_begins();
+                let answer = upstream::call_local(&self.auth_api, request, key, delegated).await?;
+                Answered {
+                    answer,
+                    scrub: Scrub::default(),
+                }
+            }
+            Some(account) => {
+                let sending = Sending::of(&request, arguments.get(ID), idempotency_key);
+                record.upstream_begins();
+                Box::pin(self.call_remote(account, sending)).await?
+            }
+        };
+        let answer = &answered.answer;
         record.upstream_ends(answer.status);
         let limits = Limits::read(catalogue.rate_limit(), &answer.headers, self.core.now());
-        if !answer.status.is_success() {
-            return Err(Failure::upstream(answer.status, &answer.body, limits));
-        }
         let seal = |asked: &Asked| self.keys.cursors.seal_asked(binding, asked);
-        let mut envelope = wrap(&tool, &answer, window.as_ref(), seal);
+        let upstream = answer.body.len();
+        let reading = Reading {
+            tool: &tool,
+            errors: &catalogue.access().errors,
+            asked: window.as_ref(),
+            limits,
+        };
+        let mut outcome = reading.read(answered, seal)?;
         let hiding = Hiding {
             key: &self.keys.handles,
             bound,
@@ -168,37 +200,28 @@ impl Gateway {
             now,
             random: &*self.core.random,
         };
-        sealed::hide(&mut envelope, &tool, &hiding);
+        sealed::hide(&mut outcome.envelope, &tool, &hiding);
         if let Some(budget) = budget {
             let behind = |kept: usize| {
                 let next = page::behind(&tool.pagination, window.as_ref()?, kept);
                 next.as_ref().map(seal)
             };
-            let (most, upstream) = (budget.result_bytes(), answer.body.len());
-            envelope = size::within(envelope, most, upstream, behind)?;
+            outcome.envelope =
+                size::within(outcome.envelope, budget.result_bytes(), upstream, behind)?;
         }
-        Ok(ToolOutcome {
-            status: answer.status,
-            envelope,
-            limits,
-        })
+        Ok(outcome)
     }
 
     /// What a call would send.
-    fn would_send(&self, request: &UpstreamRequest) -> ToolOutcome {
+    fn would_send(&self, request: &UpstreamRequest) -> Value {
         let url = format!("{}{}", self.public_url, request.path_and_query());
         let mut headers = Map::new();
         if request.body.is_some() {
             headers.insert(header::CONTENT_TYPE.to_string(), "application/json".into());
         }
-        let would_send = json!({
+        json!({
             "method": request.verb.as_str(), "url": url, "headers": headers, "body": request.body,
-        });
-        ToolOutcome {
-            status: StatusCode::OK,
-            envelope: envelope::single(Some(would_send)),
-            limits: Limits::default(),
-        }
+        })
     }
 
     /// The rights of a call: what the stored credential, the maker and the caller all hold. The gateway
@@ -240,7 +263,7 @@ impl Gateway {
     }
 
     /// Who the stored credential of a connected account is; `None` when that is not accepted.
-    async fn stored_presenter(
+    pub(crate) async fn stored_presenter(
         &self,
         connected: &ConnectedAccount,
     ) -> Result<Option<Presenter>, ApiError> {
@@ -248,7 +271,10 @@ impl Gateway {
         let Some(sealed) = sealed else {
             return Ok(None);
         };
-        let key = stored_access_key(&self.sealing, &connected.id, &sealed)?;
+        let credentials = Credentials::open(&self.sealing, &connected.id, &sealed)?;
+        let Some(key) = credentials.access_key() else {
+            return Ok(None);
+        };
         Ok(self.core.verifier.presenter(key.expose(), None).await?)
     }
 }
@@ -264,30 +290,13 @@ fn of_connected(key: &HeaderValue, connected: &ConnectedAccount) -> HeaderValue 
     HeaderValue::try_from(text).expect("base64 fits a header")
 }
 
-/// The envelope of a success.
-fn wrap(
-    tool: &Tool,
-    answer: &UpstreamAnswer,
-    asked: Option<&Asked>,
-    seal: impl Fn(&Asked) -> String,
-) -> Map<String, Value> {
-    let body = match serde_json::from_slice(&answer.body) {
-        Ok(body) => Some(body),
-        Err(_) if answer.body.is_empty() => None,
-        // What is no JSON is passed on as the text that it is.
-        Err(_) => Some(Value::String(
-            String::from_utf8_lossy(&answer.body).into_owned(),
-        )),
-    };
-    match (body, asked) {
-        (Some(Value::Array(items)), Some(asked)) => {
-            let told = Told {
-                headers: &answer.headers,
-                body: None,
-            };
-            envelope::list(page::page(&tool.pagination, asked, items, told), seal)
-        }
-        (body, _) => envelope::single(body),
+/// What a call that is only tried comes to.
+fn told(shown: Value) -> ToolOutcome {
+    ToolOutcome {
+        status: StatusCode::OK,
+        envelope: envelope::single(Some(shown)),
+        limits: Limits::default(),
+        passed: None,
     }
 }
 

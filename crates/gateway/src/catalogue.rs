@@ -16,7 +16,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::connector::file::RateLimitEntry;
-use crate::connector::{Connector, Faults};
+use crate::connector::{Access, Connector, Faults};
 use crate::openapi::{Bounds, Document};
 use crate::tool::Tool;
 
@@ -33,6 +33,7 @@ pub struct Catalogue {
     category: Option<String>,
     about: Option<String>,
     is_local: bool,
+    access: Access,
     rate_limit: RateLimitEntry,
     version: String,
     tools: Vec<Arc<Tool>>,
@@ -69,6 +70,7 @@ impl Catalogue {
             category: file.category.clone(),
             about: document.about().map(claviger_domain::plain_text::clean),
             is_local: connector.is_local(),
+            access: connector.access().clone(),
             rate_limit: file.rate_limit.clone(),
             version: version(connector, document),
             tools: compiled.tools.into_iter().map(Arc::new).collect(),
@@ -102,6 +104,11 @@ impl Catalogue {
         self.is_local
     }
 
+    /// Who calls are made as.
+    pub(crate) fn access(&self) -> &Access {
+        &self.access
+    }
+
     /// Where the upstream tells of its rate limit.
     pub fn rate_limit(&self) -> &RateLimitEntry {
         &self.rate_limit
@@ -130,9 +137,12 @@ impl Catalogue {
     }
 
     /// In which forms a connected account may have its credentials.
-    pub(crate) fn authentication_formats(&self) -> &[&'static str] {
-        // An access key, of which calls have no more than it holds.
-        if self.is_local { &["api_key"] } else { &[] }
+    pub(crate) fn authentication_formats(&self) -> Vec<&'static str> {
+        self.access
+            .formats
+            .keys()
+            .map(|format| format.as_str())
+            .collect()
     }
 
     /// What its tools take in memory, about.

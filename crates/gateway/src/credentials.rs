@@ -1,34 +1,103 @@
-//! The credentials of connected accounts: opened when a call needs them, and kept by nobody.
+//! The credentials of connected accounts: opened when a call needs them, and kept by nobody. With them
+//! are sealed the origins that they were entered for: they go nowhere else.
+
+use std::collections::BTreeMap;
 
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::PlainKey;
+use claviger_domain::random::Random;
 use claviger_store::StoreError;
 use claviger_store::sealing::{Purpose, SealingKey};
-use secrecy::ExposeSecret;
-use serde_json::Value;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value, json};
 
-/// The stored access key of a connected account with the format `api_key`.
-pub(crate) fn stored_access_key(
-    sealing: &SealingKey,
-    connected: &Id<id::ConnectedAccount>,
-    sealed: &[u8],
-) -> Result<PlainKey, StoreError> {
-    let opened = sealing.open(Purpose::Credentials, connected.as_str(), sealed)?;
-    let read: Option<Value> = serde_json::from_slice(opened.expose_secret()).ok();
-    let key = read
-        .as_ref()
-        .and_then(|read| read.get("api_key"))
-        .and_then(Value::as_str);
-    key.map(PlainKey::new).ok_or(StoreError::Row {
-        table: "connected_accounts",
-        what: "credentials",
-    })
+/// The field that holds an access key, for the connector to this program itself.
+const ACCESS_KEY: &str = "api_key";
+
+/// Credentials, opened.
+#[derive(Debug, Default)]
+pub(crate) struct Credentials {
+    /// Scheme, host and port of each place that may have them.
+    pub(crate) origins: Vec<String>,
+    values: BTreeMap<String, SecretString>,
+}
+
+impl Credentials {
+    /// What was entered, for those origins.
+    pub(crate) fn entered(given: &Map<String, Value>, origins: Vec<String>) -> Self {
+        let texts = given
+            .iter()
+            .filter_map(|(name, value)| Some((name, value.as_str()?)));
+        let values = texts
+            .map(|(name, text)| (name.clone(), text.to_owned().into()))
+            .collect();
+        Self { origins, values }
+    }
+
+    /// A value by its field's name.
+    pub(crate) fn value(&self, field: &str) -> Option<&str> {
+        self.values.get(field).map(ExposeSecret::expose_secret)
+    }
+
+    /// All values, by field.
+    pub(crate) fn values(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.values
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.expose_secret()))
+    }
+
+    /// The stored access key of the connector to this program itself.
+    pub(crate) fn access_key(&self) -> Option<PlainKey> {
+        self.value(ACCESS_KEY).map(PlainKey::new)
+    }
+
+    /// Seals them for a connected account.
+    pub(crate) fn seal(
+        &self,
+        sealing: &SealingKey,
+        connected: &Id<id::ConnectedAccount>,
+        random: &dyn Random,
+    ) -> Vec<u8> {
+        let values: Map<String, Value> = self
+            .values()
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .collect();
+        let plain = json!({ "origins": self.origins, "values": values }).to_string();
+        sealing.seal(
+            Purpose::Credentials,
+            connected.as_str(),
+            plain.as_bytes(),
+            random,
+        )
+    }
+
+    /// Opens what was sealed for a connected account.
+    pub(crate) fn open(
+        sealing: &SealingKey,
+        connected: &Id<id::ConnectedAccount>,
+        sealed: &[u8],
+    ) -> Result<Self, StoreError> {
+        let broken = StoreError::Row {
+            table: "connected_accounts",
+            what: "credentials",
+        };
+        let opened = sealing.open(Purpose::Credentials, connected.as_str(), sealed)?;
+        let read = serde_json::from_slice(opened.expose_secret());
+        let Ok(Value::Object(mut members)) = read else {
+            return Err(broken);
+        };
+        // The first form has no origins and is the values themselves.
+        let Some(Value::Object(values)) = members.remove("values") else {
+            return Ok(Self::entered(&members, Vec::new()));
+        };
+        let origins = members.remove("origins").unwrap_or_default();
+        let origins = serde_json::from_value(origins).map_err(|_| broken)?;
+        Ok(Self::entered(&values, origins))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use claviger_domain::random::Random;
-
     use super::*;
 
     struct Zeros;
@@ -40,17 +109,38 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_key_opens_for_its_own_connected_account_only() {
+    fn credentials_open_for_their_own_connected_account_only() {
+        let sealing = SealingKey::new([1; 32]);
+        let own = Id::from_trusted("cac_own");
+        let given = json!({ "user": "a", "password": "b" });
+        let entered =
+            Credentials::entered(given.as_object().unwrap(), vec!["https://x.test".into()]);
+        let sealed = entered.seal(&sealing, &own, &Zeros);
+        let opened = Credentials::open(&sealing, &own, &sealed).unwrap();
+        assert_eq!(
+            opened.values().collect::<Vec<_>>(),
+            [("password", "b"), ("user", "a")]
+        );
+        assert_eq!(opened.origins, ["https://x.test"]);
+        assert!(Credentials::open(&sealing, &Id::from_trusted("cac_other"), &sealed).is_err());
+    }
+
+    #[test]
+    fn the_first_form_is_still_read() {
         let sealing = SealingKey::new([1; 32]);
         let own = Id::from_trusted("cac_own");
         let plain = br#"{"api_key": "live_access_x"}"#;
         let sealed = sealing.seal(Purpose::Credentials, own.as_str(), plain, &Zeros);
-        assert_eq!(
-            stored_access_key(&sealing, &own, &sealed).unwrap().expose(),
-            "live_access_x"
-        );
-        assert!(stored_access_key(&sealing, &Id::from_trusted("cac_other"), &sealed).is_err());
-        let other = sealing.seal(Purpose::Credentials, own.as_str(), b"{}", &Zeros);
-        assert!(stored_access_key(&sealing, &own, &other).is_err());
+        let opened = Credentials::open(&sealing, &own, &sealed).unwrap();
+        assert_eq!(opened.access_key().unwrap().expose(), "live_access_x");
+        let broken = sealing.seal(Purpose::Credentials, own.as_str(), b"[]", &Zeros);
+        assert!(Credentials::open(&sealing, &own, &broken).is_err());
+    }
+
+    #[test]
+    fn nothing_of_them_is_printed() {
+        let given = json!({ "password": "canary" });
+        let entered = Credentials::entered(given.as_object().unwrap(), Vec::new());
+        assert!(!format!("{entered:?}").contains("canary"));
     }
 }

@@ -12,7 +12,6 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::canonical::canonical;
-use crate::page::Asked;
 
 const NONCE: usize = 24;
 const PLAIN: usize = 16;
@@ -57,6 +56,33 @@ pub struct Window {
     pub offset: u64,
     /// How many items it has at most.
     pub limit: u64,
+}
+
+/// A part of an upstream's list, as it is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// Items, or pages where the upstream numbers those, that lie before it; and how many it has.
+    pub window: Window,
+    /// What the upstream gave to come back with.
+    pub mark: Option<String>,
+}
+
+impl From<Window> for Asked {
+    fn from(window: Window) -> Self {
+        Self { window, mark: None }
+    }
+}
+
+impl AsMut<Window> for Asked {
+    fn as_mut(&mut self) -> &mut Window {
+        &mut self.window
+    }
+}
+
+impl AsMut<Window> for Window {
+    fn as_mut(&mut self) -> &mut Window {
+        self
+    }
 }
 
 /// A cursor that was not made here, or for another call.

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::page::{Asked, Page};
+use crate::cursor::Asked;
+use crate::page::Page;
 use claviger_domain::plain_text;
 
 /// The answer of a list: its page, with the cursors of its neighbours.

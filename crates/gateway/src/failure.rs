@@ -4,8 +4,10 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use crate::argument::ArgumentFaults;
+use crate::connector::file::ErrorsEntry;
 use crate::cursor::ForeignCursor;
 use crate::limits::Limits;
+use crate::scrub::Scrub;
 use claviger_domain::plain_text;
 
 /// How much of an upstream's answer is passed on with a failure.
@@ -43,8 +45,25 @@ impl Failure {
 
     /// An answer of the upstream that is no success.
     pub fn upstream(status: StatusCode, body: &[u8], limits: Limits) -> Self {
-        let parsed: Option<Value> = serde_json::from_slice(body).ok();
-        let message = parsed.as_ref().and_then(upstream_message);
+        let errors = ErrorsEntry::default();
+        Self::of_upstream(status, body, limits, &errors, &Scrub::default())
+    }
+
+    /// The same, with its message where the connector says, and without the credentials of the call.
+    pub(crate) fn of_upstream(
+        status: StatusCode,
+        body: &[u8],
+        limits: Limits,
+        errors: &ErrorsEntry,
+        scrub: &Scrub,
+    ) -> Self {
+        let mut parsed: Option<Value> = serde_json::from_slice(body).ok();
+        if let Some(body) = &mut parsed {
+            scrub.value(body);
+        }
+        let named = errors.message.as_ref().zip(parsed.as_ref());
+        let named = named.and_then(|(path, body)| path.of(body)?.as_str());
+        let message = named.or_else(|| parsed.as_ref().and_then(upstream_message));
         let code = parsed
             .as_ref()
             .and_then(|body| body.get("code"))
@@ -55,7 +74,7 @@ impl Failure {
             message: message.map_or_else(|| reason(status).to_owned(), plain_text::clean),
             code: code.to_owned(),
             is_remote: true,
-            raw_response: raw(parsed, body),
+            raw_response: raw(parsed, body, scrub),
             limits,
         }
     }
@@ -145,15 +164,22 @@ fn upstream_message(body: &Value) -> Option<&str> {
     .filter(|message| !message.is_empty())
 }
 
-fn raw(parsed: Option<Value>, body: &[u8]) -> Option<Value> {
+/// Without credentials before it is cut: else the beginning of one could be left.
+fn raw(parsed: Option<Value>, body: &[u8], scrub: &Scrub) -> Option<Value> {
     if body.is_empty() {
         return None;
     }
-    if let Some(value) = parsed.filter(|_| body.len() <= RAW) {
-        return Some(plain_text::clean_value(value));
-    }
-    let text = String::from_utf8_lossy(&body[..body.len().min(RAW)]);
-    Some(Value::String(plain_text::clean(&text)))
+    let text = match parsed {
+        Some(value) if body.len() <= RAW => return Some(plain_text::clean_value(value)),
+        Some(value) => value.to_string(),
+        None => {
+            let text = plain_text::clean(&String::from_utf8_lossy(body));
+            scrub.text(&text).unwrap_or(text)
+        }
+    };
+    let mut text = plain_text::clean(&text);
+    text.truncate(text.floor_char_boundary(RAW));
+    Some(Value::String(text))
 }
 
 #[cfg(test)]

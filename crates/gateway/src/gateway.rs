@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use claviger_edge::{ApiError, Core, ErrorCode};
+use claviger_outbound::Upstreams;
 use claviger_store::connected_accounts::ConnectedAccount;
 use claviger_store::connectors::{self, StoredConnector};
 use claviger_store::sealing::{Purpose, SealingKey};
@@ -17,6 +18,7 @@ use crate::keys::Keys;
 use crate::mcp::hosts::Hosts;
 use crate::openapi::{Document, DocumentError};
 use crate::stored_connectors::StoredConnectors;
+use crate::tokens::Tokens;
 
 /// The file of the built-in connector.
 pub const BUILT_IN: &str = include_str!("../../../connectors/theauthapi.yaml");
@@ -64,6 +66,8 @@ pub struct Gateway {
     pub(crate) public_url: String,
     pub(crate) keys: Keys,
     pub(crate) exposures: Exposures,
+    pub(crate) upstreams: Upstreams,
+    pub(crate) tokens: Tokens,
     pub(crate) log: CallLog,
     pub(crate) stored: StoredConnectors,
     own: Vec<Arc<Catalogue>>,
@@ -75,6 +79,7 @@ impl Gateway {
     pub fn start(settings: Settings) -> Result<Arc<Self>, StartError> {
         let catalogue = built_in(&settings.document)?;
         let keys = Keys::derive(&settings.sealing.derive(Purpose::Gateway));
+        let upstreams = Upstreams::new(settings.core.webhooks.client().clone());
         Ok(Arc::new(Self {
             log: CallLog::new(settings.core.db.clone()),
             core: settings.core,
@@ -87,6 +92,8 @@ impl Gateway {
             stored: StoredConnectors::default(),
             own: vec![Arc::new(catalogue)],
             budgets: Budgets::default(),
+            upstreams,
+            tokens: Tokens::default(),
         }))
     }
 

@@ -31,11 +31,14 @@ pub mod profile;
 mod proxy;
 pub mod request;
 pub mod routes;
+mod scrub;
 mod sealed;
 mod server_config;
 mod stored_connectors;
+mod tokens;
 pub mod tool;
 mod upstream;
+mod validation;
 
 pub use catalogue::{Catalogue, Catalogues};
 pub use connector::Connector;

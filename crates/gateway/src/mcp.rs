@@ -12,7 +12,7 @@ mod tools;
 mod whole;
 
 pub use endpoint::{Answer, Post, answer};
-pub use tools::{Client, ToolCall, ToolOutcome, ToolResult, Wanted};
+pub use tools::{Client, Passed, ToolCall, ToolOutcome, ToolResult, Wanted};
 pub(crate) use tools::{OwnAnswer, user_agent};
 
 /// What this program is called in the protocol.

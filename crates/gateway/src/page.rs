@@ -9,28 +9,13 @@ use serde_json::{Map, Value};
 
 use crate::connector::file::PaginationEntry;
 use crate::connector::template::text_of;
-use crate::cursor::{CURSOR, ForeignCursor, LIMIT, Window};
+use crate::cursor::{Asked, CURSOR, ForeignCursor, LIMIT, Window};
 use crate::request::UpstreamRequest;
 
 /// How many items a page has unless asked otherwise.
 pub const DEFAULT_LIMIT: u64 = 50;
 /// How many items a page has at most.
 pub const MAX_LIMIT: u64 = 1_000;
-
-/// A part of an upstream's list, as it is asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
-    /// Items, or pages where the upstream numbers those, that lie before it; and how many it has.
-    pub window: Window,
-    /// What the upstream gave to come back with.
-    pub mark: Option<String>,
-}
-
-impl From<Window> for Asked {
-    fn from(window: Window) -> Self {
-        Self { window, mark: None }
-    }
-}
 
 /// One page, and where its neighbours are.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,18 +49,6 @@ pub fn asked<A: From<Window> + AsMut<Window>>(
     Ok(asked)
 }
 
-impl AsMut<Window> for Asked {
-    fn as_mut(&mut self) -> &mut Window {
-        &mut self.window
-    }
-}
-
-impl AsMut<Window> for Window {
-    fn as_mut(&mut self) -> &mut Window {
-        self
-    }
-}
-
 /// JSON has no whole numbers of its own: `5.0` is one too.
 fn whole_number(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| {
@@ -106,9 +79,9 @@ pub fn ask(pagination: &PaginationEntry, asked: &Asked, request: &mut UpstreamRe
             first,
             ..
         } => {
-            how_many
-                .iter()
-                .for_each(|name| add(name, limit.to_string()));
+            if let Some(name) = how_many {
+                add(name, limit.to_string());
+            }
             add(page, first.saturating_add(offset).to_string());
         }
         PaginationEntry::Cursor {
@@ -116,9 +89,9 @@ pub fn ask(pagination: &PaginationEntry, asked: &Asked, request: &mut UpstreamRe
             cursor,
             ..
         } => {
-            how_many
-                .iter()
-                .for_each(|name| add(name, limit.to_string()));
+            if let Some(name) = how_many {
+                add(name, limit.to_string());
+            }
             asked.mark.iter().for_each(|mark| add(cursor, mark.clone()));
         }
         PaginationEntry::LinkHeader { limit: how_many } => match &asked.mark {

@@ -10,7 +10,7 @@ use crate::openapi::QueryStyle;
 use crate::openapi::schema::Renames;
 
 /// All but the unreserved characters of RFC 3986, so that a value stays within its segment.
-const IN_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+pub(crate) const IN_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')

@@ -1,8 +1,13 @@
 //! The gateway's routes. Those of accounts need a credential; the endpoint of an MCP server has its own.
 
+mod change_credentials;
+mod connected_account;
 mod connector;
+mod create_connected_account;
 mod create_connector;
 mod create_mcp_server;
+mod custom;
+mod delete_connected_account;
 mod delete_connector;
 mod delete_mcp_server;
 mod find_connected_account;
@@ -17,17 +22,19 @@ mod mcp_endpoint;
 mod mcp_server;
 mod proxy;
 mod query;
+mod refresh_credentials;
 mod reveal;
 mod rotate_mcp_server;
 mod show_capabilities;
 mod show_client_config;
+mod update_connected_account;
 mod update_connector;
 mod update_mcp_server;
 mod wire;
 
 use std::sync::Arc;
 
-use axum::routing::{any, get, post};
+use axum::routing::{any, get, patch, post};
 use axum::{Router, middleware};
 use claviger_domain::id::{self, Id};
 use claviger_domain::rights::Reach;
@@ -39,6 +46,7 @@ use crate::sealed::PATH;
 
 /// Routes whose POST creates, and so honours an `Idempotency-Key`.
 const CREATING: &[&str] = &[
+    "/integrated-account",
     "/integrated-account/{id}/mcp",
     "/integrated-account/{id}/mcp/{server}/rotate-token",
 ];
@@ -51,10 +59,23 @@ pub fn router(gateway: &Arc<Gateway>) -> Router {
         mib: 1,
     };
     let of_accounts = Router::new()
-        .route("/integrated-account", get(list_connected_accounts::handle))
+        .route(
+            "/integrated-account",
+            get(list_connected_accounts::handle).post(create_connected_account::handle),
+        )
+        .route(
+            "/integrated-account/refresh-credentials",
+            post(refresh_credentials::handle),
+        )
         .route(
             "/integrated-account/{id}",
-            get(find_connected_account::handle),
+            get(find_connected_account::handle)
+                .patch(update_connected_account::handle)
+                .delete(delete_connected_account::handle),
+        )
+        .route(
+            "/integrated-account/{id}/credentials",
+            patch(change_credentials::handle),
         )
         .route("/integrated-account/{id}/tools", get(list_tools::handle))
         .route(
@@ -103,7 +124,8 @@ pub fn router(gateway: &Arc<Gateway>) -> Router {
                 .patch(proxy::update)
                 .delete(proxy::delete)
                 .post(proxy::custom),
-        );
+        )
+        .route("/custom/{*path}", any(custom::handle));
     let identified = middleware::from_fn_with_state(gateway.core.clone(), identify);
     let of_accounts = of_accounts.layer(identified.clone());
     let of_tools = of_tools
@@ -127,16 +149,15 @@ async fn connected_account(
     reach: &Reach,
     id: &str,
 ) -> Result<ConnectedAccount, ApiError> {
-    let absent = || {
-        ApiError::new(
-            ErrorCode::ConnectedAccountNotFound,
-            "Connected account not found",
-        )
-    };
-    let id = Id::<id::ConnectedAccount>::parse(id).ok_or_else(absent)?;
+    let id = Id::<id::ConnectedAccount>::parse(id).ok_or_else(no_such_connected_account)?;
     connected_accounts::find(&gateway.core.db, reach, &id)
         .await?
-        .ok_or_else(absent)
+        .ok_or_else(no_such_connected_account)
+}
+
+fn no_such_connected_account() -> ApiError {
+    let message = "Connected account not found";
+    ApiError::new(ErrorCode::ConnectedAccountNotFound, message)
 }
 
 /// The id of an MCP server in a path.

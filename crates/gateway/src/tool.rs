@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::argument::{ArgumentCheck, ArgumentFaults};
 use crate::connector::file::PaginationEntry;
+use crate::connector::value_path::ValuePath;
 use crate::profile::{SchemaProfile, without_placeholders};
 use crate::request::{Plan, UpstreamRequest};
 
@@ -41,6 +42,10 @@ pub struct Tool {
     pub masked_fields: Vec<String>,
     /// Arguments in which a sealed handle may be opened.
     pub accepts_sealed: Vec<String>,
+    /// Where in the answer the result is; the whole answer by default.
+    pub response_path: Option<ValuePath>,
+    /// The members that the result keeps, each with where it is in what was answered; all by default.
+    pub map: Vec<(String, ValuePath)>,
     /// How its list is paged.
     pub pagination: PaginationEntry,
     pub(crate) check: ArgumentCheck,

@@ -1,4 +1,7 @@
-//! The way to an upstream. So far there is one: The Auth API of this instance, called in-process.
+//! The way to an upstream: The Auth API of this instance, called in-process, or another API.
+
+mod remote;
+mod sign;
 
 use std::time::Duration;
 
@@ -11,6 +14,8 @@ use tower::ServiceExt;
 
 use crate::failure::Failure;
 use crate::request::UpstreamRequest;
+
+pub(crate) use remote::{Account, Answered, Sending, needs_reauth};
 
 /// The largest answer that is read.
 const LARGEST: usize = 8 * 1024 * 1024;

@@ -7,7 +7,7 @@ use claviger_domain::key_string::{DrawnKey, Environment, KeyPurpose, PlainKey};
 use claviger_domain::role::Role;
 use claviger_store::access_keys::{self, AccessKey};
 use claviger_store::accounts::{self, Account};
-use claviger_store::connected_accounts::{self, ConnectedAccount};
+use claviger_store::connected_accounts::{self, ConnectedAccount, Status};
 use claviger_store::projects::{self, Project};
 use claviger_store::sealing::{Purpose, SealingKey};
 use claviger_store::{Base, Change, StoreError, Tx, operator_keys};
@@ -98,7 +98,8 @@ pub async fn connect_itself(
         integration: BUILT_IN_CONNECTOR.to_owned(),
         tenant_id: account.id.to_string(),
         authentication_method: "api_key".to_owned(),
-        status: "active".to_owned(),
+        context: "{}".to_owned(),
+        status: Status::Active,
         base: Base::made_by(change),
     };
     let content = json!({"api_key": key.expose()}).to_string();

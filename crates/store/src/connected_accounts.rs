@@ -9,6 +9,44 @@ use crate::db::on;
 use crate::reach::{ReachBinds, within_reach};
 use crate::{Base, Change, Db, Page, StoreError, Tx};
 
+pub use change::{Changed, change_credentials, change_status, delete, hold, update};
+
+/// Whether the upstream takes the credentials of a connected account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It has not been tried yet.
+    Connecting,
+    /// It does, as far as is known.
+    Active,
+    /// It did, and does no more: they are to be entered anew.
+    NeedsReauth,
+    /// It did not when they were entered.
+    ValidationError,
+}
+
+impl Status {
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Active => "active",
+            Self::NeedsReauth => "needs_reauth",
+            Self::ValidationError => "validation_error",
+        }
+    }
+
+    /// The status of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        let all = [
+            Self::Connecting,
+            Self::Active,
+            Self::NeedsReauth,
+            Self::ValidationError,
+        ];
+        all.into_iter().find(|status| status.as_str() == name)
+    }
+}
+
 /// One tenant's credentials for one connector; the credentials themselves stay sealed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectedAccount {
@@ -24,8 +62,10 @@ pub struct ConnectedAccount {
     pub tenant_id: String,
     /// How the credentials are presented.
     pub authentication_method: String,
-    /// Such as `active`.
-    pub status: String,
+    /// What it was made with that is no secret, JSON.
+    pub context: String,
+    /// Whether calls get through.
+    pub status: Status,
     /// Who made it, and when.
     pub base: Base,
 }
@@ -49,14 +89,21 @@ struct Row {
     integration: String,
     tenant_id: String,
     authentication_method: String,
+    context: String,
     status: String,
     #[sqlx(flatten)]
     base: Base,
 }
 
-impl From<Row> for ConnectedAccount {
-    fn from(row: Row) -> Self {
-        Self {
+impl TryFrom<Row> for ConnectedAccount {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let status = Status::parse(&row.status).ok_or(StoreError::Row {
+            table: "connected_accounts",
+            what: "status",
+        })?;
+        Ok(Self {
             id: Id::from_trusted(row.id),
             account: AccountRef {
                 id: Id::from_trusted(row.account_id),
@@ -66,19 +113,23 @@ impl From<Row> for ConnectedAccount {
             integration: row.integration,
             tenant_id: row.tenant_id,
             authentication_method: row.authentication_method,
-            status: row.status,
+            context: row.context,
+            status,
             base: row.base,
-        }
+        })
     }
 }
 
 macro_rules! columns {
     () => {
         "id, account_id, root_account_id, project_id, integration, tenant_id, \
-         authentication_method, status, created_by, created_by_type, created_in, \
+         authentication_method, context, status, created_by, created_by_type, created_in, \
          last_changed_by, last_changed_by_type, created_at, updated_at"
     };
 }
+
+// Behind the macro, which it uses.
+mod change;
 
 /// Finds a connected account within the reach.
 pub async fn find(
@@ -100,7 +151,7 @@ pub async fn find(
         .bind(id.as_str())
         .fetch_optional(c)
         .await)?;
-    Ok(row.map(ConnectedAccount::from))
+    row.map(ConnectedAccount::try_from).transpose()
 }
 
 /// Which connected accounts to list.
@@ -166,10 +217,8 @@ pub async fn list(
         .bind(&filter.status)
         .fetch_one(c)
         .await)?;
-    Ok((
-        rows.into_iter().map(ConnectedAccount::from).collect(),
-        total,
-    ))
+    let rows = rows.into_iter().map(ConnectedAccount::try_from);
+    Ok((rows.collect::<Result<_, _>>()?, total))
 }
 
 /// The sealed credentials of a connected account, read when a call needs them and kept by nobody.
@@ -193,10 +242,10 @@ pub async fn create(
     credentials: &[u8],
 ) -> Result<(), StoreError> {
     const SQL: &str = "INSERT INTO connected_accounts (id, account_id, root_account_id, \
-        project_id, integration, tenant_id, authentication_method, credentials, status, \
+        project_id, integration, tenant_id, authentication_method, context, credentials, status, \
         created_by, created_by_type, created_in, last_changed_by, last_changed_by_type, \
         created_at, updated_at) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
     on!(&mut *tx, |c| sqlx::query(SQL)
         .bind(connected.id.as_str())
         .bind(connected.account.id.as_str())
@@ -205,8 +254,9 @@ pub async fn create(
         .bind(&connected.integration)
         .bind(&connected.tenant_id)
         .bind(&connected.authentication_method)
+        .bind(&connected.context)
         .bind(credentials)
-        .bind(&connected.status)
+        .bind(connected.status.as_str())
         .bind(&connected.base.created_by)
         .bind(&connected.base.created_by_type)
         .bind(&connected.base.created_in)
@@ -217,14 +267,7 @@ pub async fn create(
         .execute(c)
         .await
         .map(drop))?;
-    let event = NewEvent {
-        kind: EventKind::ConnectedAccountCreated,
-        account: connected.account.id.clone(),
-        project: connected.project.clone(),
-        target: connected.id.to_string(),
-        data: json!({"integration": connected.integration, "tenantId": connected.tenant_id}),
-    };
-    crate::events::append(tx, change, event).await
+    append(tx, change, EventKind::ConnectedAccountCreated, connected).await
 }
 
 /// The ids of all connected accounts with their sealed credentials, deleted ones too.
@@ -244,4 +287,24 @@ pub(crate) async fn reseal(tx: &mut Tx, id: &str, sealed: &[u8]) -> Result<(), S
         .await
         .map(drop))?;
     Ok(())
+}
+
+async fn append(
+    tx: &mut Tx,
+    change: &Change,
+    kind: EventKind,
+    connected: &ConnectedAccount,
+) -> Result<(), StoreError> {
+    let event = NewEvent {
+        kind,
+        account: connected.account.id.clone(),
+        project: connected.project.clone(),
+        target: connected.id.to_string(),
+        data: json!({
+            "integration": connected.integration,
+            "tenantId": connected.tenant_id,
+            "status": connected.status.as_str(),
+        }),
+    };
+    crate::events::append(tx, change, event).await
 }

@@ -63,6 +63,24 @@ fn firebase_of(
     Ok(Arc::new(firebase))
 }
 
+/// The client of all that leaves the program.
+fn outgoing(allow_private: bool) -> Client {
+    let guard = Guard {
+        allow_private,
+        own_url: Some(format!("https://{PUBLIC_HOST}")),
+        ..Guard::default()
+    };
+    Client::new(guard, Arc::new(SystemResolver))
+}
+
+/// What a program is started with beside what all have.
+struct MadeWith<'a> {
+    sign_up: SignUp,
+    firebase: Option<&'a str>,
+    /// Receivers of tests are on this machine.
+    allow_private: bool,
+}
+
 impl TestApp {
     /// Starts one on the engine of this run.
     pub async fn start() -> Self {
@@ -82,26 +100,47 @@ impl TestApp {
     /// Starts one whose users may sign in with the Firebase project of an
     /// [`IdentityProvider`](crate::IdentityProvider), whose keys are there.
     pub async fn with_firebase(engine: Engine, sign_up: SignUp, keys: &str) -> Self {
-        Self::started(engine, sign_up, Some(keys)).await
+        let made_with = MadeWith {
+            sign_up,
+            firebase: Some(keys),
+            allow_private: true,
+        };
+        Self::started(engine, made_with).await
+    }
+
+    /// Starts one whose requests go to the public internet only.
+    pub async fn in_public() -> Self {
+        let made_with = MadeWith {
+            sign_up: SignUp::Open,
+            firebase: None,
+            allow_private: false,
+        };
+        Self::started(Engine::of_this_run(), made_with).await
     }
 
     async fn signing_up(engine: Engine, sign_up: SignUp) -> Self {
-        Self::started(engine, sign_up, None).await
+        let made_with = MadeWith {
+            sign_up,
+            firebase: None,
+            allow_private: true,
+        };
+        Self::started(engine, made_with).await
     }
 
-    async fn started(engine: Engine, sign_up: SignUp, firebase: Option<&str>) -> Self {
+    async fn started(engine: Engine, made_with: MadeWith<'_>) -> Self {
         let database = TestDatabase::with(engine).await;
-        match Self::over(database, sign_up, firebase).await {
+        match Self::over(database, made_with).await {
             Ok(app) => app,
             Err(error) => panic!("the program does not start: {error:?}"),
         }
     }
 
-    async fn over(
-        database: TestDatabase,
-        sign_up: SignUp,
-        firebase: Option<&str>,
-    ) -> anyhow::Result<Self> {
+    async fn over(database: TestDatabase, made_with: MadeWith<'_>) -> anyhow::Result<Self> {
+        let MadeWith {
+            sign_up,
+            firebase,
+            allow_private,
+        } = made_with;
         let db = database.db.clone();
         let clock = Arc::new(MockClock::default());
         let random = Arc::new(SeededRandom::new(0));
@@ -120,13 +159,7 @@ impl TestApp {
             key_cache_bytes: KEY_CACHE_BYTES,
         })
         .await?;
-        let guard = Guard {
-            // Receivers of tests are on this machine.
-            allow_private: true,
-            own_url: Some(format!("https://{PUBLIC_HOST}")),
-            ..Guard::default()
-        };
-        let client = Client::new(guard, Arc::new(SystemResolver));
+        let client = outgoing(allow_private);
         let firebase = firebase.map(|keys| firebase_of(&client, &clock, keys));
         let webhooks = Webhooks::new(
             claviger_outbound::Settings {

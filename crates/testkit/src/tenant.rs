@@ -9,7 +9,7 @@ use claviger_domain::role::Role;
 use claviger_server::first_start::{self, NewAccessKey};
 use claviger_store::access_keys::{self, Selector};
 use claviger_store::accounts::{self, Account};
-use claviger_store::connected_accounts::{self, ConnectedAccount};
+use claviger_store::connected_accounts::{self, ConnectedAccount, Status};
 use claviger_store::projects::{self, Project};
 use claviger_store::sealing::Purpose;
 use claviger_store::{Base, Change, StoreError, Tx};
@@ -126,7 +126,8 @@ impl TestApp {
             integration: "theauthapi".to_owned(),
             tenant_id: account.id.to_string(),
             authentication_method: "api_key".to_owned(),
-            status: "active".to_owned(),
+            context: "{}".to_owned(),
+            status: Status::Active,
             base: Base::made_by(&change),
         };
         let id = connected.id.clone();

@@ -5,6 +5,7 @@ use claviger_domain::id::{self, Id};
 use claviger_domain::time::Timestamp;
 use claviger_edge::Core;
 use claviger_store::call_log;
+use claviger_store::connected_accounts::ConnectedAccount;
 use claviger_store::mcp_servers::McpServer;
 use http::StatusCode;
 use serde_json::{Map, json};
@@ -20,6 +21,20 @@ const CLIENT_GONE: i64 = 499;
 /// The door of MCP servers.
 const MCP: &str = "mcp";
 
+/// What a log line says from the beginning.
+pub(super) struct Line<'a> {
+    pub(super) connected: &'a ConnectedAccount,
+    pub(super) server: Option<&'a Id<id::McpServer>>,
+    pub(super) request_id: String,
+    pub(super) client: Option<Client>,
+    pub(super) tool_name: String,
+    pub(super) resource: String,
+    pub(super) method: String,
+    pub(super) argument_names: Vec<String>,
+    pub(super) digest: Vec<u8>,
+    pub(super) dry_run: bool,
+}
+
 /// A log line that is being made.
 pub(super) struct Record {
     core: Core,
@@ -30,7 +45,6 @@ pub(super) struct Record {
 
 impl Record {
     pub(super) fn begin(gateway: &Gateway, call: &Call<'_>) -> Self {
-        let core = gateway.core.clone();
         let asked = &call.asked;
         let tool = asked.wanted.tool();
         // Names that the tool does not have may be anything, also a secret in the wrong place.
@@ -38,24 +52,17 @@ impl Record {
             Wanted::Tool(tool) => tool.schemas.input["properties"].get(name).is_some(),
             Wanted::Own(own) => own.arguments.contains(&name),
         };
-        let names: Vec<&String> = asked
+        let names: Vec<String> = asked
             .arguments
             .keys()
             .filter(|name| is_known(name))
+            .cloned()
             .collect();
-        let client = asked.client.clone();
-        let line = call_log::Call {
-            id: Id::<id::Call>::draw(&*core.random),
-            at: core.now(),
-            account_id: call.connected.account.id.clone(),
-            root_account_id: call.connected.account.root.clone(),
-            project_id: call.connected.project.as_ref().map(ToString::to_string),
-            log_type: match call.server {
-                Some(_) => MCP.to_owned(),
-                None => "proxy".to_owned(),
-            },
-            connected_account_id: call.connected.id.clone(),
-            mcp_server_id: call.server.map(ToString::to_string),
+        let line = Line {
+            connected: call.connected,
+            server: call.server,
+            request_id: call.request_id.clone(),
+            client: asked.client.clone(),
             // The full name, whichever name the server shows: one filter finds all calls of a tool.
             tool_name: match &asked.wanted {
                 Wanted::Tool(tool) => tool.name.clone(),
@@ -63,16 +70,42 @@ impl Record {
             },
             resource: tool.map(|tool| tool.resource.clone()).unwrap_or_default(),
             method: tool.map(|tool| tool.method.clone()).unwrap_or_default(),
+            argument_names: names,
+            digest: gateway.keys.arguments.digest(&asked.arguments).to_vec(),
+            dry_run: call.dry_run,
+        };
+        Self::of(gateway, line)
+    }
+
+    /// Begins a line of whatever is called.
+    pub(super) fn of(gateway: &Gateway, line: Line<'_>) -> Self {
+        let core = gateway.core.clone();
+        let client = line.client;
+        let line = call_log::Call {
+            id: Id::<id::Call>::draw(&*core.random),
+            at: core.now(),
+            account_id: line.connected.account.id.clone(),
+            root_account_id: line.connected.account.root.clone(),
+            project_id: line.connected.project.as_ref().map(ToString::to_string),
+            log_type: match line.server {
+                Some(_) => MCP.to_owned(),
+                None => "proxy".to_owned(),
+            },
+            connected_account_id: line.connected.id.clone(),
+            mcp_server_id: line.server.map(ToString::to_string),
+            tool_name: line.tool_name,
+            resource: line.resource,
+            method: line.method,
             client_version: client.as_ref().and_then(|client| client.version.clone()),
             client_name: client.map(|client| client.name),
             status: CLIENT_GONE,
             upstream_status: None,
             duration_us: 0,
             upstream_duration_us: None,
-            request_id: call.request_id.clone(),
-            is_dry_run: call.dry_run,
-            argument_names: json!(names).to_string(),
-            arguments_digest: gateway.keys.arguments.digest(&asked.arguments).to_vec(),
+            request_id: line.request_id,
+            argument_names: json!(line.argument_names).to_string(),
+            arguments_digest: line.digest,
+            is_dry_run: line.dry_run,
         };
         Self {
             core,

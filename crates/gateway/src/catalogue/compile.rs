@@ -11,7 +11,8 @@ use super::derive::derive;
 use super::flat::{self, Flat};
 use super::{LeftOut, UNDESCRIBED, hints, name, size};
 use crate::argument::ArgumentCheck;
-use crate::connector::file::{MethodEntry, ResourceEntry};
+use crate::connector::file::{MethodEntry, Placed, ResourceEntry};
+use crate::connector::value_path::ValuePath;
 use crate::connector::{Connector, Fault, Faults};
 use crate::openapi::schema::beginning;
 use crate::openapi::{Bounds, Document, Operation, path_shape};
@@ -205,6 +206,12 @@ impl Compiling<'_> {
             sealed_fields: entry.sealed_fields.clone(),
             masked_fields: entry.masked_fields.clone(),
             accepts_sealed: entry.accepts_sealed.clone(),
+            response_path: entry.response_path.as_ref().and_then(placed_path),
+            map: entry
+                .map
+                .iter()
+                .filter_map(|(name, path)| Some((name.clone(), placed_path(path)?)))
+                .collect(),
             pagination: pagination.clone(),
             check,
             plan: plan(operation, template, entry, &flat),
@@ -285,6 +292,11 @@ fn find<'a>(
         .by_shape(&verb, path)
         .map(|operation| (operation, path.to_owned()))
         .ok_or_else(|| format!("the document has no `{http}`"))
+}
+
+/// A path that the check of the file has found sound.
+fn placed_path(path: &Placed) -> Option<ValuePath> {
+    ValuePath::parse(&path.value).ok()
 }
 
 /// The method's own tags, else the resource's, else the document's in the form of a resource name.

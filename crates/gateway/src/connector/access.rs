@@ -12,7 +12,7 @@ use indexmap::IndexMap;
 use super::ConnectorFile;
 use super::fault::Fault;
 use super::file::{AuthorizationEntry, ErrorsEntry, Format};
-use super::template::Template;
+use super::template::{Root, Template};
 
 pub use fields::Fields;
 pub use url::UrlTemplate;
@@ -80,12 +80,19 @@ impl Access {
         check::Checking::new(file, faults).access()
     }
 
-    /// The same of The Auth API of this instance, of which a file says nothing.
+    /// The same of The Auth API of this instance: an access key, of which calls have no more than it holds.
     fn local() -> Self {
+        let format = Format::ApiKey;
+        let access_key = FormatAccess {
+            fields: Fields::new(check::usual_fields(format)).unwrap_or_default(),
+            authorization: Authorization::Bearer(Template::of(Root::Credentials, "api_key")),
+            oauth: None,
+            validate: None,
+        };
         Self {
             base: None,
             context: Fields::default(),
-            formats: IndexMap::new(),
+            formats: IndexMap::from([(format, access_key)]),
             headers: Vec::new(),
             query: Vec::new(),
             errors: ErrorsEntry::default(),
@@ -95,8 +102,7 @@ impl Access {
 
 /// Where a form of credentials goes by itself; `None`: the file must say it.
 fn usual_authorization(format: Format) -> Option<Authorization> {
-    use super::template::Root::Credentials;
-    let of = |name: &str| Template::of(Credentials, name);
+    let of = |name: &str| Template::of(Root::Credentials, name);
     match format {
         Format::ApiKey => None,
         Format::Basic => Some(Authorization::Basic(of("username"), of("password"))),

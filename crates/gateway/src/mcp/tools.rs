@@ -66,6 +66,7 @@ impl OwnAnswer {
             status: StatusCode::OK,
             envelope,
             limits: Limits::default(),
+            passed: None,
         })
     }
 }
@@ -88,6 +89,27 @@ pub struct ToolOutcome {
     pub envelope: Map<String, Value>,
     /// What the upstream told of its rate limit.
     pub limits: Limits,
+    /// A body that is neither JSON nor text, as the proxy passes it on.
+    pub passed: Option<Passed>,
+}
+
+/// A body that is passed on as it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Passed {
+    /// Its type, as the upstream names it.
+    pub content_type: String,
+    /// Its bytes.
+    pub body: Bytes,
+}
+
+impl Passed {
+    /// The body as a text, where that is what it is: it stands in the envelope, through every face.
+    pub(crate) fn text(&self) -> Option<&str> {
+        let essence = self.content_type.split(';').next().unwrap_or_default();
+        let essence = essence.trim().to_ascii_lowercase();
+        let is_text = essence.starts_with("text/") || essence.ends_with("xml");
+        std::str::from_utf8(&self.body).ok().filter(|_| is_text)
+    }
 }
 
 /// What a call came to, or why it came to nothing.

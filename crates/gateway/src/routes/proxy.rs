@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::to_bytes;
+use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -12,15 +12,17 @@ use claviger_edge::{
     ApiError, Caller, NoStore, PathParameter, RequestId, check_text, parse, unread_body,
 };
 use claviger_store::connected_accounts::ConnectedAccount;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::Value;
 
 use super::connected_account;
 use super::query::Parameters;
+use crate::call::custom::PassedOn;
 use crate::call::{Call, InNameOf};
 use crate::catalogue::Catalogue;
 use crate::failure::Failure;
 use crate::gateway::Gateway;
+use crate::limits::Limits;
 use crate::mcp::{OwnAnswer, ToolCall, ToolOutcome, Wanted, user_agent};
 use crate::nearest::{listed, nearest};
 use crate::profile::SchemaProfile;
@@ -29,10 +31,10 @@ use crate::tool::Tool;
 use crate::upstream::IDEMPOTENCY_KEY;
 
 /// The largest body: 4 MiB.
-const LARGEST_BODY: usize = 4 * 1024 * 1024;
+pub(super) const LARGEST_BODY: usize = 4 * 1024 * 1024;
 /// The parameters that are the proxy's own.
-const CONNECTED: &str = "integrated_account_id";
-const DRY_RUN: &str = "dry_run";
+pub(super) const CONNECTED: &str = "integrated_account_id";
+pub(super) const DRY_RUN: &str = "dry_run";
 /// What stands in the log for a resource or a method that there is not.
 const NOT_KNOWN: &str = "unknown";
 /// The methods that have a verb of their own.
@@ -310,6 +312,15 @@ pub(super) async fn tell_limits(request: Request, next: Next) -> Response {
 }
 
 fn respond(outcome: ToolOutcome) -> Response {
+    if let Some(passed) = outcome.passed {
+        return passed_on(PassedOn {
+            status: outcome.status,
+            headers: HeaderMap::new(),
+            content_type: Some(passed.content_type),
+            body: passed.body,
+            limits: outcome.limits,
+        });
+    }
     // A status that forbids a body would take the envelope away.
     let status = match outcome.status {
         StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT => StatusCode::OK,
@@ -320,14 +331,38 @@ fn respond(outcome: ToolOutcome) -> Response {
     response
 }
 
-fn refuse(failure: &Failure) -> Response {
-    let mut response = NoStore((failure.status, Json(failure.body()))).into_response();
+/// A body of an upstream as it is, and harmless: whoever opens it in a browser saves it, and nothing in it
+/// runs in the name of this program.
+pub(super) fn passed_on(answer: PassedOn) -> Response {
+    let harmless = [
+        (header::CONTENT_SECURITY_POLICY, "sandbox"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CONTENT_DISPOSITION, "attachment"),
+    ];
+    let mut response = NoStore((answer.status, Body::from(answer.body))).into_response();
     let headers = response.headers_mut();
-    headers.extend(failure.limits.headers());
-    if failure.status == StatusCode::TOO_MANY_REQUESTS {
+    headers.remove(header::CONTENT_TYPE);
+    headers.extend(answer.headers);
+    let kind = answer
+        .content_type
+        .and_then(|kind| HeaderValue::try_from(kind).ok());
+    headers.extend(kind.map(|kind| (header::CONTENT_TYPE, kind)));
+    headers.extend(harmless.map(|(name, value)| (name, HeaderValue::from_static(value))));
+    add_limits(headers, answer.status, &answer.limits);
+    response
+}
+
+pub(super) fn refuse(failure: &Failure) -> Response {
+    let mut response = NoStore((failure.status, Json(failure.body()))).into_response();
+    add_limits(response.headers_mut(), failure.status, &failure.limits);
+    response
+}
+
+fn add_limits(headers: &mut HeaderMap, status: StatusCode, limits: &Limits) {
+    headers.extend(limits.headers());
+    if status == StatusCode::TOO_MANY_REQUESTS {
         // Published clients try again at once where nothing says when.
         let soon = HeaderValue::from_static("1");
-        headers.entry(http::header::RETRY_AFTER).or_insert(soon);
+        headers.entry(header::RETRY_AFTER).or_insert(soon);
     }
-    response
 }

@@ -13,7 +13,11 @@ mod calls;
 #[cfg(test)]
 mod capabilities;
 #[cfg(test)]
+mod connected_accounts;
+#[cfg(test)]
 mod connectors;
+#[cfg(test)]
+mod custom;
 #[cfg(test)]
 mod derived;
 #[cfg(test)]
@@ -23,9 +27,13 @@ mod log;
 #[cfg(test)]
 mod makers;
 #[cfg(test)]
+mod oauth;
+#[cfg(test)]
 mod official_client;
 #[cfg(test)]
 mod proxy;
+#[cfg(test)]
+mod replay;
 #[cfg(test)]
 mod rights;
 #[cfg(test)]
@@ -38,5 +46,9 @@ mod sealing;
 mod server_changes;
 #[cfg(test)]
 mod servers;
+#[cfg(test)]
+mod shop;
+#[cfg(test)]
+mod upstreams;
 #[cfg(test)]
 mod world;

@@ -3,7 +3,7 @@
 use claviger_domain::id::Id;
 use claviger_domain::rights::Reach;
 use claviger_store::accounts::{self, Account};
-use claviger_store::connected_accounts::{self, ConnectedAccount, Filter};
+use claviger_store::connected_accounts::{self, Changed, ConnectedAccount, Filter, Status};
 use claviger_store::projects::Project;
 use claviger_store::{Base, Page, events};
 use claviger_testkit::in_both_worlds;
@@ -14,6 +14,9 @@ in_both_worlds![
     a_list_is_narrowed_by_its_filters_and_read_in_parts,
     credentials_are_read_apart_and_only_while_it_is_there,
     connecting_leaves_an_event_without_credentials,
+    changes_are_told_of_and_other_credentials_are_to_be_tried,
+    a_status_is_noted_for_the_credentials_that_it_is_of,
+    one_is_removed_once_and_by_its_own,
 ];
 
 /// A connected account that is not stored yet.
@@ -30,7 +33,8 @@ pub(crate) fn drawn(
         integration: "theauthapi".to_owned(),
         tenant_id: tenant.to_owned(),
         authentication_method: "api_key".to_owned(),
-        status: "active".to_owned(),
+        context: "{}".to_owned(),
+        status: Status::Active,
         base: Base::made_by(&world.change()),
     }
 }
@@ -192,4 +196,115 @@ async fn connecting_leaves_an_event_without_credentials(world: World) {
     assert_eq!(event.kind, "connected-account.created");
     assert_eq!(event.target, connected.id.as_str());
     assert!(!event.data.contains("sealed"));
+}
+
+async fn kinds(world: &World, account: &Account) -> Vec<String> {
+    let events = events::of_account(&world.db, &account.id, 99)
+        .await
+        .unwrap();
+    let of_it = events.into_iter().map(|event| event.kind);
+    of_it
+        .filter(|kind| kind.starts_with("connected-account."))
+        .collect()
+}
+
+async fn changes_are_told_of_and_other_credentials_are_to_be_tried(world: World) {
+    let mine = world.account("mine").await;
+    let foreign = world.account("foreign").await;
+    let one = connected(&world, &mine, None, "tenant").await;
+    let (id, theirs) = (one.id.clone(), whole(&foreign));
+    let held = world
+        .write(move |tx, _| {
+            Box::pin(async move { connected_accounts::hold(tx, &theirs, &id).await })
+        })
+        .await;
+    assert_eq!(held, None);
+    let (id, own) = (one.id.clone(), whole(&mine));
+    let changed = world
+        .write(move |tx, change| {
+            Box::pin(async move {
+                let held = connected_accounts::hold(tx, &own, &id).await?.unwrap();
+                let changed = Changed {
+                    tenant_id: "other".to_owned(),
+                    context: r#"{"site":"a"}"#.to_owned(),
+                    status: held.status,
+                };
+                connected_accounts::update(tx, &change, &id, &changed).await
+            })
+        })
+        .await;
+    assert_eq!(
+        (changed.tenant_id.as_str(), changed.status),
+        ("other", Status::Active)
+    );
+    let id = one.id.clone();
+    let changed = world
+        .write(move |tx, change| {
+            Box::pin(async move {
+                connected_accounts::change_credentials(tx, &change, &id, "basic", b"others").await
+            })
+        })
+        .await;
+    assert_eq!(changed.status, Status::Connecting);
+    let found = connected_accounts::find(&world.db, &whole(&mine), &one.id).await;
+    assert_eq!(found.unwrap(), Some(changed));
+    let sealed = connected_accounts::sealed_credentials(&world.db, &one.id).await;
+    assert_eq!(sealed.unwrap().as_deref(), Some(&b"others"[..]));
+    let told = kinds(&world, &mine).await;
+    assert_eq!(
+        told,
+        [
+            "connected-account.created",
+            "connected-account.updated",
+            "connected-account.credentialsChanged",
+        ]
+    );
+}
+
+async fn a_status_is_noted_for_the_credentials_that_it_is_of(world: World) {
+    let mine = world.account("mine").await;
+    let one = connected(&world, &mine, None, "tenant").await;
+    let note = async |sealed: &'static [u8]| {
+        let id = one.id.clone();
+        let noted = world
+            .write(move |tx, change| {
+                Box::pin(async move {
+                    let status = Status::NeedsReauth;
+                    connected_accounts::change_status(tx, &change, &id, sealed, status).await
+                })
+            })
+            .await;
+        noted.is_some()
+    };
+    assert!(!note(b"those before").await);
+    assert!(note(b"sealed \0 bytes").await);
+    assert!(!note(b"sealed \0 bytes").await, "it was known");
+    let told = kinds(&world, &mine).await;
+    assert_eq!(
+        told,
+        [
+            "connected-account.created",
+            "connected-account.statusChanged"
+        ]
+    );
+}
+
+async fn one_is_removed_once_and_by_its_own(world: World) {
+    let mine = world.account("mine").await;
+    let foreign = world.account("foreign").await;
+    let one = connected(&world, &mine, None, "tenant").await;
+    let remove = async |reach: Reach| {
+        let id = one.id.clone();
+        let gone = world
+            .write(move |tx, change| {
+                Box::pin(async move { connected_accounts::delete(tx, &change, &reach, &id).await })
+            })
+            .await;
+        gone.is_some()
+    };
+    assert!(!remove(whole(&foreign)).await);
+    assert!(remove(whole(&mine)).await);
+    assert!(!remove(whole(&mine)).await);
+    let found = connected_accounts::find(&world.db, &everything(), &one.id).await;
+    assert_eq!(found.unwrap(), None);
 }

@@ -127,25 +127,22 @@ impl<'a> Checking<'a> {
             .authorization
             .as_ref()
             .or(self.file.authorization.as_ref());
-        let authorization = match authorization {
-            Some(authorization) => {
-                let allowed = Allowed {
-                    roots: &[Root::Context, Root::Credentials],
-                    credentials: &[&fields],
-                    has_token: format.is_oauth(),
-                };
-                self.authorization(authorization, &allowed)
+        let authorization = if let Some(authorization) = authorization {
+            let allowed = Allowed {
+                roots: &[Root::Context, Root::Credentials],
+                credentials: &[&fields],
+                has_token: format.is_oauth(),
+            };
+            self.authorization(authorization, &allowed)
+        } else {
+            let usual = super::usual_authorization(format);
+            if usual.is_none() {
+                self.fault(
+                    &self.file.base_url,
+                    format!("`authorization` must say where the credentials of `{name}` go"),
+                );
             }
-            None => {
-                let usual = super::usual_authorization(format);
-                if usual.is_none() {
-                    self.fault(
-                        &self.file.base_url,
-                        format!("`authorization` must say where the credentials of `{name}` go"),
-                    );
-                }
-                usual
-            }
+            usual
         };
         let validate = entry
             .validate
@@ -330,7 +327,7 @@ impl<'a> Checking<'a> {
             if !seen.insert(name.value.as_str()) || name.value == ACCESS_TOKEN {
                 self.fault(name, format!("`{member}`: `{}` is taken", name.value));
             }
-            if entry.kind == FieldKind::Host && member != "context" {
+            if entry.kind == Some(FieldKind::Host) && member != "context" {
                 self.fault(
                     name,
                     format!("`{member}`: a `host` is asked for in `context`"),
@@ -367,7 +364,7 @@ fn is_field_name(name: &str) -> bool {
         && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
 
-fn usual_fields(format: Format) -> Vec<FieldEntry> {
+pub(super) fn usual_fields(format: Format) -> Vec<FieldEntry> {
     let usual = format.usual_fields().iter();
     usual
         .map(|(name, label)| FieldEntry {
@@ -377,11 +374,7 @@ fn usual_fields(format: Format) -> Vec<FieldEntry> {
                 defined: Location::UNKNOWN,
             },
             label: Some((*label).to_owned()),
-            kind: if matches!(*name, "username" | "client_id") {
-                FieldKind::Text
-            } else {
-                FieldKind::Secret
-            },
+            kind: matches!(*name, "username" | "client_id").then_some(FieldKind::Text),
             required: true,
             pattern: None,
             help: None,

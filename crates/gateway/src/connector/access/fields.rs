@@ -53,7 +53,7 @@ impl Fields {
     /// Whether a field holds the name of a whole host.
     pub fn is_host(&self, name: &str) -> bool {
         self.find(name)
-            .is_some_and(|entry| entry.kind == FieldKind::Host)
+            .is_some_and(|entry| entry.kind == Some(FieldKind::Host))
     }
 
     /// Checks what was given: known names, required ones present, patterns met. Faults name fields and

@@ -3,6 +3,7 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::Placed;
 use crate::connector::value_path::ValuePath;
@@ -95,8 +96,10 @@ pub struct FieldEntry {
     #[serde(default)]
     pub label: Option<String>,
     /// What it is.
+    ///
+    /// By default a text; but what is asked for as a credential and is not named a text is a secret.
     #[serde(default, rename = "type")]
-    pub kind: FieldKind,
+    pub kind: Option<FieldKind>,
     /// Whether it must be given.
     #[serde(default = "yes")]
     pub required: bool,
@@ -114,11 +117,10 @@ fn yes() -> bool {
 }
 
 /// What a field is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FieldKind {
     /// A text that may be seen.
-    #[default]
     Text,
     /// A text that is not shown while it is typed.
     Secret,
@@ -190,5 +192,21 @@ pub struct FailureEntry {
     pub path: Option<ValuePath>,
     /// The value that is a failure.
     #[serde(default)]
-    pub is: Option<serde_json::Value>,
+    pub is: Option<Value>,
+}
+
+impl ErrorsEntry {
+    /// Whether an answer with a status of success is a failure.
+    pub(crate) fn is_failure(&self, status: http::StatusCode, body: Option<&Value>) -> bool {
+        self.failed_when.iter().any(|sign| {
+            let has_status = sign.status.is_none_or(|it| it == status.as_u16());
+            let found = sign.path.as_ref().map(|path| path.of(body?));
+            let has_value = match (found, &sign.is) {
+                (None, _) => true,
+                (Some(found), Some(is)) => found == Some(is),
+                (Some(found), None) => found.is_some_and(|found| !found.is_null()),
+            };
+            has_status && has_value
+        })
+    }
 }

@@ -90,6 +90,7 @@ fn success() -> ToolOutcome {
         status: StatusCode::OK,
         envelope,
         limits,
+        passed: None,
     }
 }
 

@@ -1,0 +1,80 @@
+//! `POST /integrated-account`
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use claviger_domain::id::Id;
+use claviger_edge::permission::ConnectedAccountsWrite;
+use claviger_edge::{ApiError, Body, Caller, ErrorCode, NoStore};
+use claviger_store::connected_accounts::{self, ConnectedAccount, Status};
+use claviger_store::{Base, StoreError};
+use http::StatusCode;
+use serde_json::{Map, Value};
+
+use super::connected_account::{check_fields, place_of, read_format, read_tenant, sealed, tried};
+use crate::gateway::Gateway;
+use crate::members::Members;
+
+const MEMBERS: [&str; 7] = [
+    "integration",
+    "tenant_id",
+    "authentication_method",
+    "context",
+    "credentials",
+    "account_id",
+    "project_id",
+];
+
+pub(super) async fn handle(
+    State(gateway): State<Arc<Gateway>>,
+    caller: Caller<ConnectedAccountsWrite>,
+    Body(body): Body<Map<String, Value>>,
+) -> Result<Response, ApiError> {
+    let members = Members::read("", &body, &MEMBERS)?;
+    let place = (members.text("project_id")?, members.text("account_id")?);
+    let (account, project) = place_of(&gateway, &caller, place).await?;
+    let integration = members.text("integration")?;
+    let integration = integration.ok_or_else(|| ApiError::field("integration", "is required"))?;
+    let change = gateway.core.change(&caller.actor);
+    let mut connected = ConnectedAccount {
+        id: Id::draw(&*gateway.core.random),
+        account,
+        project,
+        integration: integration.to_owned(),
+        tenant_id: read_tenant(members.text("tenant_id")?)?,
+        authentication_method: String::new(),
+        context: "{}".to_owned(),
+        status: Status::Connecting,
+        base: Base::made_by(&change),
+    };
+    let catalogue = gateway.catalogue_of(&connected).await;
+    let catalogue = catalogue.map_err(|error| match error.code {
+        ErrorCode::NotConfigured => no_such_connector(),
+        _ => error,
+    })?;
+    let (format, access) = read_format(&catalogue, members.text("authentication_method")?)?;
+    format.clone_into(&mut connected.authentication_method);
+    let empty = Map::new();
+    let context = members.object("context")?.unwrap_or(&empty);
+    check_fields("context", Some(&catalogue.access().context), context)?;
+    connected.context = Value::Object(context.clone()).to_string();
+    let given = members.object("credentials")?.unwrap_or(&empty);
+    check_fields("credentials", access.map(|access| &access.fields), given)?;
+    let sealed = sealed(&gateway, &connected, &catalogue, given)?;
+    let row = connected.clone();
+    gateway
+        .core
+        .db
+        .write::<_, StoreError, _>(move |tx| {
+            Box::pin(async move { connected_accounts::create(tx, &change, &row, &sealed).await })
+        })
+        .await?;
+    let shown = tried(&gateway, connected, &catalogue).await?;
+    Ok((StatusCode::CREATED, NoStore(Json(shown))).into_response())
+}
+
+fn no_such_connector() -> ApiError {
+    ApiError::field("integration", "names no connector that there is")
+}

@@ -1,0 +1,70 @@
+//! `PATCH /integrated-account/{id}`
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use claviger_edge::permission::ConnectedAccountsWrite;
+use claviger_edge::{ApiError, Body, Caller, PathParameter};
+use claviger_store::connected_accounts::{self, Changed, ConnectedAccount, Status};
+use serde_json::{Map, Value};
+
+use super::connected_account::{check_fields, origins, read_tenant};
+use super::{connected_account, no_such_connected_account, wire};
+use crate::catalogue::Catalogue;
+use crate::gateway::Gateway;
+use crate::members::Members;
+
+pub(super) async fn handle(
+    State(gateway): State<Arc<Gateway>>,
+    caller: Caller<ConnectedAccountsWrite>,
+    PathParameter(id): PathParameter,
+    Body(body): Body<Map<String, Value>>,
+) -> Result<Json<Value>, ApiError> {
+    let connected = connected_account(&gateway, &caller.reach, &id).await?;
+    let change = gateway.core.change(&caller.actor);
+    let catalogue = gateway.catalogue_of(&connected).await?;
+    let inside = Arc::clone(&gateway);
+    let changed = gateway
+        .core
+        .db
+        .write::<_, ApiError, _>(move |tx| {
+            Box::pin(async move {
+                let held = connected_accounts::hold(tx, &caller.reach, &connected.id).await?;
+                let held = held.ok_or_else(no_such_connected_account)?;
+                let changed = read(&inside, &catalogue, &held, &body)?;
+                Ok(connected_accounts::update(tx, &change, &held.id, &changed).await?)
+            })
+        })
+        .await?;
+    Ok(Json(wire::connected_account(&changed)))
+}
+
+/// A connected account as a body changes it: what is not named stays. One that leads elsewhere than its
+/// credentials were entered for is without them until they are entered anew.
+fn read(
+    gateway: &Gateway,
+    catalogue: &Catalogue,
+    held: &ConnectedAccount,
+    body: &Map<String, Value>,
+) -> Result<Changed, ApiError> {
+    let members = Members::read("", body, &["tenant_id", "context"])?;
+    let tenant_id = match members.text("tenant_id")? {
+        None => held.tenant_id.clone(),
+        tenant => read_tenant(tenant)?,
+    };
+    let mut after = held.clone();
+    if let Some(context) = members.object("context")? {
+        check_fields("context", Some(&catalogue.access().context), context)?;
+        after.context = Value::Object(context.clone()).to_string();
+        let before = origins(gateway, held, catalogue).ok();
+        if before != Some(origins(gateway, &after, catalogue)?) {
+            after.status = Status::NeedsReauth;
+        }
+    }
+    Ok(Changed {
+        tenant_id,
+        context: after.context,
+        status: after.status,
+    })
+}

@@ -1,0 +1,424 @@
+//! Calls of other APIs than our own, over the network: with the credential of a connected account, which
+//! goes to the origins that it was entered for and to no other.
+
+#![expect(
+    clippy::result_large_err,
+    reason = "what fails here is passed on as it is, and boxed where the call ends"
+)]
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use claviger_domain::event::Actor;
+use claviger_edge::ApiError;
+use claviger_outbound::{Asking, Refusal, Target, Unanswered};
+use claviger_store::StoreError;
+use claviger_store::connected_accounts::{self, ConnectedAccount, Status};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value, json};
+
+use super::sign::{Filling, Unsigned, secrets, sign};
+use super::{IDEMPOTENCY_KEY, UpstreamAnswer};
+use crate::catalogue::Catalogue;
+use crate::connector::access::{Access, FormatAccess, OAuth, UrlTemplate};
+use crate::connector::template::Reference;
+use crate::credentials::Credentials;
+use crate::failure::Failure;
+use crate::gateway::Gateway;
+use crate::request::UpstreamRequest;
+use crate::scrub::Scrub;
+use crate::tokens::{NoToken, Wanted};
+
+/// The refusal of a call whose credentials are to be entered anew.
+const NEEDS_REAUTH: &str = "needs_reauth";
+
+/// What of a request for another API is known before it is signed.
+pub(crate) struct Sending<'a> {
+    pub(crate) method: Method,
+    /// Path and query below the connector's base, percent-encoded.
+    pub(crate) path_and_query: String,
+    /// Headers beside those that the connector says.
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// What templates are filled from.
+    pub(crate) request: Option<&'a UpstreamRequest>,
+    pub(crate) id: Option<&'a Value>,
+}
+
+impl<'a> Sending<'a> {
+    /// The sending of a tool's request.
+    pub(crate) fn of(
+        request: &'a UpstreamRequest,
+        id: Option<&'a Value>,
+        idempotency_key: Option<HeaderValue>,
+    ) -> Self {
+        let mut headers = request.headers.clone();
+        let json = HeaderValue::from_static("application/json");
+        headers.insert(
+            header::ACCEPT,
+            HeaderValue::from_static("application/json, */*;q=0.5"),
+        );
+        if request.body.is_some() {
+            headers.insert(header::CONTENT_TYPE, json);
+        }
+        headers.extend(idempotency_key.map(|key| (IDEMPOTENCY_KEY, key)));
+        let body = request
+            .body
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        Self {
+            method: request.verb.clone(),
+            path_and_query: request.path_and_query(),
+            headers,
+            body: body.into(),
+            request: Some(request),
+            id,
+        }
+    }
+}
+
+/// An answer, and what must not be told of it.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) answer: UpstreamAnswer,
+    pub(crate) scrub: Scrub,
+}
+
+/// A connected account as calls are made with it.
+pub(crate) struct Account<'a> {
+    pub(crate) connected: &'a ConnectedAccount,
+    pub(crate) access: &'a Access,
+    context: Map<String, Value>,
+}
+
+impl<'a> Account<'a> {
+    pub(crate) fn new(connected: &'a ConnectedAccount, catalogue: &'a Catalogue) -> Self {
+        let context = serde_json::from_str(&connected.context).unwrap_or_default();
+        Self {
+            connected,
+            access: catalogue.access(),
+            context,
+        }
+    }
+
+    fn format(&self) -> Option<&'a FormatAccess> {
+        let name = &self.connected.authentication_method;
+        let mut formats = self.access.formats.iter();
+        formats
+            .find(|(format, _)| format.as_str() == name)
+            .map(|(_, format)| format)
+    }
+
+    fn url(&self, template: &UrlTemplate) -> Result<String, Failure> {
+        let filling = self.filling(None, None, None, None);
+        let is_host = |reference: &Reference| {
+            let name = reference.path.first();
+            name.is_some_and(|name| self.access.context.is_host(name))
+        };
+        let filled = template.fill(|reference| filling.value_of(reference), is_host);
+        filled.map_err(|fault| unsigned(&fault.to_string()))
+    }
+
+    /// Where calls go.
+    pub(crate) fn base(&self, gateway: &Gateway) -> Result<Target, Failure> {
+        let base = self
+            .access
+            .base
+            .as_ref()
+            .ok_or_else(|| unsigned("`base_url` is `local`"))?;
+        target(gateway, &self.url(base)?)
+    }
+
+    fn token_target(&self, gateway: &Gateway, oauth: &OAuth) -> Result<Target, Failure> {
+        target(gateway, &self.url(&oauth.token_url)?)
+    }
+
+    /// The origins that get the credentials.
+    pub(crate) fn origins(&self, gateway: &Gateway) -> Result<Vec<String>, Failure> {
+        let mut origins = vec![self.base(gateway)?.origin()];
+        if let Some(oauth) = self.format().and_then(|format| format.oauth.as_ref()) {
+            origins.push(self.token_target(gateway, oauth)?.origin());
+        }
+        Ok(origins)
+    }
+
+    fn filling<'f>(
+        &'f self,
+        credentials: Option<&'f Credentials>,
+        token: Option<&'f SecretString>,
+        request: Option<&'f UpstreamRequest>,
+        id: Option<&'f Value>,
+    ) -> Filling<'f> {
+        let token = token.map(ExposeSecret::expose_secret);
+        Filling {
+            context: &self.context,
+            credentials,
+            token,
+            request,
+            id,
+        }
+    }
+
+    /// The method by which its connector tries credentials.
+    pub(crate) fn validate(&self) -> Option<(&'a str, &'a str)> {
+        let validate = self.format()?.validate.as_ref()?;
+        Some((&validate.0, &validate.1))
+    }
+
+    /// The request that would be sent, with its credentials masked.
+    pub(crate) fn masked(&self, gateway: &Gateway, sending: Sending<'_>) -> Result<Value, Failure> {
+        let filling = self.filling(None, None, sending.request, sending.id);
+        let signed = sign(self.access, self.format(), &filling, sending.path_and_query)?;
+        let target = self.below(gateway, &signed.path_and_query)?;
+        let mut headers = sending.headers;
+        headers.extend(signed.headers);
+        let headers: Map<String, Value> = headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().into()))
+            .collect();
+        let body = match sending.request {
+            Some(request) => request.body.clone(),
+            None => Some(String::from_utf8_lossy(&sending.body).into()),
+        };
+        Ok(json!({
+            "method": sending.method.as_str(), "url": target.url(), "headers": headers, "body": body,
+        }))
+    }
+
+    fn below(&self, gateway: &Gateway, path_and_query: &str) -> Result<Target, Failure> {
+        let target = self.base(gateway)?.below(path_and_query);
+        target.ok_or_else(|| {
+            let message = "the arguments are too long for a request, or lead elsewhere";
+            Failure::refused(StatusCode::BAD_REQUEST, "invalid_arguments", message)
+        })
+    }
+}
+
+impl Gateway {
+    /// Sends one request with the credential of a connected account, and notes whether that was taken.
+    pub(crate) async fn call_remote(
+        &self,
+        account: &Account<'_>,
+        sending: Sending<'_>,
+    ) -> Result<Answered, Failure> {
+        let connected = account.connected;
+        let sealed = self.sealed_credentials(connected).await?;
+        let outcome = self.send(account, &sealed, sending).await;
+        let status = match &outcome {
+            Ok(answered) if answered.answer.status == StatusCode::UNAUTHORIZED => {
+                Some(Status::NeedsReauth)
+            }
+            Ok(answered) if answered.answer.status.is_success() => Some(Status::Active),
+            Err(failure) if failure.code == NEEDS_REAUTH => Some(Status::NeedsReauth),
+            _ => None,
+        };
+        if let Some(status) = status.filter(|status| *status != connected.status) {
+            self.note(connected, sealed, status).await?;
+        }
+        outcome
+    }
+
+    /// Sends one request and notes nothing.
+    pub(crate) async fn probe(
+        &self,
+        account: &Account<'_>,
+        sending: Sending<'_>,
+    ) -> Result<Answered, Failure> {
+        let sealed = self.sealed_credentials(account.connected).await?;
+        self.send(account, &sealed, sending).await
+    }
+
+    /// Fetches another token, where the credentials are such that one is fetched for them.
+    pub(crate) async fn renew_token(&self, account: &Account<'_>) -> Result<(), Failure> {
+        let sealed = self.sealed_credentials(account.connected).await?;
+        let credentials = self.opened(account, &sealed)?;
+        if let Some(wanted) = self.wanted(account, &sealed, &credentials)? {
+            self.tokens.forget(&wanted, None).await;
+            self.token(account, &sealed, &credentials).await?;
+        }
+        Ok(())
+    }
+
+    async fn sealed_credentials(&self, connected: &ConnectedAccount) -> Result<Vec<u8>, Failure> {
+        let sealed = connected_accounts::sealed_credentials(&self.core.db, &connected.id).await;
+        sealed.map_err(ApiError::from)?.ok_or_else(gone)
+    }
+
+    /// The credentials, where they were entered for the origins to which they would go now.
+    fn opened(&self, account: &Account<'_>, sealed: &[u8]) -> Result<Credentials, Failure> {
+        let credentials = Credentials::open(&self.sealing, &account.connected.id, sealed);
+        let credentials = credentials.map_err(ApiError::from)?;
+        if credentials.origins == account.origins(self)? {
+            return Ok(credentials);
+        }
+        let message =
+            "the credential of this connected account was entered for another host: enter it anew";
+        Err(needs_reauth(message))
+    }
+
+    async fn send(
+        &self,
+        account: &Account<'_>,
+        sealed: &[u8],
+        sending: Sending<'_>,
+    ) -> Result<Answered, Failure> {
+        let credentials = self.opened(account, sealed)?;
+        let token = self.token(account, sealed, &credentials).await?;
+        // Fetching a token takes its time, in which the account may have ended.
+        if token.is_some() && self.sealed_credentials(account.connected).await? != sealed {
+            return Err(gone());
+        }
+        let filling = account.filling(
+            Some(&credentials),
+            token.as_deref(),
+            sending.request,
+            sending.id,
+        );
+        let format = account.format();
+        let signed = sign(account.access, format, &filling, sending.path_and_query)?;
+        let target = account.below(self, &signed.path_and_query)?;
+        let scrub = secrets(format.map(|format| &format.fields), &filling, &signed);
+        let mut headers = sending.headers;
+        headers.extend(signed.headers);
+        let asking = Asking {
+            method: sending.method,
+            target,
+            headers,
+            body: sending.body,
+        };
+        let told = self
+            .upstreams
+            .ask(asking, self.core.now())
+            .await
+            .map_err(unanswered)?;
+        if told.status.is_redirection() && told.status != StatusCode::NOT_MODIFIED {
+            let message = "the upstream sends calls elsewhere, where they do not go";
+            return Err(Failure::unanswered(
+                StatusCode::BAD_GATEWAY,
+                "upstream_redirected",
+                message,
+            ));
+        }
+        if let (StatusCode::UNAUTHORIZED, Some(token)) = (told.status, &token)
+            && let Some(wanted) = self.wanted(account, sealed, &credentials)?
+        {
+            self.tokens.forget(&wanted, Some(token)).await;
+        }
+        let answer = UpstreamAnswer {
+            status: told.status,
+            headers: told.headers,
+            body: told.body,
+        };
+        Ok(Answered { answer, scrub })
+    }
+
+    fn wanted<'w>(
+        &self,
+        account: &'w Account<'_>,
+        sealed: &'w [u8],
+        credentials: &'w Credentials,
+    ) -> Result<Option<Wanted<'w>>, Failure> {
+        let Some(oauth) = account.format().and_then(|format| format.oauth.as_ref()) else {
+            return Ok(None);
+        };
+        Ok(Some(Wanted {
+            connected: &account.connected.id,
+            sealed,
+            credentials,
+            target: account.token_target(self, oauth)?,
+            scopes: &oauth.scopes,
+        }))
+    }
+
+    async fn token(
+        &self,
+        account: &Account<'_>,
+        sealed: &[u8],
+        credentials: &Credentials,
+    ) -> Result<Option<Arc<SecretString>>, Failure> {
+        let Some(wanted) = self.wanted(account, sealed, credentials)? else {
+            return Ok(None);
+        };
+        let token = self
+            .tokens
+            .of(&self.upstreams, wanted, self.core.now())
+            .await;
+        token.map(Some).map_err(|why| match why {
+            NoToken::Refused => needs_reauth(&why.to_string()),
+            NoToken::NotNow => Failure::unanswered(
+                StatusCode::BAD_GATEWAY,
+                "upstream_unreachable",
+                &why.to_string(),
+            ),
+        })
+    }
+
+    /// Notes what an upstream said of the credentials that it got.
+    async fn note(
+        &self,
+        connected: &ConnectedAccount,
+        sealed: Vec<u8>,
+        status: Status,
+    ) -> Result<(), Failure> {
+        let change = self.core.change(&Actor::System);
+        let id = connected.id.clone();
+        let noted = self.core.db.write::<_, StoreError, _>(move |tx| {
+            Box::pin(async move {
+                connected_accounts::change_status(tx, &change, &id, &sealed, status)
+                    .await
+                    .map(drop)
+            })
+        });
+        Ok(noted.await.map_err(ApiError::from)?)
+    }
+}
+
+fn target(gateway: &Gateway, url: &str) -> Result<Target, Failure> {
+    let target = gateway.upstreams.client().target(url);
+    target.map_err(|fault| unsigned(&format!("where calls of this connected account go {fault}")))
+}
+
+fn gone() -> Failure {
+    Failure::refused(
+        StatusCode::NOT_FOUND,
+        "connected_account_not_found",
+        "the connected account is not there any more, or has other credentials by now",
+    )
+}
+
+pub(crate) fn needs_reauth(message: &str) -> Failure {
+    Failure::refused(StatusCode::UNAUTHORIZED, NEEDS_REAUTH, message)
+}
+
+fn unsigned(message: &str) -> Failure {
+    Failure::refused(StatusCode::BAD_REQUEST, "unresolved", message)
+}
+
+impl From<Unsigned> for Failure {
+    fn from(fault: Unsigned) -> Self {
+        unsigned(&fault.to_string())
+    }
+}
+
+fn unanswered(why: Unanswered) -> Failure {
+    let (status, code, message) = match why {
+        Unanswered::TooLarge => (
+            StatusCode::BAD_GATEWAY,
+            "upstream_too_large",
+            "the upstream's answer is too large, ask for less with `limit`".to_owned(),
+        ),
+        Unanswered::Refused(Refusal::Timeout) => (
+            StatusCode::GATEWAY_TIMEOUT,
+            "upstream_too_slow",
+            "the upstream did not answer in time".to_owned(),
+        ),
+        Unanswered::Refused(refusal) => (
+            StatusCode::BAD_GATEWAY,
+            "upstream_unreachable",
+            format!("the upstream cannot be reached: {refusal}"),
+        ),
+    };
+    Failure::unanswered(status, code, &message)
+}

@@ -1,0 +1,173 @@
+//! From a request of a tool to one that an upstream takes: where it goes, and who it is made as.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, HeaderValue, header};
+use percent_encoding::utf8_percent_encode;
+use serde_json::{Map, Value};
+
+use crate::connector::access::{ACCESS_TOKEN, Access, Authorization, Fields, FormatAccess};
+use crate::connector::file::FieldKind;
+use crate::connector::template::{Reference, Root, Template, Unresolved, text_of};
+use crate::connector::value_path::ValuePath;
+use crate::credentials::Credentials;
+use crate::request::{IN_SEGMENT, UpstreamRequest};
+use crate::scrub::Scrub;
+
+/// What stands for a credential in what is only told.
+pub(crate) const MASKED: &str = "***";
+
+/// What fills the holes of a call's templates.
+pub(crate) struct Filling<'a> {
+    pub(crate) context: &'a Map<String, Value>,
+    /// `None`: they are masked.
+    pub(crate) credentials: Option<&'a Credentials>,
+    pub(crate) token: Option<&'a str>,
+    pub(crate) request: Option<&'a UpstreamRequest>,
+    pub(crate) id: Option<&'a Value>,
+}
+
+impl Filling<'_> {
+    pub(crate) fn value_of(&self, reference: &Reference) -> Option<String> {
+        let name = reference
+            .path
+            .first()
+            .map(String::as_str)
+            .unwrap_or_default();
+        match reference.root {
+            Root::Context => self.context.get(name).and_then(text_of),
+            Root::Credentials => match self.credentials {
+                None => Some(MASKED.to_owned()),
+                Some(_) if name == ACCESS_TOKEN => self.token.map(str::to_owned),
+                Some(credentials) => credentials.value(name).map(str::to_owned),
+            },
+            Root::Query => {
+                let mut query = self.request?.query.iter();
+                query
+                    .find(|(known, _)| known == name)
+                    .map(|(_, value)| value.clone())
+            }
+            Root::Body => {
+                let path = ValuePath::parse(&reference.path.join(".")).ok()?;
+                text_of(path.of(self.request?.body.as_ref()?)?)
+            }
+            Root::Id => text_of(self.id?),
+        }
+    }
+
+    fn fill(&self, template: &Template) -> Result<String, Unresolved> {
+        template.fill(|reference| self.value_of(reference))
+    }
+}
+
+/// A request with all that an upstream asks for.
+#[derive(Debug)]
+pub(crate) struct Signed {
+    /// Path and query, percent-encoded.
+    pub(crate) path_and_query: String,
+    pub(crate) headers: HeaderMap,
+}
+
+/// Why a request cannot be made.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unsigned {
+    /// A template has a hole that nothing fills.
+    #[error(transparent)]
+    Unresolved(#[from] Unresolved),
+    /// A value is none that a header can have.
+    #[error("`{0}` has a value that a header cannot have")]
+    Header(String),
+}
+
+/// Adds to a request what its connector sends with every call, and the credential.
+pub(crate) fn sign(
+    access: &Access,
+    format: Option<&FormatAccess>,
+    filling: &Filling<'_>,
+    mut path_and_query: String,
+) -> Result<Signed, Unsigned> {
+    let mut headers = HeaderMap::new();
+    for (name, template) in &access.headers {
+        let value = filling.fill(template)?;
+        headers.insert(name.clone(), header_value(name.as_str(), &value)?);
+    }
+    for (name, template) in &access.query {
+        add(&mut path_and_query, name, &filling.fill(template)?);
+    }
+    let Some(format) = format else {
+        return Ok(Signed {
+            path_and_query,
+            headers,
+        });
+    };
+    let authorization = header::AUTHORIZATION.as_str();
+    match &format.authorization {
+        Authorization::Header(name, template) => {
+            let value = filling.fill(template)?;
+            headers.insert(name.clone(), header_value(name.as_str(), &value)?);
+        }
+        Authorization::Query(name, template) => {
+            add(&mut path_and_query, name, &filling.fill(template)?);
+        }
+        Authorization::Basic(username, password) => {
+            let pair = format!("{}:{}", filling.fill(username)?, filling.fill(password)?);
+            let is_masked = filling.credentials.is_none();
+            let shown = if is_masked {
+                MASKED.to_owned()
+            } else {
+                STANDARD.encode(pair)
+            };
+            let value = header_value(authorization, &format!("Basic {shown}"))?;
+            headers.insert(header::AUTHORIZATION, value);
+        }
+        Authorization::Bearer(template) => {
+            let value = format!("Bearer {}", filling.fill(template)?);
+            headers.insert(header::AUTHORIZATION, header_value(authorization, &value)?);
+        }
+    }
+    Ok(Signed {
+        path_and_query,
+        headers,
+    })
+}
+
+fn header_value(name: &str, value: &str) -> Result<HeaderValue, Unsigned> {
+    let mut value = HeaderValue::from_str(value).map_err(|_| Unsigned::Header(name.to_owned()))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn add(path_and_query: &mut String, name: &str, value: &str) {
+    path_and_query.push(if path_and_query.contains('?') {
+        '&'
+    } else {
+        '?'
+    });
+    path_and_query.extend(utf8_percent_encode(name, IN_SEGMENT));
+    path_and_query.push('=');
+    path_and_query.extend(utf8_percent_encode(value, IN_SEGMENT));
+}
+
+/// What of a call must not come back: all secret fields, alone and as they are sent.
+pub(crate) fn secrets(fields: Option<&Fields>, filling: &Filling<'_>, signed: &Signed) -> Scrub {
+    let mut scrub = Scrub::default();
+    let is_shown = |name: &str| {
+        let entries = fields.map(Fields::entries).unwrap_or_default();
+        let entry = entries.iter().find(|entry| entry.name.value == name);
+        entry.is_some_and(|entry| entry.kind == Some(FieldKind::Text))
+    };
+    for (name, value) in filling.credentials.iter().flat_map(|it| it.values()) {
+        if !is_shown(name) {
+            scrub.add(value);
+        }
+    }
+    filling.token.iter().for_each(|token| scrub.add(token));
+    if let Some(sent) = signed.headers.get(header::AUTHORIZATION) {
+        let sent = sent.to_str().unwrap_or_default();
+        let sent = sent
+            .split_once(' ')
+            .map_or(sent, |(_, credential)| credential);
+        scrub.add(sent);
+    }
+    scrub
+}

@@ -1,0 +1,75 @@
+//! Whether the credentials of a connected account are taken, found out by the cheap call that its connector
+//! names.
+
+use claviger_edge::ApiError;
+use claviger_store::connected_accounts::ConnectedAccount;
+use claviger_verify::Presenter;
+use serde_json::Map;
+
+use crate::catalogue::Catalogue;
+use crate::cursor::Window;
+use crate::failure::Failure;
+use crate::gateway::Gateway;
+use crate::limits::Limits;
+use crate::page;
+use crate::upstream::{Account, Sending, needs_reauth};
+
+/// How many items a list is asked for.
+const FEW: Window = Window {
+    offset: 0,
+    limit: 1,
+};
+
+impl Gateway {
+    /// Tries the credentials: why they are not taken, or nothing where they are, as far as can be told.
+    pub(crate) async fn try_credentials(
+        &self,
+        connected: &ConnectedAccount,
+        catalogue: &Catalogue,
+    ) -> Result<Option<Failure>, ApiError> {
+        if catalogue.is_local() {
+            let presenter = self.stored_presenter(connected).await?;
+            let is_taken = matches!(presenter, Some(Presenter::AccessKey(_)));
+            let refused = || needs_reauth("this is no access key that is accepted");
+            return Ok((!is_taken).then(refused));
+        }
+        Ok(self.try_remote(connected, catalogue).await.err())
+    }
+
+    async fn try_remote(
+        &self,
+        connected: &ConnectedAccount,
+        catalogue: &Catalogue,
+    ) -> Result<(), Failure> {
+        let account = Account::new(connected, catalogue);
+        let validate = account.validate();
+        let Some((resource, method)) = validate else {
+            return self.renew_token(&account).await;
+        };
+        let tool = catalogue.tool(resource, method).ok_or_else(|| {
+            let message = "the method by which its connector tries credentials is no tool";
+            Failure::refused(http::StatusCode::CONFLICT, "not_configured", message)
+        })?;
+        let mut request = tool.request(&Map::new())?;
+        if tool.is_list() {
+            page::ask(&tool.pagination, &FEW.into(), &mut request);
+        }
+        self.renew_token(&account).await?;
+        let answered = self
+            .probe(&account, Sending::of(&request, None, None))
+            .await?;
+        let answer = answered.answer;
+        if answer.status.is_success() {
+            return Ok(());
+        }
+        let errors = &catalogue.access().errors;
+        let (status, body) = (answer.status, &answer.body);
+        Err(Failure::of_upstream(
+            status,
+            body,
+            Limits::default(),
+            errors,
+            &answered.scrub,
+        ))
+    }
+}
