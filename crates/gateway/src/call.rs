@@ -180,11 +180,10 @@ impl Gateway {
                 Box::pin(self.call_remote(account, sending)).await?
             }
         };
-        let answer = &answered.answer;
+        let (answer, upstream) = (&answered.answer, answered.answer.body.len());
         record.upstream_ends(answer.status);
         let limits = Limits::read(catalogue.rate_limit(), &answer.headers, self.core.now());
         let seal = |asked: &Asked| self.keys.cursors.seal_asked(binding, asked);
-        let upstream = answer.body.len();
         let reading = Reading {
             tool: &tool,
             errors: &catalogue.access().errors,
