@@ -19,6 +19,7 @@ mod instance;
 mod loader;
 mod login;
 mod machine;
+mod mcp;
 mod options;
 mod postgres;
 #[path = "../../crates/testkit/src/random.rs"]
@@ -62,6 +63,12 @@ enum Command {
         #[arg(long)]
         access_key: String,
     },
+    /// A process of `mcp`: the API that tools are made of
+    #[command(hide = true)]
+    ServeUpstream,
+    /// A process of `mcp`: the translation by hand, of that API
+    #[command(hide = true)]
+    ServeTranslation { upstream: String },
     /// A process of `create`: the bare inserts
     #[command(hide = true)]
     Insert {
@@ -98,8 +105,13 @@ fn run(command: Command) -> Result<()> {
         Command::Benchmark(Benchmark::Import(options)) => import::run(&options),
         Command::Benchmark(Benchmark::Webhooks(options)) => webhooks::run(&options),
         Command::Benchmark(Benchmark::Login(options)) => login::run(&options),
+        Command::Benchmark(Benchmark::Mcp(options)) => mcp::run(&options),
         Command::ServeBare { answer } => {
             serving(async move { bare::serve(bare::routes(&answer)?).await })
+        }
+        Command::ServeUpstream => serving(async { bare::serve(mcp::upstream()).await }),
+        Command::ServeTranslation { upstream } => {
+            serving(async move { bare::serve(mcp::translation(&upstream)?).await })
         }
         Command::ServePostgres {
             asks,

@@ -49,6 +49,12 @@ pub(crate) enum Benchmark {
     Webhooks(WebhooksOptions),
     /// Measures whether the time that a refused sign-in takes tells who signed up
     Login(LoginOptions),
+    /// Measures what calling a tool costs, beside the same translation by hand and beside `FastMCP`
+    ///
+    /// All call one operation of an API on this machine that answers a kilobyte. Also how often all
+    /// tools are listed in a second, and what many MCP servers leave in memory. It needs Python, into
+    /// whose environment under `target` it installs `FastMCP`.
+    Mcp(McpOptions),
 }
 
 /// What `verify` takes.
@@ -130,6 +136,23 @@ pub(crate) struct LoginOptions {
     /// Rounds; medians are told, and how far apart the rounds are
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=5))]
     pub(crate) rounds: u32,
+    /// Also writes the figures of all rounds as JSON into this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// What `mcp` takes.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct McpOptions {
+    /// Rounds; medians are told, and how far apart the rounds are
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rounds: u32,
+    /// Seconds of each load; each server gets two a round
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) seconds: u32,
+    /// MCP servers, ten of each connected account, that are called once each
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(10..=100_000))]
+    pub(crate) servers: u32,
     /// Also writes the figures of all rounds as JSON into this file
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,

@@ -91,6 +91,31 @@ impl Server {
         })
     }
 
+    /// Starts a server that does not tell its address, and waits until somebody listens there.
+    pub(crate) fn listening(mut command: Command, address: &str, log: &Path) -> Result<Self> {
+        const TRIES: u32 = 300;
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(File::create(log).context("cannot make a log file")?)
+            .spawn()
+            .context("cannot start a server")?;
+        let output = BufReader::new(child.stdout.take().context("standard output is piped")?);
+        let server = Self {
+            address: address.to_owned(),
+            child,
+            _output: output,
+        };
+        for _ in 0..TRIES {
+            if TcpStream::connect(address).is_ok() {
+                return Ok(server);
+            }
+            wait(Duration::from_millis(100));
+        }
+        let said = std::fs::read_to_string(log).unwrap_or_default();
+        bail!("nobody listens at {address}: {said}")
+    }
+
     /// Its process.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()

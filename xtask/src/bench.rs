@@ -20,6 +20,19 @@ pub(crate) fn run(workspace: &Path, benchmark: &Benchmark) -> Result<()> {
         needs::postgresql()?;
         needs::wrk()?;
     }
+    // Wherever the target directory is: xtask is in its folder of debug builds.
+    let xtask = std::env::current_exe().context("cannot tell where the release was built")?;
+    let target = xtask
+        .ancestors()
+        .nth(2)
+        .context("xtask is in no target directory")?;
+    if matches!(benchmark, Benchmark::Mcp(_)) {
+        announce("Looking for what FastMCP needs");
+        let folder = target.join("fastmcp");
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot make {}", folder.display()))?;
+        needs::python(&workspace.join("bench/fastmcp/requirements.txt"), &folder)?;
+    }
     announce("Building the release and the benchmarks");
     // Both at once: their dependencies have the features of `cargo build --release` then, and nothing
     // is built twice.
@@ -28,12 +41,6 @@ pub(crate) fn run(workspace: &Path, benchmark: &Benchmark) -> Result<()> {
     let build = [&["build", "--release"][..], &packages, &binaries].concat();
     succeed(&mut cargo(workspace, &build))?;
     announce("Measuring");
-    // Wherever the target directory is: xtask is in its folder of debug builds.
-    let xtask = std::env::current_exe().context("cannot tell where the release was built")?;
-    let target = xtask
-        .ancestors()
-        .nth(2)
-        .context("xtask is in no target directory")?;
     let arguments = std::env::args_os().skip_while(|argument| argument != "bench");
     // As they were given: they were read without a mistake.
     succeed(Command::new(target.join("release/claviger-bench")).args(arguments.skip(1)))

@@ -1,0 +1,352 @@
+//! What a tool's call costs, beside the same translation by hand and beside `FastMCP`'s `from_openapi`.
+
+mod crowd;
+mod served;
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::figures::{Bar, Figure, Judged, judgement, short, table, write_json};
+use crate::instance::Instance;
+use crate::loader::{self, Pace, count};
+use crate::machine::{Machine, cores};
+use crate::options::McpOptions;
+use crate::scratch::{self, Scratch};
+use crate::server::{CORE, Server, claviger, own_server, pinned};
+
+pub(crate) use served::{translation, upstream};
+
+/// Clients of the greater load, each with one call under way.
+const MANY: usize = 16;
+/// Clients that list tools.
+const LISTING: usize = 64;
+/// What every request to an MCP server is sent with.
+const HEAD: &str = "content-type: application/json\r\naccept: application/json, text/event-stream\r\n\
+                    mcp-protocol-version: 2025-11-25\r\n";
+
+pub(crate) fn run(options: &McpOptions) -> Result<()> {
+    ensure!(
+        cores()? >= 2,
+        "it needs two cores: one for a server, one for the load"
+    );
+    let machine = Machine::look()?;
+    let scratch = Scratch::make()?;
+    let load_core = scratch::pin_to_last_core()?;
+    let log = |name: &str| scratch.path().join(name).with_extension("log");
+    // The API behind them all is beside the load, so that servers have their core for themselves.
+    let mut api = pinned(load_core, std::env::current_exe()?);
+    api.arg("serve-upstream");
+    let api = Server::start(api, &log("upstream"))?;
+
+    let instance = Instance::make(&scratch.path().join("data"))?;
+    let mut own = claviger(&instance.folder)?;
+    own.arg("--outbound-allow-private");
+    let own = Server::start(own, &log("claviger"))?;
+    let caller = Caller {
+        server: &own,
+        key: &instance.owner_key,
+    };
+    let connected = caller.connect(&api.address, "bench")?;
+    let path = caller.expose(&connected)?;
+    let own_connected = built_in(&instance.folder)?;
+    let listed = caller.expose(&own_connected)?;
+
+    let mut by_hand = own_server("serve-translation")?;
+    by_hand.arg(&api.address);
+    let by_hand = Server::start(by_hand, &log("translation"))?;
+    let fastmcp = fastmcp(&scratch, &api.address, &log("fastmcp"))?;
+
+    let mut faces = [
+        Face::new("claviger", &own, path, "get_single_bench_item_by_id"),
+        Face::new("by hand", &by_hand, "/mcp".to_owned(), "getItem"),
+        Face::new("FastMCP", &fastmcp, "/mcp".to_owned(), "getItem"),
+    ];
+    let time = Duration::from_secs(options.seconds.into());
+    let mut lists = Vec::new();
+    for number in 1..=options.rounds {
+        for face in &mut faces {
+            face.round(time)?;
+            println!("Round {number} of {}: {}", options.rounds, face.last());
+        }
+        lists.push(list_tools(&own, &listed, time)?);
+    }
+    let resident = crowd::resident_mebibytes(&caller, &api.address, options.servers)?;
+    report(&machine, options, &faces, lists, resident)
+}
+
+/// Whoever sets servers up over HTTP.
+struct Caller<'a> {
+    server: &'a Server,
+    key: &'a str,
+}
+
+impl Caller<'_> {
+    fn make(&self, path: &str, body: &Value) -> Result<Value> {
+        let line = format!("POST {path}");
+        self.server.call(&line, self.key, body)?.json()
+    }
+
+    /// Brings the connector, and connects one account by it; gives the connected account's id.
+    fn connect(&self, host: &str, tenant: &str) -> Result<String> {
+        self.make("/integration", &served::connector())?;
+        self.connect_again(host, tenant)
+    }
+
+    fn connect_again(&self, host: &str, tenant: &str) -> Result<String> {
+        let made = self.make(
+            "/integrated-account",
+            &json!({
+                "integration": "bench", "tenant_id": tenant, "authentication_method": "api_key",
+                "context": {"host": host}, "credentials": {"key": "a-key-of-the-other-api"},
+            }),
+        )?;
+        text_of(&made, "id")
+    }
+
+    /// Makes an MCP server of a connected account with all its tools; gives its path, token and all.
+    fn expose(&self, connected: &str) -> Result<String> {
+        let path = format!("/integrated-account/{connected}/mcp");
+        let made = self.make(&path, &json!({"name": "bench"}))?;
+        Ok(format!("/mcp/{}", text_of(&made, "token")?))
+    }
+}
+
+fn text_of(value: &Value, member: &str) -> Result<String> {
+    let text = value[member].as_str().map(str::to_owned);
+    text.with_context(|| format!("no `{member}` in an answer"))
+}
+
+/// The connected account of the built-in connector.
+fn built_in(folder: &Path) -> Result<String> {
+    let text = std::fs::read_to_string(folder.join("bootstrap.json"))?;
+    text_of(&serde_json::from_str(&text)?, "integratedAccountId")
+}
+
+/// `FastMCP` over the same document and API, in the environment that `cargo xtask bench` made for it.
+fn fastmcp(scratch: &Scratch, api: &str, log: &Path) -> Result<Server> {
+    let this = std::env::current_exe().context("cannot tell which program this is")?;
+    let target = this
+        .ancestors()
+        .nth(2)
+        .context("it is in no target directory")?;
+    let python = target.join("fastmcp/python/bin/python");
+    let document = scratch.path().join("bench.openapi.json");
+    std::fs::write(&document, served::document().to_string())?;
+    let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("fastmcp/serve.py");
+    let mut command = pinned(CORE, python);
+    command
+        .arg(script)
+        .arg("--openapi")
+        .arg(&document)
+        .args(["--upstream", &format!("http://{api}")])
+        .args(["--port", &address.port().to_string()]);
+    Server::listening(command, &address.to_string(), log)
+}
+
+/// One server that is called.
+struct Face<'a> {
+    name: &'static str,
+    server: &'a Server,
+    path: String,
+    tool: &'static str,
+    rounds: Vec<Round>,
+}
+
+/// What one round measured of it.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+struct Round {
+    alone_per_second: f64,
+    many_per_second: f64,
+    cpu_micros: f64,
+    p99_millis: f64,
+}
+
+impl<'a> Face<'a> {
+    fn new(name: &'static str, server: &'a Server, path: String, tool: &'static str) -> Self {
+        Self {
+            name,
+            server,
+            path,
+            tool,
+            rounds: Vec::new(),
+        }
+    }
+
+    fn call(&self, number: u64) -> String {
+        let params =
+            json!({"name": self.tool, "arguments": {"id": format!("item-{}", number % 1_000)}});
+        json!({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params})
+            .to_string()
+    }
+
+    /// What it was asked for has to be in the answer, before and after.
+    fn check(&self) -> Result<()> {
+        let line = format!("POST {}", self.path);
+        let body = serde_json::from_str(&self.call(7))?;
+        let said = self.server.exchange(&line, HEAD, &body)?;
+        let is_whole = said.contains("item-7") && said.contains(served::LAST_WORD);
+        ensure!(is_whole, "{} does not call the API: {said}", self.name);
+        Ok(())
+    }
+
+    fn round(&mut self, time: Duration) -> Result<()> {
+        self.check()?;
+        let load = |clients| {
+            loader::run(
+                &self.server.address,
+                clients,
+                Pace::For(time),
+                |sent, request| {
+                    write(&self.path, &self.call(sent), request);
+                },
+            )
+        };
+        let alone = load(1)?;
+        self.server.rest()?;
+        let before = self.server.processor_time()?;
+        let mut many = load(MANY)?;
+        self.server.rest()?;
+        let spent = self
+            .server
+            .processor_time()?
+            .saturating_sub(before)
+            .as_secs_f64();
+        self.check()?;
+        self.rounds.push(Round {
+            alone_per_second: alone.rate(),
+            many_per_second: many.rate(),
+            cpu_micros: spent * 1e6 / count(many.answered),
+            p99_millis: many.percentile(99),
+        });
+        Ok(())
+    }
+
+    fn last(&self) -> String {
+        self.rounds.last().map_or_else(String::new, |round| {
+            format!(
+                "{}: {} calls a second by one client, {} by {MANY}, {} µs CPU each",
+                self.name,
+                short(round.alone_per_second),
+                short(round.many_per_second),
+                short(round.cpu_micros),
+            )
+        })
+    }
+
+    fn figure(&self, of: impl Fn(&Round) -> f64) -> Figure {
+        Figure::of(self.rounds.iter().map(of))
+    }
+
+    fn beside(&self, other: &Self, of: impl Fn(&Round) -> f64) -> Figure {
+        let pairs = self.rounds.iter().zip(&other.rounds);
+        Figure::of(pairs.map(|(own, other)| of(own) / of(other)))
+    }
+}
+
+fn write(path: &str, body: &str, request: &mut Vec<u8>) {
+    let length = body.len().to_string();
+    for part in [
+        "POST ",
+        path,
+        " HTTP/1.1\r\nhost: localhost\r\n",
+        HEAD,
+        "content-length: ",
+        &length,
+        "\r\n\r\n",
+        body,
+    ] {
+        request.extend_from_slice(part.as_bytes());
+    }
+}
+
+/// How often all tools of the built-in connector are listed in a second.
+fn list_tools(server: &Server, path: &str, time: Duration) -> Result<f64> {
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).to_string();
+    let load = loader::run(&server.address, LISTING, Pace::For(time), |_, request| {
+        write(path, &body, request);
+    })?;
+    Ok(load.rate())
+}
+
+fn report(
+    machine: &Machine,
+    options: &McpOptions,
+    faces: &[Face<'_>; 3],
+    lists: Vec<f64>,
+    resident: f64,
+) -> Result<()> {
+    let [own, by_hand, fastmcp] = faces;
+    let rows: Vec<_> = faces
+        .iter()
+        .map(|face| {
+            vec![
+                face.name.to_owned(),
+                face.figure(|round| round.alone_per_second).to_string(),
+                face.figure(|round| round.many_per_second).to_string(),
+                face.figure(|round| round.cpu_micros).to_string(),
+                face.figure(|round| round.p99_millis).to_string(),
+            ]
+        })
+        .collect();
+    let judged = [
+        Judged::new(
+            "CPU of a call, beside the translation by hand",
+            "times",
+            own.beside(by_hand, |round| round.cpu_micros),
+            Bar::AtMost(2.0, Some(1.4)),
+        ),
+        Judged::new(
+            "p99 of a call of sixteen, beside that",
+            "times",
+            own.beside(by_hand, |round| round.p99_millis),
+            Bar::AtMost(1.5, None),
+        ),
+        Judged::new(
+            "calls a second by one client, beside FastMCP",
+            "times",
+            own.beside(fastmcp, |round| round.alone_per_second),
+            Bar::AtLeast(8.0, None),
+        ),
+        Judged::new(
+            "the same by sixteen",
+            "times",
+            own.beside(fastmcp, |round| round.many_per_second),
+            Bar::AtLeast(40.0, None),
+        ),
+        Judged::new(
+            "lists of 57 tools",
+            "a second",
+            Figure::of(lists),
+            Bar::AtLeast(20_000.0, None),
+        ),
+        Judged::new(
+            "resident memory with many MCP servers",
+            "MiB",
+            Figure::of([resident]),
+            Bar::AtMost(150.0, None),
+        ),
+    ];
+    let head = [
+        "server",
+        "calls/s by one client",
+        "calls/s by 16",
+        "CPU µs each",
+        "p99 ms",
+    ];
+    println!(
+        "\n{machine}\n{} rounds of {} s a load, {} MCP servers; median (least to greatest)\n",
+        options.rounds, options.seconds, options.servers
+    );
+    println!("{}\n{}", table(&head, &rows), judgement(&judged));
+    let rounds: serde_json::Map<String, Value> = faces
+        .iter()
+        .map(|face| Ok((face.name.to_owned(), serde_json::to_value(&face.rounds)?)))
+        .collect::<Result<_>>()?;
+    let figures = json!({"machine": machine, "rounds": rounds, "bars": judged});
+    write_json(options.json.as_deref(), &figures)
+}
