@@ -107,10 +107,12 @@ impl Caller<'_> {
         text_of(&made, "id")
     }
 
-    /// Makes an MCP server of a connected account with all its tools; gives its path, token and all.
+    /// Makes an MCP server of a connected account with all its tools, and a budget that no load uses up;
+    /// gives its path, token and all.
     fn expose(&self, connected: &str) -> Result<String> {
         let path = format!("/integrated-account/{connected}/mcp");
-        let made = self.make(&path, &json!({"name": "bench"}))?;
+        let config = json!({"calls_per_minute": 10_000_000, "calls_in_flight": 10_000});
+        let made = self.make(&path, &json!({"name": "bench", "config": config}))?;
         Ok(format!("/mcp/{}", text_of(&made, "token")?))
     }
 }
