@@ -1,8 +1,6 @@
 //! Tools that find tools: for servers with more of them than a model chooses from well. What is called
 //! through `call_tool` is the same call as without it, with the same filter, rights and log.
 
-pub(crate) mod search;
-
 use claviger_domain::plain_text;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -193,8 +191,11 @@ fn refused(faults: ArgumentFaults) -> Box<Failure> {
     Box::new(faults.into())
 }
 
-/// The list that is shown in place of the tools.
+/// What a server lists: its tools, or in their place those that find them.
 pub(crate) fn listed(exposure: &Exposure) -> Vec<Value> {
+    if !exposure.is_discovery() {
+        return exposure.listed();
+    }
     Finder::ALL
         .iter()
         .map(|finder| finder.entry(exposure))
@@ -203,10 +204,6 @@ pub(crate) fn listed(exposure: &Exposure) -> Vec<Value> {
 
 /// How to find the tool that somebody calls by its own name, or that is not there.
 pub(crate) const HINT: &str = "find a tool with `search_tools` and call it through `call_tool`";
-
-/// What a client tells its model at the start.
-pub(crate) const INSTRUCTIONS: &str = "Find the tool for a task with `search_tools`, read what it is called with by \
-    `get_tool_schema`, and call it through `call_tool`.";
 
 fn found(exposure: &Exposure, question: &str, limit: u64) -> Map<String, Value> {
     let tools = exposure.tools();

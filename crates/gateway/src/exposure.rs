@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use crate::catalogue::Catalogue;
 use crate::catalogue::filter::{Filter, FilterError};
-use crate::discovery::{self, search::Index};
 use crate::nearest::nearest;
 use crate::profile::SchemaProfile;
+use crate::search::Index;
 use crate::tool::Tool;
 
 /// How tools are named.
@@ -85,6 +85,10 @@ pub struct Choices {
     /// Whether they are listed.
     pub tool_exposure: ToolExposure,
 }
+
+/// What a client tells its model of a server that lists only the tools that find the others.
+const FINDING: &str = "Find the tool for a task with `search_tools`, read what it is called with by \
+    `get_tool_schema`, and call it through `call_tool`.";
 
 /// The tools of one server.
 #[derive(Debug)]
@@ -171,9 +175,6 @@ impl Exposure {
 
     /// The tools as the protocol lists them.
     pub fn listed(&self) -> Vec<Value> {
-        if self.is_discovery() {
-            return discovery::listed(self);
-        }
         self.tools.iter().map(|tool| self.entry(tool)).collect()
     }
 
@@ -202,7 +203,7 @@ impl Exposure {
             .map(|about| format!(" {about}"))
             .unwrap_or_default();
         let finding = if self.is_discovery() {
-            format!("{} ", discovery::INSTRUCTIONS)
+            format!("{FINDING} ")
         } else {
             String::new()
         };

@@ -33,6 +33,7 @@ pub mod request;
 pub mod routes;
 mod scrub;
 mod sealed;
+mod search;
 mod server_config;
 mod stored_connectors;
 mod tokens;

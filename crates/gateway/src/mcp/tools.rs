@@ -247,16 +247,21 @@ pub(super) fn check_cursor(params: Option<&Value>) -> Result<(), RpcError> {
 
 /// The bytes of a list for the earlier era, made once.
 pub(super) fn earlier_list(exposure: &Exposure) -> &Bytes {
-    exposure
-        .earlier_list
-        .get_or_init(|| json!({ "tools": exposure.listed() }).to_string().into())
+    exposure.earlier_list.get_or_init(|| {
+        json!({ "tools": discovery::listed(exposure) })
+            .to_string()
+            .into()
+    })
 }
 
 /// The bytes of a list for the current era, made once.
 pub(super) fn current_list(exposure: &Exposure) -> &Bytes {
     exposure.current_list.get_or_init(|| {
         let mut list = Map::new();
-        list.insert("tools".to_owned(), Value::Array(exposure.listed()));
+        list.insert(
+            "tools".to_owned(),
+            Value::Array(discovery::listed(exposure)),
+        );
         Value::Object(super::whole::cacheable(list))
             .to_string()
             .into()

@@ -59,7 +59,7 @@ impl Message {
             Err(_) => id_of(raw).into_iter().collect(),
         };
         let asked = serde_json::from_str(raw.get()).ok();
-        Ok(Self { ids, asked, text })
+        Ok(Self { text, ids, asked })
     }
 
     /// The line.
