@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::argument::{ArgumentCheck, ArgumentFaults};
 use crate::exposure::Exposure;
 use crate::failure::Failure;
-use crate::mcp::OwnAnswer;
+use crate::own_answer::OwnAnswer;
 use crate::profile::{SchemaProfile, without_placeholders};
 
 /// Finds tools by words.

@@ -26,6 +26,7 @@ pub mod mcp;
 mod members;
 mod nearest;
 pub mod openapi;
+mod own_answer;
 pub mod page;
 pub mod profile;
 mod proxy;

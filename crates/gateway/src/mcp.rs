@@ -12,8 +12,8 @@ mod tools;
 mod whole;
 
 pub use endpoint::{Answer, Post, answer};
+pub(crate) use tools::user_agent;
 pub use tools::{Client, Passed, ToolCall, ToolOutcome, ToolResult, Wanted};
-pub(crate) use tools::{OwnAnswer, user_agent};
 
 /// What this program is called in the protocol.
 const SERVER_NAME: &str = "claviger";

@@ -162,7 +162,9 @@ mod tests {
 
     fn scrub(secrets: &[&str]) -> Scrub {
         let mut scrub = Scrub::default();
-        secrets.iter().for_each(|secret| scrub.add(secret));
+        for secret in secrets {
+            scrub.add(secret);
+        }
         scrub
     }
 
@@ -191,7 +193,7 @@ mod tests {
     #[test]
     fn names_of_members_and_numbers_are_masked_too() {
         let mut value =
-            json!({ "canary-one": [{ "a": "x canary-one" }], "n": 1234567890, "m": 12 });
+            json!({ "canary-one": [{ "a": "x canary-one" }], "n": 1_234_567_890, "m": 12 });
         scrub(&["canary-one", "1234567890"]).value(&mut value);
         assert_eq!(
             value,

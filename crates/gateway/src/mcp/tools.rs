@@ -12,6 +12,7 @@ use crate::discovery::{self, Finder, Meant};
 use crate::exposure::Exposure;
 use crate::failure::Failure;
 use crate::limits::Limits;
+use crate::own_answer::OwnAnswer;
 use crate::tool::Tool;
 use claviger_domain::plain_text;
 
@@ -43,19 +44,6 @@ impl Wanted {
             Self::Own(own) => own.about.as_deref(),
         }
     }
-}
-
-/// The answer of a tool that finds tools, or the refusal of one that is not exposed or not there.
-#[derive(Debug, Clone)]
-pub struct OwnAnswer {
-    /// The tool's name, without what could hide or act, and cut.
-    pub(crate) name: String,
-    /// What the model is told.
-    pub(crate) answer: Result<Map<String, Value>, Box<Failure>>,
-    /// The names of arguments that a log may have.
-    pub(crate) arguments: &'static [&'static str],
-    /// The tool of the catalogue whose call is refused.
-    pub(crate) about: Option<Arc<Tool>>,
 }
 
 impl OwnAnswer {
