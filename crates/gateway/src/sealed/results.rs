@@ -1,5 +1,7 @@
 //! Secrets of a result, taken out of it.
 
+use std::collections::BTreeSet;
+
 use claviger_domain::random::Random;
 use claviger_domain::time::Timestamp;
 use serde_json::{Map, Value, json};
@@ -31,7 +33,9 @@ pub(crate) fn hide(envelope: &mut Map<String, Value>, tool: &Tool, hiding: &Hidi
         at(result, field, &mut |value| *value = MASK.into());
     }
     let of_choice = tool.secret_fields.iter().filter(|_| hiding.seals_all);
-    for field in tool.sealed_fields.iter().chain(of_choice) {
+    // Each once: a handle must not be taken for a secret.
+    let sealed: BTreeSet<_> = tool.sealed_fields.iter().chain(of_choice).collect();
+    for field in sealed {
         at(result, field, &mut |value| hiding.seal(tool, field, value));
     }
 }
@@ -57,7 +61,7 @@ impl Hiding<'_> {
 }
 
 /// Does something to the value of a member, `a.b` being one of a member, in an object or in each of a list.
-/// What is not there or null is no secret, and what is an object was hidden before.
+/// What is not there or null is no secret.
 fn at(value: &mut Value, field: &str, act: &mut dyn FnMut(&mut Value)) {
     match value {
         Value::Array(items) => {
@@ -71,7 +75,7 @@ fn at(value: &mut Value, field: &str, act: &mut dyn FnMut(&mut Value)) {
                     at(inside, rest, act);
                 }
             } else if let Some(secret) = members.get_mut(field)
-                && !matches!(secret, Value::Null | Value::Object(_))
+                && !secret.is_null()
                 && *secret != MASK
             {
                 act(secret);

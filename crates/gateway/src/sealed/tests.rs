@@ -1,4 +1,9 @@
+use serde_json::{Map, Value, json};
+
 use super::*;
+use crate::catalogue::Catalogue;
+use crate::connector::Connector;
+use crate::openapi::Document;
 
 struct Sevens;
 
@@ -62,5 +67,53 @@ fn a_handle_opens_only_where_it_was_made_and_for_fifteen_minutes() {
         &handle[..handle.len() - 1],
     ] {
         assert!(key.open(own, broken, now).is_none(), "{broken}");
+    }
+}
+
+#[test]
+fn a_secret_is_hidden_whatever_it_is_and_once() {
+    const FILE: &str = "slug: tea\nlabel: Tea\ntool_prefix: tea\nopenapi: tea.json\nbase_url: local\n\
+        resources: { pots: { methods: { get: { http: \"GET /pots/{id}\", \
+        secret_fields: [login, pin, codes, one.key], sealed_fields: [pin], masked_fields: [token] } } } }\n";
+    let document = json!({ "openapi": "3.1.0", "info": { "title": "Tea" }, "paths": { "/pots/{id}": {
+        "get": { "description": "A pot.", "parameters": [{ "name": "id", "in": "path" }] } } } });
+    let document = Document::parse(document.to_string().as_bytes()).unwrap();
+    let catalogue = Catalogue::compile(&Connector::parse(FILE).unwrap(), &document).unwrap();
+    let (account, connected) = (Id::from_trusted("acc_one"), Id::from_trusted("cac_one"));
+    let server = Id::from_suffix(&"A".repeat(20));
+    let key = HandleKey::new([1; 32]);
+    let bound = Bound {
+        account: &account,
+        connected: &connected,
+        server: &server,
+    };
+    let hiding = Hiding {
+        key: &key,
+        bound: Some(bound),
+        seals_all: true,
+        public_url: "https://keys.example.com",
+        now: Timestamp::from_micros(1_800_000_000_000_000),
+        random: &Sevens,
+    };
+    let secret = |text: &str| format!("canary-{text}");
+    let result = json!({
+        "login": { "user": secret("user"), "password": secret("password") }, "pin": secret("pin"),
+        "codes": [secret("one"), secret("two")], "one": { "key": secret("key"), "name": "shown" },
+        "token": { "access": secret("access") },
+    });
+    let mut envelope = Map::from_iter([("result".to_owned(), result)]);
+    hide(&mut envelope, &catalogue.tools()[0], &hiding);
+    let shown = Value::Object(envelope).to_string();
+    assert!(!shown.contains("canary"), "{shown}");
+    let envelope: Value = serde_json::from_str(&shown).unwrap();
+    let result = &envelope["result"];
+    for sealed in [&result["pin"], &result["one"]["key"]] {
+        let handle = sealed["sealed"].as_str().unwrap();
+        let opened = key.open(bound, handle, hiding.now).unwrap();
+        assert!(opened.plain.expose().starts_with("canary-"), "{shown}");
+    }
+    assert_eq!(result["one"]["name"], "shown");
+    for masked in ["login", "codes", "token"] {
+        assert_eq!(result[masked], "***", "{shown}");
     }
 }
