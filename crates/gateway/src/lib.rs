@@ -16,6 +16,7 @@ pub mod connector;
 mod credentials;
 pub mod cursor;
 mod discovery;
+mod doors;
 pub mod envelope;
 pub mod exposure;
 pub mod failure;

@@ -8,17 +8,15 @@ use claviger_domain::time::{Clock, Timestamp};
 use claviger_edge::{ApiError, Core, ErrorCode};
 use claviger_store::connectors::{self, StoredConnector, Texts};
 use serde_json::{Map, Value};
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::spawn_blocking;
 
 use crate::catalogue::{Catalogue, Catalogues, content};
 use crate::connector::{Connector, Faults};
+use crate::doors::Doors;
 use crate::openapi::{Bounds, Document, DocumentError, LARGEST, read_value};
 
 /// How long reading a document and making its tools may take, in seconds.
 const LONGEST: i64 = 10;
-/// How many documents are taken in at once: each takes many times its size while it is read.
-const AT_ONCE: usize = 2;
 /// The members in which a connector file names its document and its API.
 const DOCUMENT: &str = "openapi";
 const BASE_URL: &str = "base_url";
@@ -28,19 +26,10 @@ const SENT: &str = "sent";
 const TOLD: usize = 20;
 
 /// The compiled connectors of accounts, and the doors to compiling more.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct StoredConnectors {
     catalogues: Catalogues,
-    doors: Semaphore,
-}
-
-impl Default for StoredConnectors {
-    fn default() -> Self {
-        Self {
-            catalogues: Catalogues::default(),
-            doors: Semaphore::new(AT_ONCE),
-        }
-    }
+    pub(crate) doors: Doors,
 }
 
 /// A connector that was sent, read and compiled.
@@ -54,14 +43,6 @@ pub(crate) struct Taken {
 }
 
 impl StoredConnectors {
-    /// Lets a document in, or refuses while others are read.
-    pub(crate) fn door(&self) -> Result<SemaphorePermit<'_>, ApiError> {
-        self.doors.try_acquire().map_err(|_| {
-            let message = "Other connectors are being read, try again";
-            ApiError::new(ErrorCode::TooBusy, message).with_retry_after(1)
-        })
-    }
-
     /// Reads a body as a connector: a new one, or a change to `before`.
     pub(crate) async fn take(
         &self,
@@ -69,6 +50,7 @@ impl StoredConnectors {
         body: Vec<u8>,
         before: Option<Texts>,
     ) -> Result<Taken, ApiError> {
+        let _door = self.doors.sent().await?;
         let clock = Arc::clone(&core.clock);
         let ends_at = core.now().plus_seconds(LONGEST);
         let taken = spawn_blocking(move || take(&body, before, &*clock, ends_at))
@@ -92,8 +74,7 @@ impl StoredConnectors {
         if let Some(catalogue) = self.catalogues.get(&digest) {
             return Ok(catalogue);
         }
-        let doors = self.doors.acquire().await;
-        let _door = doors.map_err(|_| not_there())?;
+        let _door = self.doors.stored().await?;
         // Whoever was first through the door may have compiled it.
         if let Some(catalogue) = self.catalogues.get(&digest) {
             return Ok(catalogue);

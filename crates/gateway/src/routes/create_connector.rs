@@ -30,10 +30,10 @@ pub(super) async fn handle(
     let account = accounts::find(&gateway.core.db, &caller.reach, &account).await?;
     let account =
         account.ok_or_else(|| ApiError::new(ErrorCode::AccountNotFound, "Account not found"))?;
-    let door = gateway.stored.door()?;
+    let place = gateway.stored.doors.place(&account.root_account_id)?;
     let body = body(request).await?;
     let taken = gateway.stored.take(&gateway.core, body, None).await?;
-    drop(door);
+    drop(place);
     if gateway.own_catalogue(&taken.slug).is_some() {
         let message =
             "This instance has a connector of that name for everybody: choose another slug";

@@ -23,15 +23,15 @@ pub(super) async fn handle(
     request: Request,
 ) -> Result<Json<Map<String, Value>>, ApiError> {
     let mut stored = find_stored(&gateway, &caller.reach, &slug, &parameters).await?;
-    let door = gateway.stored.door()?;
+    let place = gateway.stored.doors.place(&stored.account.root)?;
+    let body = body(request).await?;
     let texts = connectors::texts(&gateway.core.db, &stored.id).await?;
     let texts = texts.ok_or_else(absent)?;
-    let body = body(request).await?;
     let taken = gateway
         .stored
         .take(&gateway.core, body, Some(texts))
         .await?;
-    drop(door);
+    drop(place);
     let change = gateway.core.change(&caller.actor);
     let before = std::mem::replace(&mut stored.digest, taken.digest);
     stored.label = taken.label;

@@ -2,10 +2,14 @@
 
 use std::fmt::Write as _;
 
+use axum::body::Body;
+use bytes::Bytes;
 use claviger_domain::role::Role;
 use claviger_testkit::{TestResponse, on_both_engines};
+use futures::stream;
 use http::Method;
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
 use crate::world::World;
 
@@ -334,5 +338,38 @@ on_both_engines!(
             send(&world, &world.owner, &text).await.expect(201)["tool_count"],
             1
         );
+    }
+);
+
+on_both_engines!(
+    bodies_that_never_arrive_keep_no_other_family_waiting,
+    async |app| {
+        let world = World::of(app).await;
+        let mut keys = vec![world.owner.clone()];
+        for name in ["Slow", "Other"] {
+            let (account, _) = world.account(name).await;
+            keys.push(world.access_key(&account, Role::Owner, None).await.plain);
+        }
+        let mut waiting = Vec::new();
+        for key in &keys[..2] {
+            let (begun, has_begun) = oneshot::channel();
+            let body = stream::once(async move {
+                begun.send(()).unwrap();
+                std::future::pending::<Result<Bytes, std::io::Error>>().await
+            });
+            let request = world.app.request("POST", "/integration").key(key);
+            waiting.push(tokio::spawn(request.body(Body::from_stream(body)).send()));
+            has_begun.await.unwrap();
+        }
+        let refused = send(&world, &keys[0], &tea()).await;
+        assert_eq!(refused.header("retry-after"), "1");
+        assert_eq!(refused.expect(503)["code"], "too_busy");
+        send(&world, &keys[2], &tea()).await.expect(201);
+        // Whoever hangs up gives the place back.
+        for one in waiting {
+            one.abort();
+            assert!(one.await.is_err_and(|error| error.is_cancelled()));
+        }
+        send(&world, &keys[0], &tea()).await.expect(201);
     }
 );
