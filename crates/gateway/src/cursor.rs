@@ -67,6 +67,20 @@ pub struct Asked {
     pub mark: Option<String>,
 }
 
+impl Asked {
+    /// The same without those parameters of its mark that nobody may be told.
+    pub(crate) fn without(&self, is_secret: impl Fn(&str) -> bool) -> Self {
+        let mark = self.mark.as_deref().map(|mark| {
+            let pairs = mark.split('&').filter(|pair| !is_secret(pair));
+            pairs.collect::<Vec<_>>().join("&")
+        });
+        Self {
+            window: self.window,
+            mark,
+        }
+    }
+}
+
 impl From<Window> for Asked {
     fn from(window: Window) -> Self {
         Self { window, mark: None }

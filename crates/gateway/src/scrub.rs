@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::Value;
 
 use crate::request::IN_SEGMENT;
@@ -14,7 +14,7 @@ const TELLING: usize = 8;
 const MASK: &str = "***";
 
 /// The credentials of a call, in the spellings in which they come back.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Scrub {
     texts: Vec<String>,
 }
@@ -107,6 +107,14 @@ impl Scrub {
     pub(crate) fn telling(mut self) -> Self {
         self.texts.retain(|text| text.len() >= TELLING);
         self
+    }
+
+    /// Whether a parameter of a URL has one of them, also where that is short, or escaped in some other way.
+    pub(crate) fn is_told_by(&self, pair: &str) -> bool {
+        let decoded = percent_decode_str(pair).decode_utf8_lossy();
+        [pair, &decoded, &decoded.replace('+', " ")]
+            .iter()
+            .any(|text| self.text(text).is_some())
     }
 
     /// Whether bytes have one of them.

@@ -85,6 +85,18 @@ pub(crate) async fn bring_connectors(world: &World) {
 }
 
 impl Shop {
+    /// Brings the second connector once more, with other members.
+    pub(crate) async fn bring(&self, slug: &str, changes: Value) {
+        let mut body: Value = serde_saphyr::from_str(TEA).unwrap();
+        body["openapi"] = serde_json::from_str(ORDERS_DOCUMENT).unwrap();
+        body["slug"] = slug.into();
+        let changes = changes.as_object().unwrap().clone();
+        body.as_object_mut().unwrap().extend(changes);
+        self.owner(Method::POST, "/integration", body)
+            .await
+            .expect(201);
+    }
+
     pub(crate) async fn open(engine: Engine) -> Self {
         let world = World::of(TestApp::with(engine).await).await;
         bring_connectors(&world).await;

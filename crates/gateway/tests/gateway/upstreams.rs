@@ -280,6 +280,44 @@ in_both_shops!(a_list_is_walked_by_its_links, async |shop| {
     );
 });
 
+in_both_shops!(a_credential_in_a_link_is_in_no_cursor, async |shop| {
+    let paged = json!({ "pagination": { "style": "link_header", "limit": "per_page" } });
+    shop.bring("linked", paged).await;
+    // It is asked with the key in its URLs, and writes links with it.
+    shop.says(|received| {
+        let (_, query) = received.path.split_once('?').unwrap();
+        let link = format!("<https://x.test/api/orders?{query}&after=o1>; rel=\"next\"");
+        let mut page = answer(200, &json!([{ "id": "o1" }]));
+        page.headers_mut().insert("link", link.parse().unwrap());
+        page
+    });
+    let connected = shop.connect(json!({
+        "integration": "linked", "tenant_id": "t", "authentication_method": "bearer",
+        "context": { "host": shop.host() }, "credentials": { "token": CANARY },
+    }));
+    let connected = connected.await.expect(201);
+    let id = connected["id"].as_str().unwrap();
+    let first = shop.get(id, "orders?limit=1").await.expect(200);
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let next = format!("orders?limit=1&next_cursor={cursor}");
+    let shown = shop.get(id, &format!("{next}&dry_run=true")).await;
+    let shown = shown.expect(200).to_string();
+    assert!(shown.contains("after=o1"), "{shown}");
+    assert!(!shown.contains("canary"), "{shown}");
+    // With another credential the old one goes nowhere.
+    let changed = json!({ "credentials": { "token": "another-token" } });
+    let path = format!("/integrated-account/{id}/credentials");
+    shop.owner(Method::PATCH, &path, changed).await.expect(200);
+    shop.get(id, &next).await.expect(200);
+    let received = shop.upstream.received();
+    let path = &received.last().unwrap().path;
+    assert!(
+        path.contains("after=o1") && path.contains("another-token"),
+        "{path}"
+    );
+    assert!(!path.contains("canary"), "{path}");
+});
+
 in_both_shops!(an_idempotency_key_goes_on, async |shop| {
     let id = shop.keyed().await;
     let path = format!("/proxy/orders?integrated_account_id={id}");
