@@ -14,7 +14,7 @@ const TELLING: usize = 8;
 const MASK: &str = "***";
 
 /// The credentials of a call, in the spellings in which they come back.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(crate) struct Scrub {
     texts: Vec<String>,
 }
@@ -109,7 +109,7 @@ impl Scrub {
         self
     }
 
-    /// Whether a parameter of a URL has one of them, also where that is short, or escaped in some other way.
+    /// Whether a parameter of a URL has one of them, however that is escaped.
     pub(crate) fn is_told_by(&self, pair: &str) -> bool {
         let decoded = percent_decode_str(pair).decode_utf8_lossy();
         [pair, &decoded, &decoded.replace('+', " ")]

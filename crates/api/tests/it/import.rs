@@ -1,5 +1,6 @@
 //! Keys that are moved here from elsewhere.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,6 +11,7 @@ use claviger_testkit::{Tenant, TestApp, on_both_engines};
 use futures::stream;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tokio::sync::mpsc::unbounded_channel;
 
 async fn import(app: &TestApp, tenant: &Tenant, keys: Value) -> Value {
     send(
@@ -67,10 +69,24 @@ async fn who_imports_much_at_once_waits_before_the_body_is_read() {
     };
     // Of bodies that do not say how long they are, and do not end, there is room for two; also where they
     // are read to be remembered.
-    let stalled = || Body::from_stream(stream::pending::<Result<Bytes, BoxError>>());
+    let (reads, mut read_from) = unbounded_channel();
+    let stalled = || {
+        let reads = reads.clone();
+        Body::from_stream(stream::once(async move {
+            reads.send(()).unwrap();
+            pending::<Result<Bytes, BoxError>>().await
+        }))
+    };
     let mut first = Box::pin(import(&tenant, stalled()).send());
     let second = import(&tenant, stalled()).header("idempotency-key", "one");
     let mut second = Box::pin(second.send());
+    // Both have their room before a third one comes.
+    tokio::select! {
+        biased;
+        _ = &mut first => panic!("it does not end"),
+        _ = &mut second => panic!("it does not end"),
+        _ = async { (read_from.recv().await, read_from.recv().await) } => {}
+    }
     let is_read = Arc::new(AtomicBool::new(false));
     let read = Arc::clone(&is_read);
     let third = Body::from_stream(stream::once(async move {

@@ -70,11 +70,10 @@ impl Reading<'_> {
         if self.errors.is_failure(status, body) {
             return Err(failed(StatusCode::BAD_GATEWAY));
         }
+        let scrub = scrub.telling();
         // An API that is asked with a key in its URLs writes links with it. Cursors are sealed, and yet tell
         // what is in them: by a dry run, and to whatever host the account is moved to.
-        let of_links = scrub.clone();
-        let seal = |asked: &Asked| seal(&asked.without(|pair| of_links.is_told_by(pair)));
-        let scrub = scrub.telling();
+        let seal = |asked: &Asked| seal(&asked.without(|pair| scrub.is_told_by(pair)));
         let (envelope, passed) = match content {
             Content::Nothing => (envelope::single(None), None),
             Content::Json(mut body) => {
