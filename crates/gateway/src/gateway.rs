@@ -37,6 +37,8 @@ pub struct Settings {
     pub hosts: Hosts,
     /// What the URLs of MCP servers begin with, without a slash at the end.
     pub public_url: String,
+    /// The instance's own connectors beside the built-in one, each with a slug of its own.
+    pub connectors: Vec<Catalogue>,
 }
 
 impl std::fmt::Debug for Settings {
@@ -77,7 +79,8 @@ pub struct Gateway {
 impl Gateway {
     /// Compiles the built-in connector and takes up the rest.
     pub fn start(settings: Settings) -> Result<Arc<Self>, StartError> {
-        let catalogue = built_in(&settings.document)?;
+        let mut own = vec![Arc::new(built_in(&settings.document)?)];
+        own.extend(settings.connectors.into_iter().map(Arc::new));
         let keys = Keys::derive(&settings.sealing.derive(Purpose::Gateway));
         let upstreams = Upstreams::new(settings.core.webhooks.client().clone());
         Ok(Arc::new(Self {
@@ -90,7 +93,7 @@ impl Gateway {
             keys,
             exposures: Exposures::default(),
             stored: StoredConnectors::default(),
-            own: vec![Arc::new(catalogue)],
+            own,
             budgets: Budgets::default(),
             upstreams,
             tokens: Tokens::default(),

@@ -6,7 +6,7 @@ use axum::Router;
 use claviger_edge::{Core, Surface};
 use claviger_gateway::gateway::StartError;
 use claviger_gateway::mcp::hosts::Hosts;
-use claviger_gateway::{Gateway, Settings};
+use claviger_gateway::{Catalogue, Gateway, Settings};
 use claviger_store::sealing::SealingKey;
 
 use crate::JobFigures;
@@ -23,6 +23,8 @@ pub struct Parts {
     pub hosts: Hosts,
     /// What links begin with, without a slash at the end.
     pub public_url: String,
+    /// The instance's own connectors beside the built-in one.
+    pub connectors: Vec<Catalogue>,
     /// What became of the jobs that remove what is old.
     pub jobs: Arc<JobFigures>,
     /// Routes besides the program's own; none but in a test bed.
@@ -61,6 +63,7 @@ pub fn assemble_over(
         document: claviger_api::document().to_string().into_bytes(),
         hosts: parts.hosts,
         public_url: parts.public_url,
+        connectors: parts.connectors,
     })?;
     let routes = auth_api
         .merge(claviger_gateway::router(&gateway))

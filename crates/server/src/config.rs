@@ -76,6 +76,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// MiB of memory for keys that are checked.
     pub key_cache: u32,
+    /// The folder of the instance's own connectors.
+    pub connectors: Option<PathBuf>,
     /// Where the master key is.
     pub master_key: MasterKeySource,
     /// How long memory is believed without word of what other programs changed.
@@ -199,6 +201,7 @@ impl Config {
             public_url: settings.public_url.as_deref().map(public_url).transpose()?,
             trusted_proxies: networks(settings.trusted_proxies),
             key_cache: settings.key_cache.unwrap_or(512),
+            connectors: settings.connectors,
             master_key,
             bounds: Bounds {
                 staleness,

@@ -1,5 +1,7 @@
-//! `claviger connector`: for whoever writes a connector file, or makes one of an OpenAPI document.
+//! `claviger connector`: for whoever writes a connector file, or makes one of an OpenAPI document; and
+//! the connectors of an instance.
 
+mod folder;
 mod import;
 mod shown;
 
@@ -9,13 +11,15 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::{Subcommand, ValueEnum};
-use claviger_gateway::connector;
+use claviger_gateway::connector::{self, Faults};
 use claviger_gateway::gateway::BUILT_IN;
 use claviger_gateway::openapi::Document;
 use claviger_gateway::profile::SchemaProfile;
 use claviger_gateway::{Catalogue, Connector};
 
 use crate::output::{json_text, print};
+
+pub(crate) use folder::read as read_folder;
 
 /// What stands for the document of this program's own API.
 const BUILT_IN_DOCUMENT: &str = "builtin:auth-api";
@@ -132,16 +136,7 @@ impl ConnectorCommand {
 
 /// Prints every fault as `file:line:column: what is wrong`, the form that editors follow.
 fn check(file: &Path) -> Result<ExitCode> {
-    let text = read(file)?;
-    let catalogue = match Connector::parse(&text) {
-        Ok(connector) => {
-            let document =
-                document(&connector, Some(file)).with_context(|| file.display().to_string())?;
-            Catalogue::compile(&connector, &document)
-        }
-        Err(faults) => Err(faults),
-    };
-    match catalogue {
+    match compiled(file)? {
         Ok(catalogue) => {
             print(&format!(
                 "{}: {}\n",
@@ -157,6 +152,16 @@ fn check(file: &Path) -> Result<ExitCode> {
             Ok(ExitCode::from(FAULTY))
         }
     }
+}
+
+/// The tools of the connector in `file`, or what is wrong with it.
+fn compiled(file: &Path) -> Result<Result<Catalogue, Faults>> {
+    let connector = match Connector::parse(&read(file)?) {
+        Ok(connector) => connector,
+        Err(faults) => return Ok(Err(faults)),
+    };
+    let document = document(&connector, Some(file)).with_context(|| file.display().to_string())?;
+    Ok(Catalogue::compile(&connector, &document))
 }
 
 fn read(path: &Path) -> Result<String> {

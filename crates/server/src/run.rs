@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use crate::command_line::{Command, CommandLine, ServeFlags};
 use crate::commands::{self, Refusal};
 use crate::config::{Config, DEFAULT_FILE};
+use crate::connector::read_folder;
 use crate::output::{complain, print};
 use crate::system::Outside;
 use crate::{health, log, serve};
@@ -78,6 +79,7 @@ fn carry_out(command: Command, outside: Outside) -> Result<ExitCode> {
         Command::CheckConfig(flags) => {
             let config = read(flags)?;
             log::filter(&config)?;
+            read_folder(config.connectors.as_deref())?;
             print(&config.to_string());
             for warning in config.warnings() {
                 print(&format!("\n# Warning: {warning}\n"));

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use crate::assemble::{Assembled, Parts, assemble};
 use crate::bootstrap::{Bootstrap, Handover};
 use crate::config::Config;
+use crate::connector::read_folder;
 use crate::data_directory::DataDirectory;
 use crate::instance::{Instance, local_url, outbox, public_url};
 use crate::jobs::{self, JobFigures};
@@ -55,6 +56,7 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
         None => None,
     };
     let metrics_listener = listen_for_metrics(config).await?;
+    let connectors = read_folder(config.connectors.as_deref())?;
     let stop = signals::stop().context("cannot wait for signals")?;
     let mut directory = DataDirectory::open(&config.data_dir)?;
     if let Some(aside) = finish_restore(directory.path())? {
@@ -86,6 +88,7 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
         sealing: instance.sealing,
         hosts: Hosts::new(config.public_host(), address),
         public_url: public_url(config, address),
+        connectors,
         extra: outside.routes,
     });
     let Assembled { surface, gateway } = match assembled {

@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use crate::database::{Engine, HeldTable, TestDatabase};
 use crate::http::TestRequest;
 use crate::upstream::Upstream;
-use crate::{IdentityProvider, Mail, MockClock, SeededRandom};
+use crate::{IdentityProvider, Mail, MockClock, SeededRandom, logs};
 
 /// The name under which a [`TestApp`] is reached; its links begin with it.
 pub const PUBLIC_HOST: &str = "keys.example.com";
@@ -128,6 +128,7 @@ impl TestApp {
     }
 
     async fn started(engine: Engine, made_with: MadeWith<'_>) -> Self {
+        logs::listen();
         let database = TestDatabase::with(engine).await;
         match Self::over(database, made_with).await {
             Ok(app) => app,
@@ -218,6 +219,7 @@ impl TestApp {
                 SocketAddr::from((Ipv4Addr::LOCALHOST, 8420)),
             ),
             public_url: format!("https://{PUBLIC_HOST}"),
+            connectors: Vec::new(),
             jobs: Arc::default(),
             extra: Router::new(),
         };

@@ -1,11 +1,8 @@
 //! Signing in with Firebase: whose token is believed, and whom it is taken for.
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
-
 use claviger_domain::role::Role;
 use claviger_edge::SignUp;
-use claviger_testkit::{Engine, IdentityProvider, Person, TestApp, TestResponse};
+use claviger_testkit::{Engine, IdentityProvider, Logs, Person, TestApp, TestResponse};
 use serde_json::{Value, json};
 
 const PATH: &str = "/auth/add-user-from-firebase";
@@ -413,32 +410,10 @@ async fn a_provider_that_is_away_takes_no_other_way_in_along() {
     log_in.expect(201);
 }
 
-/// What is logged, in memory.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut lines = self.0.lock().expect("no writer panics");
-        lines.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn no_log_has_a_token_or_what_it_says() {
     let (app, _provider) = world(SignUp::Open).await;
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
-        .with_writer(move || writer.clone())
-        .finish();
-    let logged = tracing::subscriber::set_default(subscriber);
+    let logs = Logs::of_this_thread();
     let good = claims(&app, "canary-subject", "canary@example.com");
     let mut odd = good.clone();
     odd["email_verified"] = "canary-verified".into();
@@ -455,8 +430,7 @@ async fn no_log_has_a_token_or_what_it_says() {
     for token in &tokens {
         present(&app, token).await;
     }
-    drop(logged);
-    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let text = logs.text();
     assert!(text.contains("is not believed"));
     assert!(!text.contains("canary"), "{text}");
     for part in tokens.iter().flat_map(|token| token.split('.')) {

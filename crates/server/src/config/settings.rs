@@ -81,6 +81,16 @@ pub struct Settings {
     )]
     pub master_key_file: Option<PathBuf>,
 
+    /// Folder with connector files (`*.yaml`), which all accounts have beside the built-in one
+    /// [default: none]
+    #[arg(
+        long,
+        env = "CLAVIGER_CONNECTORS",
+        hide_env_values = true,
+        value_name = "FOLDER"
+    )]
+    pub connectors: Option<PathBuf>,
+
     /// The master key itself: `master_key`, `CLAVIGER_MASTER_KEY`. No flag, because other users of
     /// a machine can read command lines.
     #[arg(skip)]
@@ -429,6 +439,7 @@ impl Settings {
             public_url: self.public_url.or(lower.public_url),
             trusted_proxies: self.trusted_proxies.or(lower.trusted_proxies),
             key_cache: self.key_cache.or(lower.key_cache),
+            connectors: self.connectors.or(lower.connectors),
             master_key_file,
             master_key,
             staleness_bound: self.staleness_bound.or(lower.staleness_bound),

@@ -24,6 +24,10 @@ impl Display for Config {
         let proxies = networks(&self.trusted_proxies);
         writeln!(out, "trusted_proxies = {proxies}")?;
         writeln!(out, "key_cache = {}", self.key_cache)?;
+        match &self.connectors {
+            Some(folder) => writeln!(out, "connectors = {}", text(&folder.display()))?,
+            None => writeln!(out, "# connectors: the built-in one alone")?,
+        }
         match &self.master_key {
             MasterKeySource::Given(_) => writeln!(out, "master_key = {MASKED}")?,
             MasterKeySource::File(path) => {

@@ -34,6 +34,7 @@ fn the_default_file_has_every_setting_and_no_other() {
         public_url,
         trusted_proxies,
         key_cache,
+        connectors,
         master_key_file,
         master_key,
         staleness_bound,
@@ -89,7 +90,7 @@ fn the_default_file_has_every_setting_and_no_other() {
     let kept = [calls, usage_by_hour, usage, events, deleted, mails];
     assert!(kept.iter().all(|kept| kept.is_some()));
     assert!(listen.is_some() && data_dir.is_some() && public_url.is_some());
-    assert!(trusted_proxies.is_some() && key_cache.is_some());
+    assert!(trusted_proxies.is_some() && key_cache.is_some() && connectors.is_some());
     assert!(master_key_file.is_some() && master_key.is_some());
     assert!(staleness_bound.is_some() && away_bound.is_some() && signup.is_some());
     assert!(url.is_some() && url_file.is_some());

@@ -205,6 +205,7 @@ data_dir = "claviger-data"
 public_url = "https://file.example"
 trusted_proxies = []
 key_cache = 512
+# connectors: the built-in one alone
 master_key = "***"
 staleness_bound = "1s"
 away_bound = "5m"

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use claviger_testkit::Program;
 use claviger_testkit::program::{command, run_to_end};
 use serde_json::{Value, json};
 use tempfile::tempdir;
@@ -188,4 +189,83 @@ fn what_is_no_document_or_no_file_is_said_so() {
         assert_eq!(code, Some(2), "{document}");
         assert!(complaint.contains(words), "{complaint}");
     }
+}
+
+/// A folder with a connector of the instance's own, its document beside it.
+fn folder_of_tea(folder: &Path) {
+    let document = "openapi: 3.0.0\npaths:\n  /pots: { get: { summary: Lists pots } }\n";
+    write(folder, "tea.openapi.yaml", document);
+    let file = "slug: tea\nlabel: Tea\ntool_prefix: tea\nopenapi: tea.openapi.yaml\n\
+                base_url: https://tea.example\n";
+    write(folder, "tea.yaml", file);
+}
+
+#[test]
+fn all_accounts_have_the_connectors_of_the_folder() {
+    let scratch = tempdir().unwrap();
+    let (folder, data) = (scratch.path(), scratch.path().join("data"));
+    folder_of_tea(folder);
+    let flags = ["--connectors", folder.to_str().unwrap()];
+    let program = Program::start(CLAVIGER, &data, &flags).unwrap();
+    let bootstrap = program.bootstrap().unwrap();
+    let key = bootstrap["accessKey"].as_str().unwrap();
+    let get = |path: &str| {
+        let line = format!("GET {path}");
+        program.call(&line, key, &Value::Null).unwrap()
+    };
+    let (status, listed) = get("/integration");
+    assert_eq!(status, 200, "{listed}");
+    let slugs = listed["result"].as_array().unwrap().iter();
+    let slugs: Vec<_> = slugs.map(|one| one["slug"].as_str().unwrap()).collect();
+    assert_eq!(slugs, ["theauthapi", "tea"]);
+    let (status, shown) = get("/integration/tea");
+    assert_eq!((status, &shown["result"]["label"]), (200, &json!("Tea")));
+}
+
+#[test]
+fn a_folder_with_a_fault_is_told_with_its_place_and_nothing_is_started() {
+    let scratch = tempdir().unwrap();
+    let (folder, data) = (scratch.path(), scratch.path().join("data"));
+    folder_of_tea(folder);
+    let (flag, place) = ("--connectors", folder.to_str().unwrap());
+    let refused = |command: &str| {
+        let data_dir = data.to_str().unwrap();
+        let listen = "127.0.0.1:0";
+        let (_, complaint, code) = said(&[
+            command,
+            "--data-dir",
+            data_dir,
+            "--listen",
+            listen,
+            flag,
+            place,
+        ]);
+        assert_eq!(code, Some(2), "{complaint}");
+        assert!(!data.exists());
+        complaint
+    };
+    let sound = fs::read_to_string(folder.join("tea.yaml")).unwrap();
+    let faulty = write(
+        folder,
+        "tea.yaml",
+        &format!("{sound}resources:\n  pots: {{ methods: {{ list: {{ http: GET /cups }} }} }}\n"),
+    );
+    for command in ["serve", "check-config"] {
+        let complaint = refused(command);
+        assert!(complaint.contains(&format!("{faulty}:7:")), "{complaint}");
+    }
+    write(folder, "tea.yaml", &sound);
+    write(folder, "cup.yml", &sound);
+    let complaint = refused("serve");
+    assert!(
+        complaint.contains("cup.yml") && complaint.contains("tea.yaml"),
+        "{complaint}"
+    );
+    write(
+        folder,
+        "cup.yml",
+        &sound.replace("slug: tea", "slug: theauthapi"),
+    );
+    assert!(refused("serve").contains("the built-in connector"));
+    assert!(refused("check-config").contains("theauthapi"));
 }
