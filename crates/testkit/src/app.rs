@@ -73,6 +73,12 @@ fn outgoing(allow_private: bool) -> Client {
     Client::new(guard, Arc::new(SystemResolver))
 }
 
+/// The names under which a program is reached.
+fn hosts() -> Hosts {
+    let listened_on = SocketAddr::from((Ipv4Addr::LOCALHOST, 8420));
+    Hosts::new(Some(PUBLIC_HOST), listened_on)
+}
+
 /// What a program is started with beside what all have.
 struct MadeWith<'a> {
     sign_up: SignUp,
@@ -214,10 +220,7 @@ impl TestApp {
         let parts = Parts {
             core: core.clone(),
             sealing: sealing.clone(),
-            hosts: Hosts::new(
-                Some(PUBLIC_HOST),
-                SocketAddr::from((Ipv4Addr::LOCALHOST, 8420)),
-            ),
+            hosts: hosts(),
             public_url: format!("https://{PUBLIC_HOST}"),
             connectors: Vec::new(),
             jobs: Arc::default(),

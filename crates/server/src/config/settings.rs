@@ -72,15 +72,6 @@ pub struct Settings {
     )]
     pub key_cache: Option<u32>,
 
-    /// File with the master key: 32 bytes, base64 or hexadecimal [default: master.key in the folder]
-    #[arg(
-        long,
-        env = "CLAVIGER_MASTER_KEY_FILE",
-        hide_env_values = true,
-        value_name = "FILE"
-    )]
-    pub master_key_file: Option<PathBuf>,
-
     /// Folder with connector files (`*.yaml`), which all accounts have beside the built-in one
     /// [default: none]
     #[arg(
@@ -90,6 +81,15 @@ pub struct Settings {
         value_name = "FOLDER"
     )]
     pub connectors: Option<PathBuf>,
+
+    /// File with the master key: 32 bytes, base64 or hexadecimal [default: master.key in the folder]
+    #[arg(
+        long,
+        env = "CLAVIGER_MASTER_KEY_FILE",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
+    pub master_key_file: Option<PathBuf>,
 
     /// The master key itself: `master_key`, `CLAVIGER_MASTER_KEY`. No flag, because other users of
     /// a machine can read command lines.

@@ -83,6 +83,8 @@ Options:
           Networks of proxies in front that are believed when they tell whom they were asked by, with commas between them [default: none] [env: CLAVIGER_TRUSTED_PROXIES]
       --key-cache <MIB>
           MiB of memory for keys that are checked, some 2,500 keys each; keys beyond it are read from the database when they are checked [default: 512] [env: CLAVIGER_KEY_CACHE]
+      --connectors <FOLDER>
+          Folder with connector files (`*.yaml`), which all accounts have beside the built-in one [default: none] [env: CLAVIGER_CONNECTORS]
       --master-key-file <FILE>
           File with the master key: 32 bytes, base64 or hexadecimal [default: master.key in the folder] [env: CLAVIGER_MASTER_KEY_FILE]
       --staleness-bound <PERIOD>

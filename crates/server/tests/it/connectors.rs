@@ -219,7 +219,7 @@ fn all_accounts_have_the_connectors_of_the_folder() {
     let slugs: Vec<_> = slugs.map(|one| one["slug"].as_str().unwrap()).collect();
     assert_eq!(slugs, ["theauthapi", "tea"]);
     let (status, shown) = get("/integration/tea");
-    assert_eq!((status, &shown["result"]["label"]), (200, &json!("Tea")));
+    assert_eq!((status, &shown["label"]), (200, &json!("Tea")));
 }
 
 #[test]
