@@ -4,18 +4,20 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use claviger_domain::id::{self, Id};
-use claviger_domain::time::Timestamp;
-use claviger_outbound::{Asking, Target, Told, Upstreams};
+use claviger_domain::time::{Clock, Timestamp};
+use claviger_outbound::{Asking, Refusal, Target, Told, Unanswered, Upstreams};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use percent_encoding::utf8_percent_encode;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use tokio::time::timeout;
 
 use crate::credentials::Credentials;
 use crate::request::IN_SEGMENT;
@@ -28,6 +30,10 @@ const USUAL_LIFE: i64 = 300;
 const MARGIN: i64 = 60;
 /// Seconds for which those who waited, and whoever comes next, get the refusal that one of them got.
 const REFUSED_FOR: i64 = 5;
+/// How long a server has for its answer.
+const FETCHING: Duration = Duration::from_secs(20);
+/// How long somebody waits for a token, behind whoever fetches it too.
+const WAITING: Duration = Duration::from_secs(30);
 /// Codes by which a server refuses a client for good.
 const FOR_GOOD: [&str; 5] = [
     "invalid_client",
@@ -46,6 +52,9 @@ pub(crate) enum NoToken {
     /// The server cannot be asked, or answers with no token.
     #[error("the authorization server gives no token now")]
     NotNow,
+    /// The server does not answer in time.
+    #[error("the authorization server gave no token in time")]
+    TooSlow,
 }
 
 /// For what a token is asked.
@@ -73,27 +82,20 @@ impl Tokens {
         &self,
         upstreams: &Upstreams,
         wanted: Wanted<'_>,
-        now: Timestamp,
+        clock: &dyn Clock,
     ) -> Fetched {
         let place = self.place(&wanted);
-        let mut held = place.lock().await;
-        if let Some((fetched, until)) = &*held
-            && now < *until
-        {
-            return fetched.clone();
-        }
-        let (fetched, until) = match fetch(upstreams, &wanted, now).await {
-            Ok((token, until)) => (Ok(Arc::new(token)), until),
-            Err(why) => (Err(why), now.plus_seconds(REFUSED_FOR)),
-        };
-        *held = Some((fetched.clone(), until));
-        fetched
+        let fetched = timeout(WAITING, held_or_fetched(&place, upstreams, &wanted, clock));
+        fetched.await.unwrap_or(Err(NoToken::TooSlow))
     }
 
     /// Forgets that token, which the upstream does not take, or whichever there is.
     pub(crate) async fn forget(&self, wanted: &Wanted<'_>, token: Option<&SecretString>) {
         let place = self.place(wanted);
-        let mut held = place.lock().await;
+        // Whoever holds the place for longer fetches another one.
+        let Ok(mut held) = timeout(WAITING, place.lock()).await else {
+            return;
+        };
         let is_it = match (&*held, token) {
             (Some((Ok(kept), _)), Some(token)) => kept.expose_secret() == token.expose_secret(),
             (_, token) => token.is_none(),
@@ -105,11 +107,14 @@ impl Tokens {
 
     fn place(&self, wanted: &Wanted<'_>) -> Arc<Place> {
         let mut digest = Sha256::new();
-        for part in [
+        let parts = [
             wanted.connected.as_str().as_bytes(),
             wanted.sealed,
             wanted.target.url().as_bytes(),
-        ] {
+        ];
+        // A connector that asks for less by now is not answered with a token for more.
+        let scopes = wanted.scopes.iter().map(String::as_bytes);
+        for part in parts.into_iter().chain(scopes) {
             digest.update((part.len() as u64).to_be_bytes());
             digest.update(part);
         }
@@ -130,16 +135,40 @@ struct Answer {
     expires_in: Option<serde_json::Value>,
 }
 
+/// The token of a place, fetched by whoever comes first. The clock is read when the place is free and when
+/// the answer is there: both may be long after the call began.
+async fn held_or_fetched(
+    place: &Place,
+    upstreams: &Upstreams,
+    wanted: &Wanted<'_>,
+    clock: &dyn Clock,
+) -> Fetched {
+    let mut held = place.lock().await;
+    if let Some((fetched, until)) = &*held
+        && clock.now() < *until
+    {
+        return fetched.clone();
+    }
+    let fetching = timeout(FETCHING, fetch(upstreams, wanted, clock));
+    let (fetched, until) = match fetching.await.unwrap_or(Err(NoToken::TooSlow)) {
+        Ok((token, until)) => (Ok(Arc::new(token)), until),
+        Err(why) => (Err(why), clock.now().plus_seconds(REFUSED_FOR)),
+    };
+    *held = Some((fetched.clone(), until));
+    fetched
+}
+
 async fn fetch(
     upstreams: &Upstreams,
     wanted: &Wanted<'_>,
-    now: Timestamp,
+    clock: &dyn Clock,
 ) -> Result<(SecretString, Timestamp), NoToken> {
     let asking = asking(wanted).ok_or(NoToken::Refused)?;
-    let told = upstreams
-        .ask(asking, now)
-        .await
-        .map_err(|_| NoToken::NotNow)?;
+    let told = upstreams.ask(asking, clock.now()).await;
+    let told = told.map_err(|why| match why {
+        Unanswered::Refused(Refusal::Timeout) => NoToken::TooSlow,
+        _ => NoToken::NotNow,
+    })?;
     if !told.status.is_success() {
         return Err(refusal(&told));
     }
@@ -155,7 +184,7 @@ async fn fetch(
         other => other.as_i64(),
     });
     let life = life.unwrap_or(USUAL_LIFE).clamp(0, 86_400);
-    let until = now.plus_seconds(life - MARGIN.min(life / 10));
+    let until = clock.now().plus_seconds(life - MARGIN.min(life / 10));
     Ok((answer.access_token.into(), until))
 }
 

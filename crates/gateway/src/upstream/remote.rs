@@ -343,15 +343,15 @@ impl Gateway {
         };
         let token = self
             .tokens
-            .of(&self.upstreams, wanted, self.core.now())
+            .of(&self.upstreams, wanted, &*self.core.clock)
             .await;
-        token.map(Some).map_err(|why| match why {
-            NoToken::Refused => needs_reauth(&why.to_string()),
-            NoToken::NotNow => Failure::unanswered(
-                StatusCode::BAD_GATEWAY,
-                "upstream_unreachable",
-                &why.to_string(),
-            ),
+        token.map(Some).map_err(|why| {
+            let (status, code) = match why {
+                NoToken::Refused => return needs_reauth(&why.to_string()),
+                NoToken::NotNow => (StatusCode::BAD_GATEWAY, "upstream_unreachable"),
+                NoToken::TooSlow => (StatusCode::GATEWAY_TIMEOUT, "upstream_too_slow"),
+            };
+            Failure::unanswered(status, code, &why.to_string())
         })
     }
 

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use claviger_testkit::{Engine, Receiver};
 use futures::future::join_all;
-use serde_json::json;
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
 
 use crate::shop::{CANARY, Shop, answer, has_canary, in_both_shops};
 
@@ -56,7 +59,7 @@ in_both_shops!(
         assert_eq!(tokens(&shop), begun + 1);
         let again = json!({ "id": id });
         let path = "/integrated-account/refresh-credentials";
-        shop.owner(http::Method::POST, path, again)
+        shop.owner(Method::POST, path, again)
             .await
             .expect(200);
         assert_eq!(tokens(&shop), begun + 2);
@@ -128,3 +131,88 @@ in_both_shops!(a_token_that_is_not_taken_is_not_used_again, async |shop| {
     assert_eq!(tokens(&shop), before + 1);
     assert_eq!(shop.status(id).await, "active");
 });
+
+#[tokio::test]
+async fn an_authorization_server_that_does_not_answer_is_504_for_all_who_wait() {
+    let shop = Shop::open(Engine::Sqlite).await;
+    let stalled = Receiver::answering(|_| async {
+        // From here on nothing but the timer can go on, until those who wait are told.
+        tokio::time::pause();
+        tokio::time::sleep(Duration::from_secs(21)).await;
+        tokio::time::resume();
+        std::future::pending::<StatusCode>().await
+    });
+    let stalled = stalled.await;
+    let orders = shop.orders().await;
+    let id = orders["id"].as_str().unwrap();
+    let host = stalled.url.strip_prefix("http://").unwrap();
+    let moved = json!({ "context": { "host": host } });
+    let path = format!("/integrated-account/{id}");
+    shop.owner(Method::PATCH, &path, moved).await.expect(200);
+    let entered = json!({ "credentials": { "client_id": "agent", "client_secret": CANARY } });
+    let entered = shop
+        .owner(Method::PATCH, &format!("{path}/credentials"), entered)
+        .await;
+    let entered = entered.expect(200);
+    assert_eq!(entered["validation_error"]["code"], "upstream_too_slow");
+    // The refusal is one for whoever comes within the next seconds.
+    for answered in join_all((0..4).map(|_| shop.get(id, "orders"))).await {
+        let late = answered.expect(504);
+        assert_eq!(
+            (&late["code"], &late["is_remote_error"]),
+            (&json!("upstream_too_slow"), &json!(true))
+        );
+    }
+    assert_eq!(stalled.received().len(), 1);
+}
+
+in_both_shops!(
+    a_token_lives_from_when_it_came_and_not_from_when_it_was_asked_for,
+    async |shop| {
+        let orders = shop.orders().await;
+        let id = orders["id"].as_str().unwrap();
+        shop.world.advance(4_000);
+        // The server takes 50 s for a token that lives 100.
+        let clock = Arc::clone(&shop.world.app.clock);
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        shop.says(move |received| {
+            if received.path != "/oauth/token" {
+                return answer(200, &json!({ "orders": [] }));
+            }
+            clock.advance(50);
+            counted.fetch_add(1, Ordering::Relaxed);
+            answer(
+                200,
+                &json!({ "access_token": "late", "token_type": "bearer", "expires_in": 100 }),
+            )
+        });
+        shop.get(id, "orders").await.expect(200);
+        shop.world.advance(60);
+        shop.get(id, "orders").await.expect(200);
+        assert_eq!(count.load(Ordering::Relaxed), 1);
+    }
+);
+
+in_both_shops!(
+    a_token_for_other_scopes_is_another_token,
+    async |shop| {
+        let orders = shop.orders().await;
+        let id = orders["id"].as_str().unwrap();
+        counts(&shop);
+        let before = tokens(&shop);
+        let shown = shop.owner(Method::GET, "/integration/orders", Value::Null);
+        let mut credentials = shown.await.expect(200)["file"]["credentials"].clone();
+        credentials["oauth2_client_credentials"]["scopes"] = json!(["orders.less"]);
+        let changed = json!({ "credentials": credentials });
+        shop.owner(Method::PATCH, "/integration/orders", changed)
+            .await
+            .expect(200);
+        shop.get(id, "orders").await.expect(200);
+        assert_eq!(tokens(&shop), before + 1);
+        let received = shop.upstream.received();
+        let asked = received.iter().rev().find(|one| one.path == "/oauth/token");
+        let body = String::from_utf8_lossy(&asked.unwrap().body).into_owned();
+        assert!(body.contains("orders.less"), "{body}");
+    }
+);
