@@ -6,10 +6,10 @@ use claviger_domain::time::Timestamp;
 use http::StatusCode;
 use serde_json::{Map, Value};
 
-use super::results::MASK;
 use super::{Bound, HandleKey, PREFIX};
 use crate::failure::Failure;
 use crate::mcp::ToolResult;
+use crate::scrub::Scrub;
 use crate::tool::Tool;
 
 /// The secrets that a call was made with: none of them is in what comes of it.
@@ -50,42 +50,27 @@ impl Opened {
         if self.0.is_empty() {
             return outcome;
         }
+        let scrub = Scrub::of(self.0.iter().map(PlainKey::expose));
         match outcome {
             Ok(mut outcome) => {
                 for value in outcome.envelope.values_mut() {
-                    self.scrub(value);
+                    scrub.value(value);
+                }
+                if let Some(passed) = &mut outcome.passed {
+                    passed.body = scrub.bytes(std::mem::take(&mut passed.body));
                 }
                 Ok(outcome)
             }
             Err(mut failure) => {
-                failure.message = self.without(&failure.message);
+                if let Some(masked) = scrub.text(&failure.message) {
+                    failure.message = masked;
+                }
                 if let Some(raw) = &mut failure.raw_response {
-                    self.scrub(raw);
+                    scrub.value(raw);
                 }
                 Err(failure)
             }
         }
-    }
-
-    fn scrub(&self, value: &mut Value) {
-        match value {
-            Value::String(text) => *text = self.without(text),
-            Value::Array(items) => items.iter_mut().for_each(|item| self.scrub(item)),
-            Value::Object(members) => {
-                let own = std::mem::take(members);
-                for (name, mut value) in own {
-                    self.scrub(&mut value);
-                    members.insert(self.without(&name), value);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn without(&self, text: &str) -> String {
-        let secrets = self.0.iter().map(PlainKey::expose);
-        let secrets = secrets.filter(|secret| !secret.is_empty());
-        secrets.fold(text.to_owned(), |text, secret| text.replace(secret, MASK))
     }
 }
 

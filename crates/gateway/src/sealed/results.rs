@@ -10,7 +10,7 @@ use super::{Bound, Content, HandleKey, PATH, SECONDS};
 use crate::tool::Tool;
 
 /// What stands for a secret that nobody gets.
-pub(super) const MASK: &str = "***";
+const MASK: &str = "***";
 
 /// With what secrets of a result are hidden.
 pub(crate) struct Hiding<'a> {

@@ -150,24 +150,18 @@ fn add(path_and_query: &mut String, name: &str, value: &str) {
 
 /// What of a call must not come back: all secret fields, alone and as they are sent.
 pub(crate) fn secrets(fields: Option<&Fields>, filling: &Filling<'_>, signed: &Signed) -> Scrub {
-    let mut scrub = Scrub::default();
     let is_shown = |name: &str| {
         let entries = fields.map(Fields::entries).unwrap_or_default();
         let entry = entries.iter().find(|entry| entry.name.value == name);
         entry.is_some_and(|entry| entry.kind == Some(FieldKind::Text))
     };
-    for (name, value) in filling.credentials.iter().flat_map(|it| it.values()) {
-        if !is_shown(name) {
-            scrub.add(value);
-        }
-    }
-    filling.token.iter().for_each(|token| scrub.add(token));
-    if let Some(sent) = signed.headers.get(header::AUTHORIZATION) {
-        let sent = sent.to_str().unwrap_or_default();
-        let sent = sent
-            .split_once(' ')
-            .map_or(sent, |(_, credential)| credential);
-        scrub.add(sent);
-    }
-    scrub
+    let entered = filling.credentials.iter().flat_map(|it| it.values());
+    let entered = entered.filter(|(name, _)| !is_shown(name));
+    let sent = signed.headers.get(header::AUTHORIZATION);
+    let sent = sent.and_then(|value| value.to_str().ok()).map(|sent| {
+        sent.split_once(' ')
+            .map_or(sent, |(_, credential)| credential)
+    });
+    let secrets = entered.map(|(_, value)| value).chain(filling.token);
+    Scrub::of(secrets.chain(sent))
 }

@@ -59,9 +59,7 @@ in_both_shops!(
         assert_eq!(tokens(&shop), begun + 1);
         let again = json!({ "id": id });
         let path = "/integrated-account/refresh-credentials";
-        shop.owner(Method::POST, path, again)
-            .await
-            .expect(200);
+        shop.owner(Method::POST, path, again).await.expect(200);
         assert_eq!(tokens(&shop), begun + 2);
     }
 );
@@ -194,25 +192,22 @@ in_both_shops!(
     }
 );
 
-in_both_shops!(
-    a_token_for_other_scopes_is_another_token,
-    async |shop| {
-        let orders = shop.orders().await;
-        let id = orders["id"].as_str().unwrap();
-        counts(&shop);
-        let before = tokens(&shop);
-        let shown = shop.owner(Method::GET, "/integration/orders", Value::Null);
-        let mut credentials = shown.await.expect(200)["file"]["credentials"].clone();
-        credentials["oauth2_client_credentials"]["scopes"] = json!(["orders.less"]);
-        let changed = json!({ "credentials": credentials });
-        shop.owner(Method::PATCH, "/integration/orders", changed)
-            .await
-            .expect(200);
-        shop.get(id, "orders").await.expect(200);
-        assert_eq!(tokens(&shop), before + 1);
-        let received = shop.upstream.received();
-        let asked = received.iter().rev().find(|one| one.path == "/oauth/token");
-        let body = String::from_utf8_lossy(&asked.unwrap().body).into_owned();
-        assert!(body.contains("orders.less"), "{body}");
-    }
-);
+in_both_shops!(a_token_for_other_scopes_is_another_token, async |shop| {
+    let orders = shop.orders().await;
+    let id = orders["id"].as_str().unwrap();
+    counts(&shop);
+    let before = tokens(&shop);
+    let shown = shop.owner(Method::GET, "/integration/orders", Value::Null);
+    let mut credentials = shown.await.expect(200)["file"]["credentials"].clone();
+    credentials["oauth2_client_credentials"]["scopes"] = json!(["orders.less"]);
+    let changed = json!({ "credentials": credentials });
+    shop.owner(Method::PATCH, "/integration/orders", changed)
+        .await
+        .expect(200);
+    shop.get(id, "orders").await.expect(200);
+    assert_eq!(tokens(&shop), before + 1);
+    let received = shop.upstream.received();
+    let asked = received.iter().rev().find(|one| one.path == "/oauth/token");
+    let body = String::from_utf8_lossy(&asked.unwrap().body).into_owned();
+    assert!(body.contains("orders.less"), "{body}");
+});
