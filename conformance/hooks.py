@@ -78,7 +78,7 @@ def after_call(context, case, response):
             if case.headers.get("x-api-key") == seeds.owner:
                 seeds.renew()
             if case.headers.get("authorization") == f"Bearer {seeds.person.token}":
-                seeds.log_in(seeds.person)
+                seeds.log_in()
 
 
 def present(operation, case):
