@@ -46,6 +46,10 @@ NEEDED = {
 # Operations that end what they are asked about, or take somebody's role.
 ENDING = {"deleteAccount", "deleteProject", "deleteUserRole", "deleteWebhook", "updateUserRole"}
 
+# By which a request is read at all: one that is broken there is refused before any operation, with 400 and
+# no body.
+FRAMING = {"connection", "content-length", "transfer-encoding", "upgrade"}
+
 dice = random.Random(os.environ.get("CLAVIGER_SEED"))
 seeds = Seeds(os.environ["CLAVIGER_DATA_DIR"], dice)
 answers = collections.defaultdict(collections.Counter)
@@ -84,6 +88,8 @@ def after_call(context, case, response):
 def present(operation, case):
     """Sets who asks: mostly somebody who may, from where nobody has guessed."""
     headers = case.headers = case.headers or {}
+    for name in [it for it in headers if it.lower() in FRAMING]:
+        del headers[name]
     headers["x-forwarded-for"] = seeds.network()
     if dice.random() < 0.1:
         headers["accept"] = "application/problem+json"
