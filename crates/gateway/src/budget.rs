@@ -64,6 +64,7 @@ impl Spent {
 pub(crate) struct Turn {
     budgets: Budgets,
     server: Id<id::McpServer>,
+    minute_began: Timestamp,
 }
 
 impl Budgets {
@@ -100,6 +101,7 @@ impl Budgets {
         Ok(Turn {
             budgets: self.clone(),
             server: server.clone(),
+            minute_began: spent.minute_began,
         })
     }
 
@@ -117,6 +119,17 @@ impl Used {
         self.servers.retain(|_, spent| !spent.rests_at(now));
         self.servers.shrink_to(2 * self.servers.len());
         self.sweep_at = 2 * self.servers.len();
+    }
+}
+
+impl Turn {
+    /// Ends a call that was refused after all: it does not count.
+    pub(crate) fn give_back(self) {
+        let mut used = self.budgets.lock();
+        let spent = used.servers.get_mut(&self.server);
+        if let Some(spent) = spent.filter(|spent| spent.minute_began == self.minute_began) {
+            spent.calls = spent.calls.saturating_sub(1);
+        }
     }
 }
 
@@ -215,6 +228,18 @@ mod tests {
         drop(budgets.take(&server(1), FEW, at(0)).unwrap());
         assert_eq!(refused(budgets.take(&server(1), FEW, at(0))), Some(60));
         drop(two);
+    }
+
+    #[test]
+    fn a_call_that_is_refused_after_all_does_not_count() {
+        let budgets = Budgets::default();
+        for _ in 0..10 {
+            budgets.take(&server(1), FEW, at(0)).unwrap().give_back();
+        }
+        for _ in 0..3 {
+            drop(budgets.take(&server(1), FEW, at(0)).unwrap());
+        }
+        assert_eq!(refused(budgets.take(&server(1), FEW, at(0))), Some(60));
     }
 
     #[test]

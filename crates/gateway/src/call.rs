@@ -22,20 +22,21 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Turn};
 use crate::catalogue::Catalogue;
 use crate::credentials::Credentials;
 use crate::cursor::{Asked, Binding};
 use crate::envelope;
 use crate::failure::Failure;
 use crate::gateway::Gateway;
+use crate::let_in::LetIn;
 use crate::limits::Limits;
 use crate::mcp::{ToolCall, ToolOutcome, ToolResult, Wanted};
 use crate::page;
 use crate::profile::SchemaProfile;
 use crate::request::UpstreamRequest;
 use crate::scrub::Scrub;
-use crate::sealed::{self, Bound, Hiding, Opened};
+use crate::sealed::{Bound, Hiding, Opened};
 use crate::upstream::{self, Account, Answered, Sending};
 
 use record::Record;
@@ -49,6 +50,8 @@ pub(crate) struct Call<'a> {
     /// The MCP server, where the call comes through one.
     pub(crate) server: Option<&'a Id<id::McpServer>>,
     pub(crate) connected: &'a ConnectedAccount,
+    /// By what it was let in.
+    pub(crate) let_in: LetIn<'a>,
     pub(crate) catalogue: &'a Catalogue,
     pub(crate) asked: ToolCall,
     pub(crate) profile: SchemaProfile,
@@ -120,14 +123,13 @@ impl Gateway {
             budget,
             seals_secrets,
             server,
+            let_in,
             ..
         } = call;
-        let in_name_of = admission.await?;
         let now = self.core.now();
-        let turn = server.zip(budget);
-        let turn = turn.map(|(server, budget)| self.budgets.take(server, budget, now));
         // Held until the call is over.
-        let _turn = turn.transpose()?;
+        let admitted = self.admitted(server.zip(budget), admission, now);
+        let (in_name_of, _turn) = Box::pin(admitted).await?;
         let tool = match asked.wanted {
             Wanted::Tool(tool) => tool,
             Wanted::Own(own) => return Ok(own.outcome()?),
@@ -154,33 +156,23 @@ impl Gateway {
         }
         let remote = (!catalogue.is_local()).then(|| Account::new(connected, catalogue));
         if dry_run {
-            let shown = match &remote {
-                None => self.would_send(&request),
-                Some(account) => {
-                    let sending = Sending::of(&request, arguments.get(ID), idempotency_key);
-                    account.masked(self, sending)?
-                }
-            };
-            return Ok(told(shown));
+            let id = arguments.get(ID);
+            return Ok(self.only_told(remote.as_ref(), &request, id, idempotency_key)?);
         }
-        let answered = match &remote {
+        let mut answered = match &remote {
             None => {
                 let delegated = self.delegate(connected, in_name_of).await?;
                 let key = idempotency_key.map(|key| of_connected(&key, connected));
                 record.upstream_begins();
-                let answer = upstream::call_local(&self.auth_api, request, key, delegated).await?;
-                Answered {
-                    answer,
-                    scrub: Scrub::default(),
-                }
+                Box::pin(self.answered_locally(request, key, delegated)).await?
             }
             Some(account) => {
                 let sending = Sending::of(&request, arguments.get(ID), idempotency_key);
                 record.upstream_begins();
-                Box::pin(self.call_remote(account, sending)).await?
+                Box::pin(self.call_remote(account, sending, let_in)).await?
             }
         };
-        let (answer, upstream) = (&answered.answer, answered.answer.body.len());
+        let (answer, size) = (&answered.answer, answered.answer.body.len());
         record.upstream_ends(answer.status);
         let limits = Limits::read(catalogue.rate_limit(), &answer.headers, self.core.now());
         let seal = |asked: &Asked| self.keys.cursors.seal_asked(binding, asked);
@@ -190,8 +182,8 @@ impl Gateway {
             asked: window.as_ref(),
             limits,
         };
-        let mut outcome = reading.read(answered, seal)?;
         let hiding = Hiding {
+            tool: &tool,
             key: &self.keys.handles,
             bound,
             seals_all: seals_secrets,
@@ -199,16 +191,80 @@ impl Gateway {
             now,
             random: &*self.core.random,
         };
-        sealed::hide(&mut outcome.envelope, &tool, &hiding);
-        if let Some(budget) = budget {
+        let place = answered.place.take();
+        let read = || {
+            let mut outcome = hiding.hide(reading.read(answered, seal).map_err(Box::new))?;
+            let Some(budget) = budget else {
+                return Ok::<_, Box<Failure>>(outcome);
+            };
             let behind = |kept: usize| {
                 let next = page::behind(&tool.pagination, window.as_ref()?, kept);
                 next.as_ref().map(seal)
             };
-            outcome.envelope =
-                size::within(outcome.envelope, budget.result_bytes(), upstream, behind)?;
+            let most = budget.result_bytes();
+            outcome.envelope = size::within(outcome.envelope, most, size, behind)?;
+            Ok(outcome)
+        };
+        let outcome = self.in_flight.read(size, read).await;
+        drop(place);
+        Ok(outcome?)
+    }
+
+    /// Whom a call is in the name of, and its turn within the budget of its server. One that is over that
+    /// uses up nothing of what its callers may do elsewhere.
+    async fn admitted(
+        &self,
+        through: Option<(&Id<id::McpServer>, Budget)>,
+        admission: impl Future<Output = Result<InNameOf, ApiError>>,
+        now: Timestamp,
+    ) -> Result<(InNameOf, Option<Turn>), Failure> {
+        let turn = through.map(|(server, budget)| self.budgets.take(server, budget, now));
+        let turn = turn.transpose()?;
+        match admission.await {
+            Ok(in_name_of) => Ok((in_name_of, turn)),
+            Err(error) => {
+                turn.into_iter().for_each(Turn::give_back);
+                Err(error.into())
+            }
         }
-        Ok(outcome)
+    }
+
+    /// Calls The Auth API of this instance.
+    async fn answered_locally(
+        &self,
+        request: UpstreamRequest,
+        idempotency_key: Option<HeaderValue>,
+        delegated: Delegated,
+    ) -> Result<Answered, Failure> {
+        let answer = upstream::call_local(&self.auth_api, request, idempotency_key, delegated);
+        Ok(Answered {
+            answer: answer.await?,
+            scrub: Scrub::default(),
+            place: None,
+        })
+    }
+
+    /// What a call that is only tried comes to.
+    fn only_told(
+        &self,
+        remote: Option<&Account<'_>>,
+        request: &UpstreamRequest,
+        id: Option<&Value>,
+        idempotency_key: Option<HeaderValue>,
+    ) -> ToolResult {
+        let shown = match remote {
+            None => self.would_send(request),
+            Some(account) => {
+                let sending = Sending::of(request, id, idempotency_key);
+                account.masked(self, sending).map_err(Box::new)?
+            }
+        };
+        Ok(ToolOutcome {
+            status: StatusCode::OK,
+            envelope: envelope::single(Some(shown)),
+            limits: Limits::default(),
+            passed: None,
+        })
     }
 
     /// What a call would send.
@@ -287,16 +343,6 @@ fn of_connected(key: &HeaderValue, connected: &ConnectedAccount) -> HeaderValue 
     digest.update(key.as_bytes());
     let text = URL_SAFE_NO_PAD.encode(digest.finalize());
     HeaderValue::try_from(text).expect("base64 fits a header")
-}
-
-/// What a call that is only tried comes to.
-fn told(shown: Value) -> ToolOutcome {
-    ToolOutcome {
-        status: StatusCode::OK,
-        envelope: envelope::single(Some(shown)),
-        limits: Limits::default(),
-        passed: None,
-    }
 }
 
 /// A refusal by this program's own parts, as a failure of the call.

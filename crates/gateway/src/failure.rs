@@ -3,6 +3,7 @@
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
+use crate::answer_json;
 use crate::argument::ArgumentFaults;
 use crate::connector::file::ErrorsEntry;
 use crate::cursor::ForeignCursor;
@@ -12,6 +13,8 @@ use claviger_domain::plain_text;
 
 /// How much of an upstream's answer is passed on with a failure.
 const RAW: usize = 64 * 1024;
+/// How many characters of an upstream's message are passed on.
+const LONGEST: usize = 1_000;
 
 /// Why a call has no result.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,7 +60,7 @@ impl Failure {
         errors: &ErrorsEntry,
         scrub: &Scrub,
     ) -> Self {
-        let mut parsed: Option<Value> = serde_json::from_slice(body).ok();
+        let mut parsed = answer_json::parse(body).ok();
         if let Some(body) = &mut parsed {
             scrub.value(body);
         }
@@ -71,7 +74,7 @@ impl Failure {
         let code = code.filter(|code| is_code(code)).unwrap_or("remote_error");
         Self {
             status,
-            message: message.map_or_else(|| reason(status).to_owned(), plain_text::clean),
+            message: message.map_or_else(|| reason(status).to_owned(), shown),
             code: code.to_owned(),
             is_remote: true,
             raw_response: raw(parsed, body, scrub),
@@ -164,6 +167,11 @@ fn upstream_message(body: &Value) -> Option<&str> {
     .filter(|message| !message.is_empty())
 }
 
+/// An upstream's words, as far as somebody reads them.
+fn shown(message: &str) -> String {
+    plain_text::clean(message).chars().take(LONGEST).collect()
+}
+
 /// Without credentials before it is cut: else the beginning of one could be left.
 fn raw(parsed: Option<Value>, body: &[u8], scrub: &Scrub) -> Option<Value> {
     if body.is_empty() {
@@ -217,6 +225,13 @@ mod tests {
         assert_eq!(failure.message, "Bad Gateway");
         let empty = Failure::upstream(StatusCode::CONFLICT, b"", Limits::default());
         assert_eq!(empty.raw_response, None);
+    }
+
+    #[test]
+    fn a_long_message_is_cut() {
+        let body = json!({ "message": "é".repeat(5_000) }).to_string();
+        let failure = Failure::upstream(StatusCode::CONFLICT, body.as_bytes(), Limits::default());
+        assert_eq!(failure.message.chars().count(), LONGEST);
     }
 
     #[test]

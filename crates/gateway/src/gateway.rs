@@ -14,11 +14,14 @@ use crate::call_log::CallLog;
 use crate::catalogue::Catalogue;
 use crate::connector::{Connector, Faults};
 use crate::exposure::Exposures;
+use crate::in_flight::InFlight;
 use crate::keys::Keys;
 use crate::mcp::hosts::Hosts;
 use crate::openapi::{Document, DocumentError};
+use crate::refusals::Refusals;
 use crate::stored_connectors::StoredConnectors;
 use crate::tokens::Tokens;
+use crate::upstream::Noted;
 
 /// The file of the built-in connector.
 pub const BUILT_IN: &str = include_str!("../../../connectors/theauthapi.yaml");
@@ -70,7 +73,10 @@ pub struct Gateway {
     pub(crate) exposures: Exposures,
     pub(crate) upstreams: Upstreams,
     pub(crate) tokens: Tokens,
+    pub(crate) in_flight: InFlight,
+    pub(crate) noted: Noted,
     pub(crate) log: CallLog,
+    pub(crate) refusals: Refusals,
     pub(crate) stored: StoredConnectors,
     own: Vec<Arc<Catalogue>>,
     pub(crate) budgets: Budgets,
@@ -85,6 +91,7 @@ impl Gateway {
         let upstreams = Upstreams::new(settings.core.webhooks.client().clone());
         Ok(Arc::new(Self {
             log: CallLog::new(settings.core.db.clone()),
+            refusals: Refusals::default(),
             core: settings.core,
             sealing: settings.sealing,
             auth_api: settings.auth_api,
@@ -97,6 +104,8 @@ impl Gateway {
             budgets: Budgets::default(),
             upstreams,
             tokens: Tokens::default(),
+            in_flight: InFlight::default(),
+            noted: Noted::default(),
         }))
     }
 

@@ -5,6 +5,7 @@
 //! arguments into an upstream request and [`envelope`] turns the answer into the one shape.
 
 mod admission;
+mod answer_json;
 pub mod argument;
 mod budget;
 mod call;
@@ -21,7 +22,9 @@ pub mod envelope;
 pub mod exposure;
 pub mod failure;
 pub mod gateway;
+mod in_flight;
 mod keys;
+mod let_in;
 pub mod limits;
 pub mod mcp;
 mod members;
@@ -31,6 +34,7 @@ mod own_answer;
 pub mod page;
 pub mod profile;
 mod proxy;
+mod refusals;
 pub mod request;
 pub mod routes;
 mod scrub;

@@ -5,6 +5,7 @@
 pub mod schema;
 
 mod fault;
+mod members;
 mod operation;
 mod swagger;
 mod text;

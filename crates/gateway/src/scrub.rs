@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde_json::{Number, Value};
 
 use self::spelling::{spellings, unescaped};
+use crate::answer_json;
 
 /// Characters of a secret that can be told from other text.
 const TELLING: usize = 8;
@@ -161,7 +162,7 @@ impl Scrub {
         let text = String::from_utf8_lossy(&bytes);
         let masked = self.literally(&text);
         if self.is_behind_escapes(masked.as_deref().unwrap_or(&text)) {
-            return match serde_json::from_slice(&bytes) {
+            return match answer_json::parse(&bytes) {
                 Ok(mut value) => {
                     self.value(&mut value);
                     value.to_string().into()

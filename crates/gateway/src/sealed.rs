@@ -19,7 +19,7 @@ use claviger_store::connected_accounts::ConnectedAccount;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::arguments::Opened;
-pub(crate) use self::results::{Hiding, hide};
+pub(crate) use self::results::Hiding;
 
 /// What every handle begins with: behind it are the rest of the server's id and, after a dot, what is sealed.
 const PREFIX: &str = "sealed_mcp_";

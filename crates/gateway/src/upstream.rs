@@ -1,5 +1,6 @@
 //! The way to an upstream: The Auth API of this instance, called in-process, or another API.
 
+mod noted;
 mod remote;
 mod sign;
 
@@ -15,6 +16,7 @@ use tower::ServiceExt;
 use crate::failure::Failure;
 use crate::request::UpstreamRequest;
 
+pub(crate) use noted::Noted;
 pub(crate) use remote::{Account, Answered, Sending, needs_reauth};
 
 /// The largest answer that is read.

@@ -4,8 +4,10 @@
 use claviger_edge::ApiError;
 use claviger_store::connected_accounts::ConnectedAccount;
 use claviger_verify::Presenter;
+use http::StatusCode;
 use serde_json::Map;
 
+use crate::answer_json;
 use crate::catalogue::Catalogue;
 use crate::cursor::Window;
 use crate::failure::Failure;
@@ -48,7 +50,7 @@ impl Gateway {
         };
         let tool = catalogue.tool(resource, method).ok_or_else(|| {
             let message = "the method by which its connector tries credentials is no tool";
-            Failure::refused(http::StatusCode::CONFLICT, "not_configured", message)
+            Failure::refused(StatusCode::CONFLICT, "not_configured", message)
         })?;
         let mut request = tool.request(&Map::new())?;
         if tool.is_list() {
@@ -58,18 +60,22 @@ impl Gateway {
         let answered = self
             .probe(&account, Sending::of(&request, None, None))
             .await?;
-        let answer = answered.answer;
-        if answer.status.is_success() {
-            return Ok(());
-        }
+        let (status, body) = (answered.answer.status, &answered.answer.body);
         let errors = &catalogue.access().errors;
-        let (status, body) = (answer.status, &answer.body);
-        Err(Failure::of_upstream(
-            status,
-            body,
-            Limits::default(),
-            errors,
-            &answered.scrub,
-        ))
+        let read = || {
+            let told = answer_json::parse(body).ok();
+            let status = match (
+                status.is_success(),
+                errors.is_failure(status, told.as_ref()),
+            ) {
+                (true, false) => return Ok(()),
+                (true, true) => StatusCode::BAD_GATEWAY,
+                (false, _) => status,
+            };
+            let limits = Limits::default();
+            let failure = Failure::of_upstream(status, body, limits, errors, &answered.scrub);
+            Err(Box::new(failure))
+        };
+        Ok(self.in_flight.read(body.len(), read).await?)
     }
 }

@@ -27,6 +27,9 @@ use crate::target::{Host, Target, TargetFault};
 /// How long a request may take as a whole.
 const PATIENCE: Duration = Duration::from_secs(15);
 const CONNECTING: Duration = Duration::from_secs(10);
+/// How many connections to one receiver are kept that nothing goes over, and how long.
+const IDLE: usize = 32;
+const RESTING: Duration = Duration::from_secs(30);
 /// Bytes of an answer that are read; the rest is not waited for.
 pub(crate) const READ: usize = 4_096;
 /// Ports to which requests go, beside those that are configured.
@@ -257,6 +260,8 @@ impl Client {
             .http1_only()
             .user_agent(AGENT)
             .connect_timeout(CONNECTING)
+            .pool_max_idle_per_host(IDLE)
+            .pool_idle_timeout(RESTING)
             .timeout(PATIENCE)
             .tls_backend_preconfigured(self.tls.clone());
         if let Host::Name(name) = target.host() {

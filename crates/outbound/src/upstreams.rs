@@ -71,28 +71,22 @@ struct Kept {
     until: Timestamp,
 }
 
-impl Upstreams {
-    /// Those that the client may reach.
-    pub fn new(client: Client) -> Self {
-        Self {
-            client,
-            kept: Mutex::default(),
-        }
-    }
+/// A request to addresses that were checked.
+#[derive(Debug)]
+pub struct Prepared {
+    http: reqwest::Client,
+    asking: Asking,
+}
 
-    /// By what they are asked.
-    pub fn client(&self) -> &Client {
-        &self.client
-    }
-
-    /// Sends one request; whoever drops the future takes it back.
-    pub async fn ask(&self, asking: Asking, now: Timestamp) -> Result<Told, Unanswered> {
-        let asked = timeout(PATIENCE, self.ask_now(asking, now)).await;
+impl Prepared {
+    /// Sends it; whoever drops the future takes it back.
+    pub async fn send(self) -> Result<Told, Unanswered> {
+        let asked = timeout(PATIENCE, self.send_now()).await;
         asked.unwrap_or(Err(Unanswered::Refused(Refusal::Timeout)))
     }
 
-    async fn ask_now(&self, asking: Asking, now: Timestamp) -> Result<Told, Unanswered> {
-        let http = self.http(&asking.target, now).await?;
+    async fn send_now(self) -> Result<Told, Unanswered> {
+        let Self { http, asking } = self;
         let request = http
             .request(asking.method, asking.target.url)
             .headers(asking.headers)
@@ -116,6 +110,32 @@ impl Upstreams {
             headers: std::mem::take(response.headers_mut()),
             body: body.into(),
         })
+    }
+}
+
+impl Upstreams {
+    /// Those that the client may reach.
+    pub fn new(client: Client) -> Self {
+        Self {
+            client,
+            kept: Mutex::default(),
+        }
+    }
+
+    /// By what they are asked.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Sends one request; whoever drops the future takes it back.
+    pub async fn ask(&self, asking: Asking, now: Timestamp) -> Result<Told, Unanswered> {
+        self.prepare(asking, now).await?.send().await
+    }
+
+    /// Finds the way for one request, which is sent only then: looking a name up takes its time.
+    pub async fn prepare(&self, asking: Asking, now: Timestamp) -> Result<Prepared, Unanswered> {
+        let http = self.http(&asking.target, now).await?;
+        Ok(Prepared { http, asking })
     }
 
     async fn http(&self, target: &Target, now: Timestamp) -> Result<reqwest::Client, Unanswered> {

@@ -10,6 +10,7 @@ use crate::catalogue::Catalogue;
 use crate::envelope;
 use crate::failure::Failure;
 use crate::gateway::Gateway;
+use crate::let_in::LetIn;
 use crate::limits::Limits;
 use crate::mcp::Client;
 use crate::upstream::{Account, Sending};
@@ -26,6 +27,8 @@ const TOLD: [HeaderName; 4] = [
 /// A raw call.
 pub(crate) struct Custom<'a> {
     pub(crate) connected: &'a ConnectedAccount,
+    /// By what it was let in.
+    pub(crate) let_in: LetIn<'a>,
     pub(crate) catalogue: &'a Catalogue,
     pub(crate) method: Method,
     /// Below the connector's base, percent-encoded.
@@ -100,8 +103,8 @@ impl Gateway {
             });
         }
         record.upstream_begins();
-        let answered = self.call_remote(&account, sending).await?;
-        let answer = answered.answer;
+        let answered = self.call_remote(&account, sending, call.let_in).await?;
+        let (answer, scrub) = (answered.answer, answered.scrub);
         record.upstream_ends(answer.status);
         let limits = Limits::read(
             call.catalogue.rate_limit(),
@@ -111,17 +114,22 @@ impl Gateway {
         let told = TOLD.into_iter().filter_map(|name| {
             let value = answer.headers.get(&name)?;
             // A credential may come back in any of them.
-            (!answered.scrub.is_in(value.as_bytes())).then(|| (name, value.clone()))
+            (!scrub.is_in(value.as_bytes())).then(|| (name, value.clone()))
         });
         let kind = answer
             .headers
             .get(header::CONTENT_TYPE)
+            .filter(|kind| !scrub.is_in(kind.as_bytes()))
             .and_then(|kind| kind.to_str().ok());
+        let size = answer.body.len();
+        let read = || scrub.bytes(answer.body);
+        let body = self.in_flight.read(size, read).await;
+        drop(answered.place);
         Ok(PassedOn {
             status: answer.status,
             headers: told.collect(),
             content_type: kind.map(str::to_owned),
-            body: answered.scrub.bytes(answer.body),
+            body,
             limits,
         })
     }

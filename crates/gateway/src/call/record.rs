@@ -14,6 +14,7 @@ use super::Call;
 use crate::call_log::CallLog;
 use crate::gateway::Gateway;
 use crate::mcp::{Client, Wanted};
+use crate::refusals::Refusals;
 
 /// Nobody waits for the answer any more. No standard names this status; logs of web servers do.
 const CLIENT_GONE: i64 = 499;
@@ -39,6 +40,7 @@ pub(super) struct Line<'a> {
 pub(super) struct Record {
     core: Core,
     log: CallLog,
+    refusals: Refusals,
     line: Option<Box<call_log::Call>>,
     upstream_began: Option<Timestamp>,
 }
@@ -110,6 +112,7 @@ impl Record {
         Self {
             core,
             log: gateway.log.clone(),
+            refusals: gateway.refusals.clone(),
             line: Some(Box::new(line)),
             upstream_began: None,
         }
@@ -127,12 +130,19 @@ impl Record {
         }
     }
 
-    /// Writes the line, with the status that the call came to.
+    /// Writes the line, with the status that the call came to; not that of one refused call after another.
     pub(super) async fn end(mut self, status: StatusCode) {
         if let Some(line) = &mut self.line {
             line.status = i64::from(status.as_u16());
         }
-        if let Some(line) = self.taken() {
+        let Some(line) = self.taken() else {
+            return;
+        };
+        let is_refused = status.is_client_error() || status.is_server_error();
+        let called = line.mcp_server_id.as_deref();
+        let called = called.unwrap_or(line.connected_account_id.as_str());
+        let reached_nothing = line.upstream_status.is_none();
+        if !(is_refused && reached_nothing) || self.refusals.has_line(called, line.at) {
             self.log.write(line).await;
         }
     }
@@ -155,10 +165,14 @@ impl Gateway {
         request_id: String,
         status: StatusCode,
     ) {
+        let now = self.core.now();
+        if !self.refusals.has_line(server.id.as_str(), now) {
+            return;
+        }
         let client_version = client.as_ref().and_then(|client| client.version.clone());
         let line = call_log::Call {
             id: Id::<id::Call>::draw(&*self.core.random),
-            at: self.core.now(),
+            at: now,
             account_id: server.account.id.clone(),
             root_account_id: server.account.root.clone(),
             project_id: server.project_id.clone(),

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 
+use crate::answer_json::{self, Unread};
 use crate::connector::file::ErrorsEntry;
 use crate::cursor::Asked;
 use crate::envelope;
@@ -24,6 +25,8 @@ use crate::upstream::Answered;
 
 /// The largest body that is no text and that a model gets, in bytes.
 const FOR_MODELS: usize = 256 * 1024;
+/// The type of a body that nobody knows.
+const UNKNOWN: &str = "application/octet-stream";
 
 /// What an answer is read by.
 pub(super) struct Reading<'a> {
@@ -47,7 +50,7 @@ impl Reading<'_> {
         answered: Answered,
         seal: impl Fn(&Asked) -> String,
     ) -> Result<ToolOutcome, Failure> {
-        let Answered { answer, scrub } = answered;
+        let Answered { answer, scrub, .. } = answered;
         let status = answer.status;
         let failed = |status| {
             Failure::of_upstream(
@@ -82,6 +85,9 @@ impl Reading<'_> {
             }
             Content::Other(mut passed) => {
                 passed.body = scrub.bytes(passed.body);
+                if scrub.is_in(passed.content_type.as_bytes()) {
+                    UNKNOWN.clone_into(&mut passed.content_type);
+                }
                 (envelope::single(Some(for_models(&passed))), Some(passed))
             }
         };
@@ -139,23 +145,25 @@ fn content(kind: Option<&HeaderValue>, body: &Bytes) -> Result<Content, Failure>
         .to_ascii_lowercase();
     let is_json = essence.ends_with("/json") || essence.ends_with("+json");
     if is_json || matches!(essence.as_str(), "" | "text/plain") {
-        match serde_json::from_slice(body) {
+        let (code, message) = match answer_json::parse(body) {
             Ok(value) => return Ok(Content::Json(value)),
-            Err(_) if is_json => {
-                let message = "the upstream's answer says that it is JSON, and is not";
-                return Err(Failure::unanswered(
-                    StatusCode::BAD_GATEWAY,
-                    "upstream_malformed",
-                    message,
-                ));
-            }
-            Err(_) => {}
+            Err(Unread::TooMany) => (
+                "upstream_too_large",
+                "the upstream's answer has too many values in it, ask for less with `limit`",
+            ),
+            Err(Unread::NotJson) => (
+                "upstream_malformed",
+                "the upstream's answer says that it is JSON, and is not",
+            ),
+        };
+        if is_json {
+            return Err(Failure::unanswered(StatusCode::BAD_GATEWAY, code, message));
         }
     }
     let is_text = essence.is_empty() && std::str::from_utf8(body).is_ok();
     let kind = match (kind, is_text) {
         ("", true) => "text/plain",
-        ("", false) => "application/octet-stream",
+        ("", false) => UNKNOWN,
         (kind, _) => kind,
     };
     Ok(Content::Other(Passed {

@@ -173,6 +173,7 @@ impl Compiling<'_> {
         let problems = flat.faults.iter();
         self.faults
             .extend(problems.map(|problem| about(resource, method, entry, problem)));
+        self.check_secrets(subject);
         let Some(template) = PathTemplate::parse(path) else {
             self.leave_out(operation, "its path is no path template");
             return;
@@ -219,6 +220,33 @@ impl Compiling<'_> {
         };
         self.compiled.bytes += size::of_tool(&tool);
         self.compiled.tools.push(tool);
+    }
+
+    /// A misspelt secret would be shown: what the document lists without it is a fault.
+    fn check_secrets(&mut self, subject: &Subject<'_>) {
+        let entry = subject.entry;
+        let Some(answer) = &subject.operation.response else {
+            return;
+        };
+        let named = entry.secret_fields.iter().chain(&entry.sealed_fields);
+        for field in named.chain(&entry.masked_fields) {
+            let (first, rest) = field.split_once('.').unwrap_or((field, ""));
+            let source = match entry.map.get(first) {
+                Some(source) => Some(source.value.as_str()),
+                None => entry.map.is_empty().then_some(first),
+            };
+            let within = entry.response_path.as_ref().map(|path| path.value.as_str());
+            let is_there = source.is_some_and(|source| {
+                let steps = within.into_iter().chain([source, rest]);
+                let steps: Vec<_> = steps.filter(|step| !step.is_empty()).collect();
+                self.document.may_have(answer, &steps.join("."))
+            });
+            if !is_there {
+                let problem = format!("answers have no `{field}`, which is named as a secret");
+                let fault = about(subject.resource, subject.method, entry, &problem);
+                self.faults.push(fault);
+            }
+        }
     }
 
     fn leave_out(&mut self, operation: &Operation, reason: &'static str) {

@@ -154,13 +154,17 @@ pub(super) async fn tried(
     connected: ConnectedAccount,
     catalogue: &Catalogue,
 ) -> Result<Value, ApiError> {
+    // Read before: what is entered meanwhile was not tried.
+    let sealed = connected_accounts::sealed_credentials(&gateway.core.db, &connected.id).await?;
     let failure = gateway.try_credentials(&connected, catalogue).await?;
+    let is_busy = |failure: &Failure| failure.code == ErrorCode::TooBusy.as_str();
     let status = match (&failure, connected.status) {
         (None, _) => Status::Active,
+        // It was not tried.
+        (Some(failure), status) if is_busy(failure) => status,
         (Some(_), Status::Connecting | Status::ValidationError) => Status::ValidationError,
         (Some(_), _) => Status::NeedsReauth,
     };
-    let sealed = connected_accounts::sealed_credentials(&gateway.core.db, &connected.id).await?;
     let change = gateway.core.change(&claviger_domain::event::Actor::System);
     let id = connected.id.clone();
     let noted = gateway.core.db.write::<_, StoreError, _>(move |tx| {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::body::to_bytes;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::response::Response;
+use claviger_domain::permission::Permission;
 use claviger_edge::permission::CustomCall;
 use claviger_edge::{ApiError, Caller, ErrorCode, RequestId, unread_body};
 use claviger_store::Asker;
@@ -15,6 +16,7 @@ use super::proxy::{CONNECTED, DRY_RUN, LARGEST_BODY, passed_on, refuse};
 use super::query::Parameters;
 use crate::call::custom::Custom;
 use crate::gateway::Gateway;
+use crate::let_in::LetIn;
 use crate::mcp::user_agent;
 use crate::upstream::IDEMPOTENCY_KEY;
 
@@ -50,6 +52,11 @@ pub(super) async fn handle(
     let request_id = parts.extensions.get::<RequestId>();
     let call = Custom {
         connected: &connected,
+        let_in: LetIn::Caller {
+            headers: &parts.headers,
+            from: caller.identity.network,
+            needs: Permission::CustomCall,
+        },
         catalogue: &catalogue,
         method: parts.method,
         path_and_query: path_and_query(&parts.uri),

@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use crate::admission::{Admitted, Presented};
 use crate::call::Call;
 use crate::gateway::Gateway;
+use crate::let_in::LetIn;
 use crate::mcp::hosts::NotForUs;
 use crate::mcp::{self, Answer, Post, ToolCall, ToolResult};
 
@@ -122,6 +123,7 @@ impl Calling<'_> {
         let call = Call {
             server: Some(server),
             connected,
+            let_in: LetIn::Server(self.presented),
             catalogue: exposure.catalogue(),
             asked: call,
             profile: exposure.profile(),

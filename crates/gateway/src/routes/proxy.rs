@@ -7,6 +7,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use claviger_domain::permission::Permission;
 use claviger_edge::permission::{ProxyRead, ProxyWrite};
 use claviger_edge::{
     ApiError, Caller, NoStore, PathParameter, RequestId, check_text, parse, unread_body,
@@ -22,13 +23,13 @@ use crate::call::{Call, InNameOf};
 use crate::catalogue::Catalogue;
 use crate::failure::Failure;
 use crate::gateway::Gateway;
+use crate::let_in::LetIn;
 use crate::limits::Limits;
 use crate::mcp::{ToolCall, ToolOutcome, Wanted, user_agent};
 use crate::nearest::{listed, nearest};
 use crate::own_answer::OwnAnswer;
 use crate::profile::SchemaProfile;
 use crate::proxy::{self, Said};
-use crate::tool::Tool;
 use crate::upstream::IDEMPOTENCY_KEY;
 
 /// The largest body: 4 MiB.
@@ -210,10 +211,21 @@ async fn serve(
         },
         Wanted::Own(_) => serde_json::Map::new(),
     };
-    let admission = admit(caller, &connected, wanted.tool());
+    let has_effects = wanted.tool().is_some_and(|tool| !tool.read_only);
+    let let_in = LetIn::Caller {
+        headers: &incoming.headers,
+        from: caller.identity.network,
+        needs: if has_effects {
+            Permission::ProxyWrite
+        } else {
+            Permission::ProxyRead
+        },
+    };
+    let admission = admit(caller, &connected, has_effects);
     let call = Call {
         server: None,
         connected: &connected,
+        let_in,
         catalogue: &catalogue,
         asked: ToolCall {
             wanted,
@@ -237,9 +249,9 @@ async fn serve(
 fn admit(
     caller: Caller<ProxyRead>,
     connected: &ConnectedAccount,
-    tool: Option<&Tool>,
+    has_effects: bool,
 ) -> Result<InNameOf, ApiError> {
-    if tool.is_some_and(|tool| !tool.read_only) {
+    if has_effects {
         let writer = Caller::<ProxyWrite>::from_identity(caller.identity.clone())?;
         if !connected.is_within(&writer.reach) {
             return Err(ApiError::forbidden());

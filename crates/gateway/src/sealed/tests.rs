@@ -3,6 +3,9 @@ use serde_json::{Map, Value, json};
 use super::*;
 use crate::catalogue::Catalogue;
 use crate::connector::Connector;
+use crate::failure::Failure;
+use crate::limits::Limits;
+use crate::mcp::ToolOutcome;
 use crate::openapi::Document;
 
 struct Sevens;
@@ -88,6 +91,7 @@ fn a_secret_is_hidden_whatever_it_is_and_once() {
         server: &server,
     };
     let hiding = Hiding {
+        tool: &catalogue.tools()[0],
         key: &key,
         bound: Some(bound),
         seals_all: true,
@@ -96,14 +100,21 @@ fn a_secret_is_hidden_whatever_it_is_and_once() {
         random: &Sevens,
     };
     let secret = |text: &str| format!("canary-{text}");
-    let result = json!({
+    let answered = json!({
         "login": { "user": secret("user"), "password": secret("password") }, "pin": secret("pin"),
         "codes": [secret("one"), secret("two")], "one": { "key": secret("key"), "name": "shown" },
         "token": { "access": secret("access") },
     });
-    let mut envelope = Map::from_iter([("result".to_owned(), result)]);
-    hide(&mut envelope, &catalogue.tools()[0], &hiding);
-    let shown = Value::Object(envelope).to_string();
+    let hidden = |result: Value| {
+        let outcome = ToolOutcome {
+            status: http::StatusCode::OK,
+            envelope: Map::from_iter([("result".to_owned(), result)]),
+            limits: Limits::default(),
+            passed: None,
+        };
+        Value::Object(hiding.hide(Ok(outcome)).unwrap().envelope)
+    };
+    let shown = hidden(answered.clone()).to_string();
     assert!(!shown.contains("canary"), "{shown}");
     let envelope: Value = serde_json::from_str(&shown).unwrap();
     let result = &envelope["result"];
@@ -116,4 +127,21 @@ fn a_secret_is_hidden_whatever_it_is_and_once() {
     for masked in ["login", "codes", "token"] {
         assert_eq!(result[masked], "***", "{shown}");
     }
+    // What comes instead of an object may be the secret itself.
+    for instead in [
+        json!(secret("text")),
+        json!([secret("item")]),
+        json!([[secret("deep")]]),
+    ] {
+        let shown = hidden(instead).to_string();
+        assert!(!shown.contains("canary"), "{shown}");
+    }
+    let mut failure = Failure::refused(http::StatusCode::CONFLICT, "taken", "taken");
+    failure.raw_response = Some(answered);
+    let failure = hiding.hide(Err(Box::new(failure))).unwrap_err();
+    let shown = Value::Object(failure.body()).to_string();
+    assert!(
+        !shown.contains("canary") && shown.contains("shown"),
+        "{shown}"
+    );
 }

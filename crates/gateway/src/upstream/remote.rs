@@ -9,10 +9,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use claviger_domain::event::Actor;
 use claviger_edge::ApiError;
-use claviger_outbound::{Asking, Refusal, Target, Unanswered};
-use claviger_store::StoreError;
+use claviger_outbound::{Asking, Refusal, Target, Told, Unanswered};
 use claviger_store::connected_accounts::{self, ConnectedAccount, Status};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
@@ -26,6 +24,8 @@ use crate::connector::template::Reference;
 use crate::credentials::Credentials;
 use crate::failure::Failure;
 use crate::gateway::Gateway;
+use crate::in_flight::Place;
+use crate::let_in::LetIn;
 use crate::request::UpstreamRequest;
 use crate::scrub::Scrub;
 use crate::tokens::{NoToken, Wanted};
@@ -84,6 +84,8 @@ impl<'a> Sending<'a> {
 pub(crate) struct Answered {
     pub(crate) answer: UpstreamAnswer,
     pub(crate) scrub: Scrub,
+    /// The place among calls of other APIs, held until the answer is read.
+    pub(crate) place: Option<Place>,
 }
 
 /// A connected account as calls are made with it.
@@ -197,15 +199,17 @@ impl<'a> Account<'a> {
 }
 
 impl Gateway {
-    /// Sends one request with the credential of a connected account, and notes whether that was taken.
+    /// Sends one request with the credential of a connected account, as long as what let it in does so, and
+    /// notes whether that was taken.
     pub(crate) async fn call_remote(
         &self,
         account: &Account<'_>,
         sending: Sending<'_>,
+        let_in: LetIn<'_>,
     ) -> Result<Answered, Failure> {
         let connected = account.connected;
         let sealed = self.sealed_credentials(connected).await?;
-        let outcome = self.send(account, &sealed, sending).await;
+        let outcome = self.send(account, &sealed, sending, Some(let_in)).await;
         let status = match &outcome {
             Ok(answered) if answered.answer.status == StatusCode::UNAUTHORIZED => {
                 Some(Status::NeedsReauth)
@@ -227,7 +231,7 @@ impl Gateway {
         sending: Sending<'_>,
     ) -> Result<Answered, Failure> {
         let sealed = self.sealed_credentials(account.connected).await?;
-        self.send(account, &sealed, sending).await
+        self.send(account, &sealed, sending, None).await
     }
 
     /// Fetches another token, where the credentials are such that one is fetched for them.
@@ -263,13 +267,11 @@ impl Gateway {
         account: &Account<'_>,
         sealed: &[u8],
         sending: Sending<'_>,
+        let_in: Option<LetIn<'_>>,
     ) -> Result<Answered, Failure> {
+        let place = self.in_flight.take(&account.connected.account.root)?;
         let credentials = self.opened(account, sealed)?;
         let token = self.token(account, sealed, &credentials).await?;
-        // Fetching a token takes its time, in which the account may have ended.
-        if token.is_some() && self.sealed_credentials(account.connected).await? != sealed {
-            return Err(gone());
-        }
         let filling = account.filling(
             Some(&credentials),
             token.as_deref(),
@@ -282,17 +284,27 @@ impl Gateway {
         let scrub = secrets(format.map(|format| &format.fields), &filling, &signed);
         let mut headers = sending.headers;
         headers.extend(signed.headers);
+        // What comes otherwise could not be looked through.
+        headers.insert(
+            header::ACCEPT_ENCODING,
+            HeaderValue::from_static("identity"),
+        );
         let asking = Asking {
             method: sending.method,
             target,
             headers,
             body: sending.body,
         };
-        let told = self
-            .upstreams
-            .ask(asking, self.core.now())
-            .await
-            .map_err(unanswered)?;
+        let prepared = self.upstreams.prepare(asking, self.core.now()).await;
+        let prepared = prepared.map_err(unanswered)?;
+        // All this takes its time, in which the account may have ended or been given other credentials.
+        if self.sealed_credentials(account.connected).await? != sealed {
+            return Err(gone());
+        }
+        if let Some(let_in) = let_in {
+            self.must_still_let_in(let_in, account.connected).await?;
+        }
+        let told = prepared.send().await.map_err(unanswered)?;
         if told.status.is_redirection() && told.status != StatusCode::NOT_MODIFIED {
             let message = "the upstream sends calls elsewhere, where they do not go";
             return Err(Failure::unanswered(
@@ -306,12 +318,24 @@ impl Gateway {
         {
             self.tokens.forget(&wanted, Some(token)).await;
         }
+        if is_encoded(&told) {
+            let message = "the upstream encodes its answer, although it is asked not to";
+            return Err(Failure::unanswered(
+                StatusCode::BAD_GATEWAY,
+                "upstream_encoded",
+                message,
+            ));
+        }
         let answer = UpstreamAnswer {
             status: told.status,
             headers: told.headers,
             body: told.body,
         };
-        Ok(Answered { answer, scrub })
+        Ok(Answered {
+            answer,
+            scrub,
+            place: Some(place),
+        })
     }
 
     fn wanted<'w>(
@@ -354,25 +378,20 @@ impl Gateway {
             Failure::unanswered(status, code, &why.to_string())
         })
     }
+}
 
-    /// Notes what an upstream said of the credentials that it got.
-    async fn note(
-        &self,
-        connected: &ConnectedAccount,
-        sealed: Vec<u8>,
-        status: Status,
-    ) -> Result<(), Failure> {
-        let change = self.core.change(&Actor::System);
-        let id = connected.id.clone();
-        let noted = self.core.db.write::<_, StoreError, _>(move |tx| {
-            Box::pin(async move {
-                connected_accounts::change_status(tx, &change, &id, &sealed, status)
-                    .await
-                    .map(drop)
-            })
-        });
-        Ok(noted.await.map_err(ApiError::from)?)
-    }
+/// Whether a body is not what it says: compressed, say.
+fn is_encoded(told: &Told) -> bool {
+    let named = |name| told.headers.get_all(name).iter();
+    let mut encodings = named(header::CONTENT_ENCODING)
+        .chain(named(header::TRANSFER_ENCODING))
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let is_plain = |encoding: &[u8]| {
+        let encoding = encoding.trim_ascii();
+        let mut plain = [&b""[..], b"identity", b"chunked"].into_iter();
+        plain.any(|plain| encoding.eq_ignore_ascii_case(plain))
+    };
+    !told.body.is_empty() && encodings.any(|encoding| !is_plain(encoding))
 }
 
 fn target(gateway: &Gateway, url: &str) -> Result<Target, Failure> {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::middleware;
+use claviger_domain::role::Role;
+use http::Method;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -134,4 +136,65 @@ async fn what_cannot_be_cut_says_that_the_call_was_carried_out() {
         error["message"].as_str().unwrap().contains("carried out"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_server_over_its_budget_uses_up_nothing_of_its_maker_s_limit() {
+    let world = World::new().await;
+    let maker = world.access_key(&world.account, Role::Admin, None).await;
+    let config = json!({ "calls_per_minute": 1 });
+    let (_, token) = world.server_of(&maker.plain, config).await;
+    let limit = json!({ "rateLimit": 3, "rateLimitTtl": 600 });
+    let path = format!("/access-keys/{}", maker.id);
+    let limited = world.ask(&world.owner, Method::PATCH, &path, limit).await;
+    limited.expect(200);
+    world.call(&token, LIST, json!({})).await.unwrap();
+    for _ in 0..10 {
+        let error = world.call(&token, LIST, json!({})).await.unwrap_err();
+        assert_eq!(error["code"], "over_budget");
+    }
+    // Two of three are left, and what the limit refuses is none of the server's calls.
+    for _ in 0..2 {
+        let asked = world.ask(&maker.plain, Method::GET, "/projects", Value::Null);
+        asked.await.expect(200);
+    }
+    world.advance(60);
+    let error = world.call(&token, LIST, json!({})).await.unwrap_err();
+    assert_eq!(error["code"], "caller_rate_limited");
+    world.advance(540);
+    world.call(&token, LIST, json!({})).await.unwrap();
+    let error = world.call(&token, LIST, json!({})).await.unwrap_err();
+    assert_eq!(error["code"], "over_budget");
+}
+
+#[tokio::test]
+async fn refused_calls_without_end_have_few_lines() {
+    let world = World::new().await;
+    let (server, token) = world.server(json!({ "calls_per_minute": 1 })).await;
+    let guarded = json!({ "require_api_token_auth": true });
+    let (_, without) = world.server(guarded).await;
+    for _ in 0..100 {
+        drop(world.call(&token, LIST, json!({})).await);
+        let message = call_message(LIST, &json!({}));
+        world.post(&without, &[], &message).await.expect(401);
+    }
+    let lines = async |of: &str| {
+        let log = world
+            .get(&format!("/log?limit=1000&{of}"))
+            .await
+            .expect(200);
+        log["result_count"].as_u64().unwrap()
+    };
+    assert_eq!(lines("status=429").await, 60);
+    assert_eq!(lines("status=401").await, 60);
+    assert_eq!(
+        lines(&format!("mcp_server_id={server}&status=200")).await,
+        1
+    );
+    world.advance(60);
+    world
+        .post(&without, &[], &call_message(LIST, &json!({})))
+        .await
+        .expect(401);
+    assert_eq!(lines("status=401").await, 61);
 }

@@ -284,3 +284,49 @@ in_both_shops!(
         assert_eq!(shop.status(&id).await, "active");
     }
 );
+
+in_both_shops!(
+    what_the_connector_calls_a_failure_takes_no_credentials,
+    async |shop| {
+        shop.says(|_| answer(200, &json!({ "ok": false, "message": "no such key" })));
+        let body = json!({
+            "integration": "tea", "tenant_id": "t", "authentication_method": "api_key",
+            "context": { "host": shop.host() }, "credentials": { "key": CANARY },
+        });
+        let refused = shop.connect(body).await.expect(201);
+        assert_eq!(refused["status"], "validation_error");
+        assert_eq!(refused["validation_error"]["message"], "no such key");
+    }
+);
+
+in_both_shops!(
+    an_api_that_takes_a_credential_in_turns_fills_no_trail,
+    async |shop| {
+        let id = shop.keyed().await;
+        let changes = async || {
+            let db = &shop.world.app.core.db;
+            let trail = events::of_account(db, &shop.world.account.id, 99).await;
+            let trail = trail.unwrap().into_iter();
+            trail
+                .filter(|event| event.kind == "connected-account.statusChanged")
+                .count()
+        };
+        let before = changes().await;
+        let mut is_refused = false;
+        shop.says(move |_| {
+            is_refused = !is_refused;
+            answer(if is_refused { 401 } else { 200 }, &json!({ "id": "o1" }))
+        });
+        for _ in 0..20 {
+            shop.get(&id, "orders/o1").await;
+        }
+        assert_eq!(changes().await, before + 4);
+        // What it says in the end is noted by whatever comes after the minute.
+        shop.says(|_| answer(401, &json!({})));
+        shop.get(&id, "orders/o1").await.expect(401);
+        assert_eq!(shop.status(&id).await, "active");
+        shop.world.advance(60);
+        shop.get(&id, "orders/o1").await.expect(401);
+        assert_eq!(shop.status(&id).await, "needs_reauth");
+    }
+);

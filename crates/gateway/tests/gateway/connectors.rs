@@ -373,3 +373,48 @@ on_both_engines!(
         send(&world, &keys[0], &tea()).await.expect(201);
     }
 );
+
+on_both_engines!(a_misspelt_secret_is_a_fault, async |app| {
+    let world = World::of(app).await;
+    let answers = |schema: Value| {
+        let mut body = tea();
+        let content = json!({ "200": { "content": { "application/json": { "schema": schema } } } });
+        body["openapi"]["paths"]["/pots"]["post"]["responses"] = content;
+        body
+    };
+    let pot = json!({ "type": "object", "properties": { "id": {}, "key": { "readOnly": true } } });
+    let create = |entry: Value| json!({ "pots": { "methods": { "create": entry } } });
+    for (member, name) in [
+        ("secret_fields", "kye"),
+        ("sealed_fields", "data.key"),
+        ("masked_fields", "token"),
+    ] {
+        let mut body = answers(pot.clone());
+        body["resources"] = create(json!({ "http": "POST /pots", member: [name] }));
+        let refused = send(&world, &world.owner, &body).await.expect(400);
+        let message = refused["message"].as_str().unwrap();
+        assert!(message.contains(&format!("no `{name}`")), "{message}");
+    }
+    for (entry, is_taken) in [
+        (
+            json!({ "map": { "secret": "key" }, "secret_fields": ["secret"] }),
+            true,
+        ),
+        (
+            json!({ "map": { "secret": "key" }, "secret_fields": ["key"] }),
+            false,
+        ),
+        (
+            json!({ "map": { "secret": "kye" }, "secret_fields": ["secret"] }),
+            false,
+        ),
+        (json!({ "secret_fields": ["key"] }), true),
+    ] {
+        let mut body = answers(pot.clone());
+        body["slug"] = format!("tea-{}", entry.to_string().len()).into();
+        body["resources"] = create(entry.clone());
+        body["resources"]["pots"]["methods"]["create"]["http"] = "POST /pots".into();
+        let sent = send(&world, &world.owner, &body).await;
+        assert_eq!(sent.status == 201, is_taken, "{entry}: {}", sent.body);
+    }
+});

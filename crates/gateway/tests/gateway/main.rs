@@ -23,6 +23,8 @@ mod derived;
 #[cfg(test)]
 mod discovery;
 #[cfg(test)]
+mod in_flight;
+#[cfg(test)]
 mod log;
 #[cfg(test)]
 mod makers;

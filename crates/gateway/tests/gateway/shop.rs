@@ -73,14 +73,17 @@ fn usual(received: &Received) -> Response {
 
 /// Brings both connectors to the account.
 pub(crate) async fn bring_connectors(world: &World) {
+    bring_connectors_as(world, &world.owner).await;
+}
+
+/// Brings both connectors to the account of whoever holds the key.
+pub(crate) async fn bring_connectors_as(world: &World, key: &str) {
     // What stands in for the other API has no certificate.
     for file in [ORDERS.replace("https://", "http://"), TEA.to_owned()] {
         let mut body: Value = serde_saphyr::from_str(&file).unwrap();
         body["openapi"] = serde_json::from_str(ORDERS_DOCUMENT).unwrap();
-        let brought = world
-            .ask(&world.owner, Method::POST, "/integration", body)
-            .await;
-        brought.expect(201);
+        let brought = world.ask(key, Method::POST, "/integration", body);
+        brought.await.expect(201);
     }
 }
 
