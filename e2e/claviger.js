@@ -41,7 +41,7 @@ const PATIENCE = 30_000;
 const SECRETS = [
   /(?:live|test)_(?:access_)?[A-Za-z0-9]{64}/,
   /operator_[A-Za-z0-9]{32,}/,
-  /clvmcp_[A-Za-z0-9_-]{40,}/,
+  /clv(?:mcp|link)_[A-Za-z0-9_-]{40,}/,
   /whsec_[A-Za-z0-9+/]{40,}/,
   // Keys that a test chooses itself have no shape to know them by, so they all start like this.
   /custom-key-of-[a-z0-9-]+/,

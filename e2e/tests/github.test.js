@@ -1,39 +1,25 @@
-// A document of the largest kind: GitHub's own, out of its npm package, as tools. Nothing of it is kept in
-// the repository; the package is fetched into the folder for temporary files, once.
+// A document of the largest kind: GitHub's own, out of its npm package, as tools.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rename, rm, stat } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
 
 import { Claviger, isOnPostgres, program } from "../claviger.js";
+import { packed } from "../packed.js";
 
 const run = promisify(execFile);
 const PACKAGE = "@octokit/openapi@23.0.2";
-const FILE = "package/generated/api.github.com.json";
+const FILE = "generated/api.github.com.json";
 
 /** Seconds that an import may take, by the build: one without optimization takes many times as long. */
 const [LONGEST_IMPORT, LONGEST_LIST] = program.includes("/debug/") ? [60, 2] : [5, 0.02];
 
 const scratch = await mkdtemp(join(tmpdir(), "claviger-github-"));
 after(() => rm(scratch, { recursive: true }));
-
-/** The document's file, fetched if it is not there. */
-async function fetched() {
-  const kept = join(tmpdir(), "claviger-documents");
-  const document = join(kept, `${PACKAGE.replaceAll(/[^a-z0-9.]+/g, "-")}.json`);
-  if (await stat(document).catch(() => undefined)) return document;
-  await mkdir(kept, { recursive: true });
-  const { stdout } = await run("npm", ["pack", PACKAGE, "--silent", "--pack-destination", scratch]);
-  await run("tar", ["-xzf", join(scratch, stdout.trim()), "-C", scratch, FILE]);
-  // In one step, so that nobody reads half of it; across file systems that is a copy beside it first.
-  await run("cp", [join(scratch, FILE), `${document}.part`]);
-  await rename(`${document}.part`, document);
-  return document;
-}
 
 const seconds = async (work) => {
   const begun = performance.now();
@@ -84,7 +70,7 @@ describe("GitHub's document", { skip: isOnPostgres }, () => {
   let document, file, operations;
 
   before(async () => {
-    document = await fetched();
+    document = await packed(PACKAGE, FILE);
     const { paths } = JSON.parse(await readFile(document, "utf8"));
     const verbs = ["get", "post", "put", "patch", "delete", "head", "options"];
     const all = Object.values(paths).flatMap((item) => verbs.filter((verb) => verb in item));

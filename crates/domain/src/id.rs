@@ -161,6 +161,9 @@ pub enum ConnectedAccount {}
 /// A filter over a connected account's tools, with a secret URL.
 #[derive(Debug, PartialEq, Eq)]
 pub enum McpServer {}
+/// A link by which somebody connects an account of theirs.
+#[derive(Debug, PartialEq, Eq)]
+pub enum LinkToken {}
 /// That an access key may read keys of a project back, until an instant.
 #[derive(Debug, PartialEq, Eq)]
 pub enum RevealGrant {}
@@ -222,6 +225,9 @@ impl Kind for ConnectedAccount {
 impl Kind for McpServer {
     const PREFIX: &'static str = "mcp";
 }
+impl Kind for LinkToken {
+    const PREFIX: &'static str = "lnk";
+}
 impl Kind for RevealGrant {
     const PREFIX: &'static str = "rvg";
 }
@@ -257,9 +263,9 @@ impl Kind for Request {
 }
 
 /// The prefixes of all ids that a caller can meet, also of kinds that are not built yet.
-const PREFIXES: [&str; 18] = [
+const PREFIXES: [&str; 19] = [
     "acc", "prj", "key", "ack", "opr", "evt", "cac", "mcp", "rvg", "cal", "req", "usr", "whk",
-    "dlv", "inv", "ntf", "ses", "rol",
+    "dlv", "inv", "ntf", "ses", "rol", "lnk",
 ];
 
 /// Whether `text` is shaped as one of our ids, of whatever kind.

@@ -379,6 +379,7 @@ pub fn check_custom_key(text: &str) -> Result<(), CustomKeyError> {
         "user_access_",
         "user_refresh_",
         token::MCP_SERVER_PREFIX,
+        token::LINK_TOKEN_PREFIX,
     ]
     .iter()
     .any(|prefix| text.starts_with(prefix));

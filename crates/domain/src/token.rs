@@ -2,6 +2,8 @@
 
 /// The token in the URL of an MCP server.
 pub const MCP_SERVER_PREFIX: &str = "clvmcp_";
+/// The token of a link by which a customer connects.
+pub const LINK_TOKEN_PREFIX: &str = "clvlink_";
 /// The token of an invitation.
 pub const INVITATION_PREFIX: &str = "invite_";
 /// The secret that deliveries of a webhook are signed with.

@@ -3,7 +3,7 @@
 use claviger_domain::id::{ApiKey, Id};
 use claviger_domain::key_string::{self, KeyName, KeyShape, PUBLIC_LENGTH};
 use claviger_domain::token::{
-    INVITATION_PREFIX, MCP_SERVER_PREFIX, TOKEN_LENGTH, WEBHOOK_SECRET_PREFIX,
+    INVITATION_PREFIX, LINK_TOKEN_PREFIX, MCP_SERVER_PREFIX, TOKEN_LENGTH, WEBHOOK_SECRET_PREFIX,
 };
 use serde_json::Value;
 
@@ -48,7 +48,7 @@ fn mask_text(text: &mut String) {
         text.truncate(WEBHOOK_SECRET_PREFIX.len());
         text.extend(std::iter::repeat_n('*', PUBLIC_LENGTH));
     }
-    for prefix in [MCP_SERVER_PREFIX, INVITATION_PREFIX] {
+    for prefix in [MCP_SERVER_PREFIX, LINK_TOKEN_PREFIX, INVITATION_PREFIX] {
         // Also within the URL that carries it.
         let mut ends = text
             .match_indices(prefix)

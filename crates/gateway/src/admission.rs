@@ -51,8 +51,8 @@ struct Live {
 }
 
 /// What a maker holds now.
-struct Held {
-    rights: Rights,
+pub(crate) struct Held {
+    pub(crate) rights: Rights,
     ends_at: Option<Timestamp>,
     key: Option<AccessKey>,
 }
@@ -171,8 +171,8 @@ impl Gateway {
         })
     }
 
-    /// What the maker of a server holds now; `None` when it is not live.
-    async fn held_by(&self, maker: &Maker) -> Result<Option<Held>, ApiError> {
+    /// What the maker of a server or a link holds now; `None` when it is not live.
+    pub(crate) async fn held_by(&self, maker: &Maker) -> Result<Option<Held>, ApiError> {
         match maker {
             Maker::AccessKey(id) => {
                 let which = Selector::Id(id.clone());

@@ -11,6 +11,8 @@ use claviger_store::sealing::{Purpose, SealingKey};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
+use crate::grant::Grant;
+
 /// The field that holds an access key, for the connector to this program itself.
 const ACCESS_KEY: &str = "api_key";
 
@@ -20,6 +22,8 @@ pub(crate) struct Credentials {
     /// Scheme, host and port of each place that may have them.
     pub(crate) origins: Vec<String>,
     values: BTreeMap<String, SecretString>,
+    /// What a user's consent gave.
+    pub(crate) grant: Option<Grant>,
 }
 
 impl Credentials {
@@ -31,7 +35,20 @@ impl Credentials {
         let values = texts
             .map(|(name, text)| (name.clone(), text.to_owned().into()))
             .collect();
-        Self { origins, values }
+        Self {
+            origins,
+            values,
+            grant: None,
+        }
+    }
+
+    /// The same with what a consent gave.
+    #[must_use]
+    pub(crate) fn with(self, grant: Grant) -> Self {
+        Self {
+            grant: Some(grant),
+            ..self
+        }
     }
 
     /// A value by its field's name.
@@ -62,7 +79,11 @@ impl Credentials {
             .values()
             .map(|(name, value)| (name.to_owned(), value.into()))
             .collect();
-        let plain = json!({ "origins": self.origins, "values": values }).to_string();
+        let mut plain = json!({ "origins": self.origins, "values": values });
+        if let Some(grant) = &self.grant {
+            plain["grant"] = grant.to_json();
+        }
+        let plain = plain.to_string();
         sealing.seal(
             Purpose::Credentials,
             connected.as_str(),
@@ -91,8 +112,15 @@ impl Credentials {
             return Ok(Self::entered(&members, Vec::new()));
         };
         let origins = members.remove("origins").unwrap_or_default();
-        let origins = serde_json::from_value(origins).map_err(|_| broken)?;
-        Ok(Self::entered(&values, origins))
+        let Ok(origins) = serde_json::from_value(origins) else {
+            return Err(broken);
+        };
+        let grant = members.get("grant").map(Grant::from_json);
+        let grant = grant.map(|grant| grant.ok_or(broken)).transpose()?;
+        Ok(Self {
+            grant,
+            ..Self::entered(&values, origins)
+        })
     }
 }
 

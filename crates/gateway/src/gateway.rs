@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
+use claviger_domain::rights::AccountRef;
 use claviger_edge::{ApiError, Core, ErrorCode};
 use claviger_outbound::Upstreams;
 use claviger_store::connected_accounts::ConnectedAccount;
@@ -19,6 +20,7 @@ use crate::keys::Keys;
 use crate::mcp::hosts::Hosts;
 use crate::openapi::{Document, DocumentError};
 use crate::refusals::Refusals;
+use crate::renewal::Renewals;
 use crate::stored_connectors::StoredConnectors;
 use crate::tokens::Tokens;
 use crate::upstream::Noted;
@@ -71,10 +73,11 @@ pub struct Gateway {
     pub(crate) public_url: String,
     pub(crate) keys: Keys,
     pub(crate) exposures: Exposures,
-    pub(crate) upstreams: Upstreams,
+    pub(crate) upstreams: Arc<Upstreams>,
     pub(crate) tokens: Tokens,
     pub(crate) in_flight: InFlight,
     pub(crate) noted: Noted,
+    pub(crate) renewals: Renewals,
     pub(crate) log: CallLog,
     pub(crate) refusals: Refusals,
     pub(crate) stored: StoredConnectors,
@@ -102,10 +105,11 @@ impl Gateway {
             stored: StoredConnectors::default(),
             own,
             budgets: Budgets::default(),
-            upstreams,
+            upstreams: Arc::new(upstreams),
             tokens: Tokens::default(),
             in_flight: InFlight::default(),
             noted: Noted::default(),
+            renewals: Renewals::default(),
         }))
     }
 
@@ -130,11 +134,20 @@ impl Gateway {
         &self,
         connected: &ConnectedAccount,
     ) -> Result<Arc<Catalogue>, ApiError> {
-        if let Some(own) = self.own_catalogue(&connected.integration) {
+        self.catalogue_named(&connected.account, &connected.integration)
+            .await
+    }
+
+    /// The same of a connector by its name.
+    pub(crate) async fn catalogue_named(
+        &self,
+        account: &AccountRef,
+        slug: &str,
+    ) -> Result<Arc<Catalogue>, ApiError> {
+        if let Some(own) = self.own_catalogue(slug) {
             return Ok(Arc::clone(own));
         }
-        let slug = &connected.integration;
-        let stored = connectors::meant_by(&self.core.db, &connected.account, slug).await?;
+        let stored = connectors::meant_by(&self.core.db, account, slug).await?;
         let stored = stored.ok_or_else(|| {
             let message = "The connector of this connected account is not there";
             ApiError::new(ErrorCode::NotConfigured, message)

@@ -8,14 +8,16 @@ use serde_json::{Map, Value};
 use sha2::Sha256;
 
 use crate::canonical::canonical;
+use crate::connect::ticket::TicketKey;
 use crate::cursor::CursorKey;
 use crate::sealed::HandleKey;
 
-/// What seals cursors and secrets, and digests logged arguments.
+/// What seals cursors and secrets, digests logged arguments, and makes the tickets of pages.
 pub(crate) struct Keys {
     pub(crate) cursors: CursorKey,
     pub(crate) arguments: ArgumentsKey,
     pub(crate) handles: HandleKey,
+    pub(crate) tickets: TicketKey,
 }
 
 impl Keys {
@@ -24,6 +26,7 @@ impl Keys {
             cursors: CursorKey::new(part(key, b"cursors")),
             arguments: ArgumentsKey(part(key, b"arguments")),
             handles: HandleKey::new(part(key, b"handles")),
+            tickets: TicketKey::new(part(key, b"tickets")),
         }
     }
 }

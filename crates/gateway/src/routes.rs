@@ -1,10 +1,12 @@
 //! The gateway's routes. Those of accounts need a credential; the endpoint of an MCP server has its own.
 
 mod change_credentials;
-mod connected_account;
+mod connect;
+pub(crate) mod connected_account;
 mod connector;
 mod create_connected_account;
 mod create_connector;
+mod create_link_token;
 mod create_mcp_server;
 mod custom;
 mod delete_connected_account;
@@ -13,6 +15,7 @@ mod delete_mcp_server;
 mod find_connected_account;
 mod find_connector;
 mod find_mcp_server;
+mod link_settings;
 mod list_calls;
 mod list_connected_accounts;
 mod list_connectors;
@@ -20,6 +23,7 @@ mod list_mcp_servers;
 mod list_tools;
 mod mcp_endpoint;
 mod mcp_server;
+mod oauth_client;
 mod proxy;
 mod query;
 mod refresh_credentials;
@@ -37,8 +41,9 @@ use std::sync::Arc;
 use axum::routing::{any, get, patch, post};
 use axum::{Router, middleware};
 use claviger_domain::id::{self, Id};
-use claviger_domain::rights::Reach;
-use claviger_edge::{ApiError, ErrorCode, Idempotent, idempotent, identify};
+use claviger_domain::rights::{AccountRef, Reach};
+use claviger_edge::{ApiError, Caller, ErrorCode, Idempotent, Requires, idempotent, identify};
+use claviger_store::accounts;
 use claviger_store::connected_accounts::{self, ConnectedAccount};
 
 use crate::gateway::Gateway;
@@ -47,6 +52,7 @@ use crate::sealed::PATH;
 /// Routes whose POST creates, and so honours an `Idempotency-Key`.
 const CREATING: &[&str] = &[
     "/integrated-account",
+    "/link-token",
     "/integrated-account/{id}/mcp",
     "/integrated-account/{id}/mcp/{server}/rotate-token",
 ];
@@ -114,6 +120,17 @@ pub fn router(gateway: &Arc<Gateway>) -> Router {
             "/integrated-account/{id}/mcp/{server}/client-config",
             get(show_client_config::handle),
         )
+        .route(
+            "/integration/{slug}/oauth-client",
+            get(oauth_client::show)
+                .put(oauth_client::set)
+                .delete(oauth_client::delete),
+        )
+        .route("/link-token", post(create_link_token::handle))
+        .route(
+            "/link-settings",
+            get(link_settings::show).put(link_settings::set),
+        )
         .route("/log", get(list_calls::handle))
         .layer(middleware::from_fn_with_state(creating, idempotent));
     let of_tools = Router::new()
@@ -135,12 +152,26 @@ pub fn router(gateway: &Arc<Gateway>) -> Router {
         .route("/mcp", any(mcp_endpoint::by_bearer))
         .route("/mcp/{token}", any(mcp_endpoint::by_path))
         .route(PATH, get(reveal::show).post(reveal::reveal))
+        .route(connect::PATH, get(connect::show).post(connect::submit))
+        .route(connect::CALLBACK, get(connect::callback))
         // Clients of the protocol ask here whether there is something to sign in to.
         .route("/.well-known/{*path}", any(async || ApiError::not_found()));
     of_accounts
         .merge(of_tools)
         .merge(of_agents)
         .with_state(Arc::clone(gateway))
+}
+
+/// The account that is named, or the caller's own.
+async fn account_named<P: Requires>(
+    gateway: &Gateway,
+    caller: &Caller<P>,
+    named: Option<&str>,
+) -> Result<AccountRef, ApiError> {
+    let id = caller.account_or_own(named)?;
+    let found = accounts::find(&gateway.core.db, &caller.reach, &id).await?;
+    let found = found.map(|account| account.reference());
+    found.ok_or_else(|| ApiError::new(ErrorCode::AccountNotFound, "Account not found"))
 }
 
 /// The connected account of a path, when it is within the reach.

@@ -215,7 +215,7 @@ fn asking(wanted: &Wanted<'_>) -> Option<Asking> {
 }
 
 /// What a refusal means: for good where the server says so, and else not now.
-fn refusal(told: &Told) -> NoToken {
+pub(crate) fn refusal(told: &Told) -> NoToken {
     #[derive(Deserialize)]
     struct Refusal {
         error: String,

@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::request::UpstreamRequest;
 
 pub(crate) use noted::Noted;
-pub(crate) use remote::{Account, Answered, Sending, needs_reauth};
+pub(crate) use remote::{Account, Answered, Sending, gone, needs_reauth, no_token};
 
 /// The largest answer that is read.
 const LARGEST: usize = 8 * 1024 * 1024;

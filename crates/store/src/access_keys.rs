@@ -460,8 +460,9 @@ pub async fn hand_over(
     from: &AccessKeyId,
     to: &AccessKeyId,
 ) -> Result<(), StoreError> {
-    const MADE: [&str; 2] = [
+    const MADE: [&str; 3] = [
         "UPDATE mcp_servers SET maker_id = $2 WHERE maker_id = $1",
+        "UPDATE link_tokens SET maker_id = $2 WHERE maker_id = $1",
         "UPDATE invitations SET last_changed_by = $2 \
          WHERE last_changed_by = $1 AND status = 'pending'",
     ];

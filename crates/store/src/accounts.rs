@@ -13,7 +13,7 @@ use crate::db::on;
 use crate::gone::Gone;
 use crate::reach::{self, ReachBinds};
 use crate::reveal_grants::{self, Ended};
-use crate::{Base, Change, Db, Page, StoreError, Tx, sealed_keys};
+use crate::{Base, Change, Db, Page, StoreError, Tx, oauth_clients, sealed_keys};
 
 type AccountId = Id<id::Account>;
 
@@ -342,6 +342,7 @@ pub async fn delete(
         .await
         .map(drop))?;
     reveal_grants::end(tx, change, Ended::OfAccount(id)).await?;
+    oauth_clients::erase_of_account(tx, id).await?;
     sealed_keys::erase_of_account(tx, id).await?;
     append(tx, change, EventKind::AccountDeleted, &account).await?;
     Ok((Deleted::Done, Some(gone)))

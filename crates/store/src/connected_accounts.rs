@@ -10,6 +10,7 @@ use crate::reach::{ReachBinds, within_reach};
 use crate::{Base, Change, Db, Page, StoreError, Tx};
 
 pub use change::{Changed, change_credentials, change_status, delete, hold, update};
+pub use renewal::{claim_renewal, end_renewal};
 
 /// Whether the upstream takes the credentials of a connected account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +131,7 @@ macro_rules! columns {
 
 // Behind the macro, which it uses.
 mod change;
+mod renewal;
 
 /// Finds a connected account within the reach.
 pub async fn find(

@@ -174,6 +174,25 @@ pub async fn texts(db: &Db, id: &Id<id::Connector>) -> Result<Option<Texts>, Sto
         .await)?)
 }
 
+/// Name and label of the connectors that an account may use: its own, and those of the account above it,
+/// each name once.
+pub async fn usable_by(
+    db: &Db,
+    account: &AccountRef,
+    most: i64,
+) -> Result<Vec<(String, String)>, StoreError> {
+    const SQL: &str = "SELECT slug, label FROM connectors AS c \
+        WHERE account_id IN ($1, $2) AND deleted_at IS NULL AND (account_id = $1 OR NOT EXISTS \
+        (SELECT 1 FROM connectors AS o WHERE o.account_id = $1 AND o.slug = c.slug \
+        AND o.deleted_at IS NULL)) ORDER BY label, slug LIMIT $3";
+    Ok(on!(read db, |c| sqlx::query_as(SQL)
+        .bind(account.id.as_str())
+        .bind(account.root.as_str())
+        .bind(most)
+        .fetch_all(c)
+        .await)?)
+}
+
 /// Stores a connector; `false` when the account has one of that name.
 pub async fn create(
     tx: &mut Tx,

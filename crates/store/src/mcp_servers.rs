@@ -45,7 +45,17 @@ impl Maker {
         }
     }
 
-    fn columns(&self) -> (&'static str, &str) {
+    /// The maker that two columns name; none where they name nobody.
+    pub(crate) fn of_columns(kind: &str, id: String) -> Option<Self> {
+        match kind {
+            "access_key" => Some(Self::AccessKey(Id::from_trusted(id))),
+            "operator" => Some(Self::Operator(Id::from_trusted(id))),
+            "user" => Some(Self::User(Id::from_trusted(id))),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn columns(&self) -> (&'static str, &str) {
         match self {
             Self::AccessKey(id) => ("access_key", id.as_str()),
             Self::Operator(id) => ("operator", id.as_str()),
@@ -111,12 +121,8 @@ impl TryFrom<Row> for McpServer {
             table: "mcp_servers",
             what,
         };
-        let maker = match row.maker_kind.as_str() {
-            "access_key" => Maker::AccessKey(Id::from_trusted(row.maker_id)),
-            "operator" => Maker::Operator(Id::from_trusted(row.maker_id)),
-            "user" => Maker::User(Id::from_trusted(row.maker_id)),
-            _ => return Err(broken("maker_kind")),
-        };
+        let maker = Maker::of_columns(&row.maker_kind, row.maker_id);
+        let maker = maker.ok_or_else(|| broken("maker_kind"))?;
         Ok(Self {
             id: Id::from_trusted(row.id),
             connected_account_id: Id::from_trusted(row.connected_account_id),

@@ -130,8 +130,9 @@ pub async fn hand_over(
     new: &Id<id::OperatorKey>,
     at: Timestamp,
 ) -> Result<bool, StoreError> {
-    const MADE: [&str; 2] = [
+    const MADE: [&str; 3] = [
         "UPDATE mcp_servers SET maker_id = $2 WHERE maker_kind = 'operator' AND maker_id = $1",
+        "UPDATE link_tokens SET maker_id = $2 WHERE maker_kind = 'operator' AND maker_id = $1",
         "UPDATE invitations SET last_changed_by = $2 \
          WHERE last_changed_by = $1 AND status = 'pending'",
     ];

@@ -41,6 +41,10 @@ pub enum Purpose {
     Webhooks,
     /// Mails that wait.
     Mails,
+    /// Secrets of the OAuth clients of accounts.
+    OAuthClients,
+    /// What a link waits for an answer with.
+    Links,
 }
 
 impl Purpose {
@@ -52,6 +56,8 @@ impl Purpose {
             Self::Answers => "answers",
             Self::Webhooks => "webhooks",
             Self::Mails => "mails",
+            Self::OAuthClients => "oauth-clients",
+            Self::Links => "links",
         }
     }
 }

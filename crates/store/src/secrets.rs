@@ -15,7 +15,9 @@ pub use self::pepper::{Lifted, add_layer};
 pub use self::rewrap::{Rewrapped, rewrap};
 use crate::db::on;
 use crate::sealing::{KeyId, MasterKey, Purpose, SealingKey, is_unnamed, named_key};
-use crate::{Db, StoreError, Tx, connected_accounts, instance, sealed_keys, webhooks};
+use crate::{
+    Db, StoreError, Tx, connected_accounts, instance, oauth_clients, sealed_keys, webhooks,
+};
 
 const PEPPER: &str = "pepper";
 const SEALING: &str = "sealing";
@@ -77,6 +79,10 @@ pub async fn check(db: &Db, master: &MasterKey) -> Result<(), StoreError> {
     for (subject, sealed) in webhooks::all_sealed(db).await? {
         let key = sealing.as_ref().ok_or(missing())?;
         key.open(Purpose::Webhooks, &subject, &sealed)?;
+    }
+    for (subject, sealed) in oauth_clients::all_sealed(db).await? {
+        let key = sealing.as_ref().ok_or(missing())?;
+        key.open(Purpose::OAuthClients, &subject, &sealed)?;
     }
     let Some(key) = sealing else {
         return Ok(());

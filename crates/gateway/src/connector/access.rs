@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 
 use super::ConnectorFile;
 use super::fault::Fault;
-use super::file::{AuthorizationEntry, ErrorsEntry, Format};
+use super::file::{AuthorizationEntry, ClientAuthentication, ErrorsEntry, Format};
 use super::template::{Root, Template};
 
 pub use fields::Fields;
@@ -72,6 +72,20 @@ pub struct OAuth {
     pub token_url: UrlTemplate,
     /// What is asked for.
     pub scopes: Vec<String>,
+    /// What else goes to where users consent.
+    pub authorization_query: Vec<(String, String)>,
+    /// What the server calls itself, where its answers have to say it.
+    pub issuer: Option<UrlTemplate>,
+    /// Where the client's secret goes.
+    pub client_authentication: ClientAuthentication,
+}
+
+impl OAuth {
+    /// Whether whoever connects says on which host tokens are fetched, and so who would get a client's
+    /// secret.
+    pub fn has_open_host(&self) -> bool {
+        self.token_url.has_open_host()
+    }
 }
 
 impl Access {

@@ -14,8 +14,8 @@ use super::fault::{Fault, Faults};
 use claviger_domain::plain_text;
 
 pub use access::{
-    AuthorizationEntry, BasicEntry, ErrorsEntry, FailureEntry, FieldEntry, FieldKind, Format,
-    FormatEntry, PlacedValueEntry,
+    AuthorizationEntry, BasicEntry, ClientAuthentication, ErrorsEntry, FailureEntry, FieldEntry,
+    FieldKind, Format, FormatEntry, PlacedValueEntry,
 };
 pub use paging::{PaginationEntry, RateLimitEntry, ResetFormat};
 

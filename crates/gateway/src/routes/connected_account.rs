@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::wire;
 use crate::argument::ArgumentFaults;
 use crate::catalogue::Catalogue;
+use crate::connect::choice::NO_METHOD;
 use crate::connector::access::{Fields, FormatAccess};
 use crate::connector::file::Format;
 use crate::credentials::Credentials;
@@ -19,8 +20,6 @@ use crate::gateway::Gateway;
 use crate::nearest::listed;
 use crate::upstream::Account;
 
-/// How a connector without credentials is connected.
-pub(super) const NO_METHOD: &str = "none";
 /// The longest name of a tenant.
 const LONGEST: usize = 255;
 
@@ -95,14 +94,14 @@ pub(super) fn read_format<'c>(
     let all = || formats.keys().map(|format| format.as_str()).collect();
     let (format, access) = found.ok_or_else(|| must(all()))?;
     if *format == Format::OAuth2 {
-        let message = "oauth2 is connected by whoever consents, not by a call";
+        let message = "oauth2 is connected by whoever consents: make a link token";
         return Err(ApiError::field("authentication_method", message));
     }
     Ok((format.as_str(), Some(access)))
 }
 
 /// Values for fields that are asked for; faults name the fields, never what was given.
-pub(super) fn check_fields(
+pub(crate) fn check_fields(
     member: &str,
     fields: Option<&Fields>,
     given: &Map<String, Value>,
@@ -136,7 +135,7 @@ pub(super) fn sealed(
 }
 
 /// The origins that a connected account leads to.
-pub(super) fn origins(
+pub(crate) fn origins(
     gateway: &Gateway,
     connected: &ConnectedAccount,
     catalogue: &Catalogue,
@@ -154,9 +153,28 @@ pub(super) async fn tried(
     connected: ConnectedAccount,
     catalogue: &Catalogue,
 ) -> Result<Value, ApiError> {
+    let (connected, failure) = tried_and_noted(gateway, connected, catalogue).await?;
+    let mut shown = wire::connected_account(&connected);
+    shown["validation_error"] = failure.as_ref().map_or(Value::Null, why);
+    Ok(shown)
+}
+
+/// Tries the credentials of a connected account and notes what came of it; with why they are not taken.
+pub(crate) async fn tried_and_noted(
+    gateway: &Gateway,
+    connected: ConnectedAccount,
+    catalogue: &Catalogue,
+) -> Result<(ConnectedAccount, Option<Failure>), ApiError> {
     // Read before: what is entered meanwhile was not tried.
     let sealed = connected_accounts::sealed_credentials(&gateway.core.db, &connected.id).await?;
     let failure = gateway.try_credentials(&connected, catalogue).await?;
+    let is_consent = connected.authentication_method == Format::OAuth2.as_str();
+    let sealed = if is_consent {
+        // Trying them may have renewed them.
+        connected_accounts::sealed_credentials(&gateway.core.db, &connected.id).await?
+    } else {
+        sealed
+    };
     let is_busy = |failure: &Failure| failure.code == ErrorCode::TooBusy.as_str();
     let status = match (&failure, connected.status) {
         (None, _) => Status::Active,
@@ -177,9 +195,7 @@ pub(super) async fn tried(
         status,
         ..connected
     });
-    let mut shown = wire::connected_account(&connected);
-    shown["validation_error"] = failure.as_ref().map_or(Value::Null, why);
-    Ok(shown)
+    Ok((connected, failure))
 }
 
 /// Why credentials were not taken, without what the upstream answered.

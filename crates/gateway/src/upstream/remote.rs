@@ -20,12 +20,14 @@ use super::sign::{Filling, Unsigned, secrets, sign};
 use super::{IDEMPOTENCY_KEY, UpstreamAnswer};
 use crate::catalogue::Catalogue;
 use crate::connector::access::{Access, FormatAccess, OAuth, UrlTemplate};
+use crate::connector::file::Format;
 use crate::connector::template::Reference;
 use crate::credentials::Credentials;
 use crate::failure::Failure;
 use crate::gateway::Gateway;
 use crate::in_flight::Place;
 use crate::let_in::LetIn;
+use crate::renewal::Wanting;
 use crate::request::UpstreamRequest;
 use crate::scrub::Scrub;
 use crate::tokens::{NoToken, Wanted};
@@ -113,7 +115,14 @@ impl<'a> Account<'a> {
             .map(|(_, format)| format)
     }
 
-    fn url(&self, template: &UrlTemplate) -> Result<String, Failure> {
+    /// Where its users consent and its tokens are fetched, where somebody consented.
+    pub(crate) fn consent(&self) -> Option<&'a OAuth> {
+        let is_consent = self.connected.authentication_method == Format::OAuth2.as_str();
+        self.format().filter(|_| is_consent)?.oauth.as_ref()
+    }
+
+    /// A URL of its connector's file.
+    pub(crate) fn url(&self, template: &UrlTemplate) -> Result<String, Failure> {
         let filling = self.filling(None, None, None, None);
         let is_host = |reference: &Reference| {
             let name = reference.path.first();
@@ -133,15 +142,16 @@ impl<'a> Account<'a> {
         target(gateway, &self.url(base)?)
     }
 
-    fn token_target(&self, gateway: &Gateway, oauth: &OAuth) -> Result<Target, Failure> {
-        target(gateway, &self.url(&oauth.token_url)?)
+    /// The same as a place to which requests go.
+    pub(crate) fn place(&self, gateway: &Gateway, url: &UrlTemplate) -> Result<Target, Failure> {
+        target(gateway, &self.url(url)?)
     }
 
     /// The origins that get the credentials.
     pub(crate) fn origins(&self, gateway: &Gateway) -> Result<Vec<String>, Failure> {
         let mut origins = vec![self.base(gateway)?.origin()];
         if let Some(oauth) = self.format().and_then(|format| format.oauth.as_ref()) {
-            origins.push(self.token_target(gateway, oauth)?.origin());
+            origins.push(self.place(gateway, &oauth.token_url)?.origin());
         }
         Ok(origins)
     }
@@ -208,8 +218,14 @@ impl Gateway {
         let_in: LetIn<'_>,
     ) -> Result<Answered, Failure> {
         let connected = account.connected;
-        let sealed = self.sealed_credentials(connected).await?;
-        let outcome = self.send(account, &sealed, sending, Some(let_in)).await;
+        let mut sealed = self.sealed_credentials(connected).await?;
+        let outcome = match self.renewed(account, &sealed, Wanting::AGoodOne).await {
+            Ok(renewed) => {
+                sealed = renewed.unwrap_or(sealed);
+                self.send(account, &sealed, sending, Some(let_in)).await
+            }
+            Err(failure) => Err(failure),
+        };
         let status = match &outcome {
             Ok(answered) if answered.answer.status == StatusCode::UNAUTHORIZED => {
                 Some(Status::NeedsReauth)
@@ -230,13 +246,23 @@ impl Gateway {
         account: &Account<'_>,
         sending: Sending<'_>,
     ) -> Result<Answered, Failure> {
-        let sealed = self.sealed_credentials(account.connected).await?;
+        let mut sealed = self.sealed_credentials(account.connected).await?;
+        let renewed = self.renewed(account, &sealed, Wanting::AGoodOne).await?;
+        sealed = renewed.unwrap_or(sealed);
         self.send(account, &sealed, sending, None).await
     }
 
-    /// Fetches another token, where the credentials are such that one is fetched for them.
+    /// Fetches another token, where the credentials are such that one is fetched for them, and have been
+    /// there for longer.
     pub(crate) async fn renew_token(&self, account: &Account<'_>) -> Result<(), Failure> {
         let sealed = self.sealed_credentials(account.connected).await?;
+        if account.consent().is_some() {
+            let wanting = match account.connected.status {
+                Status::Connecting => Wanting::AGoodOne,
+                _ => Wanting::AnotherOne,
+            };
+            return self.renewed(account, &sealed, wanting).await.map(drop);
+        }
         let credentials = self.opened(account, &sealed)?;
         if let Some(wanted) = self.wanted(account, &sealed, &credentials)? {
             self.tokens.forget(&wanted, None).await;
@@ -245,13 +271,20 @@ impl Gateway {
         Ok(())
     }
 
-    async fn sealed_credentials(&self, connected: &ConnectedAccount) -> Result<Vec<u8>, Failure> {
+    pub(crate) async fn sealed_credentials(
+        &self,
+        connected: &ConnectedAccount,
+    ) -> Result<Vec<u8>, Failure> {
         let sealed = connected_accounts::sealed_credentials(&self.core.db, &connected.id).await;
         sealed.map_err(ApiError::from)?.ok_or_else(gone)
     }
 
     /// The credentials, where they were entered for the origins to which they would go now.
-    fn opened(&self, account: &Account<'_>, sealed: &[u8]) -> Result<Credentials, Failure> {
+    pub(crate) fn opened(
+        &self,
+        account: &Account<'_>,
+        sealed: &[u8],
+    ) -> Result<Credentials, Failure> {
         let credentials = Credentials::open(&self.sealing, &account.connected.id, sealed);
         let credentials = credentials.map_err(ApiError::from)?;
         if credentials.origins == account.origins(self)? {
@@ -313,10 +346,11 @@ impl Gateway {
                 message,
             ));
         }
-        if let (StatusCode::UNAUTHORIZED, Some(token)) = (told.status, &token)
-            && let Some(wanted) = self.wanted(account, sealed, &credentials)?
-        {
-            self.tokens.forget(&wanted, Some(token)).await;
+        if let (StatusCode::UNAUTHORIZED, Some(token)) = (told.status, &token) {
+            match self.wanted(account, sealed, &credentials)? {
+                Some(wanted) => self.tokens.forget(&wanted, Some(token)).await,
+                None => self.renewals.reject(sealed),
+            }
         }
         if is_encoded(&told) {
             let message = "the upstream encodes its answer, although it is asked not to";
@@ -344,14 +378,16 @@ impl Gateway {
         sealed: &'w [u8],
         credentials: &'w Credentials,
     ) -> Result<Option<Wanted<'w>>, Failure> {
-        let Some(oauth) = account.format().and_then(|format| format.oauth.as_ref()) else {
+        let oauth = account.format().and_then(|format| format.oauth.as_ref());
+        // What a consent gave is stored, and renewed before it is used.
+        let Some(oauth) = oauth.filter(|_| credentials.grant.is_none()) else {
             return Ok(None);
         };
         Ok(Some(Wanted {
             connected: &account.connected.id,
             sealed,
             credentials,
-            target: account.token_target(self, oauth)?,
+            target: account.place(self, &oauth.token_url)?,
             scopes: &oauth.scopes,
         }))
     }
@@ -363,20 +399,14 @@ impl Gateway {
         credentials: &Credentials,
     ) -> Result<Option<Arc<SecretString>>, Failure> {
         let Some(wanted) = self.wanted(account, sealed, credentials)? else {
-            return Ok(None);
+            let grant = credentials.grant.as_ref();
+            return Ok(grant.map(|grant| Arc::clone(&grant.access)));
         };
         let token = self
             .tokens
             .of(&self.upstreams, wanted, &*self.core.clock)
             .await;
-        token.map(Some).map_err(|why| {
-            let (status, code) = match why {
-                NoToken::Refused => return needs_reauth(&why.to_string()),
-                NoToken::NotNow => (StatusCode::BAD_GATEWAY, "upstream_unreachable"),
-                NoToken::TooSlow => (StatusCode::GATEWAY_TIMEOUT, "upstream_too_slow"),
-            };
-            Failure::unanswered(status, code, &why.to_string())
-        })
+        token.map(Some).map_err(no_token)
     }
 }
 
@@ -399,7 +429,17 @@ fn target(gateway: &Gateway, url: &str) -> Result<Target, Failure> {
     target.map_err(|fault| unsigned(&format!("where calls of this connected account go {fault}")))
 }
 
-fn gone() -> Failure {
+/// The refusal of a call for which there is no token.
+pub(crate) fn no_token(why: NoToken) -> Failure {
+    let (status, code) = match why {
+        NoToken::Refused => return needs_reauth(&why.to_string()),
+        NoToken::NotNow => (StatusCode::BAD_GATEWAY, "upstream_unreachable"),
+        NoToken::TooSlow => (StatusCode::GATEWAY_TIMEOUT, "upstream_too_slow"),
+    };
+    Failure::unanswered(status, code, &why.to_string())
+}
+
+pub(crate) fn gone() -> Failure {
     Failure::refused(
         StatusCode::NOT_FOUND,
         "connected_account_not_found",

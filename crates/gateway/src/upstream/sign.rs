@@ -11,6 +11,7 @@ use crate::connector::file::FieldKind;
 use crate::connector::template::{Reference, Root, Template, Unresolved, text_of};
 use crate::connector::value_path::ValuePath;
 use crate::credentials::Credentials;
+use crate::grant::Grant;
 use crate::request::{IN_SEGMENT, UpstreamRequest};
 use crate::scrub::Scrub;
 
@@ -162,6 +163,9 @@ pub(crate) fn secrets(fields: Option<&Fields>, filling: &Filling<'_>, signed: &S
         sent.split_once(' ')
             .map_or(sent, |(_, credential)| credential)
     });
+    let granted = filling.credentials.and_then(|it| it.grant.as_ref());
+    let granted = granted.into_iter().flat_map(Grant::secrets);
     let secrets = entered.map(|(_, value)| value).chain(filling.token);
+    let secrets = secrets.chain(granted);
     Scrub::of(secrets.chain(sent))
 }

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod admission;
 #[cfg(test)]
+mod browser;
+#[cfg(test)]
 mod budgets;
 #[cfg(test)]
 mod built_in;
@@ -17,6 +19,8 @@ mod connected_accounts;
 #[cfg(test)]
 mod connectors;
 #[cfg(test)]
+mod consent;
+#[cfg(test)]
 mod custom;
 #[cfg(test)]
 mod derived;
@@ -24,6 +28,7 @@ mod derived;
 mod discovery;
 #[cfg(test)]
 mod in_flight;
+mod linking;
 #[cfg(test)]
 mod log;
 #[cfg(test)]

@@ -23,7 +23,7 @@ fn texts(word: &str) -> Texts {
     }
 }
 
-async fn made(world: &World, account: &Account, slug: &str) -> Option<StoredConnector> {
+pub(crate) async fn made(world: &World, account: &Account, slug: &str) -> Option<StoredConnector> {
     let row = StoredConnector {
         id: Id::draw(&*world.random),
         account: account.reference(),

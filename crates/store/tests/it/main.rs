@@ -23,6 +23,7 @@ mod feed;
 mod files;
 mod idempotency;
 mod jobs;
+mod links;
 mod mails;
 mod mcp_servers;
 mod new_keys;

@@ -14,6 +14,20 @@ use crate::connector::fault::Fault;
 use crate::connector::file::{FieldEntry, FieldKind, Format, FormatEntry, Placed};
 use crate::connector::template::{Root, Template};
 
+/// What this program itself sends to where users consent.
+const OURS: [&str; 10] = [
+    "response_type",
+    "response_mode",
+    "client_id",
+    "client_secret",
+    "redirect_uri",
+    "scope",
+    "state",
+    "code_challenge",
+    "code_challenge_method",
+    "request",
+];
+
 /// What a template may be filled from.
 struct Allowed<'a> {
     roots: &'a [Root],
@@ -185,6 +199,11 @@ impl<'a> Checking<'a> {
                     self.fault(url, format!("`{member}` does not go with `{name}`"));
                 }
             }
+        }
+        if format != Format::OAuth2 {
+            self.check_no_consent(name, entry);
+        }
+        if !format.is_oauth() {
             return Ok(None);
         }
         if format == Format::OAuth2 && entry.authorization_url.is_none() {
@@ -202,11 +221,48 @@ impl<'a> Checking<'a> {
             return Err(());
         };
         let token_url = self.url("token_url", token_url).ok_or(())?;
+        for name in entry.authorization_query.keys() {
+            if OURS.contains(&name.as_str()) {
+                let message =
+                    format!("`authorization_query`: `{name}` is what this program says itself");
+                self.fault(&self.file.base_url, message);
+            }
+        }
+        let issuer = entry.issuer.as_ref();
+        let issuer = issuer.and_then(|issuer| self.url("issuer", issuer));
+        let query = entry.authorization_query.iter();
         Ok(Some(OAuth {
             authorization_url,
             token_url,
             scopes: entry.scopes.clone(),
+            authorization_query: query
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+            issuer,
+            client_authentication: entry.client_authentication.unwrap_or_default(),
         }))
+    }
+
+    /// Members that are about somebody's consent.
+    fn check_no_consent(&mut self, name: &str, entry: &FormatEntry) {
+        if let Some(issuer) = &entry.issuer {
+            self.fault(issuer, format!("`issuer` does not go with `{name}`"));
+        }
+        let others = [
+            ("authorization_query", !entry.authorization_query.is_empty()),
+            (
+                "client_authentication",
+                entry.client_authentication.is_some(),
+            ),
+        ];
+        for (member, is_there) in others {
+            if is_there {
+                self.fault(
+                    &self.file.base_url,
+                    format!("`{member}` does not go with `{name}`"),
+                );
+            }
+        }
     }
 
     fn authorization(

@@ -192,3 +192,34 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_about_consent_goes_with_consent_alone() {
+    let consent = "base_url: https://example.com\ncredentials:\n  oauth2:\n    authorization_url: https://example.com/a\n    token_url: https://example.com/t\n    issuer: https://example.com/\n    authorization_query: { access_type: offline }\n    client_authentication: body\n";
+    let oauth = access(consent).formats[&Format::OAuth2]
+        .oauth
+        .clone()
+        .unwrap();
+    assert_eq!(oauth.issuer.unwrap().written(), "https://example.com/");
+    assert_eq!(oauth.client_authentication, ClientAuthentication::Body);
+    assert_eq!(
+        oauth.authorization_query,
+        [("access_type".to_owned(), "offline".to_owned())]
+    );
+
+    let (_, fault) = only_fault(&consent.replace("access_type", "redirect_uri"));
+    assert!(
+        fault.contains("`redirect_uri` is what this program says"),
+        "{fault}"
+    );
+    let other = consent.replace("oauth2", "oauth2_client_credentials");
+    let other = faults(&other);
+    assert_eq!(other.len(), 3, "{other:?}");
+    assert_eq!(
+        other
+            .iter()
+            .filter(|(_, fault)| fault.contains("does not go with"))
+            .count(),
+        3
+    );
+}

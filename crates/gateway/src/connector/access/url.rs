@@ -6,6 +6,7 @@ use crate::connector::template::{Reference, Template, TemplateFault, Unresolved}
 /// makes another host of it; or it is the whole host, where the product is run by its users.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UrlTemplate {
+    written: String,
     scheme: &'static str,
     host: Template,
     path: Template,
@@ -68,7 +69,23 @@ impl UrlTemplate {
         {
             return Err(UrlFault::Default);
         }
-        Ok(Self { scheme, host, path })
+        Ok(Self {
+            written: text.to_owned(),
+            scheme,
+            host,
+            path,
+        })
+    }
+
+    /// The template as it is written.
+    pub fn written(&self) -> &str {
+        &self.written
+    }
+
+    /// Its scheme and its host for people, with what `named` says in the place of each hole.
+    pub fn origin_with(&self, named: impl Fn(&Reference) -> String) -> String {
+        let filled = self.host.fill(|reference| Some(named(reference)));
+        format!("{}{}", self.scheme, filled.unwrap_or_default())
     }
 
     /// All values that it may need.

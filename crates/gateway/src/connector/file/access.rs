@@ -1,6 +1,7 @@
 //! The members of a connector file about who a call is made as: what is asked for when connecting, where
 //! it goes in a request, and what the upstream answers when something is wrong.
 
+use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -79,10 +80,32 @@ pub struct FormatEntry {
     /// The OAuth scopes that are asked for.
     #[serde(default)]
     pub scopes: Vec<String>,
+    /// What else `oauth2` sends to `authorization_url`, such as `access_type: offline`.
+    #[serde(default)]
+    pub authorization_query: IndexMap<String, String>,
+    /// What the authorization server of `oauth2` calls itself, as a template over `context`: an answer
+    /// then has to say that it is from there (`iss`, RFC 9207).
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub issuer: Option<Placed>,
+    /// How the client of `oauth2` shows who it is at `token_url`.
+    #[serde(default)]
+    pub client_authentication: Option<ClientAuthentication>,
     /// A cheap method by which new credentials are tried, written `resource.method`.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub validate: Option<Placed>,
+}
+
+/// Where the secret of an OAuth client goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientAuthentication {
+    /// To `Authorization: Basic`.
+    #[default]
+    Basic,
+    /// To the body, as `client_secret`.
+    Body,
 }
 
 /// Something that is asked for when connecting.

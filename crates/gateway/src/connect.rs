@@ -1,0 +1,19 @@
+//! Linking: how somebody who has no account here connects one of theirs to the account that asked them to.
+//! A link's token is exchanged for a ticket, which the browser keeps; its page asks for what a connector
+//! needs; and the page that opened it is told what came of it.
+
+pub(crate) mod choice;
+pub(crate) mod client;
+pub(crate) mod consent;
+pub(crate) mod ending;
+pub(crate) mod entering;
+pub(crate) mod form;
+pub(crate) mod link;
+pub(crate) mod page;
+pub(crate) mod registered;
+pub(crate) mod ticket;
+
+/// Where somebody connects.
+pub(crate) const PATH: &str = "/connect-account";
+/// Where answers to what was asked elsewhere come.
+pub(crate) const CALLBACK: &str = "/connect-account/callback";

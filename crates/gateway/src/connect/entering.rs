@@ -1,0 +1,167 @@
+//! What somebody entered on the page of a link, as a connected account: made, or changed where there is one,
+//! tried, and the link ended once it is taken.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use claviger_domain::id::{self, Id};
+use claviger_domain::rights::Reach;
+use claviger_edge::ApiError;
+use claviger_store::StoreError;
+use claviger_store::connected_accounts::{self, Changed};
+use claviger_store::link_tokens::{self, LinkToken};
+use serde_json::{Map, Value};
+
+use super::choice::Picked;
+use super::ticket::Ticket;
+use crate::credentials::Credentials;
+use crate::gateway::Gateway;
+use crate::routes::connected_account::{check_fields, origins, tried_and_noted};
+
+/// How often something may be sent by one link: each time, an upstream is asked.
+pub(crate) const MOST_TRIES: i64 = 20;
+
+/// What stands before the names of fields in a form.
+pub(crate) const CONTEXT: &str = "context.";
+pub(crate) const CREDENTIALS: &str = "credentials.";
+
+/// What somebody filled in.
+#[derive(Default)]
+pub(crate) struct Entered {
+    context: Map<String, Value>,
+    pub(crate) credentials: Map<String, Value>,
+}
+
+/// What came of it.
+pub(crate) enum Entering {
+    Connected(Id<id::ConnectedAccount>),
+    /// The upstream does not take it, for this reason.
+    NotTaken(Id<id::ConnectedAccount>, String),
+    /// The link is over.
+    Over,
+}
+
+impl Entered {
+    /// What a form has; what is left empty is as if it were not there.
+    pub(crate) fn read(members: &HashMap<String, String>) -> Self {
+        let under = |prefix: &str| {
+            let found = members.iter().filter_map(|(name, value)| {
+                let name = name.strip_prefix(prefix)?;
+                (!value.is_empty()).then(|| (name.to_owned(), value.as_str().into()))
+            });
+            found.collect()
+        };
+        Self {
+            context: under(CONTEXT),
+            credentials: under(CREDENTIALS),
+        }
+    }
+
+    /// What was filled in for a field of the context.
+    pub(crate) fn context(&self, name: &str) -> Option<&str> {
+        self.context.get(name).and_then(Value::as_str)
+    }
+
+    /// Checks it, and puts what is no secret into what is to be connected.
+    pub(crate) fn check(&self, picked: &mut Picked, link: &LinkToken) -> Result<(), ApiError> {
+        let catalogue = Arc::clone(&picked.catalogue);
+        if link.reconnects {
+            // It leads where it led.
+            check_fields("context", None, &self.context)?;
+        } else {
+            let fields = &catalogue.access().context;
+            check_fields("context", Some(fields), &self.context)?;
+            picked.draft.context = Value::Object(self.context.clone()).to_string();
+        }
+        let fields = picked.access().map(|(_, access)| &access.fields);
+        check_fields("credentials", fields, &self.credentials)
+    }
+}
+
+/// Stores the credentials, tries them, and ends the link where they are taken.
+pub(crate) async fn enter(
+    gateway: &Arc<Gateway>,
+    link: &LinkToken,
+    ticket: &Ticket,
+    picked: Picked,
+    credentials: Credentials,
+    most_tries: i64,
+) -> Result<Entering, ApiError> {
+    let Picked { draft, catalogue } = picked;
+    let core = &gateway.core;
+    let change = core.change(&link.maker.actor());
+    let page = core.verifier.digest(ticket.expose());
+    let (inside, id) = (Arc::clone(gateway), link.id.clone());
+    let stored = core.db.write::<_, StoreError, _>(move |tx| {
+        Box::pin(async move {
+            let link = link_tokens::take(tx, &id, &page, most_tries, change.now).await?;
+            let Some(link) = link else { return Ok(None) };
+            let whole = Reach::whole();
+            let before = match &link.connected {
+                Some(id) => connected_accounts::hold(tx, &whole, id).await?,
+                None => None,
+            };
+            let seal = |id: &Id<id::ConnectedAccount>| {
+                credentials.seal(&inside.sealing, id, &*inside.core.random)
+            };
+            let connected = match before {
+                Some(before) if before.integration == draft.integration => {
+                    if !link.reconnects && before.context != draft.context {
+                        let changed = Changed {
+                            tenant_id: before.tenant_id,
+                            context: draft.context,
+                            status: before.status,
+                        };
+                        connected_accounts::update(tx, &change, &before.id, &changed).await?;
+                    }
+                    let method = &draft.authentication_method;
+                    let sealed = seal(&before.id);
+                    connected_accounts::change_credentials(tx, &change, &before.id, method, &sealed)
+                        .await?
+                }
+                _ if link.reconnects => return Ok(None),
+                before => {
+                    // What another connector did not take is nobody's.
+                    if let Some(before) = before {
+                        connected_accounts::delete(tx, &change, &whole, &before.id).await?;
+                    }
+                    let sealed = seal(&draft.id);
+                    connected_accounts::create(tx, &change, &draft, &sealed).await?;
+                    link_tokens::note_connected(tx, &link.id, &draft.id).await?;
+                    draft
+                }
+            };
+            Ok(Some(connected))
+        })
+    });
+    let Some(connected) = stored.await? else {
+        return Ok(Entering::Over);
+    };
+    let id = connected.id.clone();
+    let (_, failure) = tried_and_noted(gateway, connected, &catalogue).await?;
+    if let Some(failure) = failure {
+        return Ok(Entering::NotTaken(id, failure.message));
+    }
+    finish(gateway, link).await?;
+    Ok(Entering::Connected(id))
+}
+
+/// The credentials as they were entered, for where they go.
+pub(crate) fn credentials_of(
+    gateway: &Gateway,
+    picked: &Picked,
+    entered: &Entered,
+) -> Result<Credentials, ApiError> {
+    let origins = origins(gateway, &picked.draft, &picked.catalogue)?;
+    Ok(Credentials::entered(&entered.credentials, origins))
+}
+
+async fn finish(gateway: &Gateway, link: &LinkToken) -> Result<(), ApiError> {
+    let change = gateway.core.change(&link.maker.actor());
+    let link = link.clone();
+    let ended = gateway.core.db.write::<_, StoreError, _>(move |tx| {
+        Box::pin(async move { link_tokens::finish(tx, &change, &link).await })
+    });
+    ended.await?;
+    Ok(())
+}

@@ -1,0 +1,224 @@
+//! The page on which somebody enters what a connector needs: who asks, for whom, and which host gets it.
+
+use axum::response::Response;
+use claviger_domain::plain_text;
+use claviger_edge::ApiError;
+use http::StatusCode;
+use percent_encoding::utf8_percent_encode;
+
+use super::PATH;
+use super::choice::Picked;
+use super::entering::{CONTEXT, CREDENTIALS, Entered};
+use super::link::Live;
+use super::page::{Choice, ConnectForm, ConnectPage, Field};
+use super::ticket::Ticket;
+use crate::catalogue::Catalogue;
+use crate::connector::file::{FieldEntry, FieldKind, Format};
+use crate::connector::template::Reference;
+use crate::gateway::Gateway;
+use crate::request::IN_SEGMENT;
+use crate::upstream::Account;
+
+/// Of whose page a form is, and what it is about.
+pub(crate) struct Showing<'a> {
+    pub(crate) gateway: &'a Gateway,
+    pub(crate) live: &'a Live,
+    pub(crate) ticket: &'a Ticket,
+    pub(crate) picked: &'a Picked,
+}
+
+/// The page with the form, with why it is shown again.
+pub(crate) fn ask(
+    showing: &Showing<'_>,
+    entered: &Entered,
+    why: Option<&str>,
+    status: StatusCode,
+) -> Response {
+    let Showing {
+        gateway,
+        live,
+        ticket,
+        picked,
+    } = showing;
+    let catalogue = &picked.catalogue;
+    let label = plain_text::clean(catalogue.label());
+    let method = &picked.draft.authentication_method;
+    let is_consent = method == Format::OAuth2.as_str();
+    let said = if is_consent {
+        "You sign in there and say yes. Your password stays there."
+    } else {
+        "What you enter here is kept sealed, is sent to that host alone, and is not shown to anybody again."
+    };
+    let page = ConnectPage {
+        title: &format!("Connect {label}"),
+        why,
+        said: &[said],
+        facts: &facts(gateway, live, picked),
+        form: Some(ConnectForm {
+            action: PATH,
+            token: gateway.keys.tickets.form_token(ticket),
+            integration: &picked.draft.integration,
+            format: method,
+            fields: &fields(live, picked, entered),
+            button: if is_consent {
+                format!("Go on to {label}")
+            } else {
+                "Connect".to_owned()
+            },
+        }),
+        ..ConnectPage::default()
+    };
+    page.answer(status)
+}
+
+/// The page on which a connector is chosen.
+pub(crate) fn offer(live: &Live, offered: &[(String, String)]) -> Response {
+    let choices: Vec<_> = offered
+        .iter()
+        .map(|(slug, label)| Choice {
+            href: href(slug, None),
+            label: plain_text::clean(label),
+        })
+        .collect();
+    let said = if choices.is_empty() {
+        "There is nothing to connect."
+    } else {
+        "What do you want to connect?"
+    };
+    let page = ConnectPage {
+        title: "Connect an account",
+        said: &[said],
+        facts: &asked_by(live),
+        choices: &choices,
+        ..ConnectPage::default()
+    };
+    page.answer(StatusCode::OK)
+}
+
+/// The page on which one of a connector's forms of credentials is chosen.
+pub(crate) fn offer_formats(live: &Live, catalogue: &Catalogue) -> Response {
+    let formats = catalogue.access().formats.keys();
+    let choices: Vec<_> = formats
+        .map(|format| Choice {
+            href: href(catalogue.slug(), Some(*format)),
+            label: label_of(*format).to_owned(),
+        })
+        .collect();
+    let page = ConnectPage {
+        title: &format!("Connect {}", plain_text::clean(catalogue.label())),
+        said: &["How do you want to connect?"],
+        facts: &asked_by(live),
+        choices: &choices,
+        ..ConnectPage::default()
+    };
+    page.answer(StatusCode::OK)
+}
+
+fn label_of(format: Format) -> &'static str {
+    match format {
+        Format::ApiKey => "With a key",
+        Format::Basic => "With a user name and a password",
+        Format::Bearer => "With a token",
+        Format::OAuth2 => "By signing in there",
+        Format::OAuth2ClientCredentials => "With the credentials of a client",
+    }
+}
+
+fn href(slug: &str, format: Option<Format>) -> String {
+    let slug = utf8_percent_encode(slug, IN_SEGMENT);
+    match format {
+        None => format!("{PATH}?integration={slug}"),
+        Some(format) => format!("{PATH}?integration={slug}&auth_format={}", format.as_str()),
+    }
+}
+
+fn asked_by(live: &Live) -> Vec<(&'static str, String)> {
+    vec![
+        ("Asked for by", plain_text::clean(&live.asker)),
+        ("For", plain_text::clean(&live.link.tenant_id)),
+    ]
+}
+
+fn facts(gateway: &Gateway, live: &Live, picked: &Picked) -> Vec<(&'static str, String)> {
+    let mut facts = asked_by(live);
+    facts.push(("Goes to", host(gateway, picked)));
+    facts
+}
+
+/// The host that gets what is entered; with the fields that are part of it, where they are not filled in.
+fn host(gateway: &Gateway, picked: &Picked) -> String {
+    let access = picked.catalogue.access();
+    let Some(base) = &access.base else {
+        return gateway.public_url.clone();
+    };
+    if let Ok(target) = Account::new(&picked.draft, &picked.catalogue).base(gateway) {
+        return target.origin();
+    }
+    let named = |reference: &Reference| {
+        let name = reference
+            .path
+            .first()
+            .map(String::as_str)
+            .unwrap_or_default();
+        let entries = access.context.entries();
+        let entry = entries.iter().find(|entry| entry.name.value == name);
+        format!("[{}]", entry.map_or_else(|| name.to_owned(), label))
+    };
+    base.origin_with(named)
+}
+
+fn label(entry: &FieldEntry) -> String {
+    let label = entry.label.as_ref().unwrap_or(&entry.name.value);
+    plain_text::clean(label)
+}
+
+fn fields(live: &Live, picked: &Picked, entered: &Entered) -> Vec<Field> {
+    let context = if live.link.reconnects {
+        &[]
+    } else {
+        picked.catalogue.access().context.entries()
+    };
+    let context = context.iter().map(|entry| {
+        let value = entered.context(&entry.name.value).unwrap_or_default();
+        Field {
+            value: value.to_owned(),
+            ..field(CONTEXT, "text", entry)
+        }
+    });
+    let credentials = picked.access();
+    let credentials = credentials.iter().flat_map(|(_, access)| {
+        access.fields.entries().iter().map(|entry| {
+            let is_shown = entry.kind == Some(FieldKind::Text);
+            field(
+                CREDENTIALS,
+                if is_shown { "text" } else { "password" },
+                entry,
+            )
+        })
+    });
+    context.chain(credentials).collect()
+}
+
+fn field(prefix: &str, kind: &'static str, entry: &FieldEntry) -> Field {
+    Field {
+        name: format!("{prefix}{}", entry.name.value),
+        label: label(entry),
+        kind,
+        required: entry.required,
+        // A browser compares the whole value, a connector looks for it in the value.
+        pattern: entry
+            .pattern
+            .as_ref()
+            .map(|pattern| format!(".*(?:{}).*", pattern.value)),
+        help: entry.help.as_deref().map(plain_text::clean),
+        value: String::new(),
+    }
+}
+
+/// What a refusal of what was entered says to whoever entered it.
+pub(crate) fn said_of(error: ApiError) -> String {
+    match error.details.into_iter().next() {
+        Some(detail) => format!("Please look at what you entered: {}", detail.message),
+        None => error.message,
+    }
+}

@@ -1,0 +1,9 @@
+// Tells the page that opened this one what came of it, where it is of an origin that its account named.
+const outcome = document.getElementById("outcome");
+const message = JSON.parse(outcome.dataset.message);
+if (window.opener) {
+  for (const origin of JSON.parse(outcome.dataset.origins)) {
+    window.opener.postMessage(message, origin);
+  }
+}
+document.getElementById("close").addEventListener("click", () => window.close());

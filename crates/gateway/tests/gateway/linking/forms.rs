@@ -1,0 +1,80 @@
+//! Forms are taken from the program's own page, which the browser that sends them has open.
+
+use serde_json::json;
+
+use super::{connected, filled, keyed, link};
+use crate::browser::{Browser, own_origin};
+use crate::shop::in_both_shops;
+
+// Abuse case: a form without its token, or from another site.
+in_both_shops!(a_form_of_another_site_is_not_taken, async |shop| {
+    let app = &shop.world.app;
+    let token = link(&shop, json!({ "tenant_id": "t" })).await;
+    let mut browser = Browser::default();
+    let shown = keyed(&shop, &mut browser, &token).await.expect(200);
+    let form = filled(&shop, &shown, "key");
+    let own = own_origin();
+    let similar = format!("{own}.evil.test");
+    for headers in [
+        &[][..],
+        &[("origin", "https://evil.test")],
+        &[("origin", similar.as_str())],
+        &[("origin", "http://keys.example.com")],
+        &[("origin", "null")],
+        &[("origin", "null"), ("sec-fetch-site", "cross-site")],
+        &[("origin", "null"), ("sec-fetch-site", "same-site")],
+        &[
+            ("origin", "https://evil.test"),
+            ("sec-fetch-site", "same-origin"),
+        ],
+        &[("origin", own.as_str()), ("origin", "https://evil.test")],
+        &[
+            ("content-type", "text/plain"),
+            ("origin", "https://evil.test"),
+        ],
+    ] {
+        let refused = browser.send_from(app, &form, headers).await;
+        refused.expect(403);
+    }
+    for forged in ["", "x", "AAAA"] {
+        let forged = form.clone().with("form_token", forged);
+        browser.send(app, &forged).await.expect(403);
+    }
+    // A form of another link's page, and one without the cookie.
+    let another = link(&shop, json!({ "tenant_id": "another" })).await;
+    let mut attacker = Browser::default();
+    let theirs = keyed(&shop, &mut attacker, &another).await.expect(200);
+    let lent = filled(&shop, &theirs, "key");
+    browser.send(app, &lent).await.expect(403);
+    Browser::default().send(app, &form).await.expect(401);
+    assert!(connected(&shop, "t").await.is_empty() && connected(&shop, "another").await.is_empty());
+    assert!(shop.upstream.received().is_empty());
+    // As browsers send the form of a page that tells nobody where it is.
+    let sent = [("origin", "null"), ("sec-fetch-site", "same-origin")];
+    browser.send_from(app, &form, &sent).await.expect(200);
+    assert_eq!(connected(&shop, "t").await.len(), 1);
+});
+
+in_both_shops!(a_ticket_that_was_made_up_opens_nothing, async |shop| {
+    let app = &shop.world.app;
+    let token = link(&shop, json!({ "tenant_id": "t" })).await;
+    let mut browser = Browser::default();
+    let shown = keyed(&shop, &mut browser, &token).await.expect(200);
+    let (name, ticket) = browser.cookies.iter().next().unwrap();
+    let (name, ticket) = (name.clone(), ticket.clone());
+    let changed = ticket.replacen("lnk_", "lnk_0", 1);
+    for forged in ["", "x", "lnk_x.y.z", token.as_str(), changed.as_str()] {
+        let mut other = Browser::default();
+        other.cookies.insert(name.clone(), forged.to_owned());
+        let absent = other.open(app, "/connect-account?integration=tea").await;
+        absent.expect(401);
+        other
+            .send(app, &filled(&shop, &shown, "key"))
+            .await
+            .expect(401);
+    }
+    // The ticket is read by these pages and by nothing else.
+    let listed = app.request("GET", "/integrated-account");
+    let listed = listed.header("cookie", &format!("{name}={ticket}"));
+    listed.send().await.expect(401);
+});

@@ -1,0 +1,209 @@
+//! A link is good as long as whoever made it may still have somebody connect.
+
+use claviger_domain::role::Role;
+use claviger_store::{StoreError, access_keys};
+use http::Method;
+use serde_json::{Value, json};
+
+use super::{connected, filled, keyed, link, link_of};
+use crate::browser::Browser;
+use crate::shop::in_both_shops;
+
+// Abuse case: a link token that is over.
+in_both_shops!(a_link_ends_after_an_hour_or_when_it_says, async |shop| {
+    let app = &shop.world.app;
+    let now = app.core.now();
+    let body = json!({ "tenant_id": "t" });
+    let made = shop
+        .owner(Method::POST, "/link-token", body)
+        .await
+        .expect(201);
+    assert_eq!(made["expires_at"], json!(now.plus_seconds(3_600)));
+    assert_eq!(made.as_object().unwrap().len(), 2, "{made}");
+    let usual = made["link_token"].as_str().unwrap().to_owned();
+    let brief = json!({ "tenant_id": "t", "expires_at": now.plus_seconds(60) });
+    let brief = link(&shop, brief).await;
+    for seconds in [59, 86_401] {
+        let body = json!({ "tenant_id": "t", "expires_at": now.plus_seconds(seconds) });
+        let refused = shop.owner(Method::POST, "/link-token", body).await;
+        assert!(
+            refused.expect(400)["message"]
+                .as_str()
+                .unwrap()
+                .starts_with("expires_at")
+        );
+    }
+    let mut browser = Browser::default();
+    let shown = keyed(&shop, &mut browser, &brief).await.expect(200);
+    shop.world.advance(60);
+    keyed(&shop, &mut Browser::default(), &brief)
+        .await
+        .expect(401);
+    let late = browser
+        .send(app, &filled(&shop, &shown, "key"))
+        .await
+        .expect(401);
+    assert_eq!(late.told().0["error_type"], "invalid_token");
+    keyed(&shop, &mut Browser::default(), &usual)
+        .await
+        .expect(200);
+    shop.world.advance(3_540);
+    keyed(&shop, &mut Browser::default(), &usual)
+        .await
+        .expect(401);
+    assert!(connected(&shop, "t").await.is_empty());
+});
+
+// Abuse case: the maker of a link token demoted or removed.
+in_both_shops!(
+    maker_of_a_link_token_demoted_or_removed_the_link_is_dead_at_once,
+    async |shop| {
+        let world = &shop.world;
+        for role in [Some(Role::Viewer), Some(Role::Developer), None] {
+            let before = world.access_key(&world.account, Role::Admin, None).await;
+            let token = link_of(world, &before.plain, json!({ "tenant_id": "t" })).await;
+            let mut browser = Browser::default();
+            let shown = keyed(&shop, &mut browser, &token).await.expect(200);
+            if let Some(role) = role {
+                // No operation changes a role: the row gets a maker that holds something else.
+                let now = world.access_key(&world.account, role, None).await;
+                let changed = world.app.core.db.write::<_, StoreError, _>(move |tx| {
+                    Box::pin(async move { access_keys::hand_over(tx, &before.id, &now.id).await })
+                });
+                changed.await.unwrap();
+            } else {
+                let path = format!("/access-keys/{}", before.id);
+                let removed = world
+                    .ask(&world.owner, Method::DELETE, &path, Value::Null)
+                    .await;
+                assert!(removed.status.is_success(), "{:?}", removed.status);
+            }
+            let late = browser
+                .send(&world.app, &filled(&shop, &shown, "key"))
+                .await
+                .expect(401);
+            assert_eq!(late.told().0["error_type"], "invalid_token", "{role:?}");
+            keyed(&shop, &mut Browser::default(), &token)
+                .await
+                .expect(401);
+        }
+        assert!(connected(&shop, "t").await.is_empty() && shop.upstream.received().is_empty());
+    }
+);
+
+in_both_shops!(
+    a_successor_of_an_access_key_answers_for_its_links,
+    async |shop| {
+        let world = &shop.world;
+        let maker = world
+            .access_key(&world.account, Role::Developer, None)
+            .await;
+        let token = link_of(world, &maker.plain, json!({ "tenant_id": "t" })).await;
+        let path = format!("/access-keys/{}/rotate", maker.id);
+        let rotated = world
+            .ask(&world.owner, Method::POST, &path, json!({}))
+            .await;
+        assert!(rotated.status.is_success(), "{:#}", rotated.body);
+        let mut browser = Browser::default();
+        let shown = keyed(&shop, &mut browser, &token).await.expect(200);
+        browser
+            .send(&world.app, &filled(&shop, &shown, "key"))
+            .await
+            .expect(200);
+    }
+);
+
+in_both_shops!(a_link_does_not_outlive_its_maker, async |shop| {
+    let world = &shop.world;
+    let now = world.app.core.now();
+    let maker = world
+        .access_key(&world.account, Role::Developer, None)
+        .await;
+    let path = format!("/access-keys/{}", maker.id);
+    let expiry = json!({ "expiry": now.plus_seconds(600) });
+    world
+        .ask(&world.owner, Method::PATCH, &path, expiry)
+        .await
+        .expect(200);
+    let body = json!({ "tenant_id": "t", "expires_at": now.plus_seconds(601) });
+    let refused = world
+        .ask(&maker.plain, Method::POST, "/link-token", body)
+        .await;
+    assert_eq!(refused.expect(403)["code"], "exceeds_maker");
+    let body = json!({ "tenant_id": "t" });
+    let made = world
+        .ask(&maker.plain, Method::POST, "/link-token", body)
+        .await;
+    assert_eq!(made.expect(201)["expires_at"], json!(now.plus_seconds(600)));
+});
+
+in_both_shops!(who_may_make_links_and_for_what, async |shop| {
+    let world = &shop.world;
+    let of_project = || Some([world.project.id.clone()].into());
+    for (role, projects, expected) in [
+        (Role::Owner, None, 201),
+        (Role::Admin, None, 201),
+        (Role::Developer, None, 201),
+        (Role::Developer, of_project(), 201),
+        (Role::Viewer, None, 403),
+        (Role::Viewer, of_project(), 403),
+        (Role::Analyst, None, 403),
+        (Role::Verifier, None, 404),
+    ] {
+        let key = world.access_key(&world.account, role, projects).await.plain;
+        let body = json!({ "tenant_id": "t" });
+        let made = world.ask(&key, Method::POST, "/link-token", body).await;
+        assert_eq!(made.status, expected, "{role:?}");
+    }
+    let body = json!({ "tenant_id": "t" });
+    world
+        .ask("", Method::POST, "/link-token", body)
+        .await
+        .expect(401);
+    // What a project's link connects is the project's.
+    let key = world
+        .access_key(&world.account, Role::Developer, of_project())
+        .await
+        .plain;
+    let of_account = json!({ "integrated_account_id": shop.keyed().await });
+    world
+        .ask(&key, Method::POST, "/link-token", of_account)
+        .await
+        .expect(404);
+    let token = link_of(world, &key, json!({ "tenant_id": "own" })).await;
+    let mut browser = Browser::default();
+    let shown = keyed(&shop, &mut browser, &token).await.expect(200);
+    browser
+        .send(&world.app, &filled(&shop, &shown, "key"))
+        .await
+        .expect(200);
+    let made = connected(&shop, "own").await.remove(0);
+    assert_eq!(made["project_id"], json!(world.project.id));
+});
+
+in_both_shops!(
+    a_repeat_of_a_request_for_a_link_has_no_token,
+    async |shop| {
+        let ask = async || {
+            let request = shop
+                .world
+                .app
+                .request("POST", "/link-token")
+                .key(&shop.world.owner);
+            let request = request.header("idempotency-key", "once");
+            request
+                .json(json!({ "tenant_id": "t" }))
+                .send()
+                .await
+                .expect(201)
+        };
+        let (first, second) = (ask().await, ask().await);
+        assert_eq!(first["expires_at"], second["expires_at"]);
+        let whole = first["link_token"].as_str().unwrap();
+        let masked = second["link_token"].as_str().unwrap();
+        assert!(
+            masked == whole || masked.starts_with("clvlink_***"),
+            "{masked}"
+        );
+    }
+);
