@@ -27,7 +27,7 @@ impl ArgumentFaults {
 }
 
 /// The check of one tool's arguments, compiled once.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ArgumentCheck {
     names: Vec<String>,
     required: Vec<String>,

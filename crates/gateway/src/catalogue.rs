@@ -8,11 +8,13 @@ mod flat;
 mod hints;
 mod kept;
 mod name;
+pub(crate) mod overrides;
 mod size;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::connector::file::RateLimitEntry;
@@ -26,7 +28,7 @@ pub use kept::Catalogues;
 const UNDESCRIBED: &str = "it has no description";
 
 /// All tools of one connector.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Catalogue {
     slug: String,
     label: String,
@@ -37,6 +39,8 @@ pub struct Catalogue {
     rate_limit: RateLimitEntry,
     version: String,
     tools: Vec<Arc<Tool>>,
+    /// Tools that a connected account does not show.
+    hidden: Vec<Arc<Tool>>,
     left_out: Vec<LeftOut>,
     bytes: usize,
 }
@@ -74,6 +78,7 @@ impl Catalogue {
             rate_limit: file.rate_limit.clone(),
             version: version(connector, document),
             tools: compiled.tools.into_iter().map(Arc::new).collect(),
+            hidden: Vec::new(),
             left_out: compiled.left_out,
             bytes: compiled.bytes,
         })
@@ -130,6 +135,34 @@ impl Catalogue {
         tools.find(|tool| tool.resource == resource && tool.method == method)
     }
 
+    /// The same, also where a connected account hides it: by that its credentials are tried all the same.
+    pub(crate) fn shown_or_hidden(&self, resource: &str, method: &str) -> Option<&Arc<Tool>> {
+        let mut hidden = self.hidden.iter();
+        self.tool(resource, method)
+            .or_else(|| hidden.find(|tool| tool.resource == resource && tool.method == method))
+    }
+
+    /// The tools with what a connected account says of them.
+    pub(crate) fn with(&self, said: &str) -> Self {
+        let parsed: Map<String, Value> = serde_json::from_str(said).unwrap_or_default();
+        let overrides = overrides::Overrides::of_row(&parsed, self);
+        let (tools, hidden) = overrides.apply(&self.tools);
+        Self {
+            version: self.version_with(said),
+            tools,
+            hidden,
+            ..self.clone()
+        }
+    }
+
+    /// The version that it has with what a connected account says.
+    pub(crate) fn version_with(&self, said: &str) -> String {
+        let mut digest = Sha256::new();
+        digest.update(self.version.as_bytes());
+        digest.update(said.as_bytes());
+        shown(&digest.finalize().into())
+    }
+
     /// How many methods have no description, and are no tools for that.
     pub(crate) fn undescribed(&self) -> usize {
         let reasons = self.left_out.iter().map(|left| left.reason);
@@ -165,9 +198,13 @@ pub fn content(connector: &Connector, document: &Document) -> [u8; 32] {
 }
 
 fn version(connector: &Connector, document: &Document) -> String {
+    shown(&content(connector, document))
+}
+
+fn shown(content: &[u8; 32]) -> String {
     let mut version = String::new();
     // Long enough that nobody makes another connector of the same version.
-    for byte in &content(connector, document)[..16] {
+    for byte in &content[..16] {
         write!(version, "{byte:02x}").expect("writing to a string cannot fail");
     }
     version

@@ -13,6 +13,7 @@ use claviger_store::sealing::{Purpose, SealingKey};
 use crate::budget::Budgets;
 use crate::call_log::CallLog;
 use crate::catalogue::Catalogue;
+use crate::catalogue::overrides::Overridden;
 use crate::connector::{Connector, Faults};
 use crate::exposure::Exposures;
 use crate::in_flight::InFlight;
@@ -81,6 +82,7 @@ pub struct Gateway {
     pub(crate) log: CallLog,
     pub(crate) refusals: Refusals,
     pub(crate) stored: StoredConnectors,
+    overridden: Overridden,
     own: Vec<Arc<Catalogue>>,
     pub(crate) budgets: Budgets,
 }
@@ -103,6 +105,7 @@ impl Gateway {
             keys,
             exposures: Exposures::default(),
             stored: StoredConnectors::default(),
+            overridden: Overridden::default(),
             own,
             budgets: Budgets::default(),
             upstreams: Arc::new(upstreams),
@@ -134,8 +137,10 @@ impl Gateway {
         &self,
         connected: &ConnectedAccount,
     ) -> Result<Arc<Catalogue>, ApiError> {
-        self.catalogue_named(&connected.account, &connected.integration)
-            .await
+        let named = self
+            .catalogue_named(&connected.account, &connected.integration)
+            .await?;
+        Ok(self.overridden.of(named, &connected.overrides))
     }
 
     /// The same of a connector by its name.

@@ -10,7 +10,7 @@ use crate::profile::{SchemaProfile, without_placeholders};
 use crate::request::{Plan, UpstreamRequest};
 
 /// One tool of a catalogue.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Tool {
     /// Its full name, unique in the catalogue.
     pub name: String,
@@ -96,6 +96,16 @@ impl Tool {
         let hidden =
             |field| self.sealed_fields.contains(field) || self.masked_fields.contains(field);
         self.secret_fields.iter().any(|field| !hidden(field))
+    }
+
+    /// Whether its connector names members of its answer as secrets.
+    pub(crate) fn names_secrets(&self) -> bool {
+        let fields = [
+            &self.secret_fields,
+            &self.sealed_fields,
+            &self.masked_fields,
+        ];
+        fields.into_iter().any(|fields| !fields.is_empty())
     }
 
     /// Whether it answers a list.

@@ -48,7 +48,7 @@ impl Gateway {
         let Some((resource, method)) = validate else {
             return self.renew_token(&account).await;
         };
-        let tool = catalogue.tool(resource, method).ok_or_else(|| {
+        let tool = catalogue.shown_or_hidden(resource, method).ok_or_else(|| {
             let message = "the method by which its connector tries credentials is no tool";
             Failure::refused(StatusCode::CONFLICT, "not_configured", message)
         })?;

@@ -99,6 +99,7 @@ pub async fn connect_itself(
         tenant_id: account.id.to_string(),
         authentication_method: "api_key".to_owned(),
         context: "{}".to_owned(),
+        overrides: "{}".to_owned(),
         status: Status::Active,
         base: Base::made_by(change),
     };

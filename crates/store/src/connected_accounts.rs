@@ -65,6 +65,8 @@ pub struct ConnectedAccount {
     pub authentication_method: String,
     /// What it was made with that is no secret, JSON.
     pub context: String,
+    /// What it says otherwise of its connector's tools, JSON.
+    pub overrides: String,
     /// Whether calls get through.
     pub status: Status,
     /// Who made it, and when.
@@ -91,6 +93,7 @@ struct Row {
     tenant_id: String,
     authentication_method: String,
     context: String,
+    overrides: String,
     status: String,
     #[sqlx(flatten)]
     base: Base,
@@ -115,6 +118,7 @@ impl TryFrom<Row> for ConnectedAccount {
             tenant_id: row.tenant_id,
             authentication_method: row.authentication_method,
             context: row.context,
+            overrides: row.overrides,
             status,
             base: row.base,
         })
@@ -124,7 +128,7 @@ impl TryFrom<Row> for ConnectedAccount {
 macro_rules! columns {
     () => {
         "id, account_id, root_account_id, project_id, integration, tenant_id, \
-         authentication_method, context, status, created_by, created_by_type, created_in, \
+         authentication_method, context, overrides, status, created_by, created_by_type, created_in, \
          last_changed_by, last_changed_by_type, created_at, updated_at"
     };
 }
@@ -246,8 +250,8 @@ pub async fn create(
     const SQL: &str = "INSERT INTO connected_accounts (id, account_id, root_account_id, \
         project_id, integration, tenant_id, authentication_method, context, credentials, status, \
         created_by, created_by_type, created_in, last_changed_by, last_changed_by_type, \
-        created_at, updated_at) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+        created_at, updated_at, overrides) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
     on!(&mut *tx, |c| sqlx::query(SQL)
         .bind(connected.id.as_str())
         .bind(connected.account.id.as_str())
@@ -266,6 +270,7 @@ pub async fn create(
         .bind(&connected.base.last_changed_by_type)
         .bind(connected.base.created_at.as_micros())
         .bind(connected.base.updated_at.as_micros())
+        .bind(&connected.overrides)
         .execute(c)
         .await
         .map(drop))?;

@@ -136,6 +136,7 @@ fn draft(gateway: &Gateway, link: &LinkToken, integration: String) -> ConnectedA
         tenant_id: link.tenant_id.clone(),
         authentication_method: String::new(),
         context: "{}".to_owned(),
+        overrides: "{}".to_owned(),
         status: Status::Connecting,
         base: Base::made_by(&change),
     }

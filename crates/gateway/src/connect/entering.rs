@@ -110,6 +110,7 @@ pub(crate) async fn enter(
                         let changed = Changed {
                             tenant_id: before.tenant_id,
                             context: draft.context,
+                            overrides: before.overrides,
                             status: before.status,
                         };
                         connected_accounts::update(tx, &change, &before.id, &changed).await?;

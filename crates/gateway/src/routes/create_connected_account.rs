@@ -14,10 +14,12 @@ use http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::connected_account::{check_fields, place_of, read_format, read_tenant, sealed, tried};
+use crate::catalogue::overrides::{MEMBER, Overrides};
 use crate::gateway::Gateway;
 use crate::members::Members;
 
-const MEMBERS: [&str; 7] = [
+const MEMBERS: [&str; 8] = [
+    MEMBER,
     "integration",
     "tenant_id",
     "authentication_method",
@@ -46,6 +48,7 @@ pub(super) async fn handle(
         tenant_id: read_tenant(members.text("tenant_id")?)?,
         authentication_method: String::new(),
         context: "{}".to_owned(),
+        overrides: "{}".to_owned(),
         status: Status::Connecting,
         base: Base::made_by(&change),
     };
@@ -54,6 +57,10 @@ pub(super) async fn handle(
         ErrorCode::NotConfigured => no_such_connector(),
         _ => error,
     })?;
+    if let Some(said) = members.object(MEMBER)? {
+        Overrides::read(said, &catalogue)?;
+        connected.overrides = Value::Object(said.clone()).to_string();
+    }
     let (format, access) = read_format(&catalogue, members.text("authentication_method")?)?;
     format.clone_into(&mut connected.authentication_method);
     let empty = Map::new();

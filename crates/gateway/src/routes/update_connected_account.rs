@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::connected_account::{check_fields, origins, read_tenant};
 use super::{connected_account, no_such_connected_account, wire};
 use crate::catalogue::Catalogue;
+use crate::catalogue::overrides::{MEMBER, Overrides};
 use crate::gateway::Gateway;
 use crate::members::Members;
 
@@ -23,7 +24,10 @@ pub(super) async fn handle(
 ) -> Result<Json<Value>, ApiError> {
     let connected = connected_account(&gateway, &caller.reach, &id).await?;
     let change = gateway.core.change(&caller.actor);
-    let catalogue = gateway.catalogue_of(&connected).await?;
+    // As it is without what the connected account has said so far.
+    let catalogue = gateway
+        .catalogue_named(&connected.account, &connected.integration)
+        .await?;
     let inside = Arc::clone(&gateway);
     let changed = gateway
         .core
@@ -48,7 +52,7 @@ fn read(
     held: &ConnectedAccount,
     body: &Map<String, Value>,
 ) -> Result<Changed, ApiError> {
-    let members = Members::read("", body, &["tenant_id", "context"])?;
+    let members = Members::read("", body, &["tenant_id", "context", MEMBER])?;
     let tenant_id = match members.text("tenant_id")? {
         None => held.tenant_id.clone(),
         tenant => read_tenant(tenant)?,
@@ -62,9 +66,14 @@ fn read(
             after.status = Status::NeedsReauth;
         }
     }
+    if let Some(said) = members.object(MEMBER)? {
+        Overrides::read(said, catalogue)?;
+        after.overrides = Value::Object(said.clone()).to_string();
+    }
     Ok(Changed {
         tenant_id,
         context: after.context,
+        overrides: after.overrides,
         status: after.status,
     })
 }

@@ -24,6 +24,7 @@ pub(super) fn connected_account(connected: &ConnectedAccount) -> Value {
         "authentication_method": connected.authentication_method,
         "status": connected.status.as_str(),
         "context": serde_json::from_str::<Value>(&connected.context).unwrap_or_default(),
+        "override": serde_json::from_str::<Value>(&connected.overrides).unwrap_or_default(),
         "account_id": connected.account.id,
         "project_id": connected.project,
         "created_by": connected.base.created_by,

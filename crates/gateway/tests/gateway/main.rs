@@ -38,6 +38,8 @@ mod oauth;
 #[cfg(test)]
 mod official_client;
 #[cfg(test)]
+mod overrides;
+#[cfg(test)]
 mod proxy;
 #[cfg(test)]
 mod replay;

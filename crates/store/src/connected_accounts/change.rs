@@ -17,6 +17,8 @@ pub struct Changed {
     pub tenant_id: String,
     /// What it is made with that is no secret, JSON.
     pub context: String,
+    /// What it says otherwise of its connector's tools, JSON.
+    pub overrides: String,
     /// Whether calls get through.
     pub status: Status,
 }
@@ -54,7 +56,7 @@ pub async fn update(
 ) -> Result<ConnectedAccount, StoreError> {
     const SQL: &str = concat!(
         "UPDATE connected_accounts SET tenant_id = $2, context = $3, status = $4, \
-         last_changed_by = $5, last_changed_by_type = $6, updated_at = $7 \
+         last_changed_by = $5, last_changed_by_type = $6, updated_at = $7, overrides = $8 \
          WHERE id = $1 RETURNING ",
         columns!()
     );
@@ -66,6 +68,7 @@ pub async fn update(
         .bind(change.actor.id())
         .bind(change.actor.kind())
         .bind(change.now.as_micros())
+        .bind(&changed.overrides)
         .fetch_one(c)
         .await)?;
     let connected = ConnectedAccount::try_from(row)?;

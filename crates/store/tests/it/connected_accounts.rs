@@ -34,6 +34,7 @@ pub(crate) fn drawn(
         tenant_id: tenant.to_owned(),
         authentication_method: "api_key".to_owned(),
         context: "{}".to_owned(),
+        overrides: "{}".to_owned(),
         status: Status::Active,
         base: Base::made_by(&world.change()),
     }
@@ -227,6 +228,7 @@ async fn changes_are_told_of_and_other_credentials_are_to_be_tried(world: World)
                 let changed = Changed {
                     tenant_id: "other".to_owned(),
                     context: r#"{"site":"a"}"#.to_owned(),
+                    overrides: r#"{"resources":{}}"#.to_owned(),
                     status: held.status,
                 };
                 connected_accounts::update(tx, &change, &id, &changed).await
@@ -237,6 +239,7 @@ async fn changes_are_told_of_and_other_credentials_are_to_be_tried(world: World)
         (changed.tenant_id.as_str(), changed.status),
         ("other", Status::Active)
     );
+    assert_eq!(changed.overrides, r#"{"resources":{}}"#);
     let id = one.id.clone();
     let changed = world
         .write(move |tx, change| {

@@ -1,0 +1,2 @@
+-- What a connected account says otherwise of its connector's tools; JSON.
+ALTER TABLE connected_accounts ADD COLUMN overrides TEXT NOT NULL DEFAULT '{}';
