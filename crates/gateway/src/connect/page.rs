@@ -118,8 +118,8 @@ pub(crate) fn says(status: StatusCode, title: &str, said: &str) -> Response {
 /// One answer for links that were made up, are over or were used, whose maker may no more have anybody
 /// connect, and that were used in another browser before.
 pub(crate) fn not_good() -> Response {
-    let said = "It was used, its time is over, or whoever made it may not ask for this any more. Go back to \
-                where you came from, and begin anew.";
+    let said = "It was used, its time is over, whoever made it may not ask for this any more, or your browser keeps \
+                no cookies. Go back to where you came from, and begin anew.";
     says(StatusCode::UNAUTHORIZED, "This link is not good", said)
 }
 
