@@ -43,6 +43,7 @@ pub mod routes;
 mod scrub;
 mod sealed;
 mod search;
+mod sent_values;
 mod server_config;
 mod stored_connectors;
 mod tokens;

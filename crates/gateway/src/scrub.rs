@@ -9,7 +9,7 @@ use self::spelling::{spellings, unescaped};
 use crate::answer_json;
 
 /// Characters of a secret that can be told from other text.
-const TELLING: usize = 8;
+pub(crate) const TELLING: usize = 8;
 /// A number that is no count of something by chance.
 const LARGE: f64 = 1e6;
 /// How often escapes are read that stand within others.

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use claviger_domain::id::{self, Id};
 use claviger_domain::plain_text;
 use claviger_domain::time::{Clock, Timestamp};
 use claviger_edge::{ApiError, Core, ErrorCode};
@@ -14,6 +15,7 @@ use crate::catalogue::{Catalogue, Catalogues, content};
 use crate::connector::{Connector, Faults};
 use crate::doors::Doors;
 use crate::openapi::{Bounds, Document, DocumentError, LARGEST, read_value};
+use crate::sent_values::{HIDDEN, SentValues, left_hidden};
 
 /// How long reading a document and making its tools may take, in seconds.
 const LONGEST: i64 = 10;
@@ -37,9 +39,41 @@ pub(crate) struct Taken {
     pub(crate) slug: String,
     pub(crate) label: String,
     pub(crate) category: Option<String>,
-    pub(crate) texts: Texts,
+    /// Its file without what it sends with every call, and its document.
+    texts: (String, String),
+    values: SentValues,
     pub(crate) digest: Vec<u8>,
     pub(crate) catalogue: Arc<Catalogue>,
+}
+
+/// A stored connector that is changed.
+pub(crate) struct Before {
+    texts: Texts,
+    values: SentValues,
+}
+
+impl Before {
+    /// What is stored of a connector.
+    pub(crate) fn of(
+        core: &Core,
+        connector: &Id<id::Connector>,
+        texts: Texts,
+    ) -> Result<Self, ApiError> {
+        let values = SentValues::open(core, connector, &texts)?;
+        Ok(Self { texts, values })
+    }
+}
+
+impl Taken {
+    /// What is stored of it.
+    pub(crate) fn texts(&mut self, core: &Core, connector: &Id<id::Connector>) -> Texts {
+        let (file, document) = std::mem::take(&mut self.texts);
+        Texts {
+            file,
+            document,
+            sealed_values: self.values.seal(core, connector),
+        }
+    }
 }
 
 impl StoredConnectors {
@@ -48,7 +82,7 @@ impl StoredConnectors {
         &self,
         core: &Core,
         body: Vec<u8>,
-        before: Option<Texts>,
+        before: Option<Before>,
     ) -> Result<Taken, ApiError> {
         let _door = self.doors.sent().await?;
         let clock = Arc::clone(&core.clock);
@@ -81,12 +115,15 @@ impl StoredConnectors {
         }
         let texts = connectors::texts(&core.db, &stored.id).await?;
         let texts = texts.ok_or_else(not_there)?;
+        let values = SentValues::open(core, &stored.id, &texts)?;
         let clock = Arc::clone(&core.clock);
         let ends_at = core.now().plus_seconds(LONGEST);
         let compiled = spawn_blocking(move || {
             let has_time = || clock.now() < ends_at;
             let bounds = bounds(&has_time);
-            let connector = Connector::parse(&texts.file).ok()?;
+            let mut file = serde_json::from_str(&texts.file).ok()?;
+            values.put_back(&mut file);
+            let connector = Connector::parse(&Value::Object(file).to_string()).ok()?;
             let document = Document::read(texts.document.as_bytes(), &bounds).ok()?;
             Catalogue::compile_within(&connector, &document, &bounds).ok()
         })
@@ -115,7 +152,7 @@ fn bounds(has_time: &(dyn Fn() -> bool + Sync)) -> Bounds<'_> {
 
 fn take(
     body: &[u8],
-    before: Option<Texts>,
+    before: Option<Before>,
     clock: &dyn Clock,
     ends_at: Timestamp,
 ) -> Result<Taken, ApiError> {
@@ -129,11 +166,17 @@ fn take(
         ));
     };
     let sent = members.shift_remove(DOCUMENT);
-    let (file, stored) = match before {
-        Some(before) => (changed(&before.file, members)?, Some(before.document)),
+    let (mut file, stored) = match before {
+        Some(before) => (changed(&before, members)?, Some(before.texts.document)),
         None => (members, None),
     };
     check_base_url(&file)?;
+    if let Some(place) = left_hidden(&file) {
+        let must = format!(
+            "`{place}` must be sent again: `{HIDDEN}` stands for a value that is stored, for the same `{BASE_URL}`"
+        );
+        return Err(ApiError::new(ErrorCode::InvalidInput, must));
+    }
     // Positions are of the body, unless the document was a text of its own within it.
     let (text, is_part) = match (sent, stored) {
         (Some(Value::Object(document)), _) => (Value::Object(document).to_string(), true),
@@ -154,22 +197,20 @@ fn take(
     let whole = if is_part { body } else { text.as_bytes() };
     let document = Document::read_part(text.as_bytes(), whole, &bounds);
     let document = document.map_err(|fault| unread(&fault))?;
-    let mut file = file;
     file.insert(DOCUMENT.to_owned(), SENT.into());
-    let file = Value::Object(file).to_string();
-    let connector = Connector::parse(&file).map_err(|faults| faulty(&faults))?;
+    let whole_file = Value::Object(file.clone()).to_string();
+    let connector = Connector::parse(&whole_file).map_err(|faults| faulty(&faults))?;
     let catalogue = Catalogue::compile_within(&connector, &document, &bounds);
     let catalogue = Arc::new(catalogue.map_err(|faults| faulty(&faults))?);
     let read = connector.file();
+    let values = SentValues::take_out(&mut file);
     Ok(Taken {
         slug: read.slug.value.clone(),
         label: read.label.clone(),
         category: read.category.clone(),
         digest: content(&connector, &document).to_vec(),
-        texts: Texts {
-            file,
-            document: text,
-        },
+        texts: (Value::Object(file).to_string(), text),
+        values,
         catalogue,
     })
 }
@@ -180,9 +221,12 @@ fn is_document(text: &str) -> bool {
     text.starts_with('{') || text.contains('\n')
 }
 
-/// The file with a body's members in the place of its own; null takes one out.
-fn changed(file: &str, members: Map<String, Value>) -> Result<Map<String, Value>, ApiError> {
-    let mut file: Map<String, Value> = serde_json::from_str(file).map_err(|_| not_there())?;
+/// The file with a body's members in the place of its own; null takes one out. What is sent with every call
+/// and not shown stays as it is, unless calls go elsewhere from now on.
+fn changed(before: &Before, members: Map<String, Value>) -> Result<Map<String, Value>, ApiError> {
+    let file = serde_json::from_str(&before.texts.file);
+    let mut file: Map<String, Value> = file.map_err(|_| not_there())?;
+    let base_url = file.get(BASE_URL).cloned();
     if members
         .get("slug")
         .is_some_and(|slug| Some(slug) != file.get("slug"))
@@ -196,6 +240,9 @@ fn changed(file: &str, members: Map<String, Value>) -> Result<Map<String, Value>
         } else {
             file.insert(name, value);
         }
+    }
+    if file.get(BASE_URL) == base_url.as_ref() {
+        before.values.put_back(&mut file);
     }
     Ok(file)
 }

@@ -35,6 +35,8 @@ pub struct Texts {
     pub file: String,
     /// The OpenAPI document.
     pub document: String,
+    /// The values that the file sends with every call, which are not in it.
+    pub sealed_values: Option<Vec<u8>>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -167,7 +169,8 @@ pub async fn list(
 
 /// What a connector is made of, read when its tools are not in memory.
 pub async fn texts(db: &Db, id: &Id<id::Connector>) -> Result<Option<Texts>, StoreError> {
-    const SQL: &str = "SELECT file, document FROM connectors WHERE id = $1 AND deleted_at IS NULL";
+    const SQL: &str =
+        "SELECT file, document, sealed_values FROM connectors WHERE id = $1 AND deleted_at IS NULL";
     Ok(on!(read db, |c| sqlx::query_as(SQL)
         .bind(id.as_str())
         .fetch_optional(c)
@@ -201,9 +204,9 @@ pub async fn create(
     texts: &Texts,
 ) -> Result<bool, StoreError> {
     const SQL: &str = "INSERT INTO connectors (id, account_id, root_account_id, slug, label, \
-        category, file, document, digest, created_by, created_by_type, created_in, \
+        category, file, document, sealed_values, digest, created_by, created_by_type, created_in, \
         last_changed_by, last_changed_by_type, created_at, updated_at) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
         ON CONFLICT (account_id, slug) WHERE deleted_at IS NULL DO NOTHING";
     let base = &connector.base;
     let done = on!(&mut *tx, |c| sqlx::query(SQL)
@@ -215,6 +218,7 @@ pub async fn create(
         .bind(&connector.category)
         .bind(&texts.file)
         .bind(&texts.document)
+        .bind(&texts.sealed_values)
         .bind(&connector.digest)
         .bind(&base.created_by)
         .bind(&base.created_by_type)
@@ -243,7 +247,8 @@ pub async fn update(
     texts: &Texts,
 ) -> Result<bool, StoreError> {
     const SQL: &str = "UPDATE connectors SET label = $3, category = $4, file = $5, document = $6, \
-        digest = $7, last_changed_by = $8, last_changed_by_type = $9, updated_at = $10 \
+        sealed_values = $7, digest = $8, last_changed_by = $9, last_changed_by_type = $10, \
+        updated_at = $11 \
         WHERE id = $1 AND digest = $2 AND deleted_at IS NULL";
     let base = &connector.base;
     let done = on!(&mut *tx, |c| sqlx::query(SQL)
@@ -253,6 +258,7 @@ pub async fn update(
         .bind(&connector.category)
         .bind(&texts.file)
         .bind(&texts.document)
+        .bind(&texts.sealed_values)
         .bind(&connector.digest)
         .bind(&base.last_changed_by)
         .bind(&base.last_changed_by_type)
@@ -274,7 +280,7 @@ pub async fn delete(
     connector: &StoredConnector,
 ) -> Result<bool, StoreError> {
     const SQL: &str = "UPDATE connectors SET deleted_at = $2, updated_at = $2, file = '', \
-        document = '' WHERE id = $1 AND deleted_at IS NULL";
+        document = '', sealed_values = NULL WHERE id = $1 AND deleted_at IS NULL";
     let done = on!(&mut *tx, |c| sqlx::query(SQL)
         .bind(connector.id.as_str())
         .bind(change.now.as_micros())

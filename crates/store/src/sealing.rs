@@ -45,6 +45,8 @@ pub enum Purpose {
     OAuthClients,
     /// What a link waits for an answer with.
     Links,
+    /// What connectors send with every call.
+    Connectors,
 }
 
 impl Purpose {
@@ -58,6 +60,7 @@ impl Purpose {
             Self::Mails => "mails",
             Self::OAuthClients => "oauth-clients",
             Self::Links => "links",
+            Self::Connectors => "connectors",
         }
     }
 }

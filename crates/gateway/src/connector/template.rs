@@ -149,6 +149,11 @@ impl Template {
         })
     }
 
+    /// Whether it is more than what fills its holes.
+    pub fn has_own_text(&self) -> bool {
+        self.fixed().any(|text| !text.is_empty()) || self.defaults().next().is_some()
+    }
+
     /// What lies before the first `at` that is in no hole, and what lies from there on.
     pub fn split_before(mut self, at: char) -> (Self, Self) {
         let found = self

@@ -32,7 +32,7 @@ pub(super) async fn handle(
         account.ok_or_else(|| ApiError::new(ErrorCode::AccountNotFound, "Account not found"))?;
     let place = gateway.stored.doors.place(&account.root_account_id)?;
     let body = body(request).await?;
-    let taken = gateway.stored.take(&gateway.core, body, None).await?;
+    let mut taken = gateway.stored.take(&gateway.core, body, None).await?;
     drop(place);
     if gateway.own_catalogue(&taken.slug).is_some() {
         let message =
@@ -40,8 +40,10 @@ pub(super) async fn handle(
         return Err(ApiError::new(ErrorCode::SlugTaken, message));
     }
     let change = gateway.core.change(&caller.actor);
+    let id = Id::draw(&*gateway.core.random);
+    let texts = taken.texts(&gateway.core, &id);
     let connector = StoredConnector {
-        id: Id::draw(&*gateway.core.random),
+        id,
         account: account.reference(),
         slug: taken.slug,
         label: taken.label,
@@ -49,7 +51,7 @@ pub(super) async fn handle(
         digest: taken.digest,
         base: Base::made_by(&change),
     };
-    let (row, texts) = (connector.clone(), taken.texts);
+    let row = connector.clone();
     let stored = gateway
         .core
         .db

@@ -13,6 +13,7 @@ use super::connector::{Found, absent, find};
 use super::query::Parameters;
 use super::wire;
 use crate::gateway::Gateway;
+use crate::sent_values::SentValues;
 
 pub(super) async fn handle(
     State(gateway): State<Arc<Gateway>>,
@@ -33,8 +34,9 @@ pub(super) async fn handle(
     let texts = texts.ok_or_else(absent)?;
     let mut shown = wire::connector(&stored);
     wire::add_outcome(&mut shown, &catalogue);
-    // As it was sent, but for the document.
-    let file: Value = serde_json::from_str(&texts.file).unwrap_or_default();
-    shown.insert("file".to_owned(), file);
+    // As it was sent, but for the document and for values that may be keys.
+    let mut file = serde_json::from_str(&texts.file).unwrap_or_default();
+    SentValues::take_out(&mut file);
+    shown.insert("file".to_owned(), Value::Object(file));
     Ok(Json(shown))
 }

@@ -14,6 +14,7 @@ use super::connector::{absent, body, find_stored};
 use super::query::Parameters;
 use super::wire;
 use crate::gateway::Gateway;
+use crate::stored_connectors::Before;
 
 pub(super) async fn handle(
     State(gateway): State<Arc<Gateway>>,
@@ -26,18 +27,17 @@ pub(super) async fn handle(
     let place = gateway.stored.doors.place(&stored.account.root)?;
     let body = body(request).await?;
     let texts = connectors::texts(&gateway.core.db, &stored.id).await?;
-    let texts = texts.ok_or_else(absent)?;
-    let taken = gateway
-        .stored
-        .take(&gateway.core, body, Some(texts))
-        .await?;
+    let before = Before::of(&gateway.core, &stored.id, texts.ok_or_else(absent)?)?;
+    let taken = gateway.stored.take(&gateway.core, body, Some(before));
+    let mut taken = taken.await?;
     drop(place);
     let change = gateway.core.change(&caller.actor);
+    let texts = taken.texts(&gateway.core, &stored.id);
     let before = std::mem::replace(&mut stored.digest, taken.digest);
     stored.label = taken.label;
     stored.category = taken.category;
     stored.base.touch(&change);
-    let (row, texts) = (stored.clone(), taken.texts);
+    let row = stored.clone();
     let updated = gateway
         .core
         .db

@@ -314,7 +314,12 @@ impl Gateway {
         let format = account.format();
         let signed = sign(account.access, format, &filling, sending.path_and_query)?;
         let target = account.below(self, &signed.path_and_query)?;
-        let scrub = secrets(format.map(|format| &format.fields), &filling, &signed);
+        let scrub = secrets(
+            account.access,
+            format.map(|format| &format.fields),
+            &filling,
+            &signed,
+        );
         let mut headers = sending.headers;
         headers.extend(signed.headers);
         // What comes otherwise could not be looked through.

@@ -13,7 +13,7 @@ use crate::connector::value_path::ValuePath;
 use crate::credentials::Credentials;
 use crate::grant::Grant;
 use crate::request::{IN_SEGMENT, UpstreamRequest};
-use crate::scrub::Scrub;
+use crate::scrub::{Scrub, TELLING};
 
 /// What stands for a credential in what is only told.
 pub(crate) const MASKED: &str = "***";
@@ -59,6 +59,13 @@ impl Filling<'_> {
     fn fill(&self, template: &Template) -> Result<String, Unresolved> {
         template.fill(|reference| self.value_of(reference))
     }
+
+    /// A value that is sent with every call, which may be a key where it has text of its own.
+    fn fill_sent(&self, template: &Template) -> Result<String, Unresolved> {
+        let filled = self.fill(template)?;
+        let is_masked = self.credentials.is_none() && template.has_own_text();
+        Ok(if is_masked { MASKED.to_owned() } else { filled })
+    }
 }
 
 /// A request with all that an upstream asks for.
@@ -89,11 +96,11 @@ pub(crate) fn sign(
 ) -> Result<Signed, Unsigned> {
     let mut headers = HeaderMap::new();
     for (name, template) in &access.headers {
-        let value = filling.fill(template)?;
+        let value = filling.fill_sent(template)?;
         headers.insert(name.clone(), header_value(name.as_str(), &value)?);
     }
     for (name, template) in &access.query {
-        add(&mut path_and_query, name, &filling.fill(template)?);
+        add(&mut path_and_query, name, &filling.fill_sent(template)?);
     }
     let Some(format) = format else {
         return Ok(Signed {
@@ -149,8 +156,14 @@ fn add(path_and_query: &mut String, name: &str, value: &str) {
     path_and_query.extend(utf8_percent_encode(value, IN_SEGMENT));
 }
 
-/// What of a call must not come back: all secret fields, alone and as they are sent.
-pub(crate) fn secrets(fields: Option<&Fields>, filling: &Filling<'_>, signed: &Signed) -> Scrub {
+/// What of a call must not come back: all secret fields, alone and as they are sent, and what the connector
+/// sends with every call.
+pub(crate) fn secrets(
+    access: &Access,
+    fields: Option<&Fields>,
+    filling: &Filling<'_>,
+    signed: &Signed,
+) -> Scrub {
     let is_shown = |name: &str| {
         let entries = fields.map(Fields::entries).unwrap_or_default();
         let entry = entries.iter().find(|entry| entry.name.value == name);
@@ -167,5 +180,21 @@ pub(crate) fn secrets(fields: Option<&Fields>, filling: &Filling<'_>, signed: &S
     let granted = granted.into_iter().flat_map(Grant::secrets);
     let secrets = entered.map(|(_, value)| value).chain(filling.token);
     let secrets = secrets.chain(granted);
-    Scrub::of(secrets.chain(sent))
+    let every = sent_with_every(access, filling);
+    Scrub::of(secrets.chain(sent).chain(every.iter().map(String::as_str)))
+}
+
+/// Values with text of their own, as far as they can be told from other text; what an answer may be says the
+/// same to everybody.
+fn sent_with_every(access: &Access, filling: &Filling<'_>) -> Vec<String> {
+    let headers = access.headers.iter();
+    let headers =
+        headers.filter(|(name, _)| ![header::ACCEPT, header::ACCEPT_LANGUAGE].contains(name));
+    let headers = headers.map(|(_, template)| template);
+    let query = access.query.iter().map(|(_, template)| template);
+    let own = headers
+        .chain(query)
+        .filter(|template| template.has_own_text());
+    let filled = own.filter_map(|template| filling.fill(template).ok());
+    filled.filter(|value| value.len() >= TELLING).collect()
 }

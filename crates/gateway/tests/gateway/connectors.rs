@@ -418,3 +418,59 @@ on_both_engines!(a_misspelt_secret_is_a_fault, async |app| {
         assert_eq!(sent.status == 201, is_taken, "{entry}: {}", sent.body);
     }
 });
+
+on_both_engines!(
+    what_a_connector_sends_with_every_call_is_sealed_and_shown_to_nobody,
+    async |app| {
+        let world = World::of(app).await;
+        let mut body = tea();
+        body["base_url"] = "http://127.0.0.1:9".into();
+        body["credentials"] = json!({ "bearer": {} });
+        body["headers"] =
+            json!({ "x-key": "canary-header-key", "x-token": "{{credentials.token}}" });
+        body["query"] = json!({ "key": "canary-query-key" });
+        send(&world, &world.owner, &body).await.expect(201);
+        let path = "/integration/tea";
+        let shown = world.get(path).await.expect(200);
+        let hidden = json!({ "x-key": "***", "x-token": "{{credentials.token}}" });
+        assert_eq!(shown["file"]["headers"], hidden);
+        assert_eq!(shown["file"]["query"], json!({ "key": "***" }));
+        let db = &world.app.core.db;
+        let id = claviger_domain::id::Id::parse(shown["id"].as_str().unwrap()).unwrap();
+        let texts = claviger_store::connectors::texts(db, &id).await.unwrap();
+        assert!(!texts.unwrap().file.contains("canary"));
+
+        // Read it, and send it back: what is hidden stays.
+        let change = async |body: Value| world.ask(&world.owner, Method::PATCH, path, body).await;
+        let back = json!({ "label": "Teas", "headers": shown["file"]["headers"] });
+        change(back).await.expect(200);
+        let connected = world.ask(
+            &world.owner,
+            Method::POST,
+            "/integrated-account",
+            json!({
+                "integration": "tea", "tenant_id": "t", "credentials": { "token": "canary-token" },
+            }),
+        );
+        let connected = connected.await.expect(201)["id"].clone();
+        let connected = connected.as_str().unwrap();
+        let dry = format!("/proxy/pots?dry_run=true&integrated_account_id={connected}");
+        let told = world.get(&dry).await.expect(200).to_string();
+        assert!(told.contains("***") && !told.contains("canary"), "{told}");
+        // Elsewhere it does not go, and nowhere is a mask sent.
+        for elsewhere in [
+            json!({ "base_url": "http://127.0.0.1:10" }),
+            json!({ "headers": { "x-other": "***" } }),
+        ] {
+            let refused = change(elsewhere).await.expect(400);
+            let message = refused["message"].as_str().unwrap();
+            assert!(message.contains("must be sent again"), "{message}");
+        }
+        let anew = json!({
+            "base_url": "http://127.0.0.1:10", "headers": { "x-key": "canary-two" }, "query": null,
+        });
+        change(anew).await.expect(200);
+        let shown = world.get(path).await.expect(200);
+        assert_eq!(shown["file"]["headers"], json!({ "x-key": "***" }));
+    }
+);

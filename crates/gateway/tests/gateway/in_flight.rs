@@ -326,3 +326,25 @@ in_both_shops!(
         }
     }
 );
+
+in_both_shops!(
+    what_a_connector_sends_with_every_call_is_sent_and_does_not_come_back,
+    async |shop| {
+        let sent = json!({ "headers": { "x-key": CANARY }, "query": { "key": CANARY } });
+        shop.bring("keyed", sent).await;
+        let body = json!({
+            "integration": "keyed", "tenant_id": "t", "authentication_method": "basic",
+            "context": { "host": shop.host() },
+            "credentials": { "username": "ann", "password": "unlike-the-rest" },
+        });
+        let id = shop.connect(body).await.expect(201)["id"].clone();
+        let id = id.as_str().unwrap();
+        shop.says(|received| answer(200, &json!({ "id": received.header("x-key") })));
+        let told = shop.get(id, "orders/o1").await.expect(200);
+        assert_eq!(told, json!({ "result": { "id": "***" } }));
+        let received = shop.upstream.received();
+        let last = received.last().unwrap();
+        assert_eq!(last.header("x-key"), CANARY);
+        assert!(last.path.contains("key=canary%2Fof"), "{}", last.path);
+    }
+);

@@ -20,6 +20,7 @@ fn texts(word: &str) -> Texts {
     Texts {
         file: format!("{{\"slug\":\"{word}\"}}"),
         document: "{}".to_owned(),
+        sealed_values: Some(word.as_bytes().to_vec()),
     }
 }
 
