@@ -3,11 +3,11 @@
 
 use std::fmt::Write;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// The text without what could hide or act; new lines and tabs stay.
 pub fn clean(text: &str) -> String {
-    if !text.chars().any(is_harmful) {
+    if is_clean(text) {
         return text.to_owned();
     }
     let mut kept = String::with_capacity(text.len());
@@ -47,18 +47,32 @@ pub fn flowing(text: &str) -> String {
 }
 
 /// A value whose every text and member name is clean.
-pub fn clean_value(value: Value) -> Value {
+pub fn clean_value(mut value: Value) -> Value {
+    clean_in_place(&mut value);
+    value
+}
+
+/// Texts that are clean, which nearly all are, are not copied.
+fn clean_in_place(value: &mut Value) {
     match value {
-        Value::String(text) => Value::String(clean(&text)),
-        Value::Array(items) => Value::Array(items.into_iter().map(clean_value).collect()),
-        Value::Object(members) => Value::Object(
-            members
-                .into_iter()
-                .map(|(name, value)| (clean(&name), clean_value(value)))
-                .collect::<Map<_, _>>(),
-        ),
-        other => other,
+        Value::String(text) if is_clean(text) => {}
+        Value::String(text) => *text = clean(text),
+        Value::Array(items) => items.iter_mut().for_each(clean_in_place),
+        Value::Object(members) => {
+            if !members.keys().all(|name| is_clean(name)) {
+                let all = std::mem::take(members).into_iter();
+                *members = all.map(|(name, value)| (clean(&name), value)).collect();
+            }
+            members.values_mut().for_each(clean_in_place);
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+fn is_clean(text: &str) -> bool {
+    // Of plain letters it is known without looking at each character.
+    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    is_plain || !text.chars().any(is_harmful)
 }
 
 /// JSON that means the same and hides nothing: what could hide or act is escaped, over several lines.

@@ -205,6 +205,11 @@ impl Rights {
         is_held.then_some(reach)
     }
 
+    /// The accounts in which they hold something.
+    pub fn accounts(&self) -> impl Iterator<Item = &AccountRef> {
+        self.0.iter().filter_map(|grant| grant.account.as_ref())
+    }
+
     /// Whether they hold all that `grant` would give: what is made must not exceed its maker.
     pub fn cover(&self, grant: &Grant) -> bool {
         self.0.iter().any(|mine| mine.covers(grant))

@@ -3,25 +3,25 @@
 
 use std::sync::Arc;
 
-use claviger_domain::id::{self, Id};
+use claviger_domain::key_string::KeyDigest;
 use claviger_domain::limit::Level;
 use claviger_domain::permission::Permission;
-use claviger_domain::rights::{Reach, Rights};
-use claviger_domain::time::{Timestamp, earlier};
+use claviger_domain::rights::Reach;
+use claviger_domain::time::earlier;
 use claviger_domain::token::MCP_SERVER_PREFIX;
 use claviger_edge::{ApiError, Credential, ErrorCode, rate_limit_headers};
-use claviger_store::access_keys::{self, AccessKey, Selector};
-use claviger_store::connected_accounts::{self, ConnectedAccount};
-use claviger_store::mcp_servers::{self, Maker, McpServer};
-use claviger_store::{Asker, operator_keys, roles};
+use claviger_store::Asker;
+use claviger_store::access_keys::AccessKey;
+use claviger_store::connected_accounts::ConnectedAccount;
+use claviger_store::generations::Moment;
+use claviger_store::mcp_servers::{self, McpServer};
 use claviger_verify::{CallerLimit, KnownAccessKey, Network, Presenter};
 use http::HeaderMap;
 
-use crate::budget::Budget;
 use crate::call::InNameOf;
 use crate::exposure::Exposure;
 use crate::gateway::Gateway;
-use crate::server_config::ServerConfig;
+use crate::known::KnownServer;
 
 /// What a request to an MCP server presents.
 pub(crate) struct Presented<'a> {
@@ -31,30 +31,65 @@ pub(crate) struct Presented<'a> {
     pub(crate) from: Option<Network>,
 }
 
-/// A server that takes the request, with what it shows and whose rights count.
+/// The live server of a token.
+pub(crate) enum Found {
+    /// With who answers for it.
+    Known(Arc<KnownServer>),
+    /// As its row has it, read after that moment.
+    Read(Box<(KeyDigest, Moment, McpServer)>),
+}
+
+impl Found {
+    pub(crate) fn server(&self) -> &McpServer {
+        match self {
+            Self::Known(known) => &known.server,
+            Self::Read(read) => &read.2,
+        }
+    }
+}
+
+/// A server that takes the request, with what it shows and who is behind it.
 pub(crate) struct Admitted {
-    pub(crate) server: Id<id::McpServer>,
-    pub(crate) connected: ConnectedAccount,
+    pub(crate) known: Arc<KnownServer>,
     pub(crate) exposure: Arc<Exposure>,
-    pub(crate) budget: Budget,
-    pub(crate) seals_secrets: bool,
-    pub(crate) in_name_of: InNameOf,
-    /// The access keys among maker and second credential, each lineage once.
-    callers: Vec<AccessKey>,
+    /// The second credential, where the server asks for one.
+    second: Option<Arc<KnownAccessKey>>,
 }
 
-/// A server, what it is over, and its maker, all live.
-struct Live {
-    server: McpServer,
-    connected: ConnectedAccount,
-    maker: Held,
+impl Admitted {
+    /// The access keys behind a call, each lineage once.
+    fn callers(&self) -> impl DoubleEndedIterator<Item = &AccessKey> {
+        let maker = self.known.maker_key.as_ref();
+        let second = self.second.as_ref().map(|known| &known.key);
+        let second = second.filter(|one| maker.is_none_or(|maker| maker.lineage != one.lineage));
+        maker.into_iter().chain(second)
+    }
+
+    fn in_name_of(&self, network: Option<Network>) -> InNameOf {
+        let known = &self.known;
+        let (rights, ends_at) = match &self.second {
+            None => (Arc::clone(&known.rights), known.ends_at()),
+            Some(second) => (
+                Arc::new(known.rights.intersection(&second.rights)),
+                earlier(known.ends_at(), second.key.ends_at()),
+            ),
+        };
+        InNameOf {
+            maker: known.server.maker.actor(),
+            server: Some(known.server.id.clone()),
+            rights,
+            ends_at,
+            keys: self.callers().map(|key| key.lineage.clone()).collect(),
+            network,
+        }
+    }
 }
 
-/// What a maker holds now.
-pub(crate) struct Held {
-    pub(crate) rights: Rights,
-    ends_at: Option<Timestamp>,
-    key: Option<AccessKey>,
+/// A request that was let in, whose calls are let in anew.
+#[derive(Clone, Copy)]
+pub(crate) struct Standing<'a> {
+    pub(crate) presented: &'a Presented<'a>,
+    pub(crate) admitted: &'a Admitted,
 }
 
 /// The one refusal. It does not ask for a credential by `WWW-Authenticate`: clients take that for a
@@ -66,17 +101,37 @@ pub(crate) fn refused() -> ApiError {
 impl Gateway {
     /// Admits a tool call anew, since what let its request in may have ended meanwhile, and counts it
     /// against the own limits of all callers. Requests that call no tool are not counted.
-    pub(crate) async fn admit_call(&self, presented: &Presented<'_>) -> Result<InNameOf, ApiError> {
-        let server = self.find_server(presented).await?;
-        let admitted = self.admit(presented, server).await?;
+    pub(crate) async fn admit_call(&self, standing: Standing<'_>) -> Result<InNameOf, ApiError> {
+        let anew = self.admit_anew(standing).await?;
+        let admitted = anew.as_ref().unwrap_or(standing.admitted);
         // Whoever presents a credential pays first: one that is over its limit must not use up the
         // maker's.
-        for key in admitted.callers.iter().rev() {
+        for key in admitted.callers().rev() {
             if let CallerLimit::Over(level) = self.core.verifier.take_call_of(key).await? {
                 return Err(self.over_limit(level, "Too many requests"));
             }
         }
-        Ok(admitted.in_name_of)
+        Ok(admitted.in_name_of(standing.presented.from))
+    }
+
+    /// Admits a request again, unless nothing that let it in has changed.
+    pub(crate) async fn admit_anew(
+        &self,
+        standing: Standing<'_>,
+    ) -> Result<Option<Admitted>, ApiError> {
+        let Standing {
+            presented,
+            admitted,
+        } = standing;
+        if admitted.second.is_none() && self.still_holds(&admitted.known) {
+            return Ok(None);
+        }
+        // Boxed: most calls do not come as far as this.
+        let again = Box::pin(async {
+            let found = self.find_server(presented).await?;
+            self.admit(presented, &found).await
+        });
+        again.await.map(Some)
     }
 
     /// The refusal of a call by a credential that is over its own limit.
@@ -89,120 +144,70 @@ impl Gateway {
     pub(crate) async fn admit(
         &self,
         presented: &Presented<'_>,
-        server: McpServer,
+        found: &Found,
     ) -> Result<Admitted, ApiError> {
-        let family = Asker::Family(server.account.root.clone());
-        let Live {
-            server,
-            connected,
-            maker,
-        } = family.scope(self.find_what_it_is_over(server)).await?;
-        let config = ServerConfig::of_row(&server.config)?;
-        let mut rights = server.maker_rights;
-        let mut ends_at = earlier(server.expires_at, maker.ends_at);
-        let mut callers: Vec<_> = maker.key.into_iter().collect();
-        if config.require_api_token_auth {
-            let second = self.second_credential(presented, &connected).await?;
-            rights = rights.intersection(&second.rights);
-            ends_at = earlier(ends_at, second.key.ends_at());
-            if callers.iter().all(|one| one.lineage != second.key.lineage) {
-                callers.push(second.key.clone());
+        let known = match found {
+            Found::Known(known) => Arc::clone(known),
+            Found::Read(read) => {
+                let (digest, moment, server) = &**read;
+                let family = Asker::Family(server.account.root.clone());
+                let knowing = self.know_server(*digest, moment, server.clone());
+                let knowing = family.scope(knowing);
+                Box::pin(knowing).await?
             }
+        };
+        if !known.is_live_at(self.core.now()) {
+            return Err(refused());
         }
-        let catalogue = self.catalogue_of(&connected).await?;
-        let exposure = self
-            .exposures
-            .of(&catalogue, &config.choices)
-            .map_err(|error| ApiError::new(ErrorCode::InvalidFilter, error.to_string()))?;
-        let in_name_of = InNameOf {
-            maker: server.maker.actor(),
-            server: Some(server.id.clone()),
-            rights,
-            ends_at,
-            keys: callers.iter().map(|key| key.lineage.clone()).collect(),
-            network: presented.from,
+        let second = if known.config.require_api_token_auth {
+            let over = &known.over.connected;
+            Some(self.second_credential(presented, over).await?)
+        } else {
+            None
         };
         Ok(Admitted {
-            server: server.id,
-            connected,
-            exposure,
-            budget: config.budget,
-            seals_secrets: config.seals_secrets,
-            in_name_of,
-            callers,
+            exposure: self.exposure_of(&known).await?,
+            known,
+            second,
         })
     }
 
     /// The server of a token, as long as it is live.
-    pub(crate) async fn find_server(
-        &self,
-        presented: &Presented<'_>,
-    ) -> Result<McpServer, ApiError> {
+    pub(crate) async fn find_server(&self, presented: &Presented<'_>) -> Result<Found, ApiError> {
         let Presented { token, from, .. } = presented;
         if !token.starts_with(MCP_SERVER_PREFIX) {
             return Err(refused());
         }
-        let verifier = &self.core.verifier;
-        let digest = verifier.digest(token);
-        let server = verifier
+        let digest = self.core.verifier.digest(token);
+        let found = match self.known_server(&digest) {
+            Some(known) => Found::Known(known),
+            None => Box::pin(self.read_server(digest, *from)).await?,
+        };
+        if found.server().is_live_at(self.core.now()) {
+            Ok(found)
+        } else {
+            Err(refused())
+        }
+    }
+
+    async fn read_server(
+        &self,
+        digest: KeyDigest,
+        from: Option<Network>,
+    ) -> Result<Found, ApiError> {
+        let moment = self.core.db.generations().moment();
+        let server = self
+            .core
+            .verifier
             .look_for_token(
                 digest,
-                *from,
+                from,
                 async || mcp_servers::find_by_token(&self.core.db, &digest).await,
                 |server| server.account.root.clone(),
             )
             .await?;
-        let server = server.filter(|server| server.is_live_at(self.core.now()));
-        server.ok_or_else(refused)
-    }
-
-    async fn find_what_it_is_over(&self, server: McpServer) -> Result<Live, ApiError> {
-        let id = &server.connected_account_id;
-        let connected = connected_accounts::find(&self.core.db, &everything(), id).await?;
-        let connected = connected.ok_or_else(refused)?;
-        let maker = self.held_by(&server.maker).await?.ok_or_else(refused)?;
-        if !maker.rights.cover_all(&server.maker_rights) {
-            return Err(refused());
-        }
-        Ok(Live {
-            server,
-            connected,
-            maker,
-        })
-    }
-
-    /// What the maker of a server or a link holds now; `None` when it is not live.
-    pub(crate) async fn held_by(&self, maker: &Maker) -> Result<Option<Held>, ApiError> {
-        match maker {
-            Maker::AccessKey(id) => {
-                let which = Selector::Id(id.clone());
-                let key = access_keys::find(&self.core.db, &everything(), &which).await?;
-                let key = key.filter(|key| key.is_live_at(self.core.now()));
-                Ok(key.map(|key| Held {
-                    rights: key.rights(),
-                    ends_at: key.ends_at(),
-                    key: Some(key),
-                }))
-            }
-            Maker::Operator(id) => {
-                let is_live = operator_keys::is_live(&self.core.db, id, self.core.now()).await?;
-                let held = || Held {
-                    rights: Rights::operator(),
-                    ends_at: None,
-                    key: None,
-                };
-                Ok(is_live.then(held))
-            }
-            Maker::User(id) => {
-                // Who holds no role any more holds less than the server was made with.
-                let held = roles::of_user(&self.core.db, id).await?;
-                Ok(Some(Held {
-                    rights: roles::rights_of(&held),
-                    ends_at: None,
-                    key: None,
-                }))
-            }
-        }
+        let server = server.ok_or_else(refused)?;
+        Ok(Found::Read(Box::new((digest, moment, server))))
     }
 
     /// The access key that comes beside the token: of the same account, with `mcp:use`.
@@ -234,7 +239,7 @@ impl Gateway {
 }
 
 /// A token is found by itself, and what it leads to is judged by the maker's rights.
-fn everything() -> Reach {
+pub(crate) fn everything() -> Reach {
     Reach {
         everything: true,
         ..Reach::default()

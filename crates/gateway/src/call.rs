@@ -16,7 +16,7 @@ use claviger_domain::rights::Rights;
 use claviger_domain::time::{Timestamp, earlier};
 use claviger_edge::{ApiError, Delegated};
 use claviger_store::Asker;
-use claviger_store::connected_accounts::{self, ConnectedAccount};
+use claviger_store::connected_accounts::ConnectedAccount;
 use claviger_verify::{CallerLimit, Network, Presenter};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
@@ -24,7 +24,6 @@ use sha2::{Digest, Sha256};
 
 use crate::budget::{Budget, Turn};
 use crate::catalogue::Catalogue;
-use crate::credentials::Credentials;
 use crate::cursor::{Asked, Binding};
 use crate::envelope;
 use crate::failure::Failure;
@@ -74,7 +73,7 @@ pub(crate) struct InNameOf {
     /// The MCP server, where the call came through one.
     pub(crate) server: Option<Id<id::McpServer>>,
     /// What the maker and, where there is one, the second credential hold.
-    pub(crate) rights: Rights,
+    pub(crate) rights: Arc<Rights>,
     /// The earliest end of server, maker and second credential; none: never.
     pub(crate) ends_at: Option<Timestamp>,
     /// The access keys among maker and second credential.
@@ -322,12 +321,10 @@ impl Gateway {
         &self,
         connected: &ConnectedAccount,
     ) -> Result<Option<Presenter>, ApiError> {
-        let sealed = connected_accounts::sealed_credentials(&self.core.db, &connected.id).await?;
-        let Some(sealed) = sealed else {
+        let Some(known) = self.account(&connected.id).await? else {
             return Ok(None);
         };
-        let credentials = Credentials::open(&self.sealing, &connected.id, &sealed)?;
-        let Some(key) = credentials.access_key() else {
+        let Some(key) = known.credentials(&self.sealing)?.access_key() else {
             return Ok(None);
         };
         Ok(self.core.verifier.presenter(key.expose(), None).await?)

@@ -18,6 +18,7 @@ use crate::connector::{Connector, Faults};
 use crate::exposure::Exposures;
 use crate::in_flight::InFlight;
 use crate::keys::Keys;
+use crate::known::Known;
 use crate::mcp::hosts::Hosts;
 use crate::openapi::{Document, DocumentError};
 use crate::refusals::Refusals;
@@ -73,6 +74,7 @@ pub struct Gateway {
     pub(crate) hosts: Hosts,
     pub(crate) public_url: String,
     pub(crate) keys: Keys,
+    pub(crate) known: Known,
     pub(crate) exposures: Exposures,
     pub(crate) upstreams: Arc<Upstreams>,
     pub(crate) tokens: Tokens,
@@ -103,6 +105,7 @@ impl Gateway {
             hosts: settings.hosts,
             public_url: settings.public_url,
             keys,
+            known: Known::default(),
             exposures: Exposures::default(),
             stored: StoredConnectors::default(),
             overridden: Overridden::default(),

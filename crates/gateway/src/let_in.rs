@@ -7,14 +7,14 @@ use claviger_store::connected_accounts::ConnectedAccount;
 use claviger_verify::Network;
 use http::HeaderMap;
 
-use crate::admission::{Presented, refused};
+use crate::admission::{Standing, refused};
 use crate::gateway::Gateway;
 
 /// By what a call was let in.
 #[derive(Clone, Copy)]
 pub(crate) enum LetIn<'a> {
-    /// The URL of an MCP server, and what came beside it.
-    Server(&'a Presented<'a>),
+    /// A request to an MCP server, with what it presents.
+    Server(Standing<'a>),
     /// A caller's own credential.
     Caller {
         headers: &'a HeaderMap,
@@ -33,10 +33,7 @@ impl Gateway {
         connected: &ConnectedAccount,
     ) -> Result<(), ApiError> {
         match let_in {
-            LetIn::Server(presented) => {
-                let server = self.find_server(presented).await?;
-                self.admit(presented, server).await.map(drop)
-            }
+            LetIn::Server(standing) => self.admit_anew(standing).await.map(drop),
             LetIn::Caller {
                 headers,
                 from,

@@ -26,6 +26,7 @@ pub mod gateway;
 mod grant;
 mod in_flight;
 mod keys;
+mod known;
 mod let_in;
 pub mod limits;
 pub mod mcp;

@@ -2,7 +2,11 @@
 
 mod spelling;
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use bytes::Bytes;
+use secrecy::zeroize::Zeroize;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Number, Value};
 
 use self::spelling::{spellings, unescaped};
@@ -17,12 +21,53 @@ const DEEPEST: usize = 3;
 const MASK: &str = "***";
 
 /// The credentials of a call, in the spellings in which they come back.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Scrub {
+    spelled: Arc<Spelled>,
+    /// How many of the texts are looked for.
+    looked_for: usize,
+}
+
+#[derive(Default)]
+struct Spelled {
     /// The longest first: else a part of one is masked, and the rest stays.
     texts: Vec<String>,
+    /// How many of them can be told from other text.
+    telling: usize,
     /// Those that may come back as a number, too; with it, where that is large enough to be told from others.
     numbers: Vec<(String, Option<f64>)>,
+}
+
+impl Drop for Spelled {
+    fn drop(&mut self) {
+        self.texts.zeroize();
+        for (text, _) in &mut self.numbers {
+            text.zeroize();
+        }
+    }
+}
+
+/// The credentials of a connected account's calls, which are spelled out once while they are the same.
+#[derive(Default)]
+pub(crate) struct KeptScrub(Mutex<Option<(Vec<SecretString>, Scrub)>>);
+
+impl KeptScrub {
+    /// Those secrets with all their spellings.
+    pub(crate) fn of(&self, secrets: &[&str]) -> Scrub {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((same, scrub)) = &*kept
+            && same
+                .iter()
+                .map(ExposeSecret::expose_secret)
+                .eq(secrets.iter().copied())
+        {
+            return scrub.clone();
+        }
+        let scrub = Scrub::of(secrets.iter().copied());
+        let secrets = secrets.iter().map(|secret| SecretString::from(*secret));
+        *kept = Some((secrets.collect(), scrub.clone()));
+        scrub
+    }
 }
 
 impl std::fmt::Debug for Scrub {
@@ -43,10 +88,19 @@ impl Scrub {
             let is_telling = number.abs() >= LARGE;
             (text.len() >= TELLING).then(|| (text.clone(), is_telling.then_some(number)))
         });
-        Self {
+        let spelled = Spelled {
+            telling: texts.partition_point(|text| text.len() >= TELLING),
             numbers: numbers.collect(),
             texts,
+        };
+        Self {
+            looked_for: spelled.texts.len(),
+            spelled: Arc::new(spelled),
         }
+    }
+
+    fn texts(&self) -> &[String] {
+        &self.spelled.texts[..self.looked_for]
     }
 
     /// A text without them; one that has a secret too short to be told from other text is masked whole, and
@@ -61,7 +115,7 @@ impl Scrub {
 
     fn literally(&self, text: &str) -> Option<String> {
         let mut masked: Option<String> = None;
-        for secret in &self.texts {
+        for secret in self.texts() {
             let at = masked.as_deref().unwrap_or(text);
             if at.contains(secret.as_str()) {
                 if secret.len() < TELLING {
@@ -74,7 +128,7 @@ impl Scrub {
     }
 
     fn is_behind_escapes(&self, text: &str) -> bool {
-        if self.texts.is_empty() {
+        if self.texts().is_empty() {
             return false;
         }
         let mut read = unescaped(text);
@@ -91,7 +145,7 @@ impl Scrub {
     }
 
     fn has(&self, text: &str) -> bool {
-        let mut texts = self.texts.iter();
+        let mut texts = self.texts().iter();
         texts.any(|secret| text.contains(secret.as_str()))
     }
 
@@ -123,11 +177,11 @@ impl Scrub {
 
     /// Whether a number is one of them, however it is written. Most calls have none that could be.
     fn is_number(&self, number: &Number) -> bool {
-        if self.numbers.is_empty() {
+        if self.spelled.numbers.is_empty() {
             return false;
         }
         let (text, value) = (number.to_string(), number.as_f64());
-        let mut numbers = self.numbers.iter();
+        let mut numbers = self.spelled.numbers.iter();
         numbers.any(|(secret, same)| {
             text.contains(secret.as_str()) || same.is_some() && value == *same
         })
@@ -136,7 +190,7 @@ impl Scrub {
     /// The same without those that are too short to be told from other text: for results, of which
     /// nothing may be lost by chance.
     pub(crate) fn telling(mut self) -> Self {
-        self.texts.retain(|text| text.len() >= TELLING);
+        self.looked_for = self.spelled.telling;
         self
     }
 
@@ -153,7 +207,7 @@ impl Scrub {
     /// Bytes without them. JSON stays JSON, and everything else is masked whole where a secret stands in it
     /// behind escapes.
     pub(crate) fn bytes(&self, bytes: Bytes) -> Bytes {
-        if self.texts.is_empty() {
+        if self.texts().is_empty() {
             return bytes;
         }
         if self.is_between_zeros(&bytes) {
@@ -175,7 +229,7 @@ impl Scrub {
 
     /// Whether bytes have one of them in letters of two or four bytes each.
     fn is_between_zeros(&self, bytes: &[u8]) -> bool {
-        if self.texts.is_empty() || !bytes.contains(&0) {
+        if self.texts().is_empty() || !bytes.contains(&0) {
             return false;
         }
         let letters: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != 0).collect();

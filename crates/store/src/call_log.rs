@@ -4,7 +4,7 @@ use claviger_domain::id::{self, Id};
 use claviger_domain::rights::{AccountRef, Reach};
 use claviger_domain::time::Timestamp;
 
-use crate::db::on;
+use crate::db::{ByRows, Cell, Engine, list_of_rows, on};
 use crate::reach::{ReachBinds, within_reach};
 use crate::{Db, StoreError};
 
@@ -79,39 +79,80 @@ macro_rules! columns {
     };
 }
 
-/// Writes a call. It may be lost with the last second in a power cut, as counters may.
-pub async fn append(db: &Db, call: &Call) -> Result<(), StoreError> {
-    const SQL: &str = concat!(
+/// The cells of a row.
+const CELLS: usize = 21;
+
+impl Call {
+    fn cells(&self) -> [Cell<'_>; CELLS] {
+        [
+            self.id.as_str().into(),
+            self.at.as_micros().into(),
+            self.account_id.as_str().into(),
+            self.root_account_id.as_str().into(),
+            self.project_id.as_deref().into(),
+            self.log_type.as_str().into(),
+            self.connected_account_id.as_str().into(),
+            self.mcp_server_id.as_deref().into(),
+            self.tool_name.as_str().into(),
+            self.resource.as_str().into(),
+            self.method.as_str().into(),
+            self.client_name.as_deref().into(),
+            self.client_version.as_deref().into(),
+            self.status.into(),
+            self.upstream_status.into(),
+            self.duration_us.into(),
+            self.upstream_duration_us.into(),
+            self.request_id.as_str().into(),
+            self.argument_names.as_str().into(),
+            Cell::Bytes(&self.arguments_digest),
+            Cell::Flag(self.is_dry_run),
+        ]
+    }
+}
+
+static INSERT: ByRows<CELLS> = ByRows::new(
+    concat!(
         "INSERT INTO call_log (",
         columns!(),
-        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
-         $19, $20, $21)"
-    );
-    on!(usage db, |c| sqlx::query(SQL)
-        .bind(call.id.as_str())
-        .bind(call.at.as_micros())
-        .bind(call.account_id.as_str())
-        .bind(call.root_account_id.as_str())
-        .bind(&call.project_id)
-        .bind(&call.log_type)
-        .bind(call.connected_account_id.as_str())
-        .bind(&call.mcp_server_id)
-        .bind(&call.tool_name)
-        .bind(&call.resource)
-        .bind(&call.method)
-        .bind(&call.client_name)
-        .bind(&call.client_version)
-        .bind(call.status)
-        .bind(call.upstream_status)
-        .bind(call.duration_us)
-        .bind(call.upstream_duration_us)
-        .bind(&call.request_id)
-        .bind(&call.argument_names)
-        .bind(&call.arguments_digest)
-        .bind(call.is_dry_run)
-        .execute(c)
-        .await
-        .map(drop))?;
+        ") SELECT column1, column2, column3, column4, column5, column6, column7, column8, column9, \
+         column10, column11, column12, column13, column14, column15, column16, column17, column18, \
+         column19, column20, column21 FROM ("
+    ),
+    ") WHERE column1 IS NOT NULL",
+);
+
+const INSERT_ON_POSTGRES: &str = concat!(
+    "WITH rows AS MATERIALIZED (SELECT value AS cells FROM json_each($1)) INSERT INTO call_log (",
+    columns!(),
+    ") SELECT cells ->> 0, CAST(cells ->> 1 AS BIGINT), cells ->> 2, cells ->> 3, cells ->> 4, \
+     cells ->> 5, cells ->> 6, cells ->> 7, cells ->> 8, cells ->> 9, cells ->> 10, cells ->> 11, \
+     cells ->> 12, CAST(cells ->> 13 AS BIGINT), CAST(cells ->> 14 AS BIGINT), \
+     CAST(cells ->> 15 AS BIGINT), CAST(cells ->> 16 AS BIGINT), cells ->> 17, cells ->> 18, \
+     unhex(cells ->> 19), CAST(cells ->> 20 AS BOOLEAN) FROM rows"
+);
+
+/// Writes calls, all of them or none. They may be lost with the last second in a power cut, as counters
+/// may.
+pub async fn append(db: &Db, calls: &[&Call]) -> Result<(), StoreError> {
+    if calls.is_empty() {
+        return Ok(());
+    }
+    match &db.0.engine {
+        Engine::Sqlite { usage, .. } => {
+            let mut tx = usage.begin().await?;
+            INSERT
+                .run(&mut tx, calls.iter().map(|call| call.cells()))
+                .await?;
+            tx.commit().await?;
+        }
+        Engine::Postgres(pool) => {
+            let rows: Vec<_> = calls.iter().map(|call| call.cells()).collect();
+            sqlx::query(INSERT_ON_POSTGRES)
+                .bind(list_of_rows(&rows))
+                .execute(pool)
+                .await?;
+        }
+    }
     Ok(())
 }
 

@@ -227,6 +227,30 @@ pub async fn list(
     Ok((rows.collect::<Result<_, _>>()?, total))
 }
 
+/// Finds a connected account whosever it is, with its sealed credentials.
+pub async fn find_with_credentials(
+    db: &Db,
+    id: &Id<id::ConnectedAccount>,
+) -> Result<Option<(ConnectedAccount, Vec<u8>)>, StoreError> {
+    #[derive(sqlx::FromRow)]
+    struct Whole {
+        #[sqlx(flatten)]
+        row: Row,
+        credentials: Vec<u8>,
+    }
+    const SQL: &str = concat!(
+        "SELECT credentials, ",
+        columns!(),
+        " FROM connected_accounts WHERE id = $1 AND deleted_at IS NULL"
+    );
+    let whole: Option<Whole> = on!(read db, |c| sqlx::query_as(SQL)
+        .bind(id.as_str())
+        .fetch_optional(c)
+        .await)?;
+    let whole = whole.map(|whole| Ok((whole.row.try_into()?, whole.credentials)));
+    whole.transpose()
+}
+
 /// The sealed credentials of a connected account, read when a call needs them and kept by nobody.
 pub async fn sealed_credentials(
     db: &Db,

@@ -29,6 +29,7 @@ use self::turns::{Crowded, Turns};
 pub use self::turns::{Turn, TurnsTaken};
 use self::writer::{Company, Writer};
 use crate::Asker;
+use crate::generations::{Generations, Stripes};
 use crate::migrations::{self, Versions};
 
 /// Where the rows are.
@@ -131,6 +132,7 @@ pub(crate) struct Parts {
     changes: Turns,
     creations: Turns,
     imports: Turns,
+    generations: Arc<Generations>,
 }
 
 #[derive(Clone, Debug)]
@@ -144,13 +146,35 @@ pub(crate) enum Engine {
     Postgres(PgPool),
 }
 
-/// One open transaction.
+/// One open transaction, and what of the events that were written in it is to be told once it is over.
 #[derive(Debug)]
-pub enum Tx {
+pub struct Tx {
+    pub(crate) open: Open,
+    pub(crate) named: Stripes,
+}
+
+/// The connection of a transaction.
+#[derive(Debug)]
+pub(crate) enum Open {
     /// On the one writer connection of SQLite, in a savepoint of a shared transaction, or in its own.
     Sqlite(Box<SqliteConnection>),
     /// On a connection of the pool.
     Postgres(Transaction<'static, Postgres>),
+}
+
+impl Tx {
+    pub(crate) fn of(open: Open) -> Self {
+        let named = Stripes::default();
+        Self { open, named }
+    }
+
+    /// Its connection, on SQLite, for a statement of that engine's own.
+    pub fn on_sqlite(&mut self) -> Option<&mut SqliteConnection> {
+        match &mut self.open {
+            Open::Sqlite(open) => Some(open),
+            Open::Postgres(_) => None,
+        }
+    }
 }
 
 /// Who changes something, and when: what every change needs besides its subject.
@@ -192,12 +216,12 @@ macro_rules! on {
         }
     };
     ($tx:expr, |$c:ident| $body:expr) => {
-        match $tx {
-            $crate::db::Tx::Sqlite(open) => {
+        match &mut $tx.open {
+            $crate::db::Open::Sqlite(open) => {
                 let $c = &mut **open;
                 $body
             }
-            $crate::db::Tx::Postgres(open) => {
+            $crate::db::Open::Postgres(open) => {
                 let $c = &mut **open;
                 $body
             }
@@ -253,10 +277,11 @@ impl Db {
     }
 
     async fn open_as(location: &Location, versions: Versions) -> Result<Self, StoreError> {
+        let generations = Arc::<Generations>::default();
         let (engine, reads, changes) = match location {
             Location::Folder(folder) => {
                 let readers = readers_in_files();
-                let engine = open_files(folder, versions, readers).await?;
+                let engine = open_files(folder, versions, readers, &generations).await?;
                 (engine, readers, CHANGES_IN_FILES)
             }
             Location::Postgres(url) => {
@@ -293,6 +318,7 @@ impl Db {
             changes: Turns::new(changes.into()),
             creations: Turns::new(CREATIONS.into()),
             imports: Turns::new(IMPORTS.into()),
+            generations,
         })))
     }
 
@@ -320,6 +346,11 @@ impl Db {
             in_use: changes.in_use + creations.in_use,
             waiting: changes.waiting + creations.waiting,
         }
+    }
+
+    /// By which those who keep in memory what rows say know that it is still so.
+    pub fn generations(&self) -> &Generations {
+        &self.0.generations
     }
 
     pub(crate) async fn turn_to_read(&self) -> Result<Turn, StoreError> {
@@ -391,13 +422,37 @@ impl Db {
             // A transaction each: its commits share a flush by themselves.
             Engine::Postgres(pool) => {
                 let tx = pool.begin().await.map_err(StoreError::from)?;
-                let mut tx = Tx::Postgres(tx);
+                let mut tx = Tx::of(Open::Postgres(tx));
                 let value = change(&mut tx).await?;
-                if let Tx::Postgres(tx) = tx {
-                    tx.commit().await.map_err(StoreError::from)?;
+                if let Open::Postgres(open) = tx.open {
+                    self.commit(open, tx.named).await?;
                 }
                 Ok(value)
             }
+        }
+    }
+
+    /// Commits, and tells what may be different now; also after a failure, since a commit whose answer
+    /// was lost has happened all the same.
+    async fn commit(
+        &self,
+        open: Transaction<'static, Postgres>,
+        named: Stripes,
+    ) -> Result<(), StoreError> {
+        if named.are_none() {
+            return Ok(open.commit().await?);
+        }
+        let parts = Arc::clone(&self.0);
+        // A task of its own: whoever goes away while it commits keeps nobody from being told.
+        let committing = tokio::spawn(async move {
+            let committed = open.commit().await;
+            parts.generations.tell(named);
+            committed
+        });
+        match committing.await {
+            Ok(committed) => Ok(committed?),
+            // A task that nobody aborts ends by itself or by a panic, which goes on here.
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }
 
@@ -427,9 +482,9 @@ impl Db {
 
 /// [`Db::is_served`], as it is for a transaction.
 pub(crate) async fn is_served(tx: &mut Tx) -> Result<bool, StoreError> {
-    match tx {
-        Tx::Sqlite(_) => Ok(false),
-        Tx::Postgres(tx) => {
+    match &mut tx.open {
+        Open::Sqlite(_) => Ok(false),
+        Open::Postgres(tx) => {
             let query = sqlx::query_scalar(SERVED).bind(SERVING);
             Ok(query.fetch_one(&mut **tx).await?)
         }

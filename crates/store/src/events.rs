@@ -7,7 +7,8 @@ use claviger_domain::id::{self, Id};
 use claviger_domain::time::Timestamp;
 use claviger_domain::webhook::Topic;
 
-use crate::db::{ByRows, Cell, Filled, list_of_rows, on};
+use crate::db::{ByRows, Cell, Filled, Open, list_of_rows, on};
+use crate::generations::Stripes;
 use crate::{Change, Db, StoreError, Tx};
 
 /// One change as the trail shows it.
@@ -42,12 +43,16 @@ pub async fn append_all(
     tx: &mut Tx,
     events: impl Iterator<Item = (&Change, NewEvent)>,
 ) -> Result<(), StoreError> {
-    let rows = events.map(cells);
-    match tx {
-        Tx::Sqlite(open) => {
+    let Tx { open, named } = tx;
+    let rows = events.map(|(change, event)| {
+        named.join(stripes(&event));
+        cells((change, event))
+    });
+    match open {
+        Open::Sqlite(open) => {
             INSERT.run(open, rows).await?;
         }
-        Tx::Postgres(open) => {
+        Open::Postgres(open) => {
             let rows: Vec<_> = rows.collect();
             if !rows.is_empty() {
                 sqlx::query(INSERT_ON_POSTGRES)
@@ -60,11 +65,21 @@ pub async fn append_all(
     Ok(())
 }
 
-/// The statement that writes events into SQLite, as many as one takes.
+/// What an event concerns of what others keep.
+fn stripes(event: &NewEvent) -> Stripes {
+    Stripes::of_event(event.kind.as_str(), event.account.as_str(), &event.target)
+}
+
+/// The statement that writes events of API keys into SQLite, as many as one takes. No transaction notes
+/// what they name, since nobody keeps anything that rests on API keys alone.
 pub(crate) fn fill<'c>(
     events: impl Iterator<Item = (&'c Change, NewEvent)>,
 ) -> Result<Option<Filled>, StoreError> {
-    Ok(INSERT.fill(&mut events.map(cells))?)
+    let rows = events.map(|(change, event)| {
+        debug_assert!(stripes(&event).are_none(), "{event:?} is to be noted");
+        cells((change, event))
+    });
+    Ok(INSERT.fill(&mut { rows })?)
 }
 
 /// The cells of a row.

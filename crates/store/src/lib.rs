@@ -14,6 +14,7 @@ pub mod connectors;
 pub mod copies;
 mod db;
 pub mod events;
+pub mod generations;
 pub mod gone;
 mod hexadecimal;
 pub mod idempotency;

@@ -9,7 +9,7 @@ use futures::TryStreamExt;
 use serde_json::{Value, json};
 
 use crate::accounts::Account;
-use crate::db::on;
+use crate::db::{Open, on};
 use crate::gone::Gone;
 use crate::reach::ReachBinds;
 use crate::reveal_grants::{self, Ended};
@@ -368,9 +368,9 @@ pub async fn hold(
         within!(),
         " FOR SHARE"
     );
-    let sql = match tx {
-        Tx::Sqlite(_) => ALONE,
-        Tx::Postgres(_) => BESIDE_OTHERS,
+    let sql = match &tx.open {
+        Open::Sqlite(_) => ALONE,
+        Open::Postgres(_) => BESIDE_OTHERS,
     };
     let binds = ReachBinds::of(reach);
     Ok(on!(tx, |c| sqlx::query_as(sql)

@@ -85,6 +85,20 @@ struct MadeWith<'a> {
     firebase: Option<&'a str>,
     /// Receivers of tests are on this machine.
     allow_private: bool,
+    /// The program over the same database, which has its first start behind it.
+    beside: Option<&'a TestApp>,
+}
+
+/// The key of whoever runs it, made at the first start.
+async fn first_key(core: &Core) -> anyhow::Result<PlainKey> {
+    let inside = core.clone();
+    let first = core.db.write::<_, StoreError, _>(move |tx| {
+        Box::pin(async move {
+            let change = inside.change(&Actor::System);
+            first_start::make(tx, &change, &inside.verifier, &inside.sealing).await
+        })
+    });
+    Ok(first.await?.operator_key)
 }
 
 impl TestApp {
@@ -110,6 +124,7 @@ impl TestApp {
             sign_up,
             firebase: Some(keys),
             allow_private: true,
+            beside: None,
         };
         Self::started(engine, made_with).await
     }
@@ -120,6 +135,7 @@ impl TestApp {
             sign_up: SignUp::Open,
             firebase: None,
             allow_private: false,
+            beside: None,
         };
         Self::started(Engine::of_this_run(), made_with).await
     }
@@ -129,6 +145,7 @@ impl TestApp {
             sign_up,
             firebase: None,
             allow_private: true,
+            beside: None,
         };
         Self::started(engine, made_with).await
     }
@@ -142,15 +159,32 @@ impl TestApp {
         }
     }
 
+    /// Another program over the same PostgreSQL, on the same clock. It is not told of changes unless it
+    /// follows them.
+    pub async fn beside(&self) -> Self {
+        let made_with = MadeWith {
+            sign_up: SignUp::Open,
+            firebase: None,
+            allow_private: true,
+            beside: Some(self),
+        };
+        match Self::over(self.database.again().await, made_with).await {
+            Ok(app) => app,
+            Err(error) => panic!("the other program does not start: {error:?}"),
+        }
+    }
+
     async fn over(database: TestDatabase, made_with: MadeWith<'_>) -> anyhow::Result<Self> {
         let MadeWith {
             sign_up,
             firebase,
             allow_private,
+            beside,
         } = made_with;
         let db = database.db.clone();
-        let clock = Arc::new(MockClock::default());
-        let random = Arc::new(SeededRandom::new(0));
+        let clock = beside.map_or_else(Arc::default, |one| Arc::clone(&one.clock));
+        // Two programs draw no id twice.
+        let random = Arc::new(SeededRandom::new(if beside.is_some() { 2 } else { 0 }));
         let master = MasterKey::new([7; 32]);
         let now = claviger_domain::time::Clock::now(&*clock);
         let Secrets {
@@ -207,16 +241,10 @@ impl TestApp {
             },
             traffic: Arc::default(),
         });
-        let (inside, inside_sealing) = (core.clone(), sealing.clone());
-        let first = core
-            .db
-            .write::<_, StoreError, _>(move |tx| {
-                Box::pin(async move {
-                    let change = inside.change(&Actor::System);
-                    first_start::make(tx, &change, &inside.verifier, &inside_sealing).await
-                })
-            })
-            .await?;
+        let operator_key = match beside {
+            Some(one) => one.operator_key.clone(),
+            None => first_key(&core).await?,
+        };
         let parts = Parts {
             core: core.clone(),
             sealing: sealing.clone(),
@@ -236,7 +264,7 @@ impl TestApp {
             core,
             clock,
             sealing,
-            operator_key: first.operator_key,
+            operator_key,
             outbox,
             database,
         })

@@ -41,8 +41,14 @@ pub struct TestDatabase {
 /// What must outlive the connections.
 #[derive(Debug)]
 enum Place {
-    Sqlite { folder: TempDir },
-    Postgres { database: postgres::Database },
+    Sqlite {
+        folder: TempDir,
+    },
+    Postgres {
+        database: postgres::Database,
+    },
+    /// Another of these keeps it.
+    Elsewhere,
 }
 
 impl TestDatabase {
@@ -63,6 +69,21 @@ impl TestDatabase {
         Self {
             db: open(&location).await,
             place,
+        }
+    }
+}
+
+impl TestDatabase {
+    /// The same database for another program, with connections of its own; on PostgreSQL, where this
+    /// must outlive it.
+    pub async fn again(&self) -> Self {
+        let Place::Postgres { database } = &self.place else {
+            panic!("SQLite has one program");
+        };
+        let location = Location::Postgres(database.url().to_owned());
+        Self {
+            db: open(&location).await,
+            place: Place::Elsewhere,
         }
     }
 }

@@ -165,6 +165,7 @@ impl Verifier {
             self.people.forget_absences(|_| true);
             self.projects.forget_where(|_, _| true);
             self.projects.forget_absences(|_| true);
+            self.db.generations().tell_all();
             self.others.resets.fetch_add(1, Ordering::Relaxed);
             listener.has_missed = false;
         }
@@ -174,8 +175,8 @@ impl Verifier {
         Ok(())
     }
 
-    /// Whether what is in memory may be believed now.
-    pub(crate) fn believes(&self) -> bool {
+    /// Whether what is in memory may be believed now, also what others keep by the store's generations.
+    pub fn believes(&self) -> bool {
         let until = self.others.believed_until.load(Ordering::Acquire);
         if until == ALWAYS {
             return true;

@@ -67,6 +67,7 @@ impl Gateway {
                 argument_names: Vec::new(),
                 digest: self.keys.arguments.digest(&serde_json::Map::new()).to_vec(),
                 dry_run: call.dry_run,
+                has_effects: !call.method.is_safe(),
             },
         );
         let outcome = self.carry_out_custom(call, &mut record).await;

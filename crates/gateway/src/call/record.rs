@@ -34,6 +34,8 @@ pub(super) struct Line<'a> {
     pub(super) argument_names: Vec<String>,
     pub(super) digest: Vec<u8>,
     pub(super) dry_run: bool,
+    /// Whether what is called has effects.
+    pub(super) has_effects: bool,
 }
 
 /// A log line that is being made.
@@ -42,6 +44,8 @@ pub(super) struct Record {
     log: CallLog,
     refusals: Refusals,
     line: Option<Box<call_log::Call>>,
+    /// Whether it is to be written before the call is answered.
+    is_waited_for: bool,
     upstream_began: Option<Timestamp>,
 }
 
@@ -75,6 +79,7 @@ impl Record {
             argument_names: names,
             digest: gateway.keys.arguments.digest(&asked.arguments).to_vec(),
             dry_run: call.dry_run,
+            has_effects: tool.is_some_and(|tool| !tool.read_only),
         };
         Self::of(gateway, line)
     }
@@ -83,6 +88,7 @@ impl Record {
     pub(super) fn of(gateway: &Gateway, line: Line<'_>) -> Self {
         let core = gateway.core.clone();
         let client = line.client;
+        let is_waited_for = line.has_effects && !line.dry_run;
         let line = call_log::Call {
             id: Id::<id::Call>::draw(&*core.random),
             at: core.now(),
@@ -114,6 +120,7 @@ impl Record {
             log: gateway.log.clone(),
             refusals: gateway.refusals.clone(),
             line: Some(Box::new(line)),
+            is_waited_for,
             upstream_began: None,
         }
     }
@@ -130,11 +137,14 @@ impl Record {
         }
     }
 
-    /// Writes the line, with the status that the call came to; not that of one refused call after another.
+    /// Has the line written, with the status that the call came to; not that of one refused call after
+    /// another. Of what had effects it is there when this completes: nobody is told of them before the log
+    /// has them. Other lines come soon.
     pub(super) async fn end(mut self, status: StatusCode) {
         if let Some(line) = &mut self.line {
             line.status = i64::from(status.as_u16());
         }
+        self.log.room().await;
         let Some(line) = self.taken() else {
             return;
         };
@@ -143,7 +153,10 @@ impl Record {
         let called = called.unwrap_or(line.connected_account_id.as_str());
         let reached_nothing = line.upstream_status.is_none();
         if !(is_refused && reached_nothing) || self.refusals.has_line(called, line.at) {
-            self.log.write(line).await;
+            let number = self.log.begin(*line);
+            if self.is_waited_for {
+                self.log.is_written(number).await;
+            }
         }
     }
 
@@ -193,14 +206,15 @@ impl Gateway {
             arguments_digest: self.keys.arguments.digest(&Map::new()).to_vec(),
             is_dry_run: false,
         };
-        self.log.write(Box::new(line)).await;
+        self.log.room().await;
+        self.log.begin(line);
     }
 }
 
 impl Drop for Record {
     fn drop(&mut self) {
         if let Some(line) = self.taken() {
-            drop(self.log.write(line));
+            self.log.begin(*line);
         }
     }
 }

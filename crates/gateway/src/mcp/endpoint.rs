@@ -115,10 +115,7 @@ where
     async fn earlier(&self, id: &Id, method: &str, params: Option<&Value>) -> Answer {
         let (result, headers) = if method == "tools/call" {
             match self.called(params).await {
-                Ok(called) => (
-                    Ok(Value::Object(called.result).to_string().into()),
-                    called.headers,
-                ),
+                Ok(called) => (Ok(format!("{{{}}}", called.result).into()), called.headers),
                 Err(error) => (Err(error), Vec::new()),
             }
         } else {
@@ -152,9 +149,7 @@ where
                     status: StatusCode::OK,
                     body: Some(json_rpc::result(
                         id,
-                        Value::Object(whole::complete(called.result))
-                            .to_string()
-                            .as_bytes(),
+                        whole::complete_text(&called.result).as_bytes(),
                     )),
                     headers: called.headers,
                 },

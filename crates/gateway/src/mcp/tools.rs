@@ -105,7 +105,8 @@ pub type ToolResult = Result<ToolOutcome, Box<Failure>>;
 
 /// The result of a `tools/call`, and the headers that go with it.
 pub(super) struct Called {
-    pub(super) result: Map<String, Value>,
+    /// Its members as JSON text, without the braces around them.
+    pub(super) result: String,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -186,40 +187,33 @@ fn unknown_tool(exposure: &Exposure, name: &str) -> OwnAnswer {
     }
 }
 
-/// What a call came to, as the protocol says it.
+/// What a call came to, as the protocol says it. The envelope stands in it twice, as a text and as it
+/// is, and is written once.
 pub(super) fn answered(outcome: ToolResult) -> Called {
     match outcome {
         Ok(outcome) => {
-            let text = Value::Object(outcome.envelope.clone()).to_string();
-            let mut result = content(&text);
-            result.insert(
-                "structuredContent".to_owned(),
-                Value::Object(outcome.envelope),
-            );
-            result.insert("isError".to_owned(), Value::Bool(false));
+            let text = Value::Object(outcome.envelope).to_string();
             Called {
-                result,
+                result: format!(
+                    r#"{},"structuredContent":{text},"isError":false"#,
+                    content(&text)
+                ),
                 headers: outcome.limits.headers(),
             }
         }
         Err(failure) => {
-            let mut result = content(&Value::Object(failure.for_model()).to_string());
-            result.insert("isError".to_owned(), Value::Bool(true));
+            let text = Value::Object(failure.for_model()).to_string();
             Called {
-                result,
+                result: format!(r#"{},"isError":true"#, content(&text)),
                 headers: failure.limits.headers(),
             }
         }
     }
 }
 
-fn content(text: &str) -> Map<String, Value> {
-    let mut result = Map::new();
-    result.insert(
-        "content".to_owned(),
-        json!([{ "type": "text", "text": text }]),
-    );
-    result
+fn content(text: &str) -> String {
+    let text = serde_json::to_string(text).expect("a text is JSON");
+    format!(r#""content":[{{"type":"text","text":{text}}}]"#)
 }
 
 /// Refuses a cursor: all tools are on one page, so that none was ever given.

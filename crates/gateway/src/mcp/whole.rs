@@ -1,5 +1,7 @@
 //! Results of the current era: whole, with who answers, and whether they may be kept.
 
+use std::sync::LazyLock;
+
 use serde_json::{Map, Value, json};
 
 use super::server_info;
@@ -15,6 +17,19 @@ pub(super) fn complete(mut result: Map<String, Value>) -> Map<String, Value> {
     result.insert("resultType".to_owned(), "complete".into());
     result.insert("_meta".to_owned(), json!({ SERVER_META: server_info() }));
     result
+}
+
+/// The same of a result whose members are written already.
+pub(super) fn complete_text(members: &str) -> String {
+    static MORE: LazyLock<String> = LazyLock::new(|| {
+        let more = Value::Object(complete(Map::new())).to_string();
+        let inner = more
+            .strip_prefix('{')
+            .and_then(|more| more.strip_suffix('}'));
+        inner.unwrap_or_default().to_owned()
+    });
+    let more = &**MORE;
+    format!("{{{members},{more}}}")
 }
 
 /// A whole result that the client, and only it, may keep for a while.

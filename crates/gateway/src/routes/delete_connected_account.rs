@@ -27,7 +27,7 @@ pub(super) async fn handle(
             })
         })
         .await?;
-    deleted
-        .map(|_| StatusCode::NO_CONTENT)
-        .ok_or_else(no_such_connected_account)
+    let deleted = deleted.ok_or_else(no_such_connected_account)?;
+    gateway.forget_account(&deleted.id);
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -56,6 +56,8 @@ pub(super) async fn handle(
         None => None,
         Some(text) => Some(read_cursor(cursors, listing, text).ok_or_else(foreign_cursor)?),
     };
+    // What was answered before this was asked is in the answer.
+    gateway.log.lines_written().await;
     // One more than asked for tells whether there is another page.
     let mut calls = call_log::list(
         &gateway.core.db,

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use claviger_edge::{ApiError, ErrorCode, RequestId, network_of, unread_body};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
-use crate::admission::{Admitted, Presented};
+use crate::admission::{Admitted, Presented, Standing};
 use crate::call::Call;
 use crate::gateway::Gateway;
 use crate::let_in::LetIn;
@@ -67,13 +67,14 @@ async fn try_serve(gateway: &Gateway, token: &str, request: Request) -> Result<A
     };
     let request_id = parts.extensions.get::<RequestId>();
     let request_id = request_id.map(|id| id.0.to_string()).unwrap_or_default();
-    let server = gateway.find_server(&presented).await?;
-    let admitted = match gateway.admit(&presented, server.clone()).await {
+    let found = gateway.find_server(&presented).await?;
+    let admitted = match gateway.admit(&presented, &found).await {
         Ok(admitted) => admitted,
         Err(error) => {
             // Its body is not read: what was called is not known.
             let client = mcp::user_agent(&parts.headers);
-            let refused = gateway.log_refused(&server, client, request_id, error.code.status());
+            let refused =
+                gateway.log_refused(found.server(), client, request_id, error.code.status());
             refused.await;
             return Err(error);
         }
@@ -113,28 +114,27 @@ struct Calling<'a> {
 impl Calling<'_> {
     async fn call(&self, call: ToolCall) -> ToolResult {
         let Admitted {
-            server,
-            connected,
-            exposure,
-            budget,
-            seals_secrets,
-            ..
+            known, exposure, ..
         } = self.admitted;
+        let standing = Standing {
+            presented: self.presented,
+            admitted: self.admitted,
+        };
         let call = Call {
-            server: Some(server),
-            connected,
-            let_in: LetIn::Server(self.presented),
+            server: Some(&known.server.id),
+            connected: &known.over.connected,
+            let_in: LetIn::Server(standing),
             catalogue: exposure.catalogue(),
             asked: call,
             profile: exposure.profile(),
             request_id: self.request_id.clone(),
             dry_run: false,
-            budget: Some(*budget),
-            seals_secrets: *seals_secrets,
+            budget: Some(known.config.budget),
+            seals_secrets: known.config.seals_secrets,
             idempotency_key: None,
         };
         // What let the request in may have ended while its body came, or an earlier call was made.
-        let admission = self.gateway.admit_call(self.presented);
+        let admission = self.gateway.admit_call(standing);
         self.gateway.call(call, admission).await
     }
 }

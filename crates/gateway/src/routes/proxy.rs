@@ -261,7 +261,7 @@ fn admit(
     Ok(InNameOf {
         maker: caller.actor,
         server: None,
-        rights: (*caller.rights).clone(),
+        rights: caller.rights,
         ends_at: identity.ends_at,
         keys: identity.keys,
         network: identity.network,

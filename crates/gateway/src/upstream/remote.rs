@@ -26,6 +26,7 @@ use crate::credentials::Credentials;
 use crate::failure::Failure;
 use crate::gateway::Gateway;
 use crate::in_flight::Place;
+use crate::known::KnownAccount;
 use crate::let_in::LetIn;
 use crate::renewal::Wanting;
 use crate::request::UpstreamRequest;
@@ -218,11 +219,11 @@ impl Gateway {
         let_in: LetIn<'_>,
     ) -> Result<Answered, Failure> {
         let connected = account.connected;
-        let mut sealed = self.sealed_credentials(connected).await?;
-        let outcome = match self.renewed(account, &sealed, Wanting::AGoodOne).await {
-            Ok(renewed) => {
-                sealed = renewed.unwrap_or(sealed);
-                self.send(account, &sealed, sending, Some(let_in)).await
+        let mut known = self.known_account(connected).await?;
+        let outcome = match self.with_a_good_token(account, &known).await {
+            Ok(good) => {
+                known = good;
+                self.send(account, &known, sending, Some(let_in)).await
             }
             Err(failure) => Err(failure),
         };
@@ -235,7 +236,7 @@ impl Gateway {
             _ => None,
         };
         if let Some(status) = status.filter(|status| *status != connected.status) {
-            self.note(connected, sealed, status).await?;
+            self.note(connected, known.sealed.clone(), status).await?;
         }
         outcome
     }
@@ -246,31 +247,55 @@ impl Gateway {
         account: &Account<'_>,
         sending: Sending<'_>,
     ) -> Result<Answered, Failure> {
-        let mut sealed = self.sealed_credentials(account.connected).await?;
-        let renewed = self.renewed(account, &sealed, Wanting::AGoodOne).await?;
-        sealed = renewed.unwrap_or(sealed);
-        self.send(account, &sealed, sending, None).await
+        let known = self.known_account(account.connected).await?;
+        let known = self.with_a_good_token(account, &known).await?;
+        self.send(account, &known, sending, None).await
+    }
+
+    /// The account as it is once its token is good: what others have fetched, or another program, may not
+    /// have been heard of yet, and is read.
+    async fn with_a_good_token(
+        &self,
+        account: &Account<'_>,
+        known: &Arc<KnownAccount>,
+    ) -> Result<Arc<KnownAccount>, Failure> {
+        let renewed = self.renewed(account, &known.sealed, Wanting::AGoodOne);
+        if renewed.await?.is_none() {
+            return Ok(Arc::clone(known));
+        }
+        self.forget_account(&account.connected.id);
+        self.known_account(account.connected).await
     }
 
     /// Fetches another token, where the credentials are such that one is fetched for them, and have been
     /// there for longer.
     pub(crate) async fn renew_token(&self, account: &Account<'_>) -> Result<(), Failure> {
-        let sealed = self.sealed_credentials(account.connected).await?;
+        let known = self.known_account(account.connected).await?;
         if account.consent().is_some() {
             let wanting = match account.connected.status {
                 Status::Connecting => Wanting::AGoodOne,
                 _ => Wanting::AnotherOne,
             };
-            return self.renewed(account, &sealed, wanting).await.map(drop);
+            let renewed = self.renewed(account, &known.sealed, wanting);
+            return renewed.await.map(drop);
         }
-        let credentials = self.opened(account, &sealed)?;
-        if let Some(wanted) = self.wanted(account, &sealed, &credentials)? {
+        let credentials = self.opened_known(account, &known)?;
+        if let Some(wanted) = self.wanted(account, &known.sealed, credentials)? {
             self.tokens.forget(&wanted, None).await;
-            self.token(account, &sealed, &credentials).await?;
+            self.token(account, &known.sealed, credentials).await?;
         }
         Ok(())
     }
 
+    async fn known_account(
+        &self,
+        connected: &ConnectedAccount,
+    ) -> Result<Arc<KnownAccount>, Failure> {
+        let known = self.account(&connected.id).await;
+        known.map_err(ApiError::from)?.ok_or_else(gone)
+    }
+
+    /// What its row has now, whatever is known of it.
     pub(crate) async fn sealed_credentials(
         &self,
         connected: &ConnectedAccount,
@@ -287,8 +312,24 @@ impl Gateway {
     ) -> Result<Credentials, Failure> {
         let credentials = Credentials::open(&self.sealing, &account.connected.id, sealed);
         let credentials = credentials.map_err(ApiError::from)?;
+        self.must_be_for(&credentials, account)?;
+        Ok(credentials)
+    }
+
+    /// The same of those that are known.
+    fn opened_known<'k>(
+        &self,
+        account: &Account<'_>,
+        known: &'k KnownAccount,
+    ) -> Result<&'k Credentials, Failure> {
+        let credentials = known.credentials(&self.sealing).map_err(ApiError::from)?;
+        self.must_be_for(credentials, account)?;
+        Ok(credentials)
+    }
+
+    fn must_be_for(&self, credentials: &Credentials, account: &Account<'_>) -> Result<(), Failure> {
         if credentials.origins == account.origins(self)? {
-            return Ok(credentials);
+            return Ok(());
         }
         let message =
             "the credential of this connected account was entered for another host: enter it anew";
@@ -298,15 +339,15 @@ impl Gateway {
     async fn send(
         &self,
         account: &Account<'_>,
-        sealed: &[u8],
+        known: &KnownAccount,
         sending: Sending<'_>,
         let_in: Option<LetIn<'_>>,
     ) -> Result<Answered, Failure> {
         let place = self.in_flight.take(&account.connected.account.root)?;
-        let credentials = self.opened(account, sealed)?;
-        let token = self.token(account, sealed, &credentials).await?;
+        let credentials = self.opened_known(account, known)?;
+        let token = self.token(account, &known.sealed, credentials).await?;
         let filling = account.filling(
-            Some(&credentials),
+            Some(credentials),
             token.as_deref(),
             sending.request,
             sending.id,
@@ -314,12 +355,8 @@ impl Gateway {
         let format = account.format();
         let signed = sign(account.access, format, &filling, sending.path_and_query)?;
         let target = account.below(self, &signed.path_and_query)?;
-        let scrub = secrets(
-            account.access,
-            format.map(|format| &format.fields),
-            &filling,
-            &signed,
-        );
+        let fields = format.map(|format| &format.fields);
+        let scrub = secrets(&known.scrub, account.access, fields, &filling, &signed);
         let mut headers = sending.headers;
         headers.extend(signed.headers);
         // What comes otherwise could not be looked through.
@@ -336,7 +373,7 @@ impl Gateway {
         let prepared = self.upstreams.prepare(asking, self.core.now()).await;
         let prepared = prepared.map_err(unanswered)?;
         // All this takes its time, in which the account may have ended or been given other credentials.
-        if self.sealed_credentials(account.connected).await? != sealed {
+        if self.known_account(account.connected).await?.sealed != known.sealed {
             return Err(gone());
         }
         if let Some(let_in) = let_in {
@@ -352,9 +389,9 @@ impl Gateway {
             ));
         }
         if let (StatusCode::UNAUTHORIZED, Some(token)) = (told.status, &token) {
-            match self.wanted(account, sealed, &credentials)? {
+            match self.wanted(account, &known.sealed, credentials)? {
                 Some(wanted) => self.tokens.forget(&wanted, Some(token)).await,
-                None => self.renewals.reject(sealed),
+                None => self.renewals.reject(&known.sealed),
             }
         }
         if is_encoded(&told) {

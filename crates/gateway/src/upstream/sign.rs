@@ -13,7 +13,7 @@ use crate::connector::value_path::ValuePath;
 use crate::credentials::Credentials;
 use crate::grant::Grant;
 use crate::request::{IN_SEGMENT, UpstreamRequest};
-use crate::scrub::{Scrub, TELLING};
+use crate::scrub::{KeptScrub, Scrub, TELLING};
 
 /// What stands for a credential in what is only told.
 pub(crate) const MASKED: &str = "***";
@@ -159,6 +159,7 @@ fn add(path_and_query: &mut String, name: &str, value: &str) {
 /// What of a call must not come back: all secret fields, alone and as they are sent, and what the connector
 /// sends with every call.
 pub(crate) fn secrets(
+    kept: &KeptScrub,
     access: &Access,
     fields: Option<&Fields>,
     filling: &Filling<'_>,
@@ -181,7 +182,9 @@ pub(crate) fn secrets(
     let secrets = entered.map(|(_, value)| value).chain(filling.token);
     let secrets = secrets.chain(granted);
     let every = sent_with_every(access, filling);
-    Scrub::of(secrets.chain(sent).chain(every.iter().map(String::as_str)))
+    let secrets = secrets.chain(sent);
+    let secrets: Vec<_> = secrets.chain(every.iter().map(String::as_str)).collect();
+    kept.of(&secrets)
 }
 
 /// Values with text of their own, as far as they can be told from other text; what an answer may be says the

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use claviger_domain::role::Role;
-use claviger_testkit::on_both_engines;
+use claviger_testkit::{TestApp, on_both_engines};
 use http::Method;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -475,3 +475,65 @@ on_both_engines!(
         assert_eq!(world.get("/log").await.body["result_count"], 1);
     }
 );
+
+on_both_engines!(
+    what_a_tool_did_is_in_the_log_before_it_is_answered,
+    async |app| {
+        let world = World::of(app).await;
+        let (_, token) = world.server(json!({})).await;
+        let reach = claviger_domain::rights::Reach::whole();
+        for number in 1..=20 {
+            let name = format!("key {number}");
+            world
+                .call(&token, CREATE, json!({ "name": name }))
+                .await
+                .unwrap();
+            let filter = claviger_store::call_log::Filter::default();
+            let db = &world.app.core.db;
+            let lines = claviger_store::call_log::list(db, &reach, &filter, None, 99).await;
+            assert_eq!(lines.unwrap().len(), number);
+        }
+    }
+);
+
+on_both_engines!(the_log_has_a_line_of_each_of_many_calls, async |app| {
+    const CALLS: usize = 300;
+    let world = World::of(app).await;
+    let many = json!({
+        "calls_per_minute": 10_000, "calls_in_flight": 1_000, "tool_exposure": "discovery",
+    });
+    let (server, token) = world.server(many).await;
+    // From memory, so that none waits for its turn with the database.
+    let call = || world.call(&token, "search_tools", json!({ "query": "keys" }));
+    call().await.unwrap();
+    let calls = (1..CALLS).map(|_| call());
+    for told in futures::future::join_all(calls).await {
+        told.unwrap();
+    }
+    let mut ids = std::collections::HashSet::new();
+    let mut next = String::new();
+    loop {
+        let path = format!("/log?mcp_server_id={server}&limit=100&next_cursor={next}");
+        let page = world.get(&path).await.expect(200);
+        let lines = page["result"].as_array().unwrap();
+        ids.extend(lines.iter().map(|line| line["id"].to_string()));
+        match page["next_cursor"].as_str() {
+            Some(cursor) => next = cursor.to_owned(),
+            None => break,
+        }
+    }
+    assert_eq!(ids.len(), CALLS);
+});
+
+#[tokio::test]
+async fn a_call_that_reads_does_not_wait_for_its_line_and_the_log_does() {
+    let world = World::of(TestApp::with(claviger_testkit::Engine::Postgres).await).await;
+    let (_, token) = world.server(json!({})).await;
+    let held = world.app.hold_table("call_log").await;
+    let arguments = json!({ "id": "key_0000000000000000" });
+    world.call(&token, READ, arguments).await.unwrap_err();
+    let mut read = Box::pin(world.get("/log"));
+    assert!(futures::FutureExt::now_or_never(&mut read).is_none());
+    drop(held);
+    assert_eq!(read.await.expect(200)["result_count"], 1);
+}

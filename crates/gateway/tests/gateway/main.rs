@@ -37,10 +37,13 @@ mod makers;
 mod oauth;
 #[cfg(test)]
 mod official_client;
+mod others;
 #[cfg(test)]
 mod overrides;
 #[cfg(test)]
 mod proxy;
+#[cfg(test)]
+mod races;
 #[cfg(test)]
 mod replay;
 #[cfg(test)]

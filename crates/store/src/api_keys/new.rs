@@ -14,7 +14,7 @@ use super::import;
 use super::row::list_of;
 use super::{ApiKey, ApiKeyId, quota_columns};
 use crate::access_keys::rate_limit_columns;
-use crate::db::{ByRows, Cell, MOST, list_of_rows, on};
+use crate::db::{ByRows, Cell, MOST, Open, list_of_rows, on};
 use crate::hexadecimal::hexadecimal;
 use crate::reach::list;
 use crate::{Change, StoreError, Tx, events, sealed_keys};
@@ -117,9 +117,9 @@ pub async fn store_new(
         .iter()
         .filter(|(_, incoming)| !hidden.contains(incoming.key.id.as_str()))
         .collect();
-    let new = match &mut *tx {
-        Tx::Sqlite(open) => insert_in_files(open, &wanted).await?,
-        Tx::Postgres(_) => insert_on_postgres(tx, &wanted).await?,
+    let new = match &mut tx.open {
+        Open::Sqlite(open) => insert_in_files(open, &wanted).await?,
+        Open::Postgres(_) => insert_on_postgres(tx, &wanted).await?,
     };
     let (new, refused): (Vec<_>, Vec<_>) = keys
         .iter()

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 
 use super::{Incoming, Stored, fitting, store_new};
+use crate::db::Open;
 use crate::{Change, Db, StoreError, Tx};
 
 /// The way in for new keys that come one by one.
@@ -173,7 +174,7 @@ const TOO_LONG: &str = "55P03";
 
 /// On SQLite no row is locked.
 async fn wait_for_rows(tx: &mut Tx, how_long: &'static str) -> Result<(), StoreError> {
-    if let Tx::Postgres(open) = tx {
+    if let Open::Postgres(open) = &mut tx.open {
         sqlx::raw_sql(how_long).execute(&mut **open).await?;
     }
     Ok(())

@@ -9,6 +9,7 @@ use sqlx::{ConnectOptions, Connection};
 use super::behind::put_behind;
 use super::writer::Writer;
 use super::{Engine, PATIENCE, StoreError};
+use crate::generations::Generations;
 use crate::migrations::{self, Versions};
 
 /// What each reader keeps of pages, of each of the two files, in KiB: the upper ones of the trees that
@@ -32,6 +33,7 @@ pub(super) async fn open_files(
     folder: &Path,
     versions: Versions,
     readers: u16,
+    generations: &Arc<Generations>,
 ) -> Result<Engine, StoreError> {
     for name in ["claviger.db", "usage.db"] {
         make_private_file(&folder.join(name)).await?;
@@ -100,7 +102,7 @@ pub(super) async fn open_files(
         .await?;
     Ok(Engine::Sqlite {
         read,
-        writer: Writer::start(connection, writing),
+        writer: Writer::start(connection, writing, Arc::clone(generations)),
         usage,
     })
 }

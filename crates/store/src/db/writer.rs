@@ -13,7 +13,8 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::{PATIENCE, StoreError, Tx};
+use super::{Open, PATIENCE, StoreError, Tx};
+use crate::generations::Generations;
 
 /// Changes that wait, at most; who comes then waits for a place.
 const QUEUE: usize = 1024;
@@ -40,14 +41,19 @@ enum Message {
 
 impl Writer {
     /// Starts the task, with the connection that it has for itself.
-    pub(super) fn start(connection: SqliteConnection, options: SqliteConnectOptions) -> Self {
+    pub(super) fn start(
+        connection: SqliteConnection,
+        options: SqliteConnectOptions,
+        generations: Arc<Generations>,
+    ) -> Self {
         let (writer, queue) = mpsc::channel(QUEUE);
         let task = Task {
             queue,
-            connection: Some(Tx::Sqlite(Box::new(connection))),
+            connection: Some(Tx::of(Open::Sqlite(Box::new(connection)))),
             options,
             last: Company::Shared,
             closing: Vec::new(),
+            generations,
         };
         tokio::spawn(task.run());
         Self(writer)
@@ -213,6 +219,7 @@ struct Task {
     /// What the connection is set up for.
     last: Company,
     closing: Vec<oneshot::Sender<Infallible>>,
+    generations: Arc<Generations>,
 }
 
 impl Task {
@@ -314,7 +321,7 @@ impl Task {
     async fn try_to_begin(&mut self, company: Company) -> Result<Tx, sqlx::Error> {
         let mut tx = match self.connection.take() {
             Some(tx) => tx,
-            None => Tx::Sqlite(Box::new(self.options.connect().await?)),
+            None => Tx::of(Open::Sqlite(Box::new(self.options.connect().await?))),
         };
         let begun = match self.set_up(&mut tx, company).await {
             Ok(()) => execute(&mut tx, BEGIN).await,
@@ -347,12 +354,15 @@ impl Task {
         Ok(())
     }
 
-    /// Keeps the connection of a transaction that has ended, unless it ended with an error.
+    /// Keeps the connection of a transaction that has ended, unless it ended with an error, and tells
+    /// what may be different now: nothing that was changed in it is answered before.
     async fn end(
         &mut self,
-        tx: Tx,
+        mut tx: Tx,
         outcome: Result<(), Arc<sqlx::Error>>,
     ) -> Option<Arc<sqlx::Error>> {
+        // Also after an error: a commit may have happened all the same.
+        self.generations.tell(std::mem::take(&mut tx.named));
         self.connection = Some(tx);
         let error = outcome.err();
         if error.is_some() {
@@ -364,7 +374,8 @@ impl Task {
     /// Closes the connection, which undoes what is not committed.
     async fn let_go_of_connection(&mut self) {
         self.last = Company::Shared;
-        if let Some(Tx::Sqlite(connection)) = self.connection.take() {
+        let open = self.connection.take().map(|tx| tx.open);
+        if let Some(Open::Sqlite(connection)) = open {
             // One that cannot be closed any more is as good as closed.
             drop(connection.close().await);
         }

@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Row};
 
 use super::{Undone, attached};
-use crate::db::on;
+use crate::db::{Open, on};
 use crate::{Change, StoreError, Tx, copies, events, instance};
 
 /// What is to stay ended.
@@ -200,10 +200,10 @@ pub async fn settle(
         None => copies::open(copy).await?,
     };
     execute(&mut connection, "BEGIN IMMEDIATE").await?;
-    let mut tx = Tx::Sqlite(Box::new(connection));
+    let mut tx = Tx::of(Open::Sqlite(Box::new(connection)));
     let ended = kept.map_or(&[][..], |kept| kept.ended);
     let settled = settle_in(&mut tx, ended, change, data).await;
-    let Tx::Sqlite(mut connection) = tx else {
+    let Open::Sqlite(mut connection) = tx.open else {
         unreachable!("it was made of a connection to SQLite");
     };
     let end = if settled.is_ok() {
@@ -231,13 +231,11 @@ async fn settle_in(
         if ids.is_empty() {
             continue;
         }
-        let Tx::Sqlite(connection) = &mut *tx else {
-            unreachable!("copies are files of SQLite");
-        };
+        let connection = tx.on_sqlite().expect("copies are files of SQLite");
         let rows = sqlx::query(sql)
             .bind(json!(ids).to_string())
             .bind(change.now.as_micros())
-            .fetch_all(&mut **connection)
+            .fetch_all(connection)
             .await?;
         for row in rows {
             let (id, account, project): (String, Option<String>, Option<String>) =

@@ -5,7 +5,7 @@ use claviger_domain::webhook::Topic;
 use serde_json::{Value, json};
 
 use super::room::{self, Room};
-use crate::db::on;
+use crate::db::{Open, on};
 use crate::webhooks::read_topics;
 use crate::{Change, Db, StoreError, Tx};
 
@@ -59,9 +59,9 @@ const TURN: i64 = 0x0077_6562_686f_6f6b;
 /// other in a circle.
 async fn takes_turn(tx: &mut Tx) -> Result<bool, StoreError> {
     const SQL: &str = "SELECT pg_try_advisory_xact_lock($1)";
-    match tx {
-        Tx::Sqlite(_) => Ok(true),
-        Tx::Postgres(open) => {
+    match &mut tx.open {
+        Open::Sqlite(_) => Ok(true),
+        Open::Postgres(open) => {
             let query = sqlx::query_scalar(SQL).bind(TURN);
             Ok(query.fetch_one(&mut **open).await?)
         }

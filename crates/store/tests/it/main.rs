@@ -21,6 +21,7 @@ mod connectors;
 mod events;
 mod feed;
 mod files;
+mod generations;
 mod idempotency;
 mod jobs;
 mod links;

@@ -133,10 +133,8 @@ fn nothing(_: &mut Tx) -> BoxFuture<'_, ()> {
 fn execute(sql: &'static str) -> impl FnOnce(&mut Tx) -> BoxFuture<'_, ()> + Send + 'static {
     move |tx| {
         Box::pin(async move {
-            let Tx::Sqlite(connection) = tx else {
-                unreachable!("the world is on SQLite");
-            };
-            let done = sqlx::raw_sql(sql).execute(&mut **connection).await;
+            let connection = tx.on_sqlite().expect("the world is on SQLite");
+            let done = sqlx::raw_sql(sql).execute(connection).await;
             done.unwrap();
         })
     }

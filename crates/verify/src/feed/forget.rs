@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use claviger_domain::id::{self, Id};
+use claviger_store::generations::Stripes;
 use claviger_store::{Told, ToldKey};
 use serde_json::Value;
 
@@ -40,6 +41,9 @@ impl Verifier {
     pub(super) async fn forget_changed(&self, changes: &[Told]) {
         let mut unnamed = Unnamed::default();
         for change in changes {
+            let (account, target) = (change.account.as_str(), &change.target);
+            let named = Stripes::of_event(&change.kind, account, target);
+            self.db.generations().tell(named);
             // A newer program may say more of these than this one knows: then it is taken for a
             // change of what it names.
             let (subject, verb) = change.kind.split_once('.').unwrap_or_default();
