@@ -15,5 +15,6 @@ pub(crate) mod ticket;
 
 /// Where somebody connects.
 pub(crate) const PATH: &str = "/connect-account";
-/// Where answers to what was asked elsewhere come.
-pub(crate) const CALLBACK: &str = "/connect-account/callback";
+/// Where answers to what was asked elsewhere come: of each account's client at each connector to a path of its
+/// own, so that whom an answer is from shows where it comes (RFC 9700, 4.4.2).
+pub(crate) const CALLBACK: &str = "/connect-account/callback/{account}/{integration}";

@@ -174,7 +174,11 @@ impl Gateway {
         sealed: &[u8],
     ) -> Result<Renewing, Failure> {
         let connected = account.connected;
-        let client = self.client_of(&connected.account, &connected.integration, oauth);
+        let client = self.client_of(
+            &connected.account,
+            &connected.integration,
+            (account.access, oauth),
+        );
         let client = client.await?.ok_or_else(|| {
             needs_reauth("the OAuth client that access was given to is not there any more")
         })?;

@@ -10,12 +10,14 @@ use claviger_store::sealing::Purpose;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use crate::connector::access::{OAuth, UrlTemplate};
+use crate::connector::access::{Access, OAuth, UrlTemplate};
 use crate::gateway::Gateway;
 
 /// A client, opened.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
+    /// The account that registered it: the asking one, or the one above it.
+    pub(crate) account: Id<id::Account>,
     pub(crate) id: String,
     /// None: it shows by its verifiers alone that it is the one that asked.
     pub(crate) secret: Option<SecretString>,
@@ -28,18 +30,19 @@ impl Gateway {
         &self,
         account: &AccountRef,
         integration: &str,
-        oauth: &OAuth,
+        (access, oauth): (&Access, &OAuth),
     ) -> Result<Option<Client>, ApiError> {
         let stored = oauth_clients::meant_by(&self.core.db, account, integration).await?;
         let Some(stored) = stored else {
             return Ok(None);
         };
         let opened = self.opened_client(&stored)?;
-        if opened["place"] != place(oauth) {
+        if opened["place"] != place(access, oauth) {
             return Ok(None);
         }
         let secret = opened["secret"].as_str();
         Ok(Some(Client {
+            account: stored.account,
             id: stored.client_id,
             secret: secret.map(|secret| secret.to_owned().into()),
         }))
@@ -55,11 +58,11 @@ impl Gateway {
         &self,
         account: &Id<id::Account>,
         integration: &str,
-        oauth: &OAuth,
+        (access, oauth): (&Access, &OAuth),
         secret: Option<&str>,
     ) -> Vec<u8> {
         let subject = OAuthClient::subject(account, integration);
-        let plain = json!({ "secret": secret, "place": place(oauth) }).to_string();
+        let plain = json!({ "secret": secret, "place": place(access, oauth) }).to_string();
         let random = &*self.core.random;
         let purpose = Purpose::OAuthClients;
         self.sealing
@@ -77,8 +80,13 @@ impl Gateway {
     }
 }
 
-/// Where users consent and tokens are fetched, as the connector's file has it.
-fn place(oauth: &OAuth) -> Value {
-    let consent = oauth.authorization_url.as_ref();
-    json!([consent.map(UrlTemplate::written), oauth.token_url.written()])
+/// Where users consent, tokens are fetched and used, and whom answers are from, as the connector's file has it.
+fn place(access: &Access, oauth: &OAuth) -> Value {
+    let written = |url: &Option<UrlTemplate>| url.as_ref().map(|url| url.written().to_owned());
+    json!([
+        written(&oauth.authorization_url),
+        oauth.token_url.written(),
+        written(&access.base),
+        written(&oauth.issuer),
+    ])
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use claviger_domain::id::{self, Id};
 use claviger_domain::plain_text;
 use claviger_domain::random::Random;
 use claviger_edge::ApiError;
@@ -45,8 +46,10 @@ pub(crate) struct Question {
     places: [String; 2],
     /// What shows that whoever brings the code is who asked for it.
     verifier: String,
-    /// What the answer has to say that it is from.
+    /// What the answer has to say that it is from; none: it must not say it.
     issuer: Option<String>,
+    /// Where the answer has to come.
+    redirect_uri: String,
 }
 
 /// Why an answer to a question gives no token.
@@ -64,9 +67,22 @@ pub(crate) struct Asking {
     server: TokenServer,
 }
 
-/// Where answers come.
-pub(crate) fn redirect_uri(gateway: &Gateway) -> String {
-    format!("{}{CALLBACK}", gateway.public_url)
+/// Where answers come of what is asked as an account's client at a connector.
+pub(crate) fn redirect_uri(
+    gateway: &Gateway,
+    account: &Id<id::Account>,
+    integration: &str,
+) -> String {
+    let path = CALLBACK.replace("{account}", account.as_str());
+    let path = path.replace("{integration}", integration);
+    format!("{}{path}", gateway.public_url)
+}
+
+impl Question {
+    /// Whether its answer has to come to a path of this program.
+    pub(crate) fn is_answered_at(&self, gateway: &Gateway, path: &str) -> bool {
+        self.redirect_uri.strip_prefix(&gateway.public_url) == Some(path)
+    }
 }
 
 impl Asking {
@@ -77,7 +93,8 @@ impl Asking {
         oauth: &OAuth,
     ) -> Result<Option<Self>, ApiError> {
         let draft = &picked.draft;
-        let client = gateway.client_of(&draft.account, &draft.integration, oauth);
+        let access = picked.catalogue.access();
+        let client = gateway.client_of(&draft.account, &draft.integration, (access, oauth));
         let (Some(client), Some(consent)) = (client.await?, &oauth.authorization_url) else {
             return Ok(None);
         };
@@ -112,6 +129,11 @@ impl Asking {
     fn client(&self) -> &Client {
         &self.server.client
     }
+
+    fn redirect_uri(&self, gateway: &Gateway, picked: &Picked) -> String {
+        let account = &self.client().account;
+        redirect_uri(gateway, account, &picked.draft.integration)
+    }
 }
 
 /// Sends the browser to where its user consents; none where the link is over.
@@ -125,6 +147,7 @@ pub(crate) async fn begin(
 ) -> Result<Option<Response>, ApiError> {
     let core = &gateway.core;
     let [state, verifier] = [(); 2].map(|()| drawn(&*core.random));
+    let back = asking.redirect_uri(gateway, picked);
     let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(&verifier));
     let question = Question {
         integration: picked.draft.integration.clone(),
@@ -133,6 +156,7 @@ pub(crate) async fn begin(
         places: asking.places.clone(),
         verifier,
         issuer: asking.issuer.clone(),
+        redirect_uri: back.clone(),
     };
     let plain = serde_json::to_vec(&question).expect("texts are JSON");
     let subject = live.link.id.as_str();
@@ -155,7 +179,6 @@ pub(crate) async fn begin(
         return Ok(None);
     }
     let scopes = live.link.scopes.as_ref().unwrap_or(&oauth.scopes).join(" ");
-    let back = redirect_uri(gateway);
     let mut members = vec![
         ("response_type", "code"),
         ("client_id", asking.client().id.as_str()),
@@ -218,13 +241,16 @@ pub(crate) async fn grant(
     question: &Question,
     answer: &HashMap<String, String>,
 ) -> Result<Grant, NoConsent> {
-    if asking.places != question.places || asking.issuer != question.issuer {
+    let is_same = asking.places == question.places
+        && asking.issuer == question.issuer
+        && asking.redirect_uri(gateway, picked) == question.redirect_uri;
+    if !is_same {
         return Err(NoConsent::Failed(
             "What is connected was changed meanwhile.",
         ));
     }
-    let from = answer.get("iss");
-    if question.issuer.is_some() && from != question.issuer.as_ref() {
+    // One that says whom it is from, where that is not known, may be from anybody (RFC 9207, 2.4).
+    if answer.get("iss") != question.issuer.as_ref() {
         return Err(NoConsent::Failed("The answer is not from whom was asked."));
     }
     if let Some(error) = answer.get("error") {
@@ -236,11 +262,10 @@ pub(crate) async fn grant(
     }
     let code = answer.get("code").filter(|code| !code.is_empty());
     let code = code.ok_or(NoConsent::Failed("The answer has no code in it."))?;
-    let redirect_uri = redirect_uri(gateway);
     let with = With::Code {
         code,
         verifier: &question.verifier,
-        redirect_uri: &redirect_uri,
+        redirect_uri: &question.redirect_uri,
     };
     let clock = &*gateway.core.clock;
     // As every request to another API.

@@ -71,7 +71,7 @@ pub(super) async fn set(
         account: account.id.clone(),
         integration: slug.clone(),
         client_id: id.to_owned(),
-        sealed: gateway.sealed_client(&account.id, &slug, oauth, secret),
+        sealed: gateway.sealed_client(&account.id, &slug, (catalogue.access(), oauth), secret),
         updated_at: gateway.core.now(),
     };
     let change = gateway.core.change(&caller.actor);
@@ -143,7 +143,7 @@ fn shown(
         "client_id": client.map(|client| &client.client_id),
         "client_secret": has_secret.then_some("***"),
         // What is registered at the product.
-        "redirect_uri": redirect_uri(gateway),
+        "redirect_uri": redirect_uri(gateway, &account.id, slug),
         "updated_at": client.map(|client| client.updated_at),
     }))
 }

@@ -3,6 +3,7 @@
 
 mod answers;
 mod clients;
+mod mixing;
 mod renewing;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use http::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::browser::{Browser, Shown, query_of};
+use crate::browser::{Browser, Shown, own_origin, query_of};
 use crate::shop::{CANARY, Shop, answer, has_canary, in_both_shops};
 
 /// What the account's client is called, and its secret.
@@ -88,8 +89,15 @@ impl Provider {
             .insert(code.clone(), asked["code_challenge"].clone());
         let code = code.replace(' ', "%20").replace('/', "%2F");
         let (state, iss) = (&asked["state"], "https%3A%2F%2Flogin.example.com%2F");
-        format!("/connect-account/callback?code={code}&state={state}&iss={iss}")
+        let back = back(onward);
+        format!("{back}?code={code}&state={state}&iss={iss}")
     }
+}
+
+/// The path to which whoever is asked sends the browser back.
+fn back(onward: &str) -> String {
+    let uri = &query_of(onward)["redirect_uri"];
+    uri.strip_prefix(&own_origin()).unwrap().to_owned()
 }
 
 /// Brings a connector whose users consent, and registers the account's client there.
@@ -179,13 +187,14 @@ in_both_shops!(a_customer_connects_by_consent, async |shop| {
         "{onward}"
     );
     let asked = query_of(&onward);
+    let path = "/integration/mail/oauth-client";
+    let told = shop.owner(Method::GET, path, Value::Null).await.expect(200);
+    let back_here = told["redirect_uri"].as_str().unwrap();
+    assert!(back_here.ends_with("/mail"), "{back_here}");
     for (name, value) in [
         ("response_type", "code"),
         ("client_id", CLIENT),
-        (
-            "redirect_uri",
-            "https://keys.example.com/connect-account/callback",
-        ),
+        ("redirect_uri", back_here),
         ("scope", "orders.read orders.write"),
         ("code_challenge_method", "S256"),
         ("access_type", "offline"),

@@ -90,14 +90,18 @@ pub(crate) async fn bring_connectors_as(world: &World, key: &str) {
 impl Shop {
     /// Brings the second connector once more, with other members.
     pub(crate) async fn bring(&self, slug: &str, changes: Value) {
+        self.bring_as(&self.world.owner, slug, changes).await;
+    }
+
+    /// The same as whoever holds the key.
+    pub(crate) async fn bring_as(&self, key: &str, slug: &str, changes: Value) {
         let mut body: Value = serde_saphyr::from_str(TEA).unwrap();
         body["openapi"] = serde_json::from_str(ORDERS_DOCUMENT).unwrap();
         body["slug"] = slug.into();
         let changes = changes.as_object().unwrap().clone();
         body.as_object_mut().unwrap().extend(changes);
-        self.owner(Method::POST, "/integration", body)
-            .await
-            .expect(201);
+        let brought = self.world.ask(key, Method::POST, "/integration", body);
+        brought.await.expect(201);
     }
 
     pub(crate) async fn open(engine: Engine) -> Self {

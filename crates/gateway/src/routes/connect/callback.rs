@@ -1,4 +1,4 @@
-//! `GET /connect-account/callback`: where the answers come of those who were asked for consent.
+//! `GET /connect-account/callback/{account}/{integration}`: where the answers come of those who were asked for consent.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use axum::response::Response;
 use claviger_edge::ApiError;
 use claviger_edge::page::form_members;
 use claviger_store::Asker;
-use http::HeaderMap;
+use http::request::Parts;
 
 use super::super::connected_account::origins;
 use super::{live, over, pick};
@@ -28,18 +28,18 @@ pub(in crate::routes) async fn callback(
 ) -> Response {
     let (parts, _) = request.into_parts();
     let answer = form_members(parts.uri.query().unwrap_or_default().as_bytes());
-    let called_back = called_back(&gateway, &parts.headers, &answer).await;
+    let called_back = called_back(&gateway, &parts, &answer).await;
     called_back.unwrap_or_else(failed)
 }
 
-/// The answer of somebody who was asked for consent. One that nobody waits for, in this browser and for this
-/// link, is as a link that is not good.
+/// The answer of somebody who was asked for consent. One that nobody waits for, in this browser, for this link
+/// and at this path, is as a link that is not good.
 async fn called_back(
     gateway: &Arc<Gateway>,
-    headers: &HeaderMap,
+    parts: &Parts,
     answer: &HashMap<String, String>,
 ) -> Result<Response, ApiError> {
-    let Some((ticket, link)) = gateway.link_of_ticket(headers).await? else {
+    let Some((ticket, link)) = gateway.link_of_ticket(&parts.headers).await? else {
         return Ok(not_good());
     };
     let family = Asker::Family(link.account.root.clone());
@@ -52,6 +52,10 @@ async fn called_back(
         let Some(question) = asked(gateway, &live.link, &ticket, state).await? else {
             return Ok(not_good());
         };
+        // Whoever it is from was asked by somebody else: its code is shown to nobody.
+        if !question.is_answered_at(gateway, parts.uri.path()) {
+            return Ok(not_good());
+        }
         let named = Asked {
             integration: Some(question.integration.clone()),
             format: Some(Format::OAuth2.as_str().to_owned()),

@@ -7,7 +7,7 @@ use claviger_testkit::{Engine, Receiver};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{Provider, bring_mail, connected, mail, register_client, sent_on, tokens};
+use super::{Provider, back, bring_mail, connected, mail, register_client, sent_on, tokens};
 use crate::browser::{Browser, query_of};
 use crate::shop::{CANARY, Shop, answer, has_canary, in_both_shops};
 
@@ -38,14 +38,14 @@ in_both_shops!(
         // The attacker's answer in the browser of somebody else.
         let lent = provider.consent(&theirs.onward().unwrap());
         browser.open(app, &lent).await.expect(401);
+        let (path, _) = back.split_once('?').unwrap();
         for state in ["", "x", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
-            let forged = format!("/connect-account/callback?code=x&state={state}");
+            let forged = format!("{path}?code=x&state={state}");
             browser.open(app, &forged).await.expect(401);
         }
-        browser
-            .open(app, "/connect-account/callback")
-            .await
-            .expect(401);
+        browser.open(app, path).await.expect(401);
+        let of_nobody = "/connect-account/callback/acc_x/mail?code=x&state=x";
+        browser.open(app, of_nobody).await.expect(401);
         assert!(tokens(&shop).is_empty() && connected(&shop).await == json!([]));
 
         // Asked for another connector since: the first answer is nobody's.
@@ -138,9 +138,8 @@ in_both_shops!(who_says_no_is_told_of_and_may_try_again, async |shop| {
         let again = query_of(&page.onward().unwrap())["state"].clone();
         assert_ne!(state, again);
         let iss = "iss=https%3A%2F%2Flogin.example.com%2F";
-        let denied = format!(
-            "/connect-account/callback?error={error}&error_description=%3Cb%3E&state={again}&{iss}"
-        );
+        let path = back(&page.onward().unwrap());
+        let denied = format!("{path}?error={error}&error_description=%3Cb%3E&state={again}&{iss}");
         let denied = browser.open(app, &denied).await.expect(400);
         let told = denied.told().0;
         assert_eq!(told["error_type"], "connection_error");
