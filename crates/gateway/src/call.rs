@@ -138,8 +138,11 @@ impl Gateway {
         let place = place.map(|bound| (&self.keys.handles, bound, now));
         let arguments = opened.open(&tool, asked.arguments, place)?;
         let arguments = tool.checked(arguments, profile)?;
+        let remote = (!catalogue.is_local()).then(|| Account::new(connected, catalogue));
+        let origins = self.origins_of(remote.as_ref().filter(|_| tool.is_list()))?;
         let binding = Binding {
             connected_account: connected.id.as_str(),
+            origins: &origins,
             tool: (&tool.resource, &tool.method),
             arguments: &arguments,
         };
@@ -153,7 +156,6 @@ impl Gateway {
         if let Some(asked) = &window {
             page::ask(&tool.pagination, asked, &mut request);
         }
-        let remote = (!catalogue.is_local()).then(|| Account::new(connected, catalogue));
         if dry_run {
             let id = arguments.get(ID);
             return Ok(self.only_told(remote.as_ref(), &request, id, idempotency_key)?);
@@ -200,13 +202,21 @@ impl Gateway {
                 let next = page::behind(&tool.pagination, window.as_ref()?, kept);
                 next.as_ref().map(seal)
             };
-            let most = budget.result_bytes();
-            outcome.envelope = size::within(outcome.envelope, most, size, behind)?;
+            // A handle is longer than the secret that it is in the place of.
+            let answered = if hiding.hides() { usize::MAX } else { size };
+            let (most, envelope) = (budget.result_bytes(), outcome.envelope);
+            outcome.envelope = size::within(envelope, &tool.secret_fields, most, answered, behind)?;
             Ok(outcome)
         };
         let outcome = self.in_flight.read(size, read).await;
         drop(place);
         Ok(outcome?)
+    }
+
+    /// Where pages of a list are asked for; nothing for what is asked of this instance.
+    fn origins_of(&self, remote: Option<&Account<'_>>) -> Result<String, Box<Failure>> {
+        let origins = remote.map_or_else(|| Ok(Vec::new()), |account| account.origins(self));
+        Ok(origins.map_err(Box::new)?.join(" "))
     }
 
     /// Whom a call is in the name of, and its turn within the budget of its server. One that is over that

@@ -38,6 +38,8 @@ impl fmt::Debug for CursorKey {
 pub struct Binding<'a> {
     /// The id of the connected account.
     pub connected_account: &'a str,
+    /// The origins that its calls go to: what one gave is asked of no other.
+    pub origins: &'a str,
     /// The resource and the method of the tool.
     pub tool: (&'a str, &'a str),
     /// The arguments of the call; `limit` and `next_cursor` do not count.
@@ -68,16 +70,20 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// The same without those parameters of its mark that nobody may be told.
-    pub(crate) fn without(&self, is_secret: impl Fn(&str) -> bool) -> Self {
-        let mark = self.mark.as_deref().map(|mark| {
-            let pairs = mark.split('&').filter(|pair| !is_secret(pair));
-            pairs.collect::<Vec<_>>().join("&")
-        });
-        Self {
-            window: self.window,
-            mark,
-        }
+    /// The same without those parameters of its mark that nobody may be told; nothing where no other is left,
+    /// which would be the first page again.
+    pub(crate) fn without(self, is_secret: impl Fn(&str) -> bool) -> Option<Self> {
+        let Some(mark) = &self.mark else {
+            return Some(self);
+        };
+        let pairs = mark.split('&').filter(|pair| !is_secret(pair));
+        let kept = pairs.collect::<Vec<_>>().join("&");
+        // One that is written without escapes may reach over several of them.
+        let is_good = !kept.is_empty() && !is_secret(&kept);
+        is_good.then_some(Self {
+            mark: Some(kept),
+            ..self
+        })
     }
 }
 
@@ -219,6 +225,7 @@ impl Binding<'_> {
         let mut digest = Sha256::new();
         for part in [
             self.connected_account,
+            self.origins,
             self.tool.0,
             self.tool.1,
             &canonical(&arguments),
@@ -249,6 +256,7 @@ mod tests {
     fn binding(arguments: &Value) -> Binding<'_> {
         Binding {
             connected_account: "ia_1",
+            origins: "",
             tool: ("api_keys", "list"),
             arguments: arguments.as_object().unwrap(),
         }
@@ -272,6 +280,10 @@ mod tests {
         for borrowed in [
             Binding {
                 connected_account: "ia_2",
+                ..own
+            },
+            Binding {
+                origins: "https://b.test",
                 ..own
             },
             Binding {

@@ -172,6 +172,22 @@ impl Client {
         })
     }
 
+    /// Whether a credential may go to a receiver as it is: over TLS, to a private network that is configured by
+    /// its address, or anywhere while somebody develops.
+    pub fn may_have_credentials(&self, target: &Target) -> bool {
+        let is_named = || match target.host() {
+            Host::Address(address) => {
+                let ip = address.to_canonical();
+                self.guard
+                    .networks
+                    .iter()
+                    .any(|network| network.contains(&ip))
+            }
+            Host::Name(_) => false,
+        };
+        target.is_encrypted() || self.guard.allow_private || is_named()
+    }
+
     fn may_use(&self, port: u16) -> bool {
         self.guard.allow_private || PORTS.contains(&port) || self.guard.ports.contains(&port)
     }

@@ -294,6 +294,21 @@ pub async fn delete(
     Ok(true)
 }
 
+/// Holds the connector that an account means by a name, and its parent's of that name: until the transaction
+/// is over nobody deletes them. `false` where there is none.
+pub async fn hold(tx: &mut Tx, account: &AccountRef, slug: &str) -> Result<bool, StoreError> {
+    const SQL: &str = "UPDATE connectors SET slug = slug \
+        WHERE slug = $1 AND account_id IN ($2, $3) AND deleted_at IS NULL";
+    let done = on!(tx, |c| sqlx::query(SQL)
+        .bind(slug)
+        .bind(account.id.as_str())
+        .bind(account.root.as_str())
+        .execute(c)
+        .await
+        .map(|done| done.rows_affected()))?;
+    Ok(done > 0)
+}
+
 /// How many connected accounts use a connector: those of its account and of the accounts below it.
 pub async fn uses(tx: &mut Tx, connector: &StoredConnector) -> Result<i64, StoreError> {
     const SQL: &str = "SELECT COUNT(*) FROM connected_accounts WHERE integration = $1 \

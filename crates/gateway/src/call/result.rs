@@ -20,6 +20,7 @@ use crate::failure::Failure;
 use crate::limits::Limits;
 use crate::mcp::{Passed, ToolOutcome};
 use crate::page::{self, Told};
+use crate::scrub::Scrub;
 use crate::tool::Tool;
 use crate::upstream::Answered;
 
@@ -74,14 +75,11 @@ impl Reading<'_> {
             return Err(failed(StatusCode::BAD_GATEWAY));
         }
         let scrub = scrub.telling();
-        // An API that is asked with a key in its URLs writes links with it. Cursors are sealed, and yet tell
-        // what is in them: by a dry run, and to whatever host the account is moved to.
-        let seal = |asked: &Asked| seal(&asked.without(|pair| scrub.is_told_by(pair)));
         let (envelope, passed) = match content {
             Content::Nothing => (envelope::single(None), None),
             Content::Json(mut body) => {
                 scrub.value(&mut body);
-                (self.envelope(body, &answer.headers, seal), None)
+                (self.envelope(body, &answer.headers, &scrub, seal), None)
             }
             Content::Other(mut passed) => {
                 passed.body = scrub.bytes(passed.body);
@@ -103,6 +101,7 @@ impl Reading<'_> {
         &self,
         body: Value,
         headers: &http::HeaderMap,
+        scrub: &Scrub,
         seal: impl Fn(&Asked) -> String,
     ) -> Map<String, Value> {
         let (found, whole) = match &self.tool.response_path {
@@ -114,7 +113,14 @@ impl Reading<'_> {
                 let body = whole.as_ref();
                 let told = Told { headers, body };
                 let items = items.into_iter().map(|item| self.mapped(item)).collect();
-                envelope::list(page::page(&self.tool.pagination, asked, items, told), seal)
+                let mut page = page::page(&self.tool.pagination, asked, items, told);
+                // An API that is asked with a key in its URLs writes links with it. Cursors are sealed, and
+                // yet tell what is in them, by a dry run.
+                for neighbour in [&mut page.next, &mut page.previous] {
+                    let asked = neighbour.take();
+                    *neighbour = asked.and_then(|it| it.without(|pair| scrub.is_told_by(pair)));
+                }
+                envelope::list(page, seal)
             }
             (found, _) => envelope::single(Some(self.mapped(found))),
         }

@@ -9,10 +9,14 @@ use crate::failure::Failure;
 /// Room for what stands around the items of a list.
 const AROUND: usize = 1_024;
 
+/// The member that names what was made.
+const ID: &str = "id";
+
 /// The envelope within `most` bytes of JSON text. `upstream` is what the upstream answered, in bytes;
 /// `behind` is the cursor that goes on behind so many items of the page, where there is one.
 pub(super) fn within(
     mut envelope: Map<String, Value>,
+    secrets: &[String],
     most: usize,
     upstream: usize,
     behind: impl Fn(usize) -> Option<String>,
@@ -26,7 +30,8 @@ pub(super) fn within(
         return Ok(envelope);
     }
     let Some(Value::Array(items)) = envelope.get_mut("result") else {
-        return Err(too_large(size, most, "ask for less"));
+        return once_told(envelope, secrets, most)
+            .ok_or_else(|| too_large(size, most, "ask for less"));
     };
     let all = items.len();
     let mut used = AROUND;
@@ -52,6 +57,30 @@ pub(super) fn within(
     envelope.insert("result_count".to_owned(), kept.into());
     envelope.insert("cut".to_owned(), cut.into());
     Ok(envelope)
+}
+
+/// Of a result that cannot be cut what is told once and never again: its secrets, and whose they are.
+fn once_told(
+    mut envelope: Map<String, Value>,
+    secrets: &[String],
+    most: usize,
+) -> Option<Map<String, Value>> {
+    let result = envelope.get_mut("result")?.as_object_mut()?;
+    let is_secret = |name: &str| {
+        let mut fields = secrets.iter();
+        fields.any(|field| field.split('.').next() == Some(name))
+    };
+    if !result.keys().any(|name| is_secret(name)) {
+        return None;
+    }
+    result.retain(|name, _| name == ID || is_secret(name));
+    let cut = format!(
+        "cut here: a result has {} KiB at most, and of this one there is what cannot be asked for again",
+        most / 1_024
+    );
+    envelope.insert("cut".to_owned(), cut.into());
+    let size = length(envelope.get("result"));
+    (size.saturating_add(AROUND) <= most).then_some(envelope)
 }
 
 fn length(value: Option<&Value>) -> usize {
@@ -80,7 +109,7 @@ mod tests {
         let size = envelope.to_string().len();
         let behind = |kept: usize| Some(format!("behind {kept}"));
         let envelope = envelope.as_object().unwrap().clone();
-        within(envelope, most, size, behind).map(Value::Object)
+        within(envelope, &[], most, size, behind).map(Value::Object)
     }
 
     #[test]
@@ -103,16 +132,16 @@ mod tests {
         assert_eq!(failure.code, "result_too_large");
         let single = json!({ "result": large }).as_object().unwrap().clone();
         let nowhere = |_: usize| None;
-        let failure = within(single.clone(), 4_096, 5_000, nowhere).unwrap_err();
+        let failure = within(single.clone(), &[], 4_096, 5_000, nowhere).unwrap_err();
         assert!(failure.message.contains("5 KiB") && failure.message.contains("carried out"));
-        assert!(within(single, 8_192, 5_000, nowhere).is_ok());
+        assert!(within(single, &[], 8_192, 5_000, nowhere).is_ok());
     }
 
     #[test]
     fn a_list_that_cannot_go_on_there_is_not_cut() {
         let items: Vec<_> = (0..100).map(|_| json!("x".repeat(100))).collect();
         let envelope = json!({ "result": items }).as_object().unwrap().clone();
-        let failure = within(envelope, 4_096, 10_000, |_| None).unwrap_err();
+        let failure = within(envelope, &[], 4_096, 10_000, |_| None).unwrap_err();
         assert!(
             failure.message.contains("with `limit`"),
             "{}",

@@ -9,6 +9,7 @@ use claviger_domain::rights::Reach;
 use claviger_edge::ApiError;
 use claviger_store::StoreError;
 use claviger_store::connected_accounts::{self, Changed};
+use claviger_store::connectors;
 use claviger_store::link_tokens::{self, LinkToken};
 use serde_json::{Map, Value};
 
@@ -122,6 +123,12 @@ pub(crate) async fn enter(
                 }
                 _ if link.reconnects => return Ok(None),
                 before => {
+                    // The connector may have been deleted since.
+                    let (name, is_own) =
+                        (&draft.integration, inside.own_catalogue(&draft.integration));
+                    if is_own.is_none() && !connectors::hold(tx, &draft.account, name).await? {
+                        return Ok(None);
+                    }
                     // What another connector did not take is nobody's.
                     if let Some(before) = before {
                         connected_accounts::delete(tx, &change, &whole, &before.id).await?;

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use axum::body::to_bytes;
 use axum::extract::Request;
 use claviger_domain::id::{self, Id};
-use claviger_domain::rights::Reach;
-use claviger_edge::{ApiError, ErrorCode, unread_body};
+use claviger_edge::{ApiError, Caller, ErrorCode, unread_body};
 use claviger_store::connectors::{self, StoredConnector};
 
 use super::query::Parameters;
@@ -25,10 +24,11 @@ pub(super) enum Found {
     Stored(Box<StoredConnector>),
 }
 
-/// The connector of that name: the instance's own, or one within the reach.
-pub(super) async fn find(
+/// The connector that a caller means by that name: the instance's own, its account's, or another within its
+/// reach.
+pub(super) async fn find<P>(
     gateway: &Gateway,
-    reach: &Reach,
+    caller: &Caller<P>,
     slug: &str,
     parameters: &Parameters,
 ) -> Result<Found, ApiError> {
@@ -37,19 +37,47 @@ pub(super) async fn find(
     }
     let account = parameters.text(ACCOUNT).map(Id::<id::Account>::parse);
     let account = account.map(|id| id.ok_or_else(absent)).transpose()?;
-    let stored = connectors::find(&gateway.core.db, reach, slug, account.as_ref()).await?;
+    let (db, reach) = (&gateway.core.db, &caller.reach);
+    let own = caller.identity.account.as_ref().map(|own| &own.id);
+    let stored = match (&account, own) {
+        (None, Some(own)) => match connectors::find(db, reach, slug, Some(own)).await? {
+            None => connectors::find(db, reach, slug, None).await?,
+            found => found,
+        },
+        (account, _) => connectors::find(db, reach, slug, account.as_ref()).await?,
+    };
     let stored = stored.map(|stored| Found::Stored(Box::new(stored)));
     stored.ok_or_else(absent)
 }
 
-/// The connector of an account of that name, which can be changed.
-pub(super) async fn find_stored(
+/// The same to be read: an account sees what it uses of the one above it, too.
+pub(super) async fn find_to_read<P>(
     gateway: &Gateway,
-    reach: &Reach,
+    caller: &Caller<P>,
+    slug: &str,
+    parameters: &Parameters,
+) -> Result<Found, ApiError> {
+    let found = find(gateway, caller, slug, parameters).await;
+    let own = caller.identity.account.as_ref();
+    let is_named = parameters.text(ACCOUNT).is_some();
+    match (found, own) {
+        (Err(error), Some(own)) if error.code == ErrorCode::ConnectorNotFound && !is_named => {
+            let stored = connectors::meant_by(&gateway.core.db, own, slug).await?;
+            let stored = stored.map(|stored| Found::Stored(Box::new(stored)));
+            stored.ok_or(error)
+        }
+        (found, _) => found,
+    }
+}
+
+/// The connector of an account of that name, which can be changed.
+pub(super) async fn find_stored<P>(
+    gateway: &Gateway,
+    caller: &Caller<P>,
     slug: &str,
     parameters: &Parameters,
 ) -> Result<StoredConnector, ApiError> {
-    match find(gateway, reach, slug, parameters).await? {
+    match find(gateway, caller, slug, parameters).await? {
         Found::Stored(stored) => Ok(*stored),
         Found::Own(_) => {
             let message = "The connector is of this instance, and is not changed over HTTP";

@@ -9,7 +9,7 @@ use claviger_domain::id::Id;
 use claviger_edge::permission::ConnectedAccountsWrite;
 use claviger_edge::{ApiError, Body, Caller, ErrorCode, NoStore};
 use claviger_store::connected_accounts::{self, ConnectedAccount, Status};
-use claviger_store::{Base, StoreError};
+use claviger_store::{Base, connectors};
 use http::StatusCode;
 use serde_json::{Map, Value};
 
@@ -71,11 +71,18 @@ pub(super) async fn handle(
     check_fields("credentials", access.map(|access| &access.fields), given)?;
     let sealed = sealed(&gateway, &connected, &catalogue, given)?;
     let row = connected.clone();
+    let is_stored = gateway.own_catalogue(&row.integration).is_none();
     gateway
         .core
         .db
-        .write::<_, StoreError, _>(move |tx| {
-            Box::pin(async move { connected_accounts::create(tx, &change, &row, &sealed).await })
+        .write::<_, ApiError, _>(move |tx| {
+            Box::pin(async move {
+                // It may have been deleted since.
+                if is_stored && !connectors::hold(tx, &row.account, &row.integration).await? {
+                    return Err(no_such_connector());
+                }
+                Ok(connected_accounts::create(tx, &change, &row, &sealed).await?)
+            })
         })
         .await?;
     let shown = tried(&gateway, connected, &catalogue).await?;

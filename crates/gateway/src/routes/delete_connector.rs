@@ -18,13 +18,15 @@ pub(super) async fn handle(
     PathParameter(slug): PathParameter,
     parameters: Parameters,
 ) -> Result<StatusCode, ApiError> {
-    let stored = find_stored(&gateway, &caller.reach, &slug, &parameters).await?;
+    let stored = find_stored(&gateway, &caller, &slug, &parameters).await?;
     let change = gateway.core.change(&caller.actor);
     gateway
         .core
         .db
         .write::<_, ApiError, _>(move |tx| {
             Box::pin(async move {
+                // Held: one that is connected meanwhile comes before or after.
+                connectors::hold(tx, &stored.account, &stored.slug).await?;
                 // Their credentials would wait for whoever brings a connector of the same name.
                 if connectors::uses(tx, &stored).await? > 0 {
                     let message = "Connected accounts use the connector: delete them first";

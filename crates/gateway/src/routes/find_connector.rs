@@ -9,7 +9,7 @@ use claviger_edge::{ApiError, Caller, PathParameter};
 use claviger_store::connectors;
 use serde_json::{Map, Value};
 
-use super::connector::{Found, absent, find};
+use super::connector::{Found, absent, find_to_read};
 use super::query::Parameters;
 use super::wire;
 use crate::gateway::Gateway;
@@ -21,7 +21,7 @@ pub(super) async fn handle(
     PathParameter(slug): PathParameter,
     parameters: Parameters,
 ) -> Result<Json<Map<String, Value>>, ApiError> {
-    let stored = match find(&gateway, &caller.reach, &slug, &parameters).await? {
+    let stored = match find_to_read(&gateway, &caller, &slug, &parameters).await? {
         Found::Own(catalogue) => {
             let mut shown = wire::own_connector(&catalogue);
             wire::add_outcome(&mut shown, &catalogue);

@@ -120,6 +120,7 @@ impl<'a> Listing<'a> {
     pub(super) fn binding(self) -> Binding<'a> {
         Binding {
             connected_account: self.of,
+            origins: "",
             tool: (self.name, "list"),
             arguments: self.filters,
         }

@@ -10,7 +10,7 @@ use claviger_edge::{ApiError, Caller, PathParameter};
 use serde_json::{Value, json};
 
 use super::connected_account;
-use super::connector::{Found, find};
+use super::connector::{Found, find_to_read};
 use super::list_tools::tools;
 use super::query::Parameters;
 use crate::catalogue::Catalogue;
@@ -33,7 +33,7 @@ pub(super) async fn of_connector(
     PathParameter(slug): PathParameter,
     parameters: Parameters,
 ) -> Result<Json<Value>, ApiError> {
-    let catalogue = match find(&gateway, &caller.reach, &slug, &parameters).await? {
+    let catalogue = match find_to_read(&gateway, &caller, &slug, &parameters).await? {
         Found::Own(catalogue) => catalogue,
         Found::Stored(stored) => gateway.catalogue_of_stored(&stored).await?,
     };

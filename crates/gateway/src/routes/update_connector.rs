@@ -23,7 +23,7 @@ pub(super) async fn handle(
     parameters: Parameters,
     request: Request,
 ) -> Result<Json<Map<String, Value>>, ApiError> {
-    let mut stored = find_stored(&gateway, &caller.reach, &slug, &parameters).await?;
+    let mut stored = find_stored(&gateway, &caller, &slug, &parameters).await?;
     let place = gateway.stored.doors.place(&stored.account.root)?;
     let body = body(request).await?;
     let texts = connectors::texts(&gateway.core.db, &stored.id).await?;

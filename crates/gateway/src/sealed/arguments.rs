@@ -6,7 +6,7 @@ use claviger_domain::time::Timestamp;
 use http::StatusCode;
 use serde_json::{Map, Value};
 
-use super::{Bound, HandleKey, PREFIX};
+use super::{Bound, HandleKey, PREFIX, Secret};
 use crate::failure::Failure;
 use crate::mcp::ToolResult;
 use crate::scrub::Scrub;
@@ -32,7 +32,9 @@ impl Opened {
                     if handle.starts_with(PREFIX) && tool.accepts_sealed.contains(&name) =>
                 {
                     let (key, bound, now) = place.ok_or_else(|| not_here(&name))?;
-                    let secret = key.open(bound, &handle, now).ok_or_else(not_good)?;
+                    let secret = key.open(bound, &handle, now);
+                    let secret = secret.filter(|secret| is_for(secret, tool, &name));
+                    let secret = secret.ok_or_else(not_good)?;
                     let plain = secret.plain.expose().to_owned();
                     self.0.push(secret.plain);
                     Value::String(plain)
@@ -72,6 +74,12 @@ impl Opened {
             }
         }
     }
+}
+
+/// Whether a secret belongs in an argument: it was a member of that name, or of the same resource.
+fn is_for(secret: &Secret, tool: &Tool, argument: &str) -> bool {
+    let mut steps = secret.field.split('.');
+    steps.next() == Some(tool.resource.as_str()) || steps.next_back() == Some(argument)
 }
 
 /// Whether there is a handle in it, as a whole or as a part, or as a name.

@@ -28,6 +28,18 @@ pub(crate) struct Hiding<'a> {
 }
 
 impl Hiding<'_> {
+    /// Whether anything is hidden.
+    pub(crate) fn hides(&self) -> bool {
+        let Tool {
+            masked_fields,
+            sealed_fields,
+            secret_fields,
+            ..
+        } = self.tool;
+        let of_choice = self.seals_all && !secret_fields.is_empty();
+        of_choice || !masked_fields.is_empty() || !sealed_fields.is_empty()
+    }
+
     /// What a call came to with its secrets replaced by handles, or by a mask; in what went wrong, by a mask
     /// always.
     pub(crate) fn hide(&self, outcome: ToolResult) -> ToolResult {

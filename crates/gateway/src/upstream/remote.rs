@@ -140,12 +140,25 @@ impl<'a> Account<'a> {
             .base
             .as_ref()
             .ok_or_else(|| unsigned("`base_url` is `local`"))?;
-        target(gateway, &self.url(base)?)
+        self.target(gateway, base)
     }
 
     /// The same as a place to which requests go.
     pub(crate) fn place(&self, gateway: &Gateway, url: &UrlTemplate) -> Result<Target, Failure> {
-        target(gateway, &self.url(url)?)
+        self.target(gateway, url)
+    }
+
+    fn target(&self, gateway: &Gateway, url: &UrlTemplate) -> Result<Target, Failure> {
+        let client = gateway.upstreams.client();
+        let target = client.target(&self.url(url)?).map_err(|fault| {
+            unsigned(&format!("where calls of this connected account go {fault}"))
+        })?;
+        if self.format().is_some() && !client.may_have_credentials(&target) {
+            let message = "where calls of this connected account go must begin with https://: everybody on the \
+                           way reads what goes over http://, its credential too";
+            return Err(unsigned(message));
+        }
+        Ok(target)
     }
 
     /// The origins that get the credentials.
@@ -464,11 +477,6 @@ fn is_encoded(told: &Told) -> bool {
         plain.any(|plain| encoding.eq_ignore_ascii_case(plain))
     };
     !told.body.is_empty() && encodings.any(|encoding| !is_plain(encoding))
-}
-
-fn target(gateway: &Gateway, url: &str) -> Result<Target, Failure> {
-    let target = gateway.upstreams.client().target(url);
-    target.map_err(|fault| unsigned(&format!("where calls of this connected account go {fault}")))
 }
 
 /// The refusal of a call for which there is no token.

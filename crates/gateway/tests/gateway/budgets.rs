@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use crate::world::{World, call_message, outcome};
 
 const CREATE: &str = "create_a_the_auth_api_api_key";
+const READ: &str = "get_single_the_auth_api_api_key_by_id";
 const LIST: &str = "list_all_the_auth_api_api_keys";
 
 #[tokio::test]
@@ -130,7 +131,13 @@ async fn what_cannot_be_cut_says_that_the_call_was_carried_out() {
     let (_, token) = world.server(json!({ "result_kib": 4 })).await;
     let note = "x".repeat(5_000);
     let arguments = json!({ "name": "large", "customMetaData": { "note": note } });
-    let error = world.call(&token, CREATE, arguments).await.unwrap_err();
+    // What is told once is told all the same.
+    let made = world.call(&token, CREATE, arguments).await.unwrap();
+    let result = made["result"].as_object().unwrap();
+    assert!(made["cut"].is_string() && result["key"].as_str().unwrap().starts_with("live_"));
+    assert!(result.len() == 2 && result["id"].is_string(), "{made}");
+    let read = json!({ "id": result["id"] });
+    let error = world.call(&token, READ, read).await.unwrap_err();
     assert_eq!(error["code"], "result_too_large");
     assert!(
         error["message"].as_str().unwrap().contains("carried out"),

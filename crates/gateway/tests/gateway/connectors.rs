@@ -474,3 +474,59 @@ on_both_engines!(
         assert_eq!(shown["file"]["headers"], json!({ "x-key": "***" }));
     }
 );
+
+on_both_engines!(
+    a_connector_that_is_deleted_while_it_is_connected_is_one_or_the_other,
+    async |app| {
+        let world = World::of(app).await;
+        for round in 0..10 {
+            let mut body = tea();
+            body["slug"] = format!("tea-{round}").into();
+            body["credentials"] = json!({ "bearer": {} });
+            body["base_url"] = "http://127.0.0.1:9".into();
+            send(&world, &world.owner, &body).await.expect(201);
+            let account = json!({
+                "integration": body["slug"], "tenant_id": "t", "credentials": { "token": "token" },
+            });
+            let path = format!("/integration/tea-{round}");
+            let (made, gone) = tokio::join!(
+                world.ask(&world.owner, Method::POST, "/integrated-account", account),
+                world.ask(&world.owner, Method::DELETE, &path, Value::Null),
+            );
+            let (made, gone) = (made.status.is_success(), gone.status.is_success());
+            assert_ne!(made, gone, "round {round}");
+        }
+    }
+);
+
+on_both_engines!(
+    an_account_means_its_own_connector_first_and_reads_what_it_uses,
+    async |app| {
+        let world = World::of(app).await;
+        let child = json!({ "name": "Child", "parentAccountId": world.account.id });
+        let child = world.ask(&world.owner, Method::POST, "/accounts", child);
+        let child = child.await.expect(201)["id"].clone();
+        let child_id = claviger_domain::id::Id::parse(child.as_str().unwrap()).unwrap();
+        let reach = claviger_domain::rights::Reach::whole();
+        let db = &world.app.core.db;
+        let account = claviger_store::accounts::find(db, &reach, &child_id).await;
+        let theirs = account.unwrap().unwrap();
+        let theirs = world.access_key(&theirs, Role::Owner, None).await.plain;
+        // The child's is older, and the parent means its own all the same.
+        send(&world, &theirs, &tea()).await.expect(201);
+        world.advance(1);
+        let mut own = tea();
+        own["label"] = "Parent's".into();
+        send(&world, &world.owner, &own).await.expect(201);
+        let path = "/integration/tea";
+        assert_eq!(world.get(path).await.expect(200)["label"], "Parent's");
+        let gone = world.ask(&theirs, Method::DELETE, path, Value::Null).await;
+        gone.expect(204);
+        // What it uses of the parent it reads, and does not change.
+        let shown = world.ask(&theirs, Method::GET, path, Value::Null).await;
+        assert_eq!(shown.expect(200)["label"], "Parent's");
+        let refused = world.ask(&theirs, Method::DELETE, path, Value::Null).await;
+        refused.expect(404);
+        world.get(path).await.expect(200);
+    }
+);

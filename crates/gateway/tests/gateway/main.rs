@@ -28,6 +28,7 @@ mod derived;
 mod discovery;
 #[cfg(test)]
 mod in_flight;
+#[cfg(test)]
 mod linking;
 #[cfg(test)]
 mod log;

@@ -74,7 +74,8 @@ on_both_engines!(
                 .await
                 .unwrap();
             assert_eq!(found["result"]["id"], key["id"], "{tool}");
-            assert!(!found.to_string().contains("live_access"), "{found}");
+            let shown = found["result"]["key"].as_str().unwrap();
+            assert!(shown.ends_with("****"), "{found}");
         }
         world.advance(899);
         world
@@ -345,6 +346,10 @@ async fn secrets_of_webhooks_and_sessions_are_in_no_result_whatever_the_server_s
         .await;
     let proxied = proxied.expect(201);
     assert_eq!(proxied["result"]["secret"], "***");
+    // It is of no use where keys are looked up.
+    let handle = &through_mcp["result"]["secret"]["sealed"];
+    let elsewhere = world.call(&token, CHECK, json!({ "key": handle })).await;
+    assert_eq!(elsewhere.unwrap_err()["code"], "sealed_not_accepted");
     for told in [through_mcp, proxied] {
         assert!(!told.to_string().contains("whsec_"), "{told}");
     }

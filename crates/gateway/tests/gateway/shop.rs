@@ -79,7 +79,15 @@ pub(crate) async fn bring_connectors(world: &World) {
 /// Brings both connectors to the account of whoever holds the key.
 pub(crate) async fn bring_connectors_as(world: &World, key: &str) {
     // What stands in for the other API has no certificate.
-    for file in [ORDERS.replace("https://", "http://"), TEA.to_owned()] {
+    bring_connectors_over("http://", world, key).await;
+}
+
+/// The same for an API that is reached so.
+pub(crate) async fn bring_connectors_over(scheme: &str, world: &World, key: &str) {
+    for file in [
+        ORDERS.replace("https://", scheme),
+        TEA.replace("http://", scheme),
+    ] {
         let mut body: Value = serde_saphyr::from_str(&file).unwrap();
         body["openapi"] = serde_json::from_str(ORDERS_DOCUMENT).unwrap();
         let brought = world.ask(key, Method::POST, "/integration", body);

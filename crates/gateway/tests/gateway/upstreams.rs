@@ -10,7 +10,9 @@ use futures::stream;
 use http::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::shop::{CANARY, answer, bring_connectors, content_type, has_canary, in_both_shops, run};
+use crate::shop::{
+    CANARY, answer, bring_connectors_over, content_type, has_canary, in_both_shops, run,
+};
 use crate::world::World;
 
 in_both_shops!(each_form_of_credentials_goes_to_its_place, async |shop| {
@@ -304,6 +306,16 @@ in_both_shops!(a_credential_in_a_link_is_in_no_cursor, async |shop| {
     let shown = shown.expect(200).to_string();
     assert!(shown.contains("after=o1"), "{shown}");
     assert!(!shown.contains("canary"), "{shown}");
+    // A link with nothing else in it leads to no other page.
+    shop.says(|_| {
+        let link = format!("<https://x.test/api/orders?token={CANARY}>; rel=\"next\"");
+        let mut page = answer(200, &json!([{ "id": "o1" }]));
+        page.headers_mut().insert("link", link.parse().unwrap());
+        page
+    });
+    let last = shop.get(id, "orders?limit=1").await.expect(200);
+    assert_eq!(last["next_cursor"], Value::Null);
+    shop.says_as_usual();
     // With another credential the old one goes nowhere.
     let changed = json!({ "credentials": { "token": "another-token" } });
     let path = format!("/integrated-account/{id}/credentials");
@@ -333,7 +345,7 @@ in_both_shops!(an_idempotency_key_goes_on, async |shop| {
 #[tokio::test]
 async fn ssrf_table_literals_names_and_own_origin_by_connector_and_oauth() {
     let world = World::of(TestApp::in_public().await).await;
-    bring_connectors(&world).await;
+    bring_connectors_over("https://", &world, &world.owner).await;
     for host in [
         "127.0.0.1",
         "127.1",
@@ -385,3 +397,43 @@ async fn ssrf_table_literals_names_and_own_origin_by_connector_and_oauth() {
         made.expect(400);
     }
 }
+
+#[tokio::test]
+async fn a_credential_goes_over_no_connection_that_others_read() {
+    let world = World::of(TestApp::in_public().await).await;
+    bring_connectors_over("http://", &world, &world.owner).await;
+    for host in ["example.com", "93.184.215.14"] {
+        let body = json!({
+            "integration": "tea", "tenant_id": "t", "authentication_method": "api_key",
+            "context": { "host": host }, "credentials": { "key": CANARY },
+        });
+        let made = world.ask(&world.owner, Method::POST, "/integrated-account", body);
+        let refused = made.await.expect(400);
+        assert!(
+            refused["message"].as_str().unwrap().contains("https://"),
+            "{refused}"
+        );
+    }
+}
+
+in_both_shops!(a_cursor_of_one_host_is_none_of_another, async |shop| {
+    let orders = shop.orders().await;
+    let id = orders["id"].as_str().unwrap();
+    shop.says(|_| {
+        let link = "<https://x.test/v1/orders?after=o1>; rel=next";
+        let mut page = answer(200, &json!({ "orders": [] }));
+        page.headers_mut().insert("link", link.parse().unwrap());
+        page
+    });
+    let first = shop.get(id, "orders").await.expect(200);
+    let next = format!(
+        "orders?next_cursor={}",
+        first["next_cursor"].as_str().unwrap()
+    );
+    shop.get(id, &next).await.expect(200);
+    let moved = json!({ "context": { "host": "127.0.0.1:1" } });
+    let path = format!("/integrated-account/{id}");
+    shop.owner(Method::PATCH, &path, moved).await.expect(200);
+    let refused = shop.get(id, &next).await.expect(400);
+    assert_eq!(refused["code"], "invalid_cursor");
+});

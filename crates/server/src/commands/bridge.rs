@@ -117,6 +117,7 @@ impl Bridge {
         let message = match line {
             Line::Text(text) => Message::read(text),
             Line::TooLong => Err(Trouble::too_long()),
+            Line::NoText => Err(Trouble::no_text()),
         };
         let message = match message {
             Ok(message) => message,

@@ -170,6 +170,11 @@ impl Trouble {
         Self::new(PARSE_ERROR, "a line is longer than 4 MiB")
     }
 
+    /// A line that is no text.
+    pub(super) fn no_text() -> Self {
+        Self::new(PARSE_ERROR, "a line is no UTF-8")
+    }
+
     /// A request that has no answer; the error's own text would show the URL.
     pub(super) fn of(error: &reqwest::Error) -> Self {
         let sentence = if error.is_timeout() {

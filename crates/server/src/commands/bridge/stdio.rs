@@ -18,6 +18,8 @@ pub(super) enum Line {
     Text(String),
     /// It was longer than a server takes.
     TooLong,
+    /// It is no UTF-8: a tool called with something like it would be called with something else.
+    NoText,
 }
 
 /// The lines of standard input that have something in them.
@@ -52,9 +54,11 @@ fn next(input: &mut impl BufRead) -> io::Result<Option<Line>> {
             skip_line(input)?;
             return Ok(Some(Line::TooLong));
         }
-        let text = String::from_utf8_lossy(bytes.trim_ascii()).into_owned();
+        let Ok(text) = std::str::from_utf8(bytes.trim_ascii()) else {
+            return Ok(Some(Line::NoText));
+        };
         if !text.is_empty() {
-            return Ok(Some(Line::Text(text)));
+            return Ok(Some(Line::Text(text.to_owned())));
         }
     }
 }
@@ -138,6 +142,14 @@ mod tests {
         assert_eq!(lines.next(), Some(Line::Text(just)));
         assert_eq!(lines.next(), Some(Line::Text("last".to_owned())));
         assert_eq!(lines.next(), None);
+    }
+
+    #[test]
+    fn a_line_that_is_no_text_is_told_and_the_next_is_read() {
+        let mut input = io::Cursor::new(b"{\"a\": \"\xff\"}\n{}\n");
+        let mut lines = std::iter::from_fn(|| next(&mut input).unwrap());
+        assert_eq!(lines.next(), Some(Line::NoText));
+        assert_eq!(lines.next(), Some(Line::Text("{}".to_owned())));
     }
 
     #[test]
