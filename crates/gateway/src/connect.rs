@@ -11,7 +11,7 @@ pub(crate) mod form;
 pub(crate) mod link;
 pub(crate) mod page;
 pub(crate) mod registered;
-pub(crate) mod ticket;
+pub(crate) mod trying;
 
 /// Where somebody connects.
 pub(crate) const PATH: &str = "/connect-account";

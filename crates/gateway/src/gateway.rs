@@ -22,7 +22,7 @@ use crate::known::Known;
 use crate::mcp::hosts::Hosts;
 use crate::openapi::{Document, DocumentError};
 use crate::refusals::Refusals;
-use crate::renewal::Renewals;
+use crate::renewals::Renewals;
 use crate::stored_connectors::StoredConnectors;
 use crate::tokens::Tokens;
 use crate::upstream::Noted;

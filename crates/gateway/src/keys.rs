@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 use sha2::Sha256;
 
 use crate::canonical::canonical;
-use crate::connect::ticket::TicketKey;
 use crate::cursor::CursorKey;
 use crate::sealed::HandleKey;
+use crate::ticket::TicketKey;
 
 /// What seals cursors and secrets, digests logged arguments, and makes the tickets of pages.
 pub(crate) struct Keys {

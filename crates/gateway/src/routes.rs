@@ -2,7 +2,7 @@
 
 mod change_credentials;
 mod connect;
-pub(crate) mod connected_account;
+mod connected_account;
 mod connector;
 mod create_connected_account;
 mod create_connector;

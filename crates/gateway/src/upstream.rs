@@ -2,6 +2,7 @@
 
 mod noted;
 mod remote;
+mod renewing;
 mod sign;
 
 use std::time::Duration;
@@ -17,7 +18,7 @@ use crate::failure::Failure;
 use crate::request::UpstreamRequest;
 
 pub(crate) use noted::Noted;
-pub(crate) use remote::{Account, Answered, Sending, gone, needs_reauth, no_token};
+pub(crate) use remote::{Account, Answered, Sending, needs_reauth};
 
 /// The largest answer that is read.
 const LARGEST: usize = 8 * 1024 * 1024;

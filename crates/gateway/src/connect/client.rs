@@ -7,21 +7,12 @@ use claviger_edge::ApiError;
 use claviger_store::StoreError;
 use claviger_store::oauth_clients::{self, OAuthClient};
 use claviger_store::sealing::Purpose;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::connector::access::{Access, OAuth, UrlTemplate};
 use crate::gateway::Gateway;
-
-/// A client, opened.
-#[derive(Clone, Debug)]
-pub(crate) struct Client {
-    /// The account that registered it: the asking one, or the one above it.
-    pub(crate) account: Id<id::Account>,
-    pub(crate) id: String,
-    /// None: it shows by its verifiers alone that it is the one that asked.
-    pub(crate) secret: Option<SecretString>,
-}
+use crate::token_server::Client;
 
 impl Gateway {
     /// The client that counts for an account at the product of a connector; none where there is none, or

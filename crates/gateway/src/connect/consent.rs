@@ -22,16 +22,16 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::choice::Picked;
-use super::client::Client;
 use super::entering::MOST_TRIES;
 use super::link::Live;
 use super::page::{ConnectPage, Next};
-use super::ticket::Ticket;
 use super::{CALLBACK, ending};
 use crate::connector::access::OAuth;
 use crate::failure::Failure;
 use crate::gateway::Gateway;
-use crate::grant::{Grant, TokenServer, With, form};
+use crate::grant::Grant;
+use crate::ticket::Ticket;
+use crate::token_server::{Client, TokenServer, With, form};
 use crate::tokens::NoToken;
 use crate::upstream::Account;
 

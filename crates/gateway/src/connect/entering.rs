@@ -14,10 +14,10 @@ use claviger_store::link_tokens::{self, LinkToken};
 use serde_json::{Map, Value};
 
 use super::choice::Picked;
-use super::ticket::Ticket;
+use super::trying::{check_fields, origins, tried_and_noted};
 use crate::credentials::Credentials;
 use crate::gateway::Gateway;
-use crate::routes::connected_account::{check_fields, origins, tried_and_noted};
+use crate::ticket::Ticket;
 
 /// How often something may be sent by one link: each time, an upstream is asked.
 pub(crate) const MOST_TRIES: i64 = 20;

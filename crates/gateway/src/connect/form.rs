@@ -11,12 +11,12 @@ use super::choice::Picked;
 use super::entering::{CONTEXT, CREDENTIALS, Entered};
 use super::link::Live;
 use super::page::{Choice, ConnectForm, ConnectPage, Field};
-use super::ticket::Ticket;
 use crate::catalogue::Catalogue;
 use crate::connector::file::{FieldEntry, FieldKind, Format};
 use crate::connector::template::Reference;
 use crate::gateway::Gateway;
 use crate::request::IN_SEGMENT;
+use crate::ticket::Ticket;
 use crate::upstream::Account;
 
 /// Of whose page a form is, and what it is about.

@@ -10,8 +10,8 @@ use claviger_store::{accounts, projects};
 use claviger_verify::Network;
 use http::HeaderMap;
 
-use super::ticket::{Cookie, Ticket};
 use crate::gateway::Gateway;
+use crate::ticket::{Cookie, Ticket};
 
 /// A link that is good, with what its page names.
 pub(crate) struct Live {

@@ -25,11 +25,11 @@ use crate::connect::entering::{Entered, Entering, MOST_TRIES, credentials_of, en
 use crate::connect::form::{Showing, ask, offer, offer_formats, said_of};
 use crate::connect::link::Live;
 use crate::connect::page::{failed, not_good, says};
-use crate::connect::ticket::{Cookie, Ticket};
 use crate::connector::access::OAuth;
 use crate::connector::file::Format;
 use crate::gateway::Gateway;
 use crate::request::IN_SEGMENT;
+use crate::ticket::{Cookie, Ticket};
 
 pub(super) use self::callback::callback;
 pub(super) use crate::connect::{CALLBACK, PATH};

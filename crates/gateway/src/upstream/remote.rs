@@ -28,7 +28,7 @@ use crate::gateway::Gateway;
 use crate::in_flight::Place;
 use crate::known::KnownAccount;
 use crate::let_in::LetIn;
-use crate::renewal::Wanting;
+use crate::renewals::Wanting;
 use crate::request::UpstreamRequest;
 use crate::scrub::Scrub;
 use crate::tokens::{NoToken, Wanted};
@@ -309,7 +309,7 @@ impl Gateway {
     }
 
     /// What its row has now, whatever is known of it.
-    pub(crate) async fn sealed_credentials(
+    pub(super) async fn sealed_credentials(
         &self,
         connected: &ConnectedAccount,
     ) -> Result<Vec<u8>, Failure> {
@@ -318,7 +318,7 @@ impl Gateway {
     }
 
     /// The credentials, where they were entered for the origins to which they would go now.
-    pub(crate) fn opened(
+    pub(super) fn opened(
         &self,
         account: &Account<'_>,
         sealed: &[u8],
@@ -480,7 +480,7 @@ fn is_encoded(told: &Told) -> bool {
 }
 
 /// The refusal of a call for which there is no token.
-pub(crate) fn no_token(why: NoToken) -> Failure {
+pub(super) fn no_token(why: NoToken) -> Failure {
     let (status, code) = match why {
         NoToken::Refused => return needs_reauth(&why.to_string()),
         NoToken::NotNow => (StatusCode::BAD_GATEWAY, "upstream_unreachable"),
@@ -489,7 +489,7 @@ pub(crate) fn no_token(why: NoToken) -> Failure {
     Failure::unanswered(status, code, &why.to_string())
 }
 
-pub(crate) fn gone() -> Failure {
+pub(super) fn gone() -> Failure {
     Failure::refused(
         StatusCode::NOT_FOUND,
         "connected_account_not_found",

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use claviger_testkit::{Engine, Logs};
 use http::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -273,3 +274,56 @@ in_both_shops!(a_connected_account_gets_another_consent, async |shop| {
         "Bearer access-canary-2"
     );
 });
+
+#[tokio::test]
+async fn no_log_has_what_opens_a_link_or_came_of_a_consent() {
+    let shop = Shop::open(Engine::Sqlite).await;
+    let logs = Logs::of_this_thread();
+    bring_mail(&shop, "mail").await;
+    let provider = Provider::of(&shop);
+    let app = &shop.world.app;
+    let mut browser = Browser::default();
+    let body = json!({ "tenant_id": "t" });
+    let (token, page) = sent_on(&shop, &mut browser, "mail", body).await;
+    let onward = page.onward().unwrap();
+    let back = provider.consent(&onward);
+    // An answer that is not from whom was asked is told of, and one that is.
+    browser
+        .open(app, &back.replace("iss=", "iss=x"))
+        .await
+        .expect(400);
+    let again = browser
+        .follow(app, &token, "&integration=mail")
+        .await
+        .expect(200);
+    let page = browser
+        .send(app, &again.form().with("action", "connect"))
+        .await;
+    let asked = query_of(&page.expect(200).onward().unwrap());
+    let back = provider.consent(&format!("?{}", encoded(&asked)));
+    browser.open(app, &back).await.expect(200);
+    let id = connected(&shop).await[0]["id"].as_str().unwrap().to_owned();
+    shop.world.advance(4_000);
+    shop.get(&id, "orders").await.expect(200);
+    browser.open(app, &back).await.expect(401);
+
+    let text = logs.text();
+    assert!(
+        text.contains("/connect-account/callback"),
+        "requests are logged"
+    );
+    assert!(!has_canary(&text), "{text}");
+    let ticket = browser.cookies.values().next().unwrap();
+    let secrets = [&token, ticket, &asked["state"], &asked["code_challenge"]];
+    for secret in secrets {
+        assert!(!text.contains(secret.as_str()), "{secret}: {text}");
+    }
+}
+
+/// Members as a query has them.
+fn encoded(members: &BTreeMap<String, String>) -> String {
+    let pairs = members
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"));
+    pairs.collect::<Vec<_>>().join("&")
+}

@@ -10,13 +10,13 @@ use claviger_edge::page::form_members;
 use claviger_store::Asker;
 use http::request::Parts;
 
-use super::super::connected_account::origins;
 use super::{live, over, pick};
 use crate::connect::choice::{Asked, Picked};
 use crate::connect::consent::{Asking, NoConsent, Question, asked, grant};
 use crate::connect::ending::{ErrorType, Outcome, end};
 use crate::connect::entering::{Entering, enter};
 use crate::connect::page::{failed, not_good};
+use crate::connect::trying::origins;
 use crate::connector::file::Format;
 use crate::credentials::Credentials;
 use crate::gateway::Gateway;

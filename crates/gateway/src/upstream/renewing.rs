@@ -2,31 +2,27 @@
 //! ends, by one caller however many wait, in one program however many there are, and stored before they are
 //! used, since many servers take what they are fetched with once. Whoever gives up waiting stops nobody.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use claviger_domain::event::Actor;
 use claviger_domain::id::{self, Id};
-use claviger_domain::time::Timestamp;
 use claviger_edge::{ApiError, Core};
 use claviger_outbound::Upstreams;
 use claviger_store::connected_accounts::{self, ConnectedAccount};
 use claviger_store::sealing::SealingKey;
 use claviger_store::{Asker, StoreError};
-use sha2::{Digest, Sha256};
 use tokio::time::{sleep, timeout};
 
+use super::remote::{Account, gone, needs_reauth, no_token};
 use crate::connector::access::OAuth;
 use crate::credentials::Credentials;
 use crate::failure::Failure;
 use crate::gateway::Gateway;
-use crate::grant::{TokenServer, With};
+use crate::renewals::{Refused, Wanting, digest};
+use crate::token_server::{TokenServer, With};
 use crate::tokens::NoToken;
-use crate::upstream::{Account, gone, needs_reauth, no_token};
 
-/// How many connected accounts are remembered; past it all are let go, since nothing is lost by that.
-const KEPT: usize = 10_000;
 /// Seconds for which one program has the fetching to itself: longer than that takes.
 const CLAIMED_FOR: i64 = 40;
 /// Seconds for which those who waited, and whoever comes next, get the refusal that one of them got.
@@ -35,56 +31,6 @@ const REFUSED_FOR: i64 = 5;
 const WAITING: Duration = Duration::from_secs(30);
 /// How often a program looks whether another one has fetched it.
 const LOOKING: Duration = Duration::from_millis(200);
-
-/// Whether another token is wanted although the one that is there is good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wanting {
-    AGoodOne,
-    AnotherOne,
-}
-
-/// What is known of tokens that were fetched.
-#[derive(Debug, Default)]
-pub(crate) struct Renewals {
-    places: Mutex<HashMap<Id<id::ConnectedAccount>, Arc<Place>>>,
-    /// Credentials, by digest, whose token an upstream did not take.
-    rejected: Mutex<HashSet<[u8; 32]>>,
-}
-
-/// Whoever fetches a token holds its place, and the others wait for it.
-type Place = tokio::sync::Mutex<Option<Refused>>;
-
-#[derive(Debug)]
-struct Refused {
-    with: [u8; 32],
-    why: NoToken,
-    until: Timestamp,
-}
-
-impl Renewals {
-    fn place(&self, id: &Id<id::ConnectedAccount>) -> Arc<Place> {
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        if places.len() >= KEPT && !places.contains_key(id) {
-            places.clear();
-        }
-        Arc::clone(places.entry(id.clone()).or_default())
-    }
-
-    /// Notes that the token of these credentials is not taken: before it is used again another one is
-    /// fetched.
-    pub(crate) fn reject(&self, sealed: &[u8]) {
-        let mut rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
-        if rejected.len() >= KEPT {
-            rejected.clear();
-        }
-        rejected.insert(digest(sealed));
-    }
-
-    fn is_rejected(&self, sealed: &[u8]) -> bool {
-        let rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
-        !rejected.is_empty() && rejected.contains(&digest(sealed))
-    }
-}
 
 /// Why there are no other credentials.
 enum Unrenewed {
@@ -97,7 +43,7 @@ enum Unrenewed {
 impl Gateway {
     /// Other credentials, as they are sealed now, where those of a connected account have a token that is
     /// not used any more; none where they are good as they are.
-    pub(crate) async fn renewed(
+    pub(super) async fn renewed(
         &self,
         account: &Account<'_>,
         sealed: &[u8],
@@ -269,8 +215,4 @@ impl Renewing {
             Err(Unrenewed::Changed)
         }
     }
-}
-
-fn digest(sealed: &[u8]) -> [u8; 32] {
-    Sha256::digest(sealed).into()
 }
