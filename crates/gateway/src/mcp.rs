@@ -8,10 +8,12 @@ pub mod endpoint;
 mod era;
 pub mod hosts;
 mod json_rpc;
+mod text;
 mod tools;
 mod whole;
 
 pub use endpoint::{Answer, Post, answer};
+pub use text::Text;
 pub(crate) use tools::user_agent;
 pub use tools::{Client, Passed, ToolCall, ToolOutcome, ToolResult, Wanted};
 

@@ -10,6 +10,7 @@ use super::era::{self, Era};
 use super::json_rpc::{
     self, INVALID_REQUEST, Id, METHOD_NOT_FOUND, Malformed, Message, Posted, RpcError,
 };
+use super::text::Text;
 use super::tools::{self, ToolCall, ToolResult};
 use super::{current, earlier, whole};
 use crate::exposure::Exposure;
@@ -34,7 +35,7 @@ pub struct Answer {
     /// The status.
     pub status: StatusCode,
     /// The JSON body, where there is one.
-    pub body: Option<Bytes>,
+    pub body: Option<Text>,
     /// What the upstream told of its rate limit.
     pub headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -67,7 +68,7 @@ where
 fn refused(status: StatusCode, id: Option<&Id>, error: &RpcError) -> Answer {
     Answer {
         status,
-        body: Some(json_rpc::error(id, error)),
+        body: Some(json_rpc::error(id, error).into()),
         headers: Vec::new(),
     }
 }
@@ -125,8 +126,8 @@ where
             )
         };
         let body = match result {
-            Ok(result) => json_rpc::result(id, &result),
-            Err(error) => json_rpc::error(Some(id), &error),
+            Ok(result) => json_rpc::result(id, result),
+            Err(error) => json_rpc::error(Some(id), &error).into(),
         };
         Answer {
             status: StatusCode::OK,
@@ -149,7 +150,7 @@ where
                     status: StatusCode::OK,
                     body: Some(json_rpc::result(
                         id,
-                        whole::complete_text(&called.result).as_bytes(),
+                        whole::complete_text(&called.result).into(),
                     )),
                     headers: called.headers,
                 },
@@ -159,7 +160,7 @@ where
         match current::result(self.exposure, self.now, method, params) {
             Ok(result) => Answer {
                 status: StatusCode::OK,
-                body: Some(json_rpc::result(id, &result)),
+                body: Some(json_rpc::result(id, result)),
                 headers: Vec::new(),
             },
             Err(error) if error.code == METHOD_NOT_FOUND => {
@@ -207,7 +208,7 @@ where
         }
         Answer {
             status: StatusCode::OK,
-            body: Some(json_rpc::batch(&answers)),
+            body: Some(json_rpc::batch(&answers).into()),
             headers: Vec::new(),
         }
     }
@@ -223,7 +224,7 @@ where
                 return Some(json_rpc::error(id.as_ref(), &error));
             }
         }
-        self.one(message).await.body
+        self.one(message).await.body.map(Text::whole)
     }
 }
 

@@ -4,6 +4,8 @@
 use bytes::Bytes;
 use serde_json::{Map, Number, Value, json};
 
+use super::text::Text;
+
 /// The id of a request, as it was given.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Id {
@@ -138,9 +140,9 @@ impl Id {
 }
 
 /// The answer with a result whose bytes are ready.
-pub(super) fn result(id: &Id, result: &[u8]) -> Bytes {
+pub(super) fn result(id: &Id, result: Bytes) -> Text {
     let head = format!(r#"{{"jsonrpc":"2.0","id":{},"result":"#, id.to_value());
-    [head.as_bytes(), result, b"}"].concat().into()
+    Text::around(head, result, "}")
 }
 
 /// The answer with an error; an id that could not be read is null.
@@ -210,7 +212,7 @@ mod tests {
         ] {
             let asked =
                 id_of(&format!(r#"{{"jsonrpc":"2.0","method":"ping","id":{id}}}"#)).unwrap();
-            let answer = result(&asked, b"{}");
+            let answer = result(&asked, Bytes::from_static(b"{}")).whole();
             assert_eq!(
                 answer,
                 format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#).as_bytes()

@@ -1,12 +1,14 @@
 //! `POST /mcp/{token}`, and `POST /mcp` with the token as a bearer: from HTTP to the protocol.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::body::to_bytes;
+use axum::body::{Body, to_bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use claviger_edge::{ApiError, ErrorCode, RequestId, network_of, unread_body};
+use futures::stream;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use crate::admission::{Admitted, Presented, Standing};
@@ -146,7 +148,9 @@ fn respond(answer: Answer) -> Response {
                 header::CONTENT_TYPE,
                 HeaderValue::from_static("application/json"),
             );
-            ([json], body).into_response()
+            let length = (header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+            let parts = body.parts().map(Ok::<_, Infallible>);
+            ([json, length], Body::from_stream(stream::iter(parts))).into_response()
         }
         None => StatusCode::ACCEPTED.into_response(),
     };

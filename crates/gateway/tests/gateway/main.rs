@@ -38,6 +38,7 @@ mod makers;
 mod oauth;
 #[cfg(test)]
 mod official_client;
+#[cfg(test)]
 mod others;
 #[cfg(test)]
 mod overrides;

@@ -167,11 +167,11 @@ in_both_shops!(
             outcome(&answer)
         };
         call("round-0".to_owned()).await.unwrap();
-        let (round, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let (reached, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
         let watch = async || {
-            while !stop.load(Ordering::SeqCst) {
+            while !is_over.load(Ordering::SeqCst) {
                 // The round whose credentials are there for certain.
-                let least = round.load(Ordering::SeqCst);
+                let least = reached.load(Ordering::SeqCst);
                 // One that is under way when they change is not sent.
                 if let Err(told) = call(format!("round-{least}")).await {
                     assert_eq!(told["code"], "connected_account_not_found");
@@ -185,10 +185,10 @@ in_both_shops!(
                 let body = json!({ "credentials": { "key": key } });
                 let path = format!("/integrated-account/{connected}/credentials");
                 shop.owner(Method::PATCH, &path, body).await.expect(200);
-                round.store(number, Ordering::SeqCst);
+                reached.store(number, Ordering::SeqCst);
                 call(format!("round-{number}")).await.unwrap();
             }
-            stop.store(true, Ordering::SeqCst);
+            is_over.store(true, Ordering::SeqCst);
         };
         tokio::join!(watch(), watch(), watch(), change);
         let mut counted = 0;

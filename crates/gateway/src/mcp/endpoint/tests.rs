@@ -70,7 +70,7 @@ async fn post_to(
         status: answer.status.as_u16(),
         body: answer
             .body
-            .map(|body| serde_json::from_slice(&body).unwrap()),
+            .map(|body| serde_json::from_slice(&body.whole()).unwrap()),
         headers: answer
             .headers
             .iter()
