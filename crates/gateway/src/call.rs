@@ -215,8 +215,11 @@ impl Gateway {
 
     /// Where pages of a list are asked for; nothing for what is asked of this instance.
     fn origins_of(&self, remote: Option<&Account<'_>>) -> Result<String, Box<Failure>> {
-        let origins = remote.map_or_else(|| Ok(Vec::new()), |account| account.origins(self));
-        Ok(origins.map_err(Box::new)?.join(" "))
+        let Some(account) = remote else {
+            return Ok(String::new());
+        };
+        let origins = account.origins(self).map_err(Box::new)?;
+        Ok(origins.join(" "))
     }
 
     /// Whom a call is in the name of, and its turn within the budget of its server. One that is over that
