@@ -1,5 +1,6 @@
 //! The way to an upstream: The Auth API of this instance, called in-process, or another API.
 
+mod account;
 mod noted;
 mod remote;
 mod renewing;
@@ -17,8 +18,9 @@ use tower::ServiceExt;
 use crate::failure::Failure;
 use crate::request::UpstreamRequest;
 
+pub(crate) use account::Account;
 pub(crate) use noted::Noted;
-pub(crate) use remote::{Account, Answered, Sending, needs_reauth};
+pub(crate) use remote::{Answered, Sending, needs_reauth};
 
 /// The largest answer that is read.
 const LARGEST: usize = 8 * 1024 * 1024;

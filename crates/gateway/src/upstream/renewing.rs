@@ -14,7 +14,8 @@ use claviger_store::sealing::SealingKey;
 use claviger_store::{Asker, StoreError};
 use tokio::time::{sleep, timeout};
 
-use super::remote::{Account, gone, needs_reauth, no_token};
+use super::account::Account;
+use super::remote::{gone, needs_reauth, no_token};
 use crate::connector::access::OAuth;
 use crate::credentials::Credentials;
 use crate::failure::Failure;
