@@ -17,7 +17,7 @@ use crate::grant::Grant;
 const ACCESS_KEY: &str = "api_key";
 
 /// Credentials, opened.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Credentials {
     /// Scheme, host and port of each place that may have them.
     pub(crate) origins: Vec<String>,

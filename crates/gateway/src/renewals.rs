@@ -29,22 +29,31 @@ pub(crate) struct Renewals {
 }
 
 /// Whoever fetches a token holds its place, and the others wait for it.
-pub(crate) type Place = tokio::sync::Mutex<Option<Refused>>;
+pub(crate) type Place = tokio::sync::Mutex<Option<Left>>;
 
-/// A refusal, for a while.
+/// What whoever held a place has left there, of credentials by digest.
 #[derive(Debug)]
-pub(crate) struct Refused {
-    /// The credentials, by digest, that it was asked for with.
-    pub(crate) with: [u8; 32],
-    pub(crate) why: NoToken,
-    pub(crate) until: Timestamp,
+pub(crate) enum Left {
+    /// A refusal, for a while.
+    Refused {
+        with: [u8; 32],
+        why: NoToken,
+        until: Timestamp,
+    },
+    /// Others, sealed, which could not be stored. What they were fetched with may be good no more: these are
+    /// stored before anything is asked for again.
+    Unstored { with: [u8; 32], renewed: Vec<u8> },
 }
 
 impl Renewals {
     pub(crate) fn place(&self, id: &Id<id::ConnectedAccount>) -> Arc<Place> {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         if places.len() >= KEPT && !places.contains_key(id) {
-            places.clear();
+            // One that is held stays its holder's, and what was not stored yet is nowhere else.
+            places.retain(|_, place| {
+                let left = place.try_lock();
+                left.map_or(true, |left| matches!(*left, Some(Left::Unstored { .. })))
+            });
         }
         Arc::clone(places.entry(id.clone()).or_default())
     }

@@ -25,8 +25,11 @@ use crate::tokens::{NoToken, refusal};
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Seconds before its end from which a token is not used any more, where it lives so long.
 const MARGIN: i64 = 60;
-/// The longest life that is believed, in seconds.
+/// The shortest and the longest life that is believed, in seconds: each call would have another one fetched.
+const SHORTEST_LIFE: i64 = 30;
 const LONGEST_LIFE: i64 = 10 * 366 * 86_400;
+/// Bytes of a token, at most: it is stored, and sent with each call.
+const LARGEST: usize = 16 * 1_024;
 
 /// As whom an account asks, opened.
 #[derive(Clone, Debug)]
@@ -70,8 +73,8 @@ impl TokenServer {
         let told = told
             .map_err(|_| NoToken::TooSlow)?
             .map_err(|_| NoToken::NotNow)?;
-        if !told.status.is_success() {
-            return Err(refusal(&told));
+        if let Some(why) = refusal(&told) {
+            return Err(why);
         }
         let answer: Answer = serde_json::from_slice(&told.body).map_err(|_| NoToken::NotNow)?;
         let mut grant = answer.read(clock.now())?;
@@ -142,7 +145,10 @@ struct Answer {
 
 impl Answer {
     fn read(self, now: Timestamp) -> Result<Grant, NoToken> {
-        if self.access_token.is_empty() || !self.token_type.eq_ignore_ascii_case("bearer") {
+        let is_usable = |token: &String| (1..=LARGEST).contains(&token.len());
+        let refresh = self.refresh_token.filter(|token| !token.is_empty());
+        let are_usable = is_usable(&self.access_token) && refresh.as_ref().is_none_or(is_usable);
+        if !are_usable || !self.token_type.eq_ignore_ascii_case("bearer") {
             return Err(NoToken::NotNow);
         }
         // Some write the number as a text.
@@ -151,10 +157,9 @@ impl Answer {
             other => other.as_i64(),
         });
         let until = life.map(|life: i64| {
-            let life = life.clamp(0, LONGEST_LIFE);
+            let life = life.clamp(SHORTEST_LIFE, LONGEST_LIFE);
             now.plus_seconds(life - MARGIN.min(life / 10))
         });
-        let refresh = self.refresh_token.filter(|token| !token.is_empty());
         Ok(Grant {
             access: Arc::new(self.access_token.into()),
             refresh: refresh.map(Into::into),

@@ -34,13 +34,18 @@ const REFUSED_FOR: i64 = 5;
 const FETCHING: Duration = Duration::from_secs(20);
 /// How long somebody waits for a token, behind whoever fetches it too.
 const WAITING: Duration = Duration::from_secs(30);
-/// Codes by which a server refuses a client for good.
-const FOR_GOOD: [&str; 5] = [
+/// Codes by which a server refuses a client for good; the latter four are those of products that have names of
+/// their own for it.
+const FOR_GOOD: [&str; 9] = [
     "invalid_client",
     "invalid_grant",
     "unauthorized_client",
     "invalid_scope",
     "unsupported_grant_type",
+    "bad_refresh_token",
+    "invalid_refresh_token",
+    "bad_verification_code",
+    "incorrect_client_credentials",
 ];
 
 /// Why there is no token.
@@ -169,8 +174,8 @@ async fn fetch(
         Unanswered::Refused(Refusal::Timeout) => NoToken::TooSlow,
         _ => NoToken::NotNow,
     })?;
-    if !told.status.is_success() {
-        return Err(refusal(&told));
+    if let Some(why) = refusal(&told) {
+        return Err(why);
     }
     let answer: Answer = serde_json::from_slice(&told.body).map_err(|_| NoToken::NotNow)?;
     let is_usable =
@@ -214,20 +219,22 @@ fn asking(wanted: &Wanted<'_>) -> Option<Asking> {
     })
 }
 
-/// What a refusal means: for good where the server says so, and else not now.
-pub(crate) fn refusal(told: &Told) -> NoToken {
+/// What a refusal means: for good where the server says so, and else not now. It is one by what it says,
+/// whatever its status: some servers refuse with 200.
+pub(crate) fn refusal(told: &Told) -> Option<NoToken> {
     #[derive(Deserialize)]
     struct Refusal {
         error: String,
     }
     let said = serde_json::from_slice::<Refusal>(&told.body);
     let is_for_good = match said {
-        Ok(refusal) => told.status.is_client_error() && FOR_GOOD.contains(&refusal.error.as_str()),
+        Ok(refusal) => FOR_GOOD.contains(&refusal.error.as_str()),
+        Err(_) if told.status.is_success() => return None,
         Err(_) => told.status == StatusCode::UNAUTHORIZED,
     };
-    if is_for_good {
+    Some(if is_for_good {
         NoToken::Refused
     } else {
         NoToken::NotNow
-    }
+    })
 }

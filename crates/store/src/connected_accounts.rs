@@ -10,7 +10,7 @@ use crate::reach::{ReachBinds, within_reach};
 use crate::{Base, Change, Db, Page, StoreError, Tx};
 
 pub use change::{Changed, change_credentials, change_status, delete, hold, update};
-pub use renewal::{claim_renewal, end_renewal};
+pub use renewal::{Renewable, claim_renewal, end_renewal, extend_renewal, renewable};
 
 /// Whether the upstream takes the credentials of a connected account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -285,7 +285,7 @@ impl TestApp {
         self.database.hold_table(table).await
     }
 
-    /// Changes the tables, as somebody does who has the file, on SQLite.
+    /// Changes the tables, as somebody does who has the database.
     pub async fn alter(&self, sql: &'static str) {
         self.database.alter(sql).await;
     }

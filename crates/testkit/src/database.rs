@@ -104,10 +104,19 @@ impl TestDatabase {
         HeldTable::hold(database.url(), table).await
     }
 
-    /// Changes the tables, as somebody does who has the file. On SQLite; elsewhere this panics.
+    /// Changes the tables, as somebody does who has the database.
     pub async fn alter(&self, sql: &'static str) {
-        let Place::Sqlite { folder } = &self.place else {
-            panic!("a file is there on SQLite only");
+        let folder = match &self.place {
+            Place::Sqlite { folder } => folder,
+            Place::Postgres { database } => {
+                let mut connection = PgConnection::connect(database.url())
+                    .await
+                    .expect("the tests' own database is there");
+                let altered = sqlx::raw_sql(sql).execute(&mut connection).await;
+                altered.expect("the statement is right");
+                return;
+            }
+            Place::Elsewhere => panic!("it is not this test's to change"),
         };
         let options = SqliteConnectOptions::new().filename(folder.path().join("claviger.db"));
         let mut connection = SqliteConnection::connect_with(&options)

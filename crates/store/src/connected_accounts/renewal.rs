@@ -7,7 +7,33 @@ use claviger_domain::time::Timestamp;
 
 use super::{ConnectedAccount, Row, append};
 use crate::db::on;
-use crate::{Change, StoreError, Tx};
+use crate::{Change, Db, StoreError, Tx};
+
+/// What another program may be fetching something else for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renewable {
+    /// The credentials.
+    pub sealed: Vec<u8>,
+    /// Until when a program has the fetching to itself.
+    pub claimed_until: Option<Timestamp>,
+}
+
+/// Reads the credentials of a connected account, and whether a program fetches others.
+pub async fn renewable(
+    db: &Db,
+    id: &Id<id::ConnectedAccount>,
+) -> Result<Option<Renewable>, StoreError> {
+    const SQL: &str = "SELECT credentials, renewed_until FROM connected_accounts \
+                       WHERE id = $1 AND deleted_at IS NULL";
+    let row: Option<(Vec<u8>, Option<i64>)> = on!(read db, |c| sqlx::query_as(SQL)
+        .bind(id.as_str())
+        .fetch_optional(c)
+        .await)?;
+    Ok(row.map(|(sealed, until)| Renewable {
+        sealed,
+        claimed_until: until.map(Timestamp::from_micros),
+    }))
+}
 
 /// Claims the fetching of other tokens until an instant; `false` where another program has claimed it, or the
 /// connected account has other credentials by now.
@@ -30,6 +56,25 @@ pub async fn claim_renewal(
         .await
         .map(|done| done.rows_affected()))?;
     Ok(claimed == 1)
+}
+
+/// Keeps a claim for longer, while what was fetched cannot be stored.
+pub async fn extend_renewal(
+    tx: &mut Tx,
+    id: &Id<id::ConnectedAccount>,
+    sealed: &[u8],
+    until: Timestamp,
+) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE connected_accounts SET renewed_until = $3 \
+                       WHERE id = $1 AND credentials = $2 AND renewed_until IS NOT NULL";
+    on!(tx, |c| sqlx::query(SQL)
+        .bind(id.as_str())
+        .bind(sealed)
+        .bind(until.as_micros())
+        .execute(c)
+        .await
+        .map(drop))?;
+    Ok(())
 }
 
 /// Keeps what was fetched, in the place of what it was fetched with; without any, lets others try. `false`
