@@ -134,6 +134,8 @@ codes! {
     ConnectorChanged = "connector_changed", CONFLICT;
     /// The account has as many connectors as it may have.
     TooManyConnectors = "too_many_connectors", CONFLICT;
+    /// The account has as many links as it may have that are not over.
+    TooManyLinks = "too_many_links", CONFLICT;
     /// The account has children.
     AccountHasChildren = "account_has_children", CONFLICT;
     /// It is the caller's own account.

@@ -11,6 +11,7 @@ mod create_mcp_server;
 mod custom;
 mod delete_connected_account;
 mod delete_connector;
+mod delete_link_token;
 mod delete_mcp_server;
 mod find_connected_account;
 mod find_connector;
@@ -19,6 +20,7 @@ mod link_settings;
 mod list_calls;
 mod list_connected_accounts;
 mod list_connectors;
+mod list_link_tokens;
 mod list_mcp_servers;
 mod list_tools;
 mod mcp_endpoint;
@@ -38,7 +40,7 @@ mod wire;
 
 use std::sync::Arc;
 
-use axum::routing::{any, get, patch, post};
+use axum::routing::{any, delete, get, patch, post};
 use axum::{Router, middleware};
 use claviger_domain::id::{self, Id};
 use claviger_domain::rights::{AccountRef, Reach};
@@ -120,17 +122,7 @@ pub fn router(gateway: &Arc<Gateway>) -> Router {
             "/integrated-account/{id}/mcp/{server}/client-config",
             get(show_client_config::handle),
         )
-        .route(
-            "/integration/{slug}/oauth-client",
-            get(oauth_client::show)
-                .put(oauth_client::set)
-                .delete(oauth_client::delete),
-        )
-        .route("/link-token", post(create_link_token::handle))
-        .route(
-            "/link-settings",
-            get(link_settings::show).put(link_settings::set),
-        )
+        .merge(of_links())
         .route("/log", get(list_calls::handle))
         .layer(middleware::from_fn_with_state(creating, idempotent));
     let of_tools = Router::new()
@@ -160,6 +152,26 @@ pub fn router(gateway: &Arc<Gateway>) -> Router {
         .merge(of_tools)
         .merge(of_agents)
         .with_state(Arc::clone(gateway))
+}
+
+/// By what an account has its customers connect theirs.
+fn of_links() -> Router<Arc<Gateway>> {
+    Router::new()
+        .route(
+            "/integration/{slug}/oauth-client",
+            get(oauth_client::show)
+                .put(oauth_client::set)
+                .delete(oauth_client::delete),
+        )
+        .route(
+            "/link-token",
+            get(list_link_tokens::handle).post(create_link_token::handle),
+        )
+        .route("/link-token/{id}", delete(delete_link_token::handle))
+        .route(
+            "/link-settings",
+            get(link_settings::show).put(link_settings::set),
+        )
 }
 
 /// The account that is named, or the caller's own.

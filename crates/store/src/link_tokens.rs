@@ -4,19 +4,23 @@
 use claviger_domain::event::{EventKind, NewEvent};
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::KeyDigest;
-use claviger_domain::rights::{AccountRef, Rights};
+use claviger_domain::rights::{AccountRef, Reach, Rights};
 use claviger_domain::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::db::on;
 use crate::mcp_servers::Maker;
-use crate::{Change, Db, StoreError, Tx};
+use crate::reach::{ReachBinds, within_reach};
+use crate::{Change, Db, Page, StoreError, Tx};
 
 type LinkId = Id<id::LinkToken>;
 type ConnectedAccountId = Id<id::ConnectedAccount>;
 
 /// Seconds for which a link that is over is remembered, so that a page that is still open can say so.
 const REMEMBERED: i64 = 86_400;
+
+/// How many links of an account may be live at a time; a few more, where they are made at once.
+pub const MOST_LIVE: i64 = 1_000;
 
 /// A link, without what opens it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,13 +158,57 @@ pub async fn find(db: &Db, id: &LinkId) -> Result<Option<LinkToken>, StoreError>
     row.map(LinkToken::try_from).transpose()
 }
 
-/// Stores a link under the digest of its token, and forgets those that have been over for long.
+/// Lists the links within the reach that are live, and tells how many there are.
+pub async fn list_live(
+    db: &Db,
+    reach: &Reach,
+    now: Timestamp,
+    page: &Page,
+) -> Result<(Vec<LinkToken>, i64), StoreError> {
+    const ROWS: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM link_tokens WHERE used_at IS NULL AND expires_at > $4 AND ",
+        within_reach!(),
+        " AND (created_at, id) > ($5, $6) ORDER BY created_at, id LIMIT $7 OFFSET $8"
+    );
+    const TOTAL: &str = concat!(
+        "SELECT COUNT(*) FROM link_tokens WHERE used_at IS NULL AND expires_at > $4 AND ",
+        within_reach!()
+    );
+    let binds = ReachBinds::of(reach);
+    let rows: Vec<Row> = on!(read db, |c| sqlx::query_as(ROWS)
+        .bind(binds.everything)
+        .bind(&binds.accounts)
+        .bind(&binds.projects)
+        .bind(now.as_micros())
+        .bind(page.after.0.as_micros())
+        .bind(&page.after.1)
+        .bind(page.limit)
+        .bind(page.offset)
+        .fetch_all(c)
+        .await)?;
+    let total = on!(read db, |c| sqlx::query_scalar(TOTAL)
+        .bind(binds.everything)
+        .bind(&binds.accounts)
+        .bind(&binds.projects)
+        .bind(now.as_micros())
+        .fetch_one(c)
+        .await)?;
+    let rows = rows.into_iter().map(LinkToken::try_from);
+    Ok((rows.collect::<Result<_, _>>()?, total))
+}
+
+/// Stores a link under the digest of its token, and forgets those that have been over for long; `false` where
+/// the account has as many as it may have.
 pub async fn create(
     tx: &mut Tx,
     change: &Change,
     link: &LinkToken,
     token: &KeyDigest,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
+    const LIVE: &str = "SELECT COUNT(*) FROM link_tokens \
+                        WHERE account_id = $1 AND used_at IS NULL AND expires_at > $2";
     const FORGET: &str = "DELETE FROM link_tokens WHERE expires_at <= $1";
     const SQL: &str = "INSERT INTO link_tokens (id, account_id, root_account_id, project_id, \
         tenant_id, connected_account_id, reconnects, integration, redirect_uri, scopes, \
@@ -171,6 +219,14 @@ pub async fn create(
         .execute(c)
         .await
         .map(drop))?;
+    let live: i64 = on!(&mut *tx, |c| sqlx::query_scalar(LIVE)
+        .bind(link.account.id.as_str())
+        .bind(change.now.as_micros())
+        .fetch_one(c)
+        .await)?;
+    if live >= MOST_LIVE {
+        return Ok(false);
+    }
     let (maker_kind, maker_id) = link.maker.columns();
     let scopes = link.scopes.as_ref().map(|scopes| json!(scopes).to_string());
     on!(&mut *tx, |c| sqlx::query(SQL)
@@ -200,7 +256,8 @@ pub async fn create(
         "connectedAccountId": link.connected,
         "expiresAt": link.expires_at,
     });
-    append(tx, change, EventKind::LinkTokenCreated, link, data).await
+    append(tx, change, EventKind::LinkTokenCreated, link, data).await?;
+    Ok(true)
 }
 
 /// Takes a link for the browser that sends something by it, counts the attempt and holds the link; none
@@ -293,6 +350,37 @@ pub async fn answered(
         .await
         .map(drop))?;
     Ok(asked)
+}
+
+/// Ends a link within the reach that has connected nothing yet; `false` where there is none that is live.
+pub async fn end(
+    tx: &mut Tx,
+    change: &Change,
+    reach: &Reach,
+    id: &LinkId,
+) -> Result<bool, StoreError> {
+    const SQL: &str = concat!(
+        "UPDATE link_tokens SET expires_at = $5, state_digest = NULL, flow = NULL \
+         WHERE id = $4 AND used_at IS NULL AND expires_at > $5 AND ",
+        within_reach!(),
+        " RETURNING ",
+        columns!()
+    );
+    let binds = ReachBinds::of(reach);
+    let row: Option<Row> = on!(&mut *tx, |c| sqlx::query_as(SQL)
+        .bind(binds.everything)
+        .bind(&binds.accounts)
+        .bind(&binds.projects)
+        .bind(id.as_str())
+        .bind(change.now.as_micros())
+        .fetch_optional(c)
+        .await)?;
+    let Some(link) = row.map(LinkToken::try_from).transpose()? else {
+        return Ok(false);
+    };
+    let data = json!({ "tenantId": link.tenant_id });
+    append(tx, change, EventKind::LinkTokenEnded, &link, data).await?;
+    Ok(true)
 }
 
 /// Ends a link that has connected something; `false` where it was ended before.

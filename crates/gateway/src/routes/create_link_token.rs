@@ -10,18 +10,20 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use claviger_domain::date;
 use claviger_domain::id::Id;
 use claviger_domain::key_string::PlainKey;
+use claviger_domain::rights::AccountRef;
 use claviger_domain::time::{Timestamp, earlier, outlives};
 use claviger_domain::token::LINK_TOKEN_PREFIX;
 use claviger_edge::permission::ConnectedAccountsWrite;
 use claviger_edge::{ApiError, Body, Caller, ErrorCode, NoStore};
 use claviger_store::StoreError;
 use claviger_store::link_settings;
-use claviger_store::link_tokens::{self, LinkToken};
+use claviger_store::link_tokens::{self, LinkToken, MOST_LIVE};
 use claviger_store::mcp_servers::Maker;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::connected_account::{place_of, read_tenant};
+use crate::connector::file::Format;
 use crate::gateway::Gateway;
 use crate::members::Members;
 
@@ -66,16 +68,26 @@ pub(super) async fn handle(
         }
         link.redirect_uri = Some(back.to_owned());
     }
+    if let Some(slug) = &link.integration {
+        check_integration(&gateway, &link.account, slug).await?;
+    }
     let token = draw_token(&gateway);
     let digest = core.verifier.digest(token.expose());
     let change = core.change(&caller.actor);
-    let expires_at = link.expires_at;
-    core.db
+    let (id, expires_at) = (link.id.clone(), link.expires_at);
+    let is_made = core
+        .db
         .write::<_, StoreError, _>(move |tx| {
             Box::pin(async move { link_tokens::create(tx, &change, &link, &digest).await })
         })
         .await?;
-    let shown = json!({ "link_token": token.expose(), "expires_at": expires_at });
+    if !is_made {
+        let message = format!(
+            "The account has {MOST_LIVE} links that are not over: end some, or wait until they are"
+        );
+        return Err(ApiError::new(ErrorCode::TooManyLinks, message));
+    }
+    let shown = json!({ "id": id, "link_token": token.expose(), "expires_at": expires_at });
     Ok((StatusCode::CREATED, NoStore(Json(shown))).into_response())
 }
 
@@ -138,6 +150,39 @@ async fn of_whom(
         used_at: None,
         created_at: now,
     })
+}
+
+/// Refuses a link that could connect nothing.
+async fn check_integration(
+    gateway: &Gateway,
+    account: &AccountRef,
+    slug: &str,
+) -> Result<(), ApiError> {
+    let catalogue = match gateway.catalogue_named(account, slug).await {
+        Err(error) if error.code == ErrorCode::NotConfigured => {
+            let must = "must be a connector that the account has";
+            return Err(ApiError::field("integration", must));
+        }
+        found => found?,
+    };
+    let access = catalogue.access();
+    for (format, of_format) in &access.formats {
+        let oauth = of_format.oauth.as_ref();
+        match oauth.filter(|_| *format == Format::OAuth2) {
+            Some(oauth) => {
+                let client = gateway.client_of(account, slug, (access, oauth));
+                if client.await?.is_some() {
+                    return Ok(());
+                }
+            }
+            None => return Ok(()),
+        }
+    }
+    if access.formats.is_empty() {
+        return Ok(());
+    }
+    let needs = "needs an OAuth client, as which its users are asked: enter that first";
+    Err(ApiError::field("integration", needs))
 }
 
 /// When a link is over: nothing made outlives its maker.

@@ -6,6 +6,7 @@ use claviger_domain::time::Timestamp;
 use claviger_store::call_log;
 use claviger_store::connected_accounts::ConnectedAccount;
 use claviger_store::connectors::StoredConnector;
+use claviger_store::link_tokens::LinkToken;
 use claviger_store::mcp_servers::McpServer;
 use serde_json::{Map, Value, json};
 
@@ -30,6 +31,22 @@ pub(super) fn connected_account(connected: &ConnectedAccount) -> Value {
         "created_by": connected.base.created_by,
         "created_at": connected.base.created_at,
         "updated_at": connected.base.updated_at,
+    })
+}
+
+/// A link; never its token.
+pub(super) fn link_token(link: &LinkToken) -> Value {
+    json!({
+        "id": link.id,
+        "tenant_id": link.tenant_id,
+        "integration": link.integration,
+        "integrated_account_id": link.connected,
+        "account_id": link.account.id,
+        "project_id": link.project,
+        "created_by": link.maker.actor().id(),
+        "tries": link.tries,
+        "expires_at": link.expires_at,
+        "created_at": link.created_at,
     })
 }
 

@@ -10,7 +10,7 @@ use claviger_store::link_settings::{self, LinkSettings};
 use claviger_store::link_tokens::{self, LinkToken};
 use claviger_store::mcp_servers::Maker;
 use claviger_store::oauth_clients::{self, OAuthClient};
-use claviger_store::{access_keys, connected_accounts, connectors, events};
+use claviger_store::{Page, access_keys, connected_accounts, connectors, events};
 use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::{World, whole};
 
@@ -24,6 +24,7 @@ in_both_worlds![
     of_many_at_once_one_browser_takes_a_link,
     an_answer_is_taken_once_and_for_what_was_asked_last,
     a_link_is_ended_once,
+    an_account_has_so_many_live_links_and_no_more,
     a_successor_answers_for_links,
     settings_are_the_accounts_own_or_those_above_it,
     clients_are_the_accounts_own_or_those_above_it,
@@ -67,6 +68,52 @@ async fn made(world: &World, account: &Account, name: &str) -> LinkToken {
         })
         .await;
     link
+}
+
+async fn an_account_has_so_many_live_links_and_no_more(world: World) {
+    let account = world.account("mine").await;
+    let other = world.account("other").await;
+    let mut rows: Vec<_> = (0..=link_tokens::MOST_LIVE)
+        .map(|_| link(&world, &account))
+        .collect();
+    rows.push(link(&world, &other));
+    let stored = world.write(move |tx, change| {
+        Box::pin(async move {
+            let mut made = Vec::new();
+            for row in rows {
+                let digest = token(row.id.as_str());
+                made.push(link_tokens::create(tx, &change, &row, &digest).await?);
+            }
+            Ok(made)
+        })
+    });
+    let stored = stored.await;
+    let refused: Vec<_> = (0..stored.len()).filter(|place| !stored[*place]).collect();
+    assert_eq!(refused, [1_000]);
+    let page = Page::first(10, 0);
+    let reach = whole(&account);
+    let list = async || {
+        link_tokens::list_live(&world.db, &reach, world.now(), &page)
+            .await
+            .unwrap()
+    };
+    let (listed, total) = list().await;
+    assert_eq!((listed.len(), total), (10, 1_000));
+    let ended = listed[0].id.clone();
+    let end = async |by: &Account| {
+        let (id, reach) = (ended.clone(), whole(by));
+        world
+            .write(move |tx, change| {
+                Box::pin(async move { link_tokens::end(tx, &change, &reach, &id).await })
+            })
+            .await
+    };
+    assert!(!end(&other).await && end(&account).await && !end(&account).await);
+    assert_eq!(list().await.1, 999);
+    assert!(take(&world, &ended, "page").await.is_none());
+    // And there is room for another one.
+    made(&world, &account, "one more").await;
+    assert_eq!(list().await.1, 1_000);
 }
 
 async fn take(world: &World, id: &Id<id::LinkToken>, page: &str) -> Option<LinkToken> {
@@ -372,6 +419,21 @@ async fn one_program_renews_what_is_there_at_a_time(world: World) {
     // Whoever claimed it is gone.
     world.clock.advance(40);
     assert!(claim(BEFORE).await);
+    // What was fetched cannot be stored: it is kept for longer.
+    world.clock.advance(39);
+    let (of, until) = (id.clone(), world.now().plus_seconds(40));
+    let extended = world.write(move |tx, _| {
+        Box::pin(async move { connected_accounts::extend_renewal(tx, &of, BEFORE, until).await })
+    });
+    extended.await;
+    world.clock.advance(39);
+    assert!(!claim(BEFORE).await);
+    let found = connected_accounts::renewable(&world.db, &id).await.unwrap();
+    let found = found.unwrap();
+    assert_eq!(
+        (&found.sealed[..], found.claimed_until),
+        (BEFORE, Some(until))
+    );
     assert!(
         end(BEFORE, None).await && claim(BEFORE).await,
         "it was in vain"
