@@ -28,6 +28,7 @@ use crate::cursor::{Asked, Binding};
 use crate::envelope;
 use crate::failure::Failure;
 use crate::gateway::Gateway;
+use crate::known::KnownAccount;
 use crate::let_in::LetIn;
 use crate::limits::Limits;
 use crate::mcp::{ToolCall, ToolOutcome, ToolResult, Wanted};
@@ -334,9 +335,17 @@ impl Gateway {
         &self,
         connected: &ConnectedAccount,
     ) -> Result<Option<Presenter>, ApiError> {
-        let Some(known) = self.account(&connected.id).await? else {
-            return Ok(None);
-        };
+        match self.account(&connected.id).await? {
+            Some(known) => self.presenter_of(&known).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Whoever presents the access key of a connected account.
+    pub(crate) async fn presenter_of(
+        &self,
+        known: &KnownAccount,
+    ) -> Result<Option<Presenter>, ApiError> {
         let Some(key) = known.credentials(&self.sealing)?.access_key() else {
             return Ok(None);
         };

@@ -119,8 +119,9 @@ impl KnownServer {
 /// A connected account with its credentials.
 pub(crate) struct KnownAccount {
     pub(crate) connected: ConnectedAccount,
-    /// Its credentials, as the row has them.
+    /// Its credentials, as the row has them, or others that are tried before they are in it.
     pub(crate) sealed: Vec<u8>,
+    pub(crate) is_stored: bool,
     opened: OnceLock<Credentials>,
     /// What its calls keep out of answers.
     pub(crate) scrub: KeptScrub,
@@ -130,6 +131,19 @@ pub(crate) struct KnownAccount {
 }
 
 impl KnownAccount {
+    /// The account as it would be with other credentials; kept by nobody.
+    pub(crate) fn with(&self, connected: ConnectedAccount, sealed: Vec<u8>) -> Self {
+        Self {
+            connected,
+            sealed,
+            is_stored: false,
+            opened: OnceLock::new(),
+            scrub: KeptScrub::default(),
+            catalogue: Mutex::default(),
+            seen: self.seen,
+        }
+    }
+
     /// Its credentials, opened when they are needed first.
     pub(crate) fn credentials(&self, sealing: &SealingKey) -> Result<&Credentials, StoreError> {
         if let Some(opened) = self.opened.get() {
@@ -270,6 +284,7 @@ impl Gateway {
             seen: moment.of(of_account(&connected.account)),
             connected,
             sealed,
+            is_stored: true,
             opened: OnceLock::new(),
             scrub: KeptScrub::default(),
             catalogue: Mutex::default(),

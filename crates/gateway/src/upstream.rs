@@ -20,7 +20,7 @@ use crate::request::UpstreamRequest;
 
 pub(crate) use account::Account;
 pub(crate) use noted::Noted;
-pub(crate) use remote::{Answered, Sending, needs_reauth};
+pub(crate) use remote::{Answered, Sending, gone, needs_reauth};
 
 /// The largest answer that is read.
 const LARGEST: usize = 8 * 1024 * 1024;

@@ -149,7 +149,13 @@ async fn offered(
     asked: &Asked,
 ) -> Result<Vec<(String, String)>, ApiError> {
     let stored = connectors::usable_by(&gateway.core.db, &link.account, MOST_OFFERED).await?;
+    let is_named = |slug: &str| {
+        let among = asked.among.iter().flatten();
+        among.map(String::as_str).any(|among| among == slug)
+    };
+    // To act here is not what customers connect, but for those who ask them to.
     let own = gateway.own().iter();
+    let own = own.filter(|catalogue| !catalogue.is_local() || is_named(catalogue.slug()));
     let own = own.map(|catalogue| (catalogue.slug().to_owned(), catalogue.label().to_owned()));
     let mut offered: Vec<_> = stored.into_iter().chain(own).collect();
     if let Some(among) = &asked.among {

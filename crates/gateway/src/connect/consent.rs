@@ -63,6 +63,8 @@ pub(crate) enum NoConsent {
 /// Where users consent and tokens are fetched for what is to be connected, and as whom that is asked.
 pub(crate) struct Asking {
     places: [String; 2],
+    /// Where users consent, as they are told.
+    host: String,
     issuer: Option<String>,
     server: TokenServer,
 }
@@ -117,6 +119,7 @@ impl Asking {
         };
         Ok(Some(Self {
             places: [consent.url().to_owned(), token.url().to_owned()],
+            host: consent.origin(),
             issuer,
             server: TokenServer {
                 target: token,
@@ -194,12 +197,14 @@ pub(crate) async fn begin(
     members.extend(more.map(|(name, value)| (name.as_str(), value.as_str())));
     let url = format!("{}?{}", asking.places[0], form(&members));
     let label = plain_text::clean(picked.catalogue.label());
+    let host = &asking.host;
     // By the page and not by its status: what a form leads to has to be here.
     let page = ConnectPage {
         title: &format!("You go on to {label}"),
+        said: &[&format!("You sign in at {host}.")],
         next: Some(Next {
             url: &url,
-            label: "Go on",
+            label: &format!("Go on to {host}"),
         }),
         ..ConnectPage::default()
     };

@@ -8,7 +8,7 @@ use claviger_domain::id::{self, Id};
 use claviger_domain::rights::Reach;
 use claviger_edge::ApiError;
 use claviger_store::StoreError;
-use claviger_store::connected_accounts::{self, Changed};
+use claviger_store::connected_accounts::{self, Changed, Status};
 use claviger_store::connectors;
 use claviger_store::link_tokens::{self, LinkToken};
 use serde_json::{Map, Value};
@@ -79,7 +79,8 @@ impl Entered {
     }
 }
 
-/// Stores the credentials, tries them, and ends the link where they are taken.
+/// Stores the credentials, tries them, and ends the link where they are taken. Where there are some that were
+/// taken, others are tried first.
 pub(crate) async fn enter(
     gateway: &Arc<Gateway>,
     link: &LinkToken,
@@ -88,6 +89,9 @@ pub(crate) async fn enter(
     credentials: Credentials,
     most_tries: i64,
 ) -> Result<Entering, ApiError> {
+    if link.reconnects && !is_in_vain(picked.draft.status) {
+        return replace(gateway, link, ticket, picked, credentials, most_tries).await;
+    }
     let Picked { draft, catalogue } = picked;
     let core = &gateway.core;
     let change = core.change(&link.maker.actor());
@@ -102,6 +106,8 @@ pub(crate) async fn enter(
                 Some(id) => connected_accounts::hold(tx, &whole, id).await?,
                 None => None,
             };
+            // What somebody has put right meanwhile is theirs.
+            let before = before.filter(|before| link.reconnects || is_in_vain(before.status));
             let seal = |id: &Id<id::ConnectedAccount>| {
                 credentials.seal(&inside.sealing, id, &*inside.core.random)
             };
@@ -152,6 +158,62 @@ pub(crate) async fn enter(
     }
     finish(gateway, link).await?;
     Ok(Entering::Connected(id))
+}
+
+/// Tries the credentials, and puts them in the place of those that are there where they are taken: whoever
+/// mistypes a key changes nothing.
+async fn replace(
+    gateway: &Gateway,
+    link: &LinkToken,
+    ticket: &Ticket,
+    picked: Picked,
+    credentials: Credentials,
+    most_tries: i64,
+) -> Result<Entering, ApiError> {
+    let Picked { draft, catalogue } = picked;
+    let core = &gateway.core;
+    let page = core.verifier.digest(ticket.expose());
+    let (id, now) = (link.id.clone(), core.now());
+    let taken = core.db.write::<_, StoreError, _>(move |tx| {
+        Box::pin(async move { link_tokens::take(tx, &id, &page, most_tries, now).await })
+    });
+    let Some(link) = taken.await? else {
+        return Ok(Entering::Over);
+    };
+    let sealed = credentials.seal(&gateway.sealing, &draft.id, &*core.random);
+    let failure = gateway.try_others(&draft, &catalogue, &sealed).await?;
+    let id = draft.id.clone();
+    if let Some(failure) = failure {
+        return Ok(Entering::NotTaken(id, failure.message));
+    }
+    let change = core.change(&link.maker.actor());
+    let replaced = core.db.write::<_, StoreError, _>(move |tx| {
+        Box::pin(async move {
+            let held = connected_accounts::hold(tx, &Reach::whole(), &draft.id).await?;
+            // They were tried where it led then.
+            let is_same = held.is_some_and(|held| {
+                held.integration == draft.integration && held.context == draft.context
+            });
+            if !is_same || !link_tokens::finish(tx, &change, &link).await? {
+                return Ok(false);
+            }
+            let (id, method) = (&draft.id, &draft.authentication_method);
+            connected_accounts::change_credentials(tx, &change, id, method, &sealed).await?;
+            let active = Status::Active;
+            connected_accounts::change_status(tx, &change, id, &sealed, active).await?;
+            Ok(true)
+        })
+    });
+    Ok(if replaced.await? {
+        Entering::Connected(id)
+    } else {
+        Entering::Over
+    })
+}
+
+/// Whether nothing was connected by what was entered so far.
+fn is_in_vain(status: Status) -> bool {
+    matches!(status, Status::Connecting | Status::ValidationError)
 }
 
 /// The credentials as they were entered, for where they go.

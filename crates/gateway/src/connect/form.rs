@@ -12,6 +12,7 @@ use super::entering::{CONTEXT, CREDENTIALS, Entered};
 use super::link::Live;
 use super::page::{Choice, ConnectForm, ConnectPage, Field};
 use crate::catalogue::Catalogue;
+use crate::connector::access::UrlTemplate;
 use crate::connector::file::{FieldEntry, FieldKind, Format};
 use crate::connector::template::Reference;
 use crate::gateway::Gateway;
@@ -44,16 +45,19 @@ pub(crate) fn ask(
     let label = plain_text::clean(catalogue.label());
     let method = &picked.draft.authentication_method;
     let is_consent = method == Format::OAuth2.as_str();
+    let places = places(gateway, picked);
     let said = if is_consent {
         "You sign in there and say yes. Your password stays there."
-    } else {
+    } else if places.len() == 1 {
         "What you enter here is kept sealed, is sent to that host alone, and is not shown to anybody again."
+    } else {
+        "What you enter here is kept sealed, is sent to those hosts alone, and is not shown to anybody again."
     };
     let page = ConnectPage {
         title: &format!("Connect {label}"),
         why,
         said: &[said],
-        facts: &facts(gateway, live, picked),
+        facts: &facts(live, places),
         form: Some(ConnectForm {
             action: PATH,
             token: gateway.keys.tickets.form_token(ticket),
@@ -76,7 +80,7 @@ pub(crate) fn offer(live: &Live, offered: &[(String, String)]) -> Response {
     let choices: Vec<_> = offered
         .iter()
         .map(|(slug, label)| Choice {
-            href: href(slug, None),
+            href: href(live, slug, None),
             label: plain_text::clean(label),
         })
         .collect();
@@ -100,7 +104,7 @@ pub(crate) fn offer_formats(live: &Live, catalogue: &Catalogue) -> Response {
     let formats = catalogue.access().formats.keys();
     let choices: Vec<_> = formats
         .map(|format| Choice {
-            href: href(catalogue.slug(), Some(*format)),
+            href: href(live, catalogue.slug(), Some(*format)),
             label: label_of(*format).to_owned(),
         })
         .collect();
@@ -124,11 +128,13 @@ fn label_of(format: Format) -> &'static str {
     }
 }
 
-fn href(slug: &str, format: Option<Format>) -> String {
+/// Where a choice leads, on the page of the same link.
+fn href(live: &Live, slug: &str, format: Option<Format>) -> String {
     let slug = utf8_percent_encode(slug, IN_SEGMENT);
+    let of_link = format!("{PATH}?link={}&integration={slug}", live.link.id);
     match format {
-        None => format!("{PATH}?integration={slug}"),
-        Some(format) => format!("{PATH}?integration={slug}&auth_format={}", format.as_str()),
+        None => of_link,
+        Some(format) => format!("{of_link}&auth_format={}", format.as_str()),
     }
 }
 
@@ -139,19 +145,42 @@ fn asked_by(live: &Live) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn facts(gateway: &Gateway, live: &Live, picked: &Picked) -> Vec<(&'static str, String)> {
+fn facts(live: &Live, places: Vec<(&'static str, String)>) -> Vec<(&'static str, String)> {
     let mut facts = asked_by(live);
-    facts.push(("Goes to", host(gateway, picked)));
+    facts.extend(places);
     facts
 }
 
-/// The host that gets what is entered; with the fields that are part of it, where they are not filled in.
-fn host(gateway: &Gateway, picked: &Picked) -> String {
+/// Each host that gets what is entered, or what comes of a consent, and before them where that is given.
+fn places(gateway: &Gateway, picked: &Picked) -> Vec<(&'static str, String)> {
     let access = picked.catalogue.access();
     let Some(base) = &access.base else {
-        return gateway.public_url.clone();
+        return vec![("Goes to", gateway.public_url.clone())];
     };
-    if let Ok(target) = Account::new(&picked.draft, &picked.catalogue).base(gateway) {
+    let oauth = picked
+        .access()
+        .and_then(|(_, access)| access.oauth.as_ref());
+    let consent = oauth.and_then(|oauth| oauth.authorization_url.as_ref());
+    let token = oauth.map(|oauth| &oauth.token_url);
+    let mut places: Vec<_> = consent
+        .map(|consent| ("You sign in at", host(gateway, picked, consent)))
+        .into_iter()
+        .collect();
+    let mut seen = Vec::new();
+    for url in [Some(base), token].into_iter().flatten() {
+        let host = host(gateway, picked, url);
+        if !seen.contains(&host) {
+            seen.push(host);
+        }
+    }
+    places.extend(seen.into_iter().map(|host| ("Goes to", host)));
+    places
+}
+
+/// A host; with the fields that are part of it, where they are not filled in.
+fn host(gateway: &Gateway, picked: &Picked, url: &UrlTemplate) -> String {
+    let access = picked.catalogue.access();
+    if let Ok(target) = Account::new(&picked.draft, &picked.catalogue).place(gateway, url) {
         return target.origin();
     }
     let named = |reference: &Reference| {
@@ -164,7 +193,7 @@ fn host(gateway: &Gateway, picked: &Picked) -> String {
         let entry = entries.iter().find(|entry| entry.name.value == name);
         format!("[{}]", entry.map_or_else(|| name.to_owned(), label))
     };
-    base.origin_with(named)
+    url.origin_with(named)
 }
 
 fn label(entry: &FieldEntry) -> String {

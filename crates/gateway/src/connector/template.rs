@@ -177,6 +177,15 @@ impl Template {
         (self, Self(rest))
     }
 
+    /// The text behind its last hole; none where it has no holes.
+    pub fn tail(&self) -> Option<&str> {
+        match self.0.as_slice() {
+            [.., Part::Hole(_)] => Some(""),
+            [.., Part::Hole(_), Part::Fixed(text)] => Some(text),
+            _ => None,
+        }
+    }
+
     /// Whether it is one hole and nothing else.
     pub fn is_one_hole(&self) -> bool {
         matches!(self.0.as_slice(), [Part::Hole(_)])

@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use claviger_edge::page::form_members;
 use claviger_edge::{ApiError, NoStore, network_of, unread_body};
 use claviger_store::Asker;
+use claviger_store::connected_accounts::ConnectedAccount;
 use claviger_store::link_tokens::LinkToken;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -44,7 +45,7 @@ pub(super) async fn show(State(gateway): State<Arc<Gateway>>, request: Request) 
     let asked = form_members(parts.uri.query().unwrap_or_default().as_bytes());
     let shown = match asked.get("link_token") {
         Some(token) => exchange(&gateway, &parts, token, &asked).await,
-        None => page(&gateway, &parts.headers, &Asked::read(&asked)).await,
+        None => page(&gateway, &parts.headers, &asked).await,
     };
     shown.unwrap_or_else(failed)
 }
@@ -96,11 +97,16 @@ async fn exchange(
 async fn page(
     gateway: &Arc<Gateway>,
     headers: &HeaderMap,
-    asked: &Asked,
+    members: &HashMap<String, String>,
 ) -> Result<Response, ApiError> {
     let Some((ticket, link)) = gateway.link_of_ticket(headers).await? else {
         return Ok(not_good());
     };
+    // The page of one link does not lead to that of another, which the browser was given meanwhile.
+    if members.get("link").is_some_and(|of| of != link.id.as_str()) {
+        return Ok(not_ours());
+    }
+    let asked = &Asked::read(members);
     let family = Asker::Family(link.account.root.clone());
     let shown = async {
         let live = match live(gateway, link).await? {
@@ -186,7 +192,7 @@ async fn submitted(gateway: &Arc<Gateway>, request: Request) -> Result<Response,
 fn not_ours() -> Response {
     let said =
         "It was sent by another page than the one that you have open here. Open your link again.";
-    says(StatusCode::FORBIDDEN, "This form was not taken", said)
+    says(StatusCode::FORBIDDEN, "This was not taken", said)
 }
 
 /// Whether a browser says that a form is sent by a page of ours. Since these pages tell nobody where a
@@ -298,7 +304,9 @@ async fn consent(
 
 /// What is told of somebody who gives up: that they did, or why what they entered was not taken.
 async fn cancelled(gateway: &Gateway, live: &Live) -> Result<Response, ApiError> {
-    let in_vain = live.connected.as_ref().filter(|_| live.link.tries > 0);
+    // What is connected anew keeps what it had.
+    let is_own = |_: &&ConnectedAccount| live.link.tries > 0 && !live.link.reconnects;
+    let in_vain = live.connected.as_ref().filter(is_own);
     let outcome = match in_vain {
         Some(connected) => Outcome::Failed {
             error: "What was entered was not taken.",

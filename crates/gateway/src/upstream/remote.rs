@@ -131,6 +131,21 @@ impl Gateway {
         self.send(account, &known, sending, None).await
     }
 
+    /// Sends one request with credentials that are stored nowhere yet, or has a token fetched for them.
+    pub(crate) async fn probe_with(
+        &self,
+        account: &Account<'_>,
+        untried: &KnownAccount,
+        sending: Option<Sending<'_>>,
+    ) -> Result<Option<Answered>, Failure> {
+        if let Some(sending) = sending {
+            return self.send(account, untried, sending, None).await.map(Some);
+        }
+        let credentials = self.opened_known(account, untried)?;
+        self.token(account, &untried.sealed, credentials).await?;
+        Ok(None)
+    }
+
     /// The account as it is once its token is good: what others have fetched, or another program, may not
     /// have been heard of yet, and is read.
     async fn with_a_good_token(
@@ -252,7 +267,8 @@ impl Gateway {
         let prepared = self.upstreams.prepare(asking, self.core.now()).await;
         let prepared = prepared.map_err(unanswered)?;
         // All this takes its time, in which the account may have ended or been given other credentials.
-        if self.known_account(account.connected).await?.sealed != known.sealed {
+        let current = self.known_account(account.connected).await?;
+        if known.is_stored && current.sealed != known.sealed {
             return Err(gone());
         }
         if let Some(let_in) = let_in {
@@ -355,7 +371,7 @@ pub(super) fn no_token(why: NoToken) -> Failure {
     Failure::unanswered(status, code, &why.to_string())
 }
 
-pub(super) fn gone() -> Failure {
+pub(crate) fn gone() -> Failure {
     Failure::refused(
         StatusCode::NOT_FOUND,
         "connected_account_not_found",

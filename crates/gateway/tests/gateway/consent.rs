@@ -254,6 +254,36 @@ in_both_shops!(a_customer_connects_by_consent, async |shop| {
     assert!(!has_canary(&told), "{told}");
 });
 
+// Abuse case: a consent that is not enough, in the place of one that is.
+in_both_shops!(
+    a_consent_that_is_not_enough_changes_nothing_where_one_is,
+    async |shop| {
+        bring_mail(&shop, "mail").await;
+        let provider = Provider::of(&shop);
+        let id = consented(&shop, &provider, "mail").await;
+        let mut browser = Browser::default();
+        let again = json!({ "integrated_account_id": id });
+        let (_, onward) = sent_on(&shop, &mut browser, "mail", again).await;
+        let back = provider.consent(&onward.onward().unwrap());
+        let own = provider.clone();
+        shop.says(move |received| {
+            if received.path == "/oauth/token" {
+                let body = String::from_utf8_lossy(&received.body).into_owned();
+                let (status, said) = own.token(&query_of(&format!("?{body}")));
+                return answer(status, &said);
+            }
+            match received.header("authorization") {
+                "Bearer access-canary-1" => answer(200, &json!([])),
+                _ => answer(403, &json!({})),
+            }
+        });
+        let refused = browser.open(&shop.world.app, &back).await.expect(400);
+        assert_eq!(refused.told().0["error_type"], "validation_error");
+        assert_eq!(shop.status(&id).await, "active");
+        shop.get(&id, "orders").await.expect(200);
+    }
+);
+
 in_both_shops!(a_connected_account_gets_another_consent, async |shop| {
     bring_mail(&shop, "mail").await;
     let provider = Provider::of(&shop);

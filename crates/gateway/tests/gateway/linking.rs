@@ -1,6 +1,7 @@
 //! Links: somebody without an account here connects one of theirs, once, in one browser, for whoever asked
 //! them to and still may.
 
+mod choosing;
 mod forms;
 mod makers;
 mod settings;
@@ -285,6 +286,47 @@ in_both_shops!(
         let received = shop.upstream.received();
         assert_eq!(received.last().unwrap().header("x-tea-key"), "entered-anew");
         assert_eq!(shop.status(&id).await, "active");
+    }
+);
+
+// Abuse case: whoever has a link to connect anew breaks what works.
+in_both_shops!(
+    a_mistyped_key_changes_nothing_where_one_is_taken,
+    async |shop| {
+        register(&shop, json!({ "origins": [APP] })).await;
+        let app = &shop.world.app;
+        let id = shop.keyed().await;
+        let token = link(&shop, json!({ "integrated_account_id": id })).await;
+        let mut browser = Browser::default();
+        let query = "&auth_format=api_key";
+        let shown = browser.follow(app, &token, query).await.expect(200);
+        shop.says(|received| match received.header("x-tea-key") {
+            CANARY | "right" => answer(200, &json!([])),
+            _ => answer(401, &json!({})),
+        });
+        let form = shown.form().with("action", "connect");
+        let wrong = form.clone().with("credentials.key", "mistyped");
+        browser.send(app, &wrong).await.expect(400);
+        let tried = shop.upstream.received();
+        assert_eq!(tried.last().unwrap().header("x-tea-key"), "mistyped");
+        assert_eq!(shop.status(&id).await, "active");
+        shop.get(&id, "orders").await.expect(200);
+        let used = shop.upstream.received();
+        assert_eq!(used.last().unwrap().header("x-tea-key"), CANARY);
+        let cancelled = form.clone().with("action", "cancel");
+        let closed = browser.send(app, &cancelled).await.expect(200);
+        assert_eq!(closed.told().0, "closed");
+
+        let right = form.with("credentials.key", "right");
+        let done = browser.send(app, &right).await.expect(200);
+        assert_eq!(done.told().0["integrated_account_id"], json!(id));
+        assert_eq!(shop.status(&id).await, "active");
+        shop.get(&id, "orders").await.expect(200);
+        let used = shop.upstream.received();
+        assert_eq!(used.last().unwrap().header("x-tea-key"), "right");
+        let form = shown.form().with("action", "connect");
+        let again = form.with("credentials.key", "again");
+        browser.send(app, &again).await.expect(401);
     }
 );
 

@@ -15,7 +15,7 @@ use crate::connector::file::{FieldEntry, FieldKind, Format, FormatEntry, Placed}
 use crate::connector::template::{Root, Template};
 
 /// What this program itself sends to where users consent.
-const OURS: [&str; 10] = [
+const OURS: [&str; 11] = [
     "response_type",
     "response_mode",
     "client_id",
@@ -26,6 +26,7 @@ const OURS: [&str; 10] = [
     "code_challenge",
     "code_challenge_method",
     "request",
+    "request_uri",
 ];
 
 /// What a template may be filled from.
@@ -360,7 +361,8 @@ impl<'a> Checking<'a> {
                 .path
                 .first()
                 .is_some_and(|name| self.context.is_host(name));
-            let is_whole = url.has_open_host() && url.host_references().any(|it| it == reference);
+            let is_whole =
+                url.is_whole_host_asked_for() && url.host_references().any(|it| it == reference);
             if is_host && !is_whole {
                 self.fault(
                     text,

@@ -193,6 +193,35 @@ proptest! {
     }
 }
 
+// Abuse case: a host that whoever connects completes to one of theirs, which would get a client's secret.
+#[test]
+fn a_host_is_closed_where_it_ends_in_a_domain_of_the_file() {
+    let closed = [
+        "https://login.example.com/token",
+        "https://localhost/token",
+        "https://{{context.a}}.example.com/{{context.b}}",
+        "https://{{context.a}}.{{context.b}}.example.com:8443/token",
+        "https://a.{{context.a}}.example.com",
+    ];
+    let open = [
+        "https://{{context.a}}/token",
+        "https://{{context.a}}.{{context.b}}/token",
+        "https://{{context.a}}.com/token",
+        "https://{{context.a}}.com./token",
+        "https://{{context.a}}..com/token",
+        "https://{{context.a}}example.com/token",
+        "https://{{context.a}}-x.example.com/token",
+        "https://login.example.{{context.a}}/token",
+        "https://example.com.{{context.a ?: b}}/token",
+    ];
+    for (urls, is_open) in [(&closed[..], false), (&open[..], true)] {
+        for url in urls {
+            let read = UrlTemplate::parse(url).unwrap();
+            assert_eq!(read.has_open_host(), is_open, "{url}");
+        }
+    }
+}
+
 #[test]
 fn what_is_about_consent_goes_with_consent_alone() {
     let consent = "base_url: https://example.com\ncredentials:\n  oauth2:\n    authorization_url: https://example.com/a\n    token_url: https://example.com/t\n    issuer: https://example.com/\n    authorization_query: { access_type: offline }\n    client_authentication: body\n";
@@ -207,11 +236,11 @@ fn what_is_about_consent_goes_with_consent_alone() {
         [("access_type".to_owned(), "offline".to_owned())]
     );
 
-    let (_, fault) = only_fault(&consent.replace("access_type", "redirect_uri"));
-    assert!(
-        fault.contains("`redirect_uri` is what this program says"),
-        "{fault}"
-    );
+    for ours in ["redirect_uri", "request_uri"] {
+        let (_, fault) = only_fault(&consent.replace("access_type", ours));
+        let said = format!("`{ours}` is what this program says");
+        assert!(fault.contains(&said), "{fault}");
+    }
     let other = consent.replace("oauth2", "oauth2_client_credentials");
     let other = faults(&other);
     assert_eq!(other.len(), 3, "{other:?}");

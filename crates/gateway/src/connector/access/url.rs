@@ -94,8 +94,18 @@ impl UrlTemplate {
     }
 
     /// Whether its host is one hole.
-    pub fn has_open_host(&self) -> bool {
+    pub fn is_whole_host_asked_for(&self) -> bool {
         self.host.is_one_hole()
+    }
+
+    /// Whether who fills its holes says whose host it is. They do not where it ends in a domain of the file's:
+    /// a dot and at least two labels behind the last hole, as in `{{context.shop}}.example.com`.
+    pub fn has_open_host(&self) -> bool {
+        let Some(tail) = self.host.tail() else {
+            return false;
+        };
+        let labels = tail.split('.').filter(|label| !label.is_empty());
+        !tail.starts_with('.') || labels.count() < 2
     }
 
     /// The values that its host needs.

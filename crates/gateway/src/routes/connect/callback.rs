@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use claviger_edge::ApiError;
 use claviger_edge::page::form_members;
-use claviger_store::Asker;
+use claviger_store::{Asker, link_tokens};
 use http::request::Parts;
 
 use super::{live, over, pick};
@@ -73,6 +73,15 @@ async fn called_back(
                 let outcome = why.outcome(&question.integration);
                 return end(gateway, &live.link, &outcome).await;
             }
+        };
+        // Asking took its time, in which whoever made the link may have lost what that takes.
+        let current = link_tokens::find(&gateway.core.db, &live.link.id).await?;
+        let Some(current) = current else {
+            return Ok(not_good());
+        };
+        let live = match super::live(gateway, current).await? {
+            Ok(live) => live,
+            Err(over) => return Ok(over),
         };
         let origins = origins(gateway, &picked.draft, &picked.catalogue)?;
         let credentials = Credentials::entered(&question.credentials, origins).with(grant);

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Redirect};
+use claviger_domain::role::Role;
+use claviger_store::{StoreError, access_keys};
 use claviger_testkit::{Engine, Receiver};
-use http::StatusCode;
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::{Provider, back, bring_mail, connected, mail, register_client, sent_on, tokens};
@@ -211,6 +213,43 @@ async fn a_token_endpoint_that_hangs_is_not_waited_for() {
     assert_eq!(refused.told().0["error_type"], "connection_error");
     assert_eq!(connected(&shop).await, json!([]));
 }
+
+// Abuse case: the maker of a link demoted while the token is fetched that it connects.
+in_both_shops!(
+    a_link_whose_maker_is_demoted_while_a_token_is_fetched_connects_nothing,
+    async |shop| {
+        let world = &shop.world;
+        let maker = world.access_key(&world.account, Role::Admin, None).await;
+        let lesser = world.access_key(&world.account, Role::Viewer, None).await;
+        let (db, before, now) = (world.app.core.db.clone(), maker.id, lesser.id);
+        let fetched = Receiver::answering(move |_| {
+            let (db, before, now) = (db.clone(), before.clone(), now.clone());
+            async move {
+                let demoted = db.write::<_, StoreError, _>(move |tx| {
+                    Box::pin(async move { access_keys::hand_over(tx, &before, &now).await })
+                });
+                demoted.await.unwrap();
+                let token = json!({ "access_token": "access-canary-1", "token_type": "bearer" });
+                answer(200, &token)
+            }
+        });
+        let fetched = fetched.await;
+        shop.bring("mail", mail(&fetched.url)).await;
+        register_client(&shop, "mail").await;
+        let made = world.ask(&maker.plain, Method::POST, "/link-token", tenant());
+        let made = made.await.expect(201);
+        let mut browser = Browser::default();
+        let token = made["link_token"].as_str().unwrap();
+        let shown = browser.follow(&world.app, token, "&integration=mail").await;
+        let form = shown.expect(200).form().with("action", "connect");
+        let page = browser.send(&world.app, &form).await.expect(200);
+        let back = Provider::default().consent(&page.onward().unwrap());
+        let over = browser.open(&world.app, &back).await.expect(401);
+        assert_eq!(over.told().0["error_type"], "invalid_token");
+        assert_eq!(fetched.received().len(), 1);
+        assert_eq!(connected(&shop).await, json!([]));
+    }
+);
 
 in_both_shops!(access_that_is_not_enough_is_told_of, async |shop| {
     bring_mail(&shop, "mail").await;

@@ -150,6 +150,44 @@ in_both_shops!(
     }
 );
 
+// Abuse case: a connector of the same name that has users consent as before, and uses their tokens elsewhere.
+in_both_shops!(
+    a_client_does_not_ask_for_a_connector_whose_tokens_go_elsewhere,
+    async |shop| {
+        bring_mail(&shop, "mail").await;
+        let body = json!({ "tenant_id": "t" });
+        let made = shop
+            .owner(Method::POST, "/link-token", body)
+            .await
+            .expect(201);
+        let token = made["link_token"].as_str().unwrap();
+        let mut browser = Browser::default();
+        let app = &shop.world.app;
+        let shown = browser
+            .follow(app, token, "&integration=mail")
+            .await
+            .expect(200);
+        let form = shown.form().with("action", "connect");
+        let own = mail(&shop.upstream.url);
+        let mut others = own["credentials"].clone();
+        others["oauth2"]["issuer"] = json!("https://evil.test/");
+        for changed in [
+            json!({ "base_url": "http://127.0.0.1:1/api" }),
+            json!({ "credentials": others }),
+        ] {
+            let put = shop.owner(Method::PATCH, "/integration/mail", changed);
+            put.await.expect(200);
+            let refused = browser.send(app, &form).await.expect(404);
+            assert_eq!(refused.told().0["error_type"], "invalid_integration");
+            let as_before =
+                json!({ "base_url": own["base_url"], "credentials": own["credentials"] });
+            let put = shop.owner(Method::PATCH, "/integration/mail", as_before);
+            put.await.expect(200);
+            browser.send(app, &form).await.expect(200);
+        }
+    }
+);
+
 // Abuse case: whoever connects says which host gets the secret of the account's client.
 in_both_shops!(
     no_client_has_a_secret_where_its_users_say_which_host_gets_it,
