@@ -65,6 +65,13 @@ impl Admitted {
         maker.into_iter().chain(second)
     }
 
+    /// Whether it shows the same as when the request was let in.
+    fn shows_what(&self, earlier: &Self) -> bool {
+        let versions = [&self.exposure, &earlier.exposure].map(|one| one.catalogue().version());
+        let (now, then) = (&self.known, &earlier.known);
+        now.config == then.config && now.over.id == then.over.id && versions[0] == versions[1]
+    }
+
     fn in_name_of(&self, network: Option<Network>) -> InNameOf {
         let known = &self.known;
         let (rights, ends_at) = match &self.second {
@@ -131,7 +138,12 @@ impl Gateway {
             let found = self.find_server(presented).await?;
             self.admit(presented, &found).await
         });
-        again.await.map(Some)
+        let again = again.await?;
+        if again.shows_what(admitted) {
+            return Ok(Some(again));
+        }
+        let message = "The server was changed while this was asked: list its tools again";
+        Err(ApiError::new(ErrorCode::ConnectorChanged, message))
     }
 
     /// The refusal of a call by a credential that is over its own limit.
@@ -160,8 +172,7 @@ impl Gateway {
             return Err(refused());
         }
         let second = if known.config.require_api_token_auth {
-            let over = &known.over.connected;
-            Some(self.second_credential(presented, over).await?)
+            Some(self.second_credential(presented, &known.over).await?)
         } else {
             None
         };

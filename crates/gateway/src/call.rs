@@ -165,12 +165,12 @@ impl Gateway {
             None => {
                 let delegated = self.delegate(connected, in_name_of).await?;
                 let key = idempotency_key.map(|key| of_connected(&key, connected));
-                record.upstream_begins();
+                record.upstream_begins()?;
                 Box::pin(self.answered_locally(request, key, delegated)).await?
             }
             Some(account) => {
                 let sending = Sending::of(&request, arguments.get(ID), idempotency_key);
-                record.upstream_begins();
+                record.upstream_begins()?;
                 Box::pin(self.call_remote(account, sending, let_in)).await?
             }
         };

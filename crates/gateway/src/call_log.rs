@@ -1,12 +1,15 @@
 //! Writes the log lines of calls, many in one transaction. A call that nobody waits for any more has its
 //! line all the same, and a program that stops waits for all of them.
+//!
+//! While the database is away lines wait for it, and the log is behind: then nothing is begun that has
+//! effects, since it would have no line.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use claviger_store::Db;
 use claviger_store::call_log::{self, Call};
+use claviger_store::{Db, StoreError};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
@@ -18,6 +21,8 @@ const ROOM: usize = 4_096;
 const MOST: usize = 4 * ROOM;
 /// How long a line that nobody waits for waits for others to be written with.
 const COMPANY: Duration = Duration::from_millis(20);
+/// How long a database rests that was away.
+const REST: Duration = Duration::from_millis(200);
 
 /// The log of calls; cheap to clone.
 #[derive(Clone, Debug)]
@@ -27,10 +32,24 @@ pub(crate) struct CallLog(Arc<Parts>);
 struct Parts {
     db: Db,
     queue: Mutex<Queue>,
-    /// How many lines are written, or have failed.
-    written: watch::Sender<u64>,
+    state: watch::Sender<State>,
     /// Wakes the task that waits for more lines.
     hurry: Notify,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct State {
+    /// How many lines are written, or have failed.
+    written: u64,
+    /// Whether the database was away when it was asked last.
+    is_behind: bool,
+}
+
+impl State {
+    /// Whether there is nothing to wait for: the line of that number is written, or not for now.
+    fn has(self, number: u64) -> bool {
+        self.is_behind || self.written >= number
+    }
 }
 
 #[derive(Debug, Default)]
@@ -49,18 +68,27 @@ impl CallLog {
         Self(Arc::new(Parts {
             db,
             queue: Mutex::default(),
-            written: watch::Sender::new(0),
+            state: watch::Sender::default(),
             hurry: Notify::new(),
         }))
     }
 
-    /// Completes when there is room for another line.
+    /// Whether lines wait for a database that is away.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.0.state.borrow().is_behind
+    }
+
+    /// Completes when there is room for another line; at once while the log is behind.
     pub(crate) async fn room(&self) {
         if self.queue().lines.len() < ROOM {
             return;
         }
-        let mut written = self.0.written.subscribe();
-        while self.queue().lines.len() >= ROOM && written.changed().await.is_ok() {}
+        let mut state = self.0.state.subscribe();
+        while self.queue().lines.len() >= ROOM && !self.is_behind() {
+            if state.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Begins to write a line, and gives its number. That a line could not be written is told in the
@@ -86,19 +114,19 @@ impl CallLog {
         queue.begun
     }
 
-    /// Completes when the line of that number is written, and all before it.
+    /// Completes when the line of that number is written, and all before it, or when the database is away.
     pub(crate) async fn is_written(&self, number: u64) {
-        let mut written = self.0.written.subscribe();
+        let mut state = self.0.state.subscribe();
         {
             let mut queue = self.queue();
             queue.wanted = queue.wanted.max(number);
         }
         self.0.hurry.notify_one();
         // The other end is in here.
-        drop(written.wait_for(|written| *written >= number).await);
+        drop(state.wait_for(|state| state.has(number)).await);
     }
 
-    /// Completes when every line that was begun is written.
+    /// The same of every line that was begun.
     pub(crate) async fn lines_written(&self) {
         let begun = self.queue().begun;
         self.is_written(begun).await;
@@ -106,6 +134,10 @@ impl CallLog {
 
     /// Writes what waits until nothing does.
     async fn lead(self) {
+        let mut leading = Leading {
+            log: &self,
+            taken: 0,
+        };
         loop {
             if self.may_wait() {
                 tokio::select! {
@@ -114,16 +146,16 @@ impl CallLog {
                 }
             }
             let Some(lines) = self.take() else { return };
+            leading.taken = lines.len();
             self.write(&lines).await;
-            let count = u64::try_from(lines.len()).unwrap_or_default();
-            self.0.written.send_modify(|written| *written += count);
+            leading.count();
         }
     }
 
     /// Whether nobody waits for a line, and more of them have room in a transaction.
     fn may_wait(&self) -> bool {
         let queue = self.queue();
-        queue.lines.len() < TOGETHER && queue.wanted <= *self.0.written.borrow()
+        queue.lines.len() < TOGETHER && queue.wanted <= self.0.state.borrow().written
     }
 
     /// Those that are written next; whoever comes when there are none sends another task.
@@ -136,19 +168,36 @@ impl CallLog {
 
     async fn write(&self, lines: &[Call]) {
         let all: Vec<&Call> = lines.iter().collect();
-        let Err(error) = call_log::append(&self.0.db, &all).await else {
-            return;
-        };
-        if error.is_unavailable() {
-            for line in all {
-                tell(line, &error);
-            }
+        if self.append(&all).await.is_ok() {
             return;
         }
         // One of them may be at fault, and the others must not be lost with it.
         for line in all {
-            if let Err(error) = call_log::append(&self.0.db, &[line]).await {
-                tell(line, &error);
+            if let Err(error) = self.append(&[line]).await {
+                tracing::error!(call = line.id.as_str(), %error, "a call could not be logged");
+            }
+        }
+    }
+
+    /// Writes lines as soon as the database takes them.
+    async fn append(&self, lines: &[&Call]) -> Result<(), StoreError> {
+        loop {
+            let appended = call_log::append(&self.0.db, lines).await;
+            let is_behind = appended.as_ref().is_err_and(StoreError::is_unavailable);
+            let was_behind = self.is_behind();
+            if is_behind != was_behind {
+                self.0
+                    .state
+                    .send_modify(|state| state.is_behind = is_behind);
+            }
+            match appended {
+                Err(error) if is_behind => {
+                    if !was_behind {
+                        tracing::error!(%error, "calls are not logged until the database is there again");
+                    }
+                    tokio::time::sleep(REST).await;
+                }
+                appended => return appended,
             }
         }
     }
@@ -158,6 +207,31 @@ impl CallLog {
     }
 }
 
-fn tell(line: &Call, error: &claviger_store::StoreError) {
-    tracing::error!(call = line.id.as_str(), %error, "a call could not be logged");
+/// The task that writes. When it fails, another one goes on: nobody waits for lines that nobody writes.
+struct Leading<'a> {
+    log: &'a CallLog,
+    /// Lines that are being written.
+    taken: usize,
+}
+
+impl Leading<'_> {
+    fn count(&mut self) {
+        let count = u64::try_from(std::mem::take(&mut self.taken)).unwrap_or_default();
+        let state = &self.log.0.state;
+        state.send_modify(|state| state.written += count);
+    }
+}
+
+impl Drop for Leading<'_> {
+    fn drop(&mut self) {
+        if self.taken == 0 {
+            return;
+        }
+        tracing::error!(lines = self.taken, "lines of the log of calls are lost");
+        self.count();
+        match Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(self.log.clone().lead())),
+            Err(_) => self.log.queue().is_led = false,
+        }
+    }
 }

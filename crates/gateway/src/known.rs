@@ -66,7 +66,9 @@ impl Weighter<KeyDigest, Arc<KnownServer>> for Weight {
         let McpServer { config, name, .. } = &known.server;
         // The configuration twice: as it was read, too.
         let accounts = known.server.maker_rights.accounts().count();
-        as_weight(ROW + 2 * config.len() + name.len() + ROW * accounts)
+        // What it is over may have been let go of elsewhere.
+        let over = known.over.context.len() + known.over.overrides.len();
+        as_weight(ROW + 2 * config.len() + name.len() + over + ROW * accounts)
     }
 }
 
@@ -75,7 +77,7 @@ impl Weighter<Id<id::ConnectedAccount>, Arc<KnownAccount>> for Weight {
         // The credentials many times: opened, and in all spellings.
         let ConnectedAccount {
             context, overrides, ..
-        } = &known.connected;
+        } = &*known.connected;
         as_weight(ROW + context.len() + overrides.len() + 30 * known.sealed.len())
     }
 }
@@ -87,7 +89,7 @@ fn as_weight(bytes: usize) -> u64 {
 /// A server, what it is over, and who answers for it.
 pub(crate) struct KnownServer {
     pub(crate) server: McpServer,
-    pub(crate) over: Arc<KnownAccount>,
+    pub(crate) over: Arc<ConnectedAccount>,
     pub(crate) config: ServerConfig,
     /// The access key that made it, where one did.
     pub(crate) maker_key: Option<AccessKey>,
@@ -118,7 +120,7 @@ impl KnownServer {
 
 /// A connected account with its credentials.
 pub(crate) struct KnownAccount {
-    pub(crate) connected: ConnectedAccount,
+    pub(crate) connected: Arc<ConnectedAccount>,
     /// Its credentials, as the row has them, or others that are tried before they are in it.
     pub(crate) sealed: Vec<u8>,
     pub(crate) is_stored: bool,
@@ -134,7 +136,7 @@ impl KnownAccount {
     /// The account as it would be with other credentials; kept by nobody.
     pub(crate) fn with(&self, connected: ConnectedAccount, sealed: Vec<u8>) -> Self {
         Self {
-            connected,
+            connected: Arc::new(connected),
             sealed,
             is_stored: false,
             opened: OnceLock::new(),
@@ -174,7 +176,20 @@ impl Gateway {
     /// The server with that digest of its token, if it is in memory.
     pub(crate) fn known_server(&self, digest: &KeyDigest) -> Option<Arc<KnownServer>> {
         let known = self.known.servers.get(digest)?;
-        self.is_still(&known.seen).then_some(known)
+        if self.is_still(&known.seen) {
+            return Some(known);
+        }
+        self.known.servers.remove(digest);
+        None
+    }
+
+    /// Lets go of what was changed since, and of what has ended, with the credentials in the clear; called
+    /// each minute. That none of it is used any more does not depend on it.
+    pub fn sweep(&self) {
+        let (generations, now) = (self.core.db.generations(), self.core.now());
+        let Known { servers, accounts } = &self.known;
+        servers.retain(|_, known| generations.are_still(&known.seen) && known.is_live_at(now));
+        accounts.retain(|_, known| generations.are_still(&known.seen));
     }
 
     /// Finds out who answers for a server that was read after `moment`, and keeps it; a refusal where
@@ -207,7 +222,7 @@ impl Gateway {
         let known = Arc::new(KnownServer {
             config: ServerConfig::of_row(&server.config)?,
             rights: Arc::new(server.maker_rights.clone()),
-            over,
+            over: Arc::clone(&over.connected),
             maker_key: maker.key,
             exposure: Mutex::default(),
             seen: moment.of(named),
@@ -256,7 +271,8 @@ impl Gateway {
         if let Some(exposure) = lock(&known.exposure).upgrade() {
             return Ok(exposure);
         }
-        let catalogue = self.catalogue_of_known(&known.over).await?;
+        let over = self.account(&known.over.id).await?.ok_or_else(refused)?;
+        let catalogue = self.catalogue_of_known(&over).await?;
         let exposure = self.exposures.of(&catalogue, &known.config.choices);
         let exposure =
             exposure.map_err(|error| ApiError::new(ErrorCode::InvalidFilter, error.to_string()))?;
@@ -282,7 +298,7 @@ impl Gateway {
         };
         let known = Arc::new(KnownAccount {
             seen: moment.of(of_account(&connected.account)),
-            connected,
+            connected: Arc::new(connected),
             sealed,
             is_stored: true,
             opened: OnceLock::new(),

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use claviger_edge::Core;
+use claviger_gateway::Gateway;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Duration, Interval, MissedTickBehavior, interval};
@@ -28,6 +29,7 @@ use crate::config::{Retention, UsageExport};
 /// the second: nothing else waits for it.
 pub(crate) fn start(
     core: &Core,
+    gateway: &Arc<Gateway>,
     retention: Retention,
     outbox: PathBuf,
     exports: Option<UsageExport>,
@@ -37,7 +39,11 @@ pub(crate) fn start(
     let verifier = core.verifier.clone();
     let flush = tokio::spawn(flush::run(verifier.clone(), stopped.clone()));
     let fold = tokio::spawn(fold::run(verifier.clone(), stopped.clone()));
-    let sweep = tokio::spawn(sweep::run(verifier.clone(), stopped.clone()));
+    let sweep = tokio::spawn(sweep::run(
+        verifier.clone(),
+        Arc::clone(gateway),
+        stopped.clone(),
+    ));
     let feed = tokio::spawn(feed::run(verifier, stopped.clone()));
     let mail = tokio::spawn(mail::run(core.people.post.clone(), stopped.clone()));
     let webhooks = tokio::spawn(webhooks::run(core.webhooks.clone(), stopped.clone()));

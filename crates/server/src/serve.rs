@@ -115,6 +115,7 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
     }
     let (jobs, webhooks) = jobs::start(
         &core,
+        &gateway,
         config.retention,
         outbox(directory.path()),
         config.usage_export.clone(),
@@ -130,9 +131,8 @@ pub(crate) async fn serve(config: &Config, outside: Outside) -> Result<()> {
     serving.await.context("serving failed")?;
     let counted = async {
         jobs.await;
-        // The lines of calls that were cut off are written by tasks of their own.
-        gateway.lines_written().await;
-        write_the_last(&core).await;
+        // The lines of calls that were cut off are written by a task of their own.
+        tokio::join!(gateway.lines_written(), write_the_last(&core));
     };
     let last = async {
         // What was counted is written whatever receivers do: those have a bound of their own.

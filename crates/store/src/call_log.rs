@@ -118,7 +118,7 @@ static INSERT: ByRows<CELLS> = ByRows::new(
          column10, column11, column12, column13, column14, column15, column16, column17, column18, \
          column19, column20, column21 FROM ("
     ),
-    ") WHERE column1 IS NOT NULL",
+    ") WHERE column1 IS NOT NULL ON CONFLICT (id) DO NOTHING",
 );
 
 const INSERT_ON_POSTGRES: &str = concat!(
@@ -128,10 +128,11 @@ const INSERT_ON_POSTGRES: &str = concat!(
      cells ->> 5, cells ->> 6, cells ->> 7, cells ->> 8, cells ->> 9, cells ->> 10, cells ->> 11, \
      cells ->> 12, CAST(cells ->> 13 AS BIGINT), CAST(cells ->> 14 AS BIGINT), \
      CAST(cells ->> 15 AS BIGINT), CAST(cells ->> 16 AS BIGINT), cells ->> 17, cells ->> 18, \
-     unhex(cells ->> 19), CAST(cells ->> 20 AS BOOLEAN) FROM rows"
+     unhex(cells ->> 19), CAST(cells ->> 20 AS BOOLEAN) FROM rows ON CONFLICT (id) DO NOTHING"
 );
 
-/// Writes calls, all of them or none. They may be lost with the last second in a power cut, as counters
+/// Writes calls, all of them or none; one that is there already stays as it is, since whoever lost the
+/// answer of a commit writes again. They may be lost with the last second in a power cut, as counters
 /// may.
 pub async fn append(db: &Db, calls: &[&Call]) -> Result<(), StoreError> {
     if calls.is_empty() {

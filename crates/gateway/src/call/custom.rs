@@ -103,7 +103,7 @@ impl Gateway {
                 limits: Limits::default(),
             });
         }
-        record.upstream_begins();
+        record.upstream_begins()?;
         let answered = self.call_remote(&account, sending, call.let_in).await?;
         let (answer, scrub) = (answered.answer, answered.scrub);
         record.upstream_ends(answer.status);

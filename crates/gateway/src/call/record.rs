@@ -3,7 +3,7 @@
 
 use claviger_domain::id::{self, Id};
 use claviger_domain::time::Timestamp;
-use claviger_edge::Core;
+use claviger_edge::{ApiError, Core, ErrorCode};
 use claviger_store::call_log;
 use claviger_store::connected_accounts::ConnectedAccount;
 use claviger_store::mcp_servers::McpServer;
@@ -12,6 +12,7 @@ use serde_json::{Map, json};
 
 use super::Call;
 use crate::call_log::CallLog;
+use crate::failure::Failure;
 use crate::gateway::Gateway;
 use crate::mcp::{Client, Wanted};
 use crate::refusals::Refusals;
@@ -125,8 +126,15 @@ impl Record {
         }
     }
 
-    pub(super) fn upstream_begins(&mut self) {
+    /// The request is about to be sent. One with effects is refused while the log cannot be written.
+    pub(super) fn upstream_begins(&mut self) -> Result<(), Failure> {
+        if self.is_waited_for && self.log.is_behind() {
+            let message = "the log of calls cannot be written now, and nothing is changed without it: try again";
+            let error = ApiError::new(ErrorCode::DatabaseUnavailable, message);
+            return Err(error.with_retry_after(1).into());
+        }
         self.upstream_began = Some(self.core.now());
+        Ok(())
     }
 
     pub(super) fn upstream_ends(&mut self, status: StatusCode) {

@@ -124,7 +124,7 @@ impl Calling<'_> {
         };
         let call = Call {
             server: Some(&known.server.id),
-            connected: &known.over.connected,
+            connected: &known.over,
             let_in: LetIn::Server(standing),
             catalogue: exposure.catalogue(),
             asked: call,

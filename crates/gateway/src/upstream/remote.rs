@@ -230,6 +230,35 @@ impl Gateway {
         Err(needs_reauth(message))
     }
 
+    /// Refuses a call whose account has ended, has other credentials by now, or leads elsewhere.
+    async fn must_be_unchanged(
+        &self,
+        account: &Account<'_>,
+        known: &KnownAccount,
+    ) -> Result<(), Failure> {
+        let now = self.known_account(account.connected).await?;
+        if !known.is_stored {
+            return Ok(());
+        }
+        if now.sealed != known.sealed {
+            return Err(gone());
+        }
+        let (then, row) = (account.connected, &*now.connected);
+        let is_same_row = std::ptr::eq(then, row)
+            || then.context == row.context
+                && then.overrides == row.overrides
+                && then.authentication_method == row.authentication_method;
+        let catalogue = self.catalogue_of_known(&now).await?;
+        if is_same_row && std::ptr::eq(catalogue.access(), account.access) {
+            return Ok(());
+        }
+        Err(Failure::refused(
+            StatusCode::CONFLICT,
+            "connector_changed",
+            "the connected account or its connector was changed while this was asked: call again",
+        ))
+    }
+
     async fn send(
         &self,
         account: &Account<'_>,
@@ -266,11 +295,8 @@ impl Gateway {
         };
         let prepared = self.upstreams.prepare(asking, self.core.now()).await;
         let prepared = prepared.map_err(unanswered)?;
-        // All this takes its time, in which the account may have ended or been given other credentials.
-        let current = self.known_account(account.connected).await?;
-        if known.is_stored && current.sealed != known.sealed {
-            return Err(gone());
-        }
+        // All this takes its time, in which the account may have ended or been changed.
+        self.must_be_unchanged(account, known).await?;
         if let Some(let_in) = let_in {
             self.must_still_let_in(let_in, account.connected).await?;
         }

@@ -537,3 +537,28 @@ async fn a_call_that_reads_does_not_wait_for_its_line_and_the_log_does() {
     drop(held);
     assert_eq!(read.await.expect(200)["result_count"], 1);
 }
+
+in_both_shops!(
+    nothing_that_has_effects_is_sent_while_the_log_cannot_be_written,
+    async |shop| {
+        let (world, id) = (&shop.world, shop.keyed().await);
+        let path = format!("/integrated-account/{id}/mcp");
+        let made = shop.owner(Method::POST, &path, json!({})).await.expect(201);
+        let token = made["token"].as_str().unwrap();
+        let tool = "create_a_tea_order";
+        let call = async || world.call(token, tool, json!({ "name": "x" })).await;
+        shop.says(|_| answer(201, &json!({ "id": "o1" })));
+        call().await.unwrap();
+        world.app.gateway.lines_written().await;
+        // It is known by now who calls, and what with.
+        world.app.core.db.close().await;
+        let asked = shop.api.taken().len();
+        // The line of this one waits, since nobody knew that it would have to.
+        call().await.unwrap();
+        assert_eq!(shop.api.taken().len(), asked + 1);
+        let refused = call().await.unwrap_err();
+        assert_eq!(refused["code"], "database_unavailable");
+        assert_eq!(refused["retry_after_s"], 1);
+        assert_eq!(shop.api.taken().len(), asked + 1);
+    }
+);
