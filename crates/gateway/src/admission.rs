@@ -18,9 +18,9 @@ use claviger_store::mcp_servers::{self, McpServer};
 use claviger_verify::{CallerLimit, KnownAccessKey, Network, Presenter};
 use http::HeaderMap;
 
-use crate::call::InNameOf;
 use crate::exposure::Exposure;
 use crate::gateway::Gateway;
+use crate::in_name_of::InNameOf;
 use crate::known::KnownServer;
 
 /// What a request to an MCP server presents.

@@ -10,14 +10,12 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use claviger_domain::event::Actor;
 use claviger_domain::id::{self, Id};
-use claviger_domain::rights::Rights;
 use claviger_domain::time::{Timestamp, earlier};
 use claviger_edge::{ApiError, Delegated};
 use claviger_store::Asker;
 use claviger_store::connected_accounts::ConnectedAccount;
-use claviger_verify::{CallerLimit, Network, Presenter};
+use claviger_verify::{CallerLimit, Presenter};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -28,6 +26,7 @@ use crate::cursor::{Asked, Binding};
 use crate::envelope;
 use crate::failure::Failure;
 use crate::gateway::Gateway;
+use crate::in_name_of::InNameOf;
 use crate::known::KnownAccount;
 use crate::let_in::LetIn;
 use crate::limits::Limits;
@@ -64,23 +63,6 @@ pub(crate) struct Call<'a> {
     pub(crate) seals_secrets: bool,
     /// What the upstream is to know a repeat by.
     pub(crate) idempotency_key: Option<HeaderValue>,
-}
-
-/// Who answers for a call, and what they all hold.
-#[derive(Debug, Clone)]
-pub(crate) struct InNameOf {
-    /// Who made the MCP server, or who calls the proxy.
-    pub(crate) maker: Actor,
-    /// The MCP server, where the call came through one.
-    pub(crate) server: Option<Id<id::McpServer>>,
-    /// What the maker and, where there is one, the second credential hold.
-    pub(crate) rights: Arc<Rights>,
-    /// The earliest end of server, maker and second credential; none: never.
-    pub(crate) ends_at: Option<Timestamp>,
-    /// The access keys among maker and second credential.
-    pub(crate) keys: Vec<Id<id::AccessKey>>,
-    /// The network that the call comes from, where that is known.
-    pub(crate) network: Option<Network>,
 }
 
 impl Gateway {

@@ -20,12 +20,12 @@ use crate::in_flight::InFlight;
 use crate::keys::Keys;
 use crate::known::Known;
 use crate::mcp::hosts::Hosts;
+use crate::noted::Noted;
 use crate::openapi::{Document, DocumentError};
 use crate::refusals::Refusals;
 use crate::renewals::Renewals;
 use crate::stored_connectors::StoredConnectors;
 use crate::tokens::Tokens;
-use crate::upstream::Noted;
 
 /// The file of the built-in connector.
 pub const BUILT_IN: &str = include_str!("../../../connectors/theauthapi.yaml");

@@ -5,27 +5,24 @@
 //! call is not kept, and neither is what an operator key made: those keys are changed by commands on the
 //! machine, past this program.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::KeyDigest;
-use claviger_domain::rights::{AccountRef, Rights};
+use claviger_domain::rights::Rights;
 use claviger_domain::time::{Timestamp, earlier};
-use claviger_edge::{ApiError, ErrorCode};
-use claviger_store::access_keys::{self, AccessKey, Selector};
-use claviger_store::connected_accounts::{self, ConnectedAccount};
-use claviger_store::generations::{Moment, Seen, Stripes};
+use claviger_store::StoreError;
+use claviger_store::access_keys::AccessKey;
+use claviger_store::connected_accounts::ConnectedAccount;
+use claviger_store::generations::Seen;
 use claviger_store::mcp_servers::{Maker, McpServer};
 use claviger_store::sealing::SealingKey;
-use claviger_store::{StoreError, operator_keys, roles};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use crate::admission::{everything, refused};
 use crate::catalogue::Catalogue;
 use crate::credentials::Credentials;
 use crate::exposure::Exposure;
-use crate::gateway::Gateway;
 use crate::scrub::KeptScrub;
 use crate::server_config::ServerConfig;
 
@@ -38,8 +35,8 @@ const EXPECTED: usize = 1_024;
 
 /// Servers by the digest of their token, and connected accounts by id.
 pub(crate) struct Known {
-    servers: Cache<KeyDigest, Arc<KnownServer>, Weight>,
-    accounts: Cache<Id<id::ConnectedAccount>, Arc<KnownAccount>, Weight>,
+    pub(crate) servers: Cache<KeyDigest, Arc<KnownServer>, Weight>,
+    pub(crate) accounts: Cache<Id<id::ConnectedAccount>, Arc<KnownAccount>, Weight>,
 }
 
 impl std::fmt::Debug for Known {
@@ -59,7 +56,7 @@ impl Default for Known {
 
 /// Weighs what is kept by its bytes.
 #[derive(Clone)]
-struct Weight;
+pub(crate) struct Weight;
 
 impl Weighter<KeyDigest, Arc<KnownServer>> for Weight {
     fn weight(&self, _: &KeyDigest, known: &Arc<KnownServer>) -> u64 {
@@ -96,8 +93,8 @@ pub(crate) struct KnownServer {
     /// What its maker held when it was made, and holds still.
     pub(crate) rights: Arc<Rights>,
     /// Kept by the exposures, which are bounded by what they take.
-    exposure: Mutex<Weak<Exposure>>,
-    seen: Seen,
+    pub(crate) exposure: Mutex<Weak<Exposure>>,
+    pub(crate) seen: Seen,
 }
 
 impl KnownServer {
@@ -113,7 +110,8 @@ impl KnownServer {
         earlier(self.server.expires_at, maker.and_then(AccessKey::ends_at))
     }
 
-    fn may_be_kept(&self) -> bool {
+    /// Whether what changes it is heard of.
+    pub(crate) fn may_be_kept(&self) -> bool {
         !matches!(self.server.maker, Maker::Operator(_))
     }
 }
@@ -124,12 +122,12 @@ pub(crate) struct KnownAccount {
     /// Its credentials, as the row has them, or others that are tried before they are in it.
     pub(crate) sealed: Vec<u8>,
     pub(crate) is_stored: bool,
-    opened: OnceLock<Credentials>,
+    pub(crate) opened: OnceLock<Credentials>,
     /// What its calls keep out of answers.
     pub(crate) scrub: KeptScrub,
     /// Kept by the catalogues, which are bounded by what they take.
-    catalogue: Mutex<Weak<Catalogue>>,
-    seen: Seen,
+    pub(crate) catalogue: Mutex<Weak<Catalogue>>,
+    pub(crate) seen: Seen,
 }
 
 impl KnownAccount {
@@ -154,186 +152,4 @@ impl KnownAccount {
         let opened = Credentials::open(sealing, &self.connected.id, &self.sealed)?;
         Ok(self.opened.get_or_init(|| opened))
     }
-}
-
-/// What a maker holds.
-pub(crate) struct Held {
-    pub(crate) rights: Rights,
-    key: Option<AccessKey>,
-}
-
-impl Gateway {
-    /// Whether what rests on this is as it was read.
-    fn is_still(&self, seen: &Seen) -> bool {
-        self.core.verifier.believes() && self.core.db.generations().are_still(seen)
-    }
-
-    /// Whether what is known of a server still is so, and neither it nor its maker has ended.
-    pub(crate) fn still_holds(&self, known: &KnownServer) -> bool {
-        known.may_be_kept() && self.is_still(&known.seen) && known.is_live_at(self.core.now())
-    }
-
-    /// The server with that digest of its token, if it is in memory.
-    pub(crate) fn known_server(&self, digest: &KeyDigest) -> Option<Arc<KnownServer>> {
-        let known = self.known.servers.get(digest)?;
-        if self.is_still(&known.seen) {
-            return Some(known);
-        }
-        self.known.servers.remove(digest);
-        None
-    }
-
-    /// Lets go of what was changed since, and of what has ended, with the credentials in the clear; called
-    /// each minute. That none of it is used any more does not depend on it.
-    pub fn sweep(&self) {
-        let (generations, now) = (self.core.db.generations(), self.core.now());
-        let Known { servers, accounts } = &self.known;
-        servers.retain(|_, known| generations.are_still(&known.seen) && known.is_live_at(now));
-        accounts.retain(|_, known| generations.are_still(&known.seen));
-    }
-
-    /// Finds out who answers for a server that was read after `moment`, and keeps it; a refusal where
-    /// nobody does any more.
-    pub(crate) async fn know_server(
-        &self,
-        digest: KeyDigest,
-        moment: &Moment,
-        server: McpServer,
-    ) -> Result<Arc<KnownServer>, ApiError> {
-        let over = self.account(&server.connected_account_id).await?;
-        let over = over.ok_or_else(refused)?;
-        let maker = self.held_by(&server.maker).await?.ok_or_else(refused)?;
-        if !maker.rights.cover_all(&server.maker_rights) {
-            return Err(refused());
-        }
-        let mut named = of_account(&server.account);
-        named.join(Stripes::of([match &server.maker {
-            Maker::AccessKey(id) => id.as_str(),
-            Maker::Operator(id) => id.as_str(),
-            Maker::User(id) => id.as_str(),
-        }]));
-        for account in maker
-            .rights
-            .accounts()
-            .chain(server.maker_rights.accounts())
-        {
-            named.join(of_account(account));
-        }
-        let known = Arc::new(KnownServer {
-            config: ServerConfig::of_row(&server.config)?,
-            rights: Arc::new(server.maker_rights.clone()),
-            over: Arc::clone(&over.connected),
-            maker_key: maker.key,
-            exposure: Mutex::default(),
-            seen: moment.of(named),
-            server,
-        });
-        if known.may_be_kept() {
-            self.known.servers.insert(digest, Arc::clone(&known));
-        }
-        Ok(known)
-    }
-
-    /// What the maker of a server or a link holds now; `None` when it is not live.
-    pub(crate) async fn held_by(&self, maker: &Maker) -> Result<Option<Held>, ApiError> {
-        let (db, now) = (&self.core.db, self.core.now());
-        match maker {
-            Maker::AccessKey(id) => {
-                let which = Selector::Id(id.clone());
-                let key = access_keys::find(db, &everything(), &which).await?;
-                let key = key.filter(|key| key.is_live_at(now));
-                Ok(key.map(|key| Held {
-                    rights: key.rights(),
-                    key: Some(key),
-                }))
-            }
-            Maker::Operator(id) => {
-                let is_live = operator_keys::is_live(db, id, now).await?;
-                let held = || Held {
-                    rights: Rights::operator(),
-                    key: None,
-                };
-                Ok(is_live.then(held))
-            }
-            Maker::User(id) => {
-                // Who holds no role any more holds less than the server was made with.
-                let held = roles::of_user(db, id).await?;
-                Ok(Some(Held {
-                    rights: roles::rights_of(&held),
-                    key: None,
-                }))
-            }
-        }
-    }
-
-    /// What a server shows.
-    pub(crate) async fn exposure_of(&self, known: &KnownServer) -> Result<Arc<Exposure>, ApiError> {
-        if let Some(exposure) = lock(&known.exposure).upgrade() {
-            return Ok(exposure);
-        }
-        let over = self.account(&known.over.id).await?.ok_or_else(refused)?;
-        let catalogue = self.catalogue_of_known(&over).await?;
-        let exposure = self.exposures.of(&catalogue, &known.config.choices);
-        let exposure =
-            exposure.map_err(|error| ApiError::new(ErrorCode::InvalidFilter, error.to_string()))?;
-        *lock(&known.exposure) = Arc::downgrade(&exposure);
-        Ok(exposure)
-    }
-
-    /// The connected account with that id, whosever it is.
-    pub(crate) async fn account(
-        &self,
-        id: &Id<id::ConnectedAccount>,
-    ) -> Result<Option<Arc<KnownAccount>>, StoreError> {
-        if let Some(known) = self.known.accounts.get(id) {
-            if self.is_still(&known.seen) {
-                return Ok(Some(known));
-            }
-            self.forget_account(id);
-        }
-        let moment = self.core.db.generations().moment();
-        let found = connected_accounts::find_with_credentials(&self.core.db, id).await?;
-        let Some((connected, sealed)) = found else {
-            return Ok(None);
-        };
-        let known = Arc::new(KnownAccount {
-            seen: moment.of(of_account(&connected.account)),
-            connected: Arc::new(connected),
-            sealed,
-            is_stored: true,
-            opened: OnceLock::new(),
-            scrub: KeptScrub::default(),
-            catalogue: Mutex::default(),
-        });
-        self.known.accounts.insert(id.clone(), Arc::clone(&known));
-        Ok(Some(known))
-    }
-
-    /// Lets go of what is known of a connected account, and of its credentials in the clear: that they
-    /// are not used any more does not depend on it.
-    pub(crate) fn forget_account(&self, id: &Id<id::ConnectedAccount>) {
-        self.known.accounts.remove(id);
-    }
-
-    /// The tools of a connected account that is known.
-    pub(crate) async fn catalogue_of_known(
-        &self,
-        known: &KnownAccount,
-    ) -> Result<Arc<Catalogue>, ApiError> {
-        if let Some(catalogue) = lock(&known.catalogue).upgrade() {
-            return Ok(catalogue);
-        }
-        let catalogue = self.catalogue_of(&known.connected).await?;
-        *lock(&known.catalogue) = Arc::downgrade(&catalogue);
-        Ok(catalogue)
-    }
-}
-
-/// What is told of changes in an account and in the one above it.
-fn of_account(account: &AccountRef) -> Stripes {
-    Stripes::of([account.id.as_str(), account.root.as_str()])
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -80,7 +80,7 @@ impl Scrub {
     /// Those secrets with all their spellings.
     pub(crate) fn of<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
         let secrets = secrets.into_iter().filter(|secret| !secret.is_empty());
-        let mut texts: Vec<String> = secrets.flat_map(spellings).collect();
+        let mut texts: Vec<String> = secrets.flat_map(looked_for).collect();
         texts.sort_by(|one, other| other.len().cmp(&one.len()).then(one.cmp(other)));
         texts.dedup();
         let numbers = texts.iter().filter_map(|text| {
@@ -235,6 +235,20 @@ impl Scrub {
         let letters: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != 0).collect();
         self.has(&String::from_utf8_lossy(&letters))
     }
+}
+
+/// The spellings of a secret, and how it is read where what looks like escapes in it is read with others.
+fn looked_for(secret: &str) -> Vec<String> {
+    let mut texts = spellings(secret);
+    let mut read = unescaped(secret);
+    for _ in 0..DEEPEST {
+        let Some(text) = read.filter(|text| text.len() >= TELLING) else {
+            break;
+        };
+        read = unescaped(&text);
+        texts.push(text);
+    }
+    texts
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! The way to an upstream: The Auth API of this instance, called in-process, or another API.
 
 mod account;
-mod noted;
+mod note;
 mod remote;
 mod renewing;
+mod sending;
 mod sign;
 
 use std::time::Duration;
@@ -19,8 +20,8 @@ use crate::failure::Failure;
 use crate::request::UpstreamRequest;
 
 pub(crate) use account::Account;
-pub(crate) use noted::Noted;
-pub(crate) use remote::{Answered, Sending, gone, needs_reauth};
+pub(crate) use remote::{Answered, gone, needs_reauth};
+pub(crate) use sending::Sending;
 
 /// The largest answer that is read.
 const LARGEST: usize = 8 * 1024 * 1024;

@@ -12,7 +12,6 @@ use serde_json::{Map, json};
 
 use super::Call;
 use crate::call_log::CallLog;
-use crate::failure::Failure;
 use crate::gateway::Gateway;
 use crate::mcp::{Client, Wanted};
 use crate::refusals::Refusals;
@@ -127,11 +126,11 @@ impl Record {
     }
 
     /// The request is about to be sent. One with effects is refused while the log cannot be written.
-    pub(super) fn upstream_begins(&mut self) -> Result<(), Failure> {
+    pub(super) fn upstream_begins(&mut self) -> Result<(), ApiError> {
         if self.is_waited_for && self.log.is_behind() {
             let message = "the log of calls cannot be written now, and nothing is changed without it: try again";
             let error = ApiError::new(ErrorCode::DatabaseUnavailable, message);
-            return Err(error.with_retry_after(1).into());
+            return Err(error.with_retry_after(1));
         }
         self.upstream_began = Some(self.core.now());
         Ok(())

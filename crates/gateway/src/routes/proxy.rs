@@ -18,11 +18,12 @@ use serde_json::Value;
 
 use super::connected_account;
 use super::query::Parameters;
+use crate::call::Call;
 use crate::call::custom::PassedOn;
-use crate::call::{Call, InNameOf};
 use crate::catalogue::Catalogue;
 use crate::failure::Failure;
 use crate::gateway::Gateway;
+use crate::in_name_of::InNameOf;
 use crate::let_in::LetIn;
 use crate::limits::Limits;
 use crate::mcp::{ToolCall, ToolOutcome, Wanted, user_agent};

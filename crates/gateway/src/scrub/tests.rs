@@ -55,6 +55,15 @@ fn a_secret_behind_escapes_masks_the_text_whole() {
         let told = scrub.text(&format!("you sent {spelled}!"));
         assert_eq!(told.as_deref(), Some("***"), "{spelled}");
     }
+    // One that looks escaped itself.
+    let odd = Scrub::of(["canary%2fof+32%0aletters"]);
+    for spelled in [
+        "c\\u0061nary%2fof+32%0aletters",
+        "canary\\u00252fof+32%0aletters",
+        "canary%252fof+32%250aletters",
+    ] {
+        assert!(odd.text(spelled).is_some(), "{spelled}");
+    }
     for harmless in [
         "100 % & more",
         "a\\b",

@@ -11,8 +11,8 @@ use http::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
-use super::remote::{Sending, unsigned};
-use super::sign::{Filling, sign};
+use super::sending::Sending;
+use super::sign::{Filling, Unsigned, sign};
 use crate::catalogue::Catalogue;
 use crate::connector::access::{Access, FormatAccess, OAuth, UrlTemplate};
 use crate::connector::file::Format;
@@ -150,5 +150,15 @@ impl<'a> Account<'a> {
             let message = "the arguments are too long for a request, or lead elsewhere";
             Failure::refused(StatusCode::BAD_REQUEST, "invalid_arguments", message)
         })
+    }
+}
+
+fn unsigned(message: &str) -> Failure {
+    Failure::refused(StatusCode::BAD_REQUEST, "unresolved", message)
+}
+
+impl From<Unsigned> for Failure {
+    fn from(fault: Unsigned) -> Self {
+        unsigned(&fault.to_string())
     }
 }

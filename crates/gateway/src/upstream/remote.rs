@@ -8,17 +8,16 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use claviger_edge::ApiError;
 use claviger_outbound::{Asking, Refusal, Told, Unanswered};
 use claviger_store::connected_accounts::{self, ConnectedAccount, Status};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use secrecy::SecretString;
-use serde_json::Value;
 
+use super::UpstreamAnswer;
 use super::account::Account;
-use super::sign::{Unsigned, secrets, sign};
-use super::{IDEMPOTENCY_KEY, UpstreamAnswer};
+use super::sending::Sending;
+use super::sign::{secrets, sign};
 use crate::credentials::Credentials;
 use crate::failure::Failure;
 use crate::gateway::Gateway;
@@ -26,58 +25,11 @@ use crate::in_flight::Place;
 use crate::known::KnownAccount;
 use crate::let_in::LetIn;
 use crate::renewals::Wanting;
-use crate::request::UpstreamRequest;
 use crate::scrub::Scrub;
 use crate::tokens::{NoToken, Wanted};
 
 /// The refusal of a call whose credentials are to be entered anew.
 const NEEDS_REAUTH: &str = "needs_reauth";
-
-/// What of a request for another API is known before it is signed.
-pub(crate) struct Sending<'a> {
-    pub(crate) method: Method,
-    /// Path and query below the connector's base, percent-encoded.
-    pub(crate) path_and_query: String,
-    /// Headers beside those that the connector says.
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
-    /// What templates are filled from.
-    pub(crate) request: Option<&'a UpstreamRequest>,
-    pub(crate) id: Option<&'a Value>,
-}
-
-impl<'a> Sending<'a> {
-    /// The sending of a tool's request.
-    pub(crate) fn of(
-        request: &'a UpstreamRequest,
-        id: Option<&'a Value>,
-        idempotency_key: Option<HeaderValue>,
-    ) -> Self {
-        let mut headers = request.headers.clone();
-        let json = HeaderValue::from_static("application/json");
-        headers.insert(
-            header::ACCEPT,
-            HeaderValue::from_static("application/json, */*;q=0.5"),
-        );
-        if request.body.is_some() {
-            headers.insert(header::CONTENT_TYPE, json);
-        }
-        headers.extend(idempotency_key.map(|key| (IDEMPOTENCY_KEY, key)));
-        let body = request
-            .body
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        Self {
-            method: request.verb.clone(),
-            path_and_query: request.path_and_query(),
-            headers,
-            body: body.into(),
-            request: Some(request),
-            id,
-        }
-    }
-}
 
 /// An answer, and what must not be told of it.
 #[derive(Debug)]
@@ -407,16 +359,6 @@ pub(crate) fn gone() -> Failure {
 
 pub(crate) fn needs_reauth(message: &str) -> Failure {
     Failure::refused(StatusCode::UNAUTHORIZED, NEEDS_REAUTH, message)
-}
-
-pub(super) fn unsigned(message: &str) -> Failure {
-    Failure::refused(StatusCode::BAD_REQUEST, "unresolved", message)
-}
-
-impl From<Unsigned> for Failure {
-    fn from(fault: Unsigned) -> Self {
-        unsigned(&fault.to_string())
-    }
 }
 
 fn unanswered(why: Unanswered) -> Failure {

@@ -9,6 +9,7 @@ use http::Method;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use crate::shop::{answer, in_both_shops};
 use crate::world::{World, call_message};
 
 const CREATE: &str = "create_a_the_auth_api_api_key";
@@ -552,13 +553,13 @@ in_both_shops!(
         world.app.gateway.lines_written().await;
         // It is known by now who calls, and what with.
         world.app.core.db.close().await;
-        let asked = shop.api.taken().len();
+        let asked = shop.upstream.received().len();
         // The line of this one waits, since nobody knew that it would have to.
         call().await.unwrap();
-        assert_eq!(shop.api.taken().len(), asked + 1);
+        assert_eq!(shop.upstream.received().len(), asked + 1);
         let refused = call().await.unwrap_err();
         assert_eq!(refused["code"], "database_unavailable");
         assert_eq!(refused["retry_after_s"], 1);
-        assert_eq!(shop.api.taken().len(), asked + 1);
+        assert_eq!(shop.upstream.received().len(), asked + 1);
     }
 );

@@ -40,7 +40,8 @@ impl Pair {
     async fn new() -> Self {
         let near = Shop::open(Engine::Postgres).await;
         let far = near.world.app.beside().await;
-        far.core.verifier.follow(BOUNDS).await.unwrap();
+        let following = far.core.verifier.follow(BOUNDS).await;
+        following.expect("the database is there");
         let connected = near.keyed().await;
         let (world, path) = (&near.world, format!("/integrated-account/{connected}/mcp"));
         let maker = world
@@ -49,7 +50,7 @@ impl Pair {
         let body = json!({ "name": "Agent" });
         let made = world.ask(&maker.plain, Method::POST, &path, body).await;
         let made = made.expect(201);
-        let text = |member: &str| made[member].as_str().unwrap().to_owned();
+        let text = |member: &str| made[member].as_str().expect("a text").to_owned();
         Self {
             server: text("id"),
             token: text("token"),
@@ -61,7 +62,8 @@ impl Pair {
     }
 
     async fn hear(&self) {
-        self.far.core.verifier.hear().await.unwrap();
+        let heard = self.far.core.verifier.hear().await;
+        heard.expect("the database is there");
     }
 
     /// Calls a tool through the other program; whether that is let in.

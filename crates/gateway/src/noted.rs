@@ -1,17 +1,11 @@
-//! What upstreams said of the credentials that they got, noted as the status of a connected account.
+//! How often the status of a connected account changed lately, by what upstreams said.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use claviger_domain::event::Actor;
 use claviger_domain::id::{self, Id};
 use claviger_domain::time::Timestamp;
-use claviger_edge::ApiError;
-use claviger_store::StoreError;
-use claviger_store::connected_accounts::{self, ConnectedAccount, Status};
-
-use crate::failure::Failure;
-use crate::gateway::Gateway;
+use claviger_store::connected_accounts::Status;
 
 /// How often the status of one connected account changes by calls within a minute. Past it the next call
 /// after the minute notes what it finds: an upstream that takes a credential in turns would fill the trail.
@@ -33,7 +27,7 @@ struct Minute {
 
 impl Noted {
     /// Whether a status is noted. Many calls at once that find the same are one change.
-    fn may_change(
+    pub(crate) fn may_change(
         &self,
         connected: &Id<id::ConnectedAccount>,
         status: Status,
@@ -61,32 +55,5 @@ impl Noted {
         minute.changes += 1;
         minute.last = status;
         true
-    }
-}
-
-impl Gateway {
-    /// Notes what an upstream said of the credentials that it got.
-    pub(super) async fn note(
-        &self,
-        connected: &ConnectedAccount,
-        sealed: Vec<u8>,
-        status: Status,
-    ) -> Result<(), Failure> {
-        if !self
-            .noted
-            .may_change(&connected.id, status, self.core.now())
-        {
-            return Ok(());
-        }
-        let change = self.core.change(&Actor::System);
-        let id = connected.id.clone();
-        let noted = self.core.db.write::<_, StoreError, _>(move |tx| {
-            Box::pin(async move {
-                connected_accounts::change_status(tx, &change, &id, &sealed, status)
-                    .await
-                    .map(drop)
-            })
-        });
-        Ok(noted.await.map_err(ApiError::from)?)
     }
 }
