@@ -35,7 +35,8 @@ pub struct Catalogue {
     category: Option<String>,
     about: Option<String>,
     is_local: bool,
-    access: Access,
+    /// The same for what is said otherwise of it.
+    access: Arc<Access>,
     rate_limit: RateLimitEntry,
     version: String,
     tools: Vec<Arc<Tool>>,
@@ -74,7 +75,7 @@ impl Catalogue {
             category: file.category.clone(),
             about: document.about().map(claviger_domain::plain_text::clean),
             is_local: connector.is_local(),
-            access: connector.access().clone(),
+            access: Arc::new(connector.access().clone()),
             rate_limit: file.rate_limit.clone(),
             version: version(connector, document),
             tools: compiled.tools.into_iter().map(Arc::new).collect(),

@@ -547,7 +547,7 @@ in_both_shops!(
         let made = shop.owner(Method::POST, &path, json!({})).await.expect(201);
         let token = made["token"].as_str().unwrap();
         let tool = "create_a_tea_order";
-        let call = async || world.call(token, tool, json!({ "name": "x" })).await;
+        let call = async || world.call(token, tool, json!({ "sku": "x" })).await;
         shop.says(|_| answer(201, &json!({ "id": "o1" })));
         call().await.unwrap();
         world.app.gateway.lines_written().await;
