@@ -345,3 +345,10 @@ async fn told(
     };
     crate::events::append(tx, change, event).await
 }
+
+/// All values that are sealed, with the ids of the connectors that they are sealed for.
+pub(crate) async fn all_sealed(db: &Db) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+    const SQL: &str = "SELECT id, sealed_values FROM connectors WHERE sealed_values IS NOT NULL \
+                       ORDER BY id";
+    Ok(on!(read db, |c| sqlx::query_as(SQL).fetch_all(c).await)?)
+}

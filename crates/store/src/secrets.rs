@@ -16,7 +16,8 @@ pub use self::rewrap::{Rewrapped, rewrap};
 use crate::db::on;
 use crate::sealing::{KeyId, MasterKey, Purpose, SealingKey, is_unnamed, named_key};
 use crate::{
-    Db, StoreError, Tx, connected_accounts, instance, oauth_clients, sealed_keys, webhooks,
+    Db, StoreError, Tx, connected_accounts, connectors, instance, oauth_clients, sealed_keys,
+    webhooks,
 };
 
 const PEPPER: &str = "pepper";
@@ -83,6 +84,10 @@ pub async fn check(db: &Db, master: &MasterKey) -> Result<(), StoreError> {
     for (subject, sealed) in oauth_clients::all_sealed(db).await? {
         let key = sealing.as_ref().ok_or(missing())?;
         key.open(Purpose::OAuthClients, &subject, &sealed)?;
+    }
+    for (id, sealed) in connectors::all_sealed(db).await? {
+        let key = sealing.as_ref().ok_or(missing())?;
+        key.open(Purpose::Connectors, &id, &sealed)?;
     }
     let Some(key) = sealing else {
         return Ok(());

@@ -90,8 +90,8 @@ test("429 has its headers", async () => {
 
 test("an unknown argument is refused by the gateway, with the nearest name", async () => {
   const { [CREATE]: create, [LIST]: list } = await tools();
-  for (const refusal of [create.call({ nmae: "Ada" }), list.call({ nmae: "Ada" })]) {
-    await assert.rejects(refusal, (error) => {
+  for (const tool of [create, list]) {
+    await assert.rejects(tool.call({ nmae: "Ada" }), (error) => {
       assert.equal(error.response.status, 400);
       assert.match(error.message, /did you mean `name`/);
       assert.ok(error.isForTheModel);

@@ -69,6 +69,7 @@ async fn every_column_of_bytes_is_known_to_those_who_exchange_secrets() {
     ];
     let sealed = [
         "connected_accounts.credentials",
+        "connectors.sealed_values",
         "oauth_clients.sealed",
         "sealed_keys.sealed",
         "sealed_secrets.sealed",
