@@ -126,11 +126,20 @@ def test_an_id_stays_one_segment_of_the_address(claviger: Claviger) -> None:
 
 def test_a_model_cannot_choose_another_account(claviger: Claviger) -> None:
     known = tools(claviger)
+    arguments = {"name": "Stays", "projectId": claviger.project_id}
+    stays = known[CREATE].call(arguments)["result"]["id"]
+    of_its_own: dict[str, dict[str, Any]] = {
+        LIST: {},
+        REVOKE: {"id": stays},
+        CREATE: {**arguments, "name": "Sneaked"},
+    }
     for sneaked in ("integrated_account_id", "dry_run"):
-        for name in (LIST, REVOKE, CREATE):
-            with pytest.raises(ToolsetError) as caught:
-                known[name].call({sneaked: "true", "id": "key_1"})
+        for name, own in of_its_own.items():
+            with pytest.raises(ToolsetError, match=f"unknown argument `{sneaked}`") as caught:
+                known[name].call({**own, sneaked: "true"})
             assert caught.value.code == "invalid_arguments"
+    assert known[READ].call({"id": stays})["result"]["isActive"] is True
+    assert "Sneaked" not in [key["name"] for key in known[LIST].call({"limit": 100})["result"]]
 
 
 def test_an_access_key_that_has_ended_is_refused(claviger: Claviger) -> None:

@@ -116,13 +116,21 @@ test("an id stays one segment of the address, whatever is in it", async () => {
 });
 
 test("a model cannot choose another account, or that nothing is done", async () => {
-  const { [LIST]: list, [REVOKE]: revoke, [CREATE]: create } = await tools();
-  for (const name of ["integrated_account_id", "dry_run"]) {
-    const sneaked = { [name]: "true", id: "key_1" };
-    for (const tool of [list, revoke, create]) {
-      await assert.rejects(tool.call(sneaked), { code: "invalid_arguments" });
+  const { [LIST]: list, [READ]: read, [REVOKE]: revoke, [CREATE]: create } = await tools();
+  const { id } = (await create.call({ name: "Stays", projectId })).result;
+  const ofItsOwn = [[list, {}], [revoke, { id }], [create, { name: "Sneaked", projectId }]];
+  for (const sneaked of ["integrated_account_id", "dry_run"]) {
+    for (const [tool, args] of ofItsOwn) {
+      await assert.rejects(tool.call({ ...args, [sneaked]: "true" }), (error) => {
+        assert.equal(error.code, "invalid_arguments");
+        assert.ok(error.message.includes(`unknown argument \`${sneaked}\``), error.message);
+        return true;
+      });
     }
   }
+  assert.equal((await read.call({ id })).result.isActive, true);
+  const { result } = await list.call({ limit: 100 });
+  assert.ok(!result.some((key) => key.name === "Sneaked"));
 });
 
 test("an access key that has expired is refused, and the error says what to do", async () => {
@@ -157,22 +165,39 @@ test("who gives up is told so at once, and a gateway that says nothing is not wa
 });
 
 test("the key goes to no other address, and is printed nowhere", async () => {
-  const heard = [];
-  const elsewhere = createServer((request, response) => {
-    heard.push(request.headers.authorization);
-    response.writeHead(307, { location: `${claviger.url}/integrated-account` }).end();
-  }).listen(0, "127.0.0.1");
-  after(() => elsewhere.close());
-  await once(elsewhere, "listening");
   const apiKey = "live_access_not-to-be-told";
-  const led = new Toolset({ baseUrl: `http://127.0.0.1:${elsewhere.address().port}/`, apiKey });
-  await assert.rejects(led.tools(account), (error) => {
-    assert.match(error.message, /baseUrl/);
-    assert.ok(!inspect([error, led], { depth: 9, showHidden: true }).includes(apiKey));
-    return true;
-  });
-  assert.deepEqual(heard, [`Bearer ${apiKey}`]);
-  elsewhere.closeAllConnections();
+  const described = await claviger.done("GET", `/integrated-account/${account}/tools`);
+  /** Tells the tools of the account, and leads everything else elsewhere: its address, and what it has heard. */
+  const leading = async (status, location) => {
+    const heard = [];
+    const server = createServer((request, response) => {
+      heard.push([request.url, request.headers.authorization]);
+      if (request.url.startsWith(`/integrated-account/${account}/`)) response.end(JSON.stringify(described));
+      else response.writeHead(status, { location }).end();
+    }).listen(0, "127.0.0.1");
+    after(() => server.close());
+    await once(server, "listening");
+    return { baseUrl: `http://127.0.0.1:${server.address().port}`, heard };
+  };
+  const elsewhere = await leading(200, "/");
+  for (const status of [301, 302, 303, 307, 308]) {
+    for (const location of [`${elsewhere.baseUrl}/proxy`, "/elsewhere"]) {
+      const { baseUrl, heard } = await leading(status, location);
+      const led = new Toolset({ baseUrl, apiKey });
+      const { [CREATE]: create, [LIST]: list } = await tools({}, led);
+      for (const asked of [() => led.tools("cac_1"), () => create.call({ name: "Ada" }), () => list.call({})]) {
+        await assert.rejects(asked(), (error) => {
+          assert.equal(error.response.status, status);
+          assert.match(error.message, /leads to as `baseUrl`/);
+          assert.ok(!inspect([error, led], { depth: 9, showHidden: true }).includes(apiKey));
+          return true;
+        });
+      }
+      assert.deepEqual(heard.map(([, presented]) => presented), Array(4).fill(`Bearer ${apiKey}`));
+      assert.ok(!heard.some(([url]) => url.includes("elsewhere")));
+    }
+  }
+  assert.deepEqual(elsewhere.heard, []);
 });
 
 test("options that cannot be right are refused before anything is sent", async () => {

@@ -22,7 +22,11 @@ pub(super) struct Suite {
 pub(super) const LANGCHAIN: Suite = Suite {
     name: "langchain",
     requirements: "requirements.txt",
-    tests: &["tests/test_toolset.py", "tests/test_langchain.py"],
+    tests: &[
+        "tests/test_toolset.py",
+        "tests/test_addresses.py",
+        "tests/test_langchain.py",
+    ],
 };
 /// What is not: its packages are a gigabyte.
 pub(super) const CREWAI: Suite = Suite {

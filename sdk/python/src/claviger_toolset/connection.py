@@ -24,13 +24,19 @@ class Connection:
             raise ToolsetError("invalid_options", "`api_key` has characters that no access key has")
         self._base_url = _address(_given(base_url, "CLAVIGER_URL", "base_url"))
         self._timeout = timeout
+        # The key is for this address, and for none that it leads to. A proxy that the environment names is a
+        # tunnel over https; over http it would read the key.
+        self._options: dict[str, Any] = {
+            "timeout": timeout,
+            "follow_redirects": False,
+            "trust_env": self._base_url.startswith("https:"),
+        }
         # Kept where no `repr` of this object looks.
         self._headers: Callable[[], dict[str, str]] = lambda: {
             "authorization": f"Bearer {key}",
             "accept": "application/json",
         }
-        # The key is for this address, and for none that it leads to.
-        self._client = httpx.Client(timeout=timeout, follow_redirects=False)
+        self._client = httpx.Client(**self._options)
 
     def send(self, request: GatewayRequest) -> Any:
         """Sends a request, and gives the body of an answer that is a success."""
@@ -43,7 +49,7 @@ class Connection:
         """Does the same without keeping others waiting. Cancelling it ends the request."""
         try:
             # One that is kept would be of the loop in which it was made.
-            async with httpx.AsyncClient(timeout=self._timeout) as client:
+            async with httpx.AsyncClient(**self._options) as client:
                 return _body(await client.request(**self._of(request)))
         except httpx.TransportError as error:
             raise self._not_answered(error) from None
