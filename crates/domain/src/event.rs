@@ -177,6 +177,13 @@ pub enum Actor {
         /// Who made the server, and answers for it.
         maker: Box<Actor>,
     },
+    /// A customer, who has no account here, by a link that `maker` made.
+    Link {
+        /// The link that was used.
+        link: Id<id::LinkToken>,
+        /// Who made the link, and answers for it.
+        maker: Box<Actor>,
+    },
 }
 
 impl Actor {
@@ -187,7 +194,7 @@ impl Actor {
             Self::Operator(id) => Some(id.as_str()),
             Self::AccessKey(id) => Some(id.as_str()),
             Self::User(id) => Some(id.as_str()),
-            Self::McpServer { maker, .. } => maker.id(),
+            Self::McpServer { maker, .. } | Self::Link { maker, .. } => maker.id(),
         }
     }
 
@@ -197,7 +204,7 @@ impl Actor {
             Self::System | Self::Operator(_) => None,
             Self::AccessKey(_) => Some("ACCESS_KEY"),
             Self::User(_) => Some("USER"),
-            Self::McpServer { maker, .. } => maker.kind(),
+            Self::McpServer { maker, .. } | Self::Link { maker, .. } => maker.kind(),
         }
     }
 
@@ -205,11 +212,12 @@ impl Actor {
     pub const fn door(&self) -> &'static str {
         match self {
             Self::McpServer { .. } => "mcp",
+            Self::Link { .. } => "link",
             _ => "api",
         }
     }
 
-    /// The actor in one line, for a row of events: `ack_… via mcp_…`.
+    /// The actor in one line, for a row of events: `ack_… via mcp_…`, `ack_… via lnk_…`.
     pub fn describe(&self) -> String {
         match self {
             Self::System => "system".to_owned(),
@@ -217,6 +225,7 @@ impl Actor {
             Self::AccessKey(id) => id.to_string(),
             Self::User(id) => id.to_string(),
             Self::McpServer { server, maker } => format!("{} via {server}", maker.describe()),
+            Self::Link { link, maker } => format!("{} via {link}", maker.describe()),
         }
     }
 }

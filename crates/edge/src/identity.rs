@@ -98,9 +98,11 @@ impl Identity {
                 let owner = Grant::on_account(Role::Owner, account.clone());
                 self.rights.cover(&owner)
             }
-            Actor::Operator(_) | Actor::System | Actor::AccessKey(_) | Actor::McpServer { .. } => {
-                false
-            }
+            Actor::Operator(_)
+            | Actor::System
+            | Actor::AccessKey(_)
+            | Actor::McpServer { .. }
+            | Actor::Link { .. } => false,
         };
         if !is_owner || self.signed_in_at.is_none() {
             let message =

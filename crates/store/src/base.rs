@@ -12,7 +12,7 @@ pub struct Base {
     pub created_by: Option<String>,
     /// `ACCESS_KEY`, `USER` or nothing.
     pub created_by_type: Option<String>,
-    /// `api`, `dashboard`, `mcp` or `cli`.
+    /// `api`, `mcp` or `link`.
     pub created_in: String,
     /// Id of who changed it last.
     pub last_changed_by: Option<String>,

@@ -1,7 +1,7 @@
 //! Links by which somebody connects an account of theirs. One is good in the browser in which it is used
 //! first, for some attempts, until it has connected something or is over.
 
-use claviger_domain::event::{EventKind, NewEvent};
+use claviger_domain::event::{Actor, EventKind, NewEvent};
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::KeyDigest;
 use claviger_domain::rights::{AccountRef, Reach, Rights};
@@ -63,6 +63,14 @@ impl LinkToken {
     /// Whether it connects something at `now`.
     pub fn is_live_at(&self, now: Timestamp) -> bool {
         self.used_at.is_none() && now < self.expires_at
+    }
+
+    /// Whom the trail of changes names for what somebody does by it: that is not its maker's own doing.
+    pub fn actor(&self) -> Actor {
+        Actor::Link {
+            link: self.id.clone(),
+            maker: Box::new(self.maker.actor()),
+        }
     }
 }
 

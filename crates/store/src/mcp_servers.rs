@@ -32,7 +32,7 @@ impl Maker {
             Actor::AccessKey(id) => Some(Self::AccessKey(id.clone())),
             Actor::Operator(id) => Some(Self::Operator(id.clone())),
             Actor::User(id) => Some(Self::User(id.clone())),
-            Actor::System | Actor::McpServer { .. } => None,
+            Actor::System | Actor::McpServer { .. } | Actor::Link { .. } => None,
         }
     }
 

@@ -28,7 +28,8 @@ pub(crate) struct AuditEventBody {
     /// What that is: `ACCESS_KEY`, `USER`, `OPERATOR` or `SYSTEM`.
     #[schema(example = "ACCESS_KEY")]
     actor_type: &'static str,
-    /// The MCP server through which an agent did it; null where nobody did.
+    /// The MCP server through which an agent did it, or the link by which a customer did, for both of which
+    /// the actor answers; null where the actor did it.
     via: Option<String>,
     /// What happened.
     #[schema(example = "api-key.created")]
@@ -59,7 +60,7 @@ impl From<Placed> for AuditEventBody {
             actor_type: match actor.split_once('_') {
                 Some(("ack", _)) => "ACCESS_KEY",
                 Some(("usr", _)) => "USER",
-                Some(("opk", _)) => "OPERATOR",
+                Some(("opr", _)) => "OPERATOR",
                 _ => "SYSTEM",
             },
             actor,

@@ -224,3 +224,19 @@ on_both_engines!(
         ask(&app, tenant.key(Role::Developer), "").await.expect(403);
     }
 );
+
+on_both_engines!(what_the_operator_does_is_named_as_that, async |app| {
+    let tenant = app.tenant("Acme").await;
+    let body = json!({"name": "Made", "accountId": tenant.account.id});
+    let made = app
+        .request("POST", "/projects")
+        .key(app.operator_key.expose());
+    let made = made.json(body).send().await.expect(201);
+    let query = format!("target={}", text(&made["id"]));
+    let found = ask(&app, tenant.owner(), &query).await.expect(200);
+    assert_eq!(
+        (&found[0]["action"], &found[0]["actorType"]),
+        (&json!("project.created"), &json!("OPERATOR"))
+    );
+    assert!(text(&found[0]["actor"]).starts_with("opr_"));
+});

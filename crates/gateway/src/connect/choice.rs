@@ -127,7 +127,7 @@ pub(crate) async fn choose(
 
 /// A connected account that nobody has connected yet.
 fn draft(gateway: &Gateway, link: &LinkToken, integration: String) -> ConnectedAccount {
-    let change = gateway.core.change(&link.maker.actor());
+    let change = gateway.core.change(&link.actor());
     ConnectedAccount {
         id: Id::draw(&*gateway.core.random),
         account: link.account.clone(),

@@ -94,7 +94,7 @@ pub(crate) async fn enter(
     }
     let Picked { draft, catalogue } = picked;
     let core = &gateway.core;
-    let change = core.change(&link.maker.actor());
+    let change = core.change(&link.actor());
     let page = core.verifier.digest(ticket.expose());
     let (inside, id) = (Arc::clone(gateway), link.id.clone());
     let stored = core.db.write::<_, StoreError, _>(move |tx| {
@@ -186,7 +186,7 @@ async fn replace(
     if let Some(failure) = failure {
         return Ok(Entering::NotTaken(id, failure.message));
     }
-    let change = core.change(&link.maker.actor());
+    let change = core.change(&link.actor());
     let replaced = core.db.write::<_, StoreError, _>(move |tx| {
         Box::pin(async move {
             let held = connected_accounts::hold(tx, &Reach::whole(), &draft.id).await?;
@@ -227,7 +227,7 @@ pub(crate) fn credentials_of(
 }
 
 async fn finish(gateway: &Gateway, link: &LinkToken) -> Result<(), ApiError> {
-    let change = gateway.core.change(&link.maker.actor());
+    let change = gateway.core.change(&link.actor());
     let link = link.clone();
     let ended = gateway.core.db.write::<_, StoreError, _>(move |tx| {
         Box::pin(async move { link_tokens::finish(tx, &change, &link).await })

@@ -268,3 +268,58 @@ in_both_shops!(
         assert!(!second.to_string().contains(whole), "{second}");
     }
 );
+
+// Abuse case: a customer's doing that passes for that of whoever made the link.
+in_both_shops!(
+    what_a_customer_does_by_a_link_is_told_apart_from_its_makers_doing,
+    async |shop| {
+        let world = &shop.world;
+        let trail = async |query: &str| {
+            let found = world.get(&format!("/audit-events?{query}")).await;
+            found.expect(200).as_array().unwrap().clone()
+        };
+        let maker = world.access_key(&world.account, Role::Admin, None).await;
+        let token = link_of(world, &maker.plain, json!({ "tenant_id": "Customer 7" })).await;
+        let mut browser = Browser::default();
+        let shown = keyed(&shop, &mut browser, &token).await.expect(200);
+        let form = filled(&shop, &shown, "key");
+        browser.send(&world.app, &form).await.expect(200);
+        let id = connected(&shop, "Customer%207").await.remove(0)["id"].clone();
+        let id = id.as_str().unwrap();
+
+        let body = json!({ "integrated_account_id": id });
+        let again = link_of(world, &maker.plain, body).await;
+        let mut browser = Browser::default();
+        let query = "&auth_format=api_key";
+        let shown = browser.follow(&world.app, &again, query).await.expect(200);
+        let form = shown.form().with("credentials.key", "anew");
+        let form = form.with("action", "connect");
+        browser.send(&world.app, &form).await.expect(200);
+
+        let maker = maker.id.to_string();
+        let made = trail("action=link-token.created").await;
+        assert_eq!(made.len(), 2);
+        for (link, done) in made.iter().zip(["created", "credentialsChanged"]) {
+            assert_eq!(
+                (&link["actor"], &link["via"]),
+                (&json!(maker), &Value::Null)
+            );
+            let link = link["target"].as_str().unwrap();
+            let by_link = trail(&format!("actor={link}")).await;
+            let done = format!("connected-account.{done}");
+            let did = |action: &str| by_link.iter().find(|event| event["action"] == action);
+            let of_customer = [did(&done).unwrap(), did("link-token.used").unwrap()];
+            for event in of_customer {
+                assert_eq!(
+                    (&event["actor"], &event["actorType"], &event["via"]),
+                    (&json!(maker), &json!("ACCESS_KEY"), &json!(link))
+                );
+                assert_eq!(event["data"]["tenantId"], "Customer 7");
+            }
+            assert_eq!(of_customer[0]["target"], id);
+        }
+        // Of what the maker did itself, nothing is about the connected account.
+        let own = trail(&format!("actor={maker}&target={id}")).await;
+        assert!(own.iter().all(|event| event["via"].is_string()), "{own:?}");
+    }
+);

@@ -72,12 +72,20 @@ pub(super) fn event(event: &Value) -> Option<Value> {
         }
         _ => {
             written["api"] = json!({"operation": event["action"], "service": {"name": "claviger"}});
-            let door = if event["via"].is_null() { "api" } else { "mcp" };
-            written["src_endpoint"] = json!({"svc_name": door});
+            written["src_endpoint"] = json!({"svc_name": door(event)});
             written["resources"] = json!([{"uid": event["target"], "type": subject}]);
         }
     }
     Some(written)
+}
+
+/// By which door whoever did it came.
+fn door(event: &Value) -> &'static str {
+    match event["via"].as_str() {
+        None => "api",
+        Some(via) if via.starts_with("lnk_") => "link",
+        Some(_) => "mcp",
+    }
 }
 
 fn actor(event: &Value) -> Value {
@@ -247,6 +255,20 @@ mod tests {
             (&agent["app_uid"], &agent["user"]["type_id"]),
             (&json!("mcp_1"), &json!(99))
         );
+    }
+
+    #[test]
+    fn what_a_customer_does_by_a_link_came_by_another_door() {
+        for (via, door) in [
+            (None, "api"),
+            (Some("mcp_1"), "mcp"),
+            (Some("lnk_1"), "link"),
+        ] {
+            let audit = audit("connected-account.created", "ack_1", "ACCESS_KEY", via);
+            let written = event(&audit).unwrap();
+            assert_is_valid(&written);
+            assert_eq!(written["src_endpoint"]["svc_name"], door);
+        }
     }
 
     #[test]
