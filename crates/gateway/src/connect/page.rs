@@ -1,5 +1,8 @@
 //! The pages on which somebody connects. They load nothing, are in no frame, and run one script of ours,
 //! known by its digest, which only the last page has. What others chose is text on them.
+//!
+//! Answers tell nobody where a request comes from; a page with a form takes that back towards its own program,
+//! since browsers name no origin for its form otherwise.
 
 use std::sync::LazyLock;
 

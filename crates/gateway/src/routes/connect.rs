@@ -195,20 +195,24 @@ fn not_ours() -> Response {
     says(StatusCode::FORBIDDEN, "This was not taken", said)
 }
 
-/// Whether a browser says that a form is sent by a page of ours. Since these pages tell nobody where a
-/// request comes from, browsers name no origin for their forms, but say that it is the same.
+/// Whether a browser says that a form is sent by a page of ours, and nothing else: by the origin, or by the
+/// site where it names no origin. Safari before 16.4 says nothing of the site.
 fn is_of_own_page(public_url: &str, headers: &HeaderMap) -> bool {
-    let mut origins = headers.get_all(header::ORIGIN).iter();
-    let origin = match (origins.next(), origins.next()) {
-        (_, Some(_)) => return false,
-        (origin, None) => origin.map(HeaderValue::as_bytes),
-    };
-    match origin {
-        None | Some(b"null") => {
-            let site = headers.get("sec-fetch-site");
-            site.is_some_and(|site| site == "same-origin")
+    let said = |name: &str| {
+        let mut values = headers.get_all(name).iter();
+        match (values.next(), values.next()) {
+            (_, Some(_)) => Err(()),
+            (value, None) => Ok(value.map(HeaderValue::as_bytes)),
         }
-        Some(origin) => origin == public_url.as_bytes(),
+    };
+    let (Ok(origin), Ok(site)) = (said("origin"), said("sec-fetch-site")) else {
+        return false;
+    };
+    let is_named = |origin: &[u8]| origin == public_url.as_bytes();
+    match (origin.filter(|origin| origin != b"null"), site) {
+        (Some(origin), None) => is_named(origin),
+        (Some(origin), Some(site)) => is_named(origin) && site == b"same-origin",
+        (None, site) => site == Some(b"same-origin".as_slice()),
     }
 }
 

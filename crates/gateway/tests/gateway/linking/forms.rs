@@ -28,6 +28,12 @@ in_both_shops!(a_form_of_another_site_is_not_taken, async |shop| {
             ("sec-fetch-site", "same-origin"),
         ],
         &[("origin", own.as_str()), ("origin", "https://evil.test")],
+        &[("origin", own.as_str()), ("sec-fetch-site", "cross-site")],
+        &[("origin", own.as_str()), ("sec-fetch-site", "none")],
+        &[
+            ("sec-fetch-site", "same-origin"),
+            ("sec-fetch-site", "cross-site"),
+        ],
         &[
             ("content-type", "text/plain"),
             ("origin", "https://evil.test"),
@@ -54,6 +60,27 @@ in_both_shops!(a_form_of_another_site_is_not_taken, async |shop| {
     browser.send_from(app, &form, &sent).await.expect(200);
     assert_eq!(connected(&shop, "t").await.len(), 1);
 });
+
+// Safari before 16.4 says nothing of the site, and names an origin where its page lets it.
+in_both_shops!(
+    a_form_is_taken_from_a_browser_that_names_the_origin_alone,
+    async |shop| {
+        let app = &shop.world.app;
+        let token = link(&shop, json!({ "tenant_id": "t" })).await;
+        let mut browser = Browser::default();
+        let shown = keyed(&shop, &mut browser, &token).await.expect(200);
+        let may_name = r#"<meta name="referrer" content="same-origin">"#;
+        assert!(shown.text.contains(may_name), "{}", shown.text);
+        let own = own_origin();
+        let sent = [("origin", own.as_str())];
+        let form = filled(&shop, &shown, "key");
+        let done = browser.send_from(app, &form, &sent).await.expect(200);
+        assert_eq!(connected(&shop, "t").await.len(), 1);
+        // A page without a form tells nobody anything.
+        assert!(!done.text.contains(may_name), "{}", done.text);
+        assert_eq!(done.answer.header("referrer-policy"), "no-referrer");
+    }
+);
 
 in_both_shops!(a_ticket_that_was_made_up_opens_nothing, async |shop| {
     let app = &shop.world.app;
