@@ -1,5 +1,6 @@
 //! Who may use an MCP server: its token is known, it has not ended, its maker is live and holds at
-//! least what it held, and the second credential is there where one is asked for. All refusals are one.
+//! least what it held, and the second credential is there where one is asked for. All refusals are one, and
+//! whoever has the URL alone cannot find out by what else they present why they are refused.
 
 use std::sync::Arc;
 
@@ -159,18 +160,20 @@ impl Gateway {
         found: &Found,
     ) -> Result<Admitted, ApiError> {
         let known = match found {
-            Found::Known(known) => Arc::clone(known),
+            Found::Known(known) => Ok(Arc::clone(known)),
             Found::Read(read) => {
                 let (digest, moment, server) = &**read;
                 let family = Asker::Family(server.account.root.clone());
                 let knowing = self.know_server(*digest, moment, server.clone());
                 let knowing = family.scope(knowing);
-                Box::pin(knowing).await?
+                Box::pin(knowing).await
             }
         };
-        if !known.is_live_at(self.core.now()) {
-            return Err(refused());
-        }
+        let known = match known {
+            Ok(known) if known.is_live_at(self.core.now()) => known,
+            Ok(_) => return Err(Box::pin(self.refuse(presented, refused())).await),
+            Err(error) => return Err(Box::pin(self.refuse(presented, error)).await),
+        };
         let second = if known.config.require_api_token_auth {
             Some(self.second_credential(presented, &known.over).await?)
         } else {
@@ -185,6 +188,13 @@ impl Gateway {
 
     /// The server of a token, as long as it is live.
     pub(crate) async fn find_server(&self, presented: &Presented<'_>) -> Result<Found, ApiError> {
+        match self.look_for_server(presented).await {
+            Err(error) => Err(Box::pin(self.refuse(presented, error)).await),
+            found => found,
+        }
+    }
+
+    async fn look_for_server(&self, presented: &Presented<'_>) -> Result<Found, ApiError> {
         let Presented { token, from, .. } = presented;
         if !token.starts_with(MCP_SERVER_PREFIX) {
             return Err(refused());
@@ -227,18 +237,8 @@ impl Gateway {
         presented: &Presented<'_>,
         connected: &ConnectedAccount,
     ) -> Result<Arc<KnownAccessKey>, ApiError> {
-        let Presented {
-            token,
-            headers,
-            from,
-        } = presented;
-        let credential = Credential::of(headers).ok_or_else(refused)?;
-        let credential = credential.0.expose();
-        if credential == *token || headers.contains_key(http::header::ORIGIN) {
-            return Err(refused());
-        }
-        let found = self.core.verifier.presenter(credential, *from);
-        let Some(Presenter::AccessKey(known)) = found.await? else {
+        let found = self.beside_token(presented).await?;
+        let Some(Presenter::AccessKey(known)) = found else {
             return Err(refused());
         };
         let may_use = known
@@ -246,6 +246,33 @@ impl Gateway {
             .reach(Permission::McpUse)
             .is_some_and(|reach| connected.is_within(&reach));
         if may_use { Ok(known) } else { Err(refused()) }
+    }
+
+    /// Whoever presents the credential that comes beside the token.
+    async fn beside_token(&self, presented: &Presented<'_>) -> Result<Option<Presenter>, ApiError> {
+        let Presented {
+            token,
+            headers,
+            from,
+        } = presented;
+        let Some(credential) = Credential::of(headers) else {
+            return Ok(None);
+        };
+        let credential = credential.0.expose();
+        if credential == *token || headers.contains_key(http::header::ORIGIN) {
+            return Ok(None);
+        }
+        Ok(self.core.verifier.presenter(credential, *from).await?)
+    }
+
+    /// Refuses a request to a server that is none, has ended, or for which nobody answers. What comes beside
+    /// the token is looked up, and counts as a guess where it is one, as at a live server that asks for it.
+    async fn refuse(&self, presented: &Presented<'_>, error: ApiError) -> ApiError {
+        if error.code != ErrorCode::Unauthorized {
+            return error;
+        }
+        let found = self.beside_token(presented).await;
+        found.err().unwrap_or(error)
     }
 }
 

@@ -8,8 +8,11 @@ use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::middleware::{self, Next};
 use axum::{BoxError, Router};
+use claviger_domain::key_string::{Environment, KeyPurpose};
 use claviger_domain::role::Role;
-use claviger_testkit::{PUBLIC_HOST, TestApp, TestRequest, TestResponse, on_both_engines};
+use claviger_testkit::{
+    PUBLIC_HOST, SeededRandom, TestApp, TestRequest, TestResponse, on_both_engines,
+};
 use futures::{StreamExt, stream};
 use http::Method;
 use serde_json::{Value, json};
@@ -163,6 +166,55 @@ on_both_engines!(
         ends_during_a_batch(&world, &token, &headers, path).await;
     }
 );
+
+// Abuse case: made-up second credentials, to find out whether a server that asks for one has ended.
+#[tokio::test]
+async fn made_up_second_credentials_tell_nothing_of_a_server() {
+    /// Credentials that do not exist, of one network in a minute.
+    const OF_NETWORK: usize = 600;
+    let world = World::new().await;
+    let guarded = || json!({ "require_api_token_auth": true });
+    let maker = world.access_key(&world.account, Role::Admin, None).await;
+    let (_, live) = world.server(guarded()).await;
+    let (id, deleted) = world.server(guarded()).await;
+    let (_, of_nobody) = world.server_of(&maker.plain, guarded()).await;
+    let body = json!({ "config": guarded(), "expires_at": "2030-01-01T00:02:00Z" });
+    let path = world.path("/mcp");
+    let made = world.ask(&world.owner, Method::POST, &path, body).await;
+    let expired = made.expect(201)["token"].as_str().unwrap().to_owned();
+    done(ending(&world, &world.path(&format!("/mcp/{id}")))).await;
+    done(ending(&world, &format!("/access-keys/{}", maker.id))).await;
+    world.advance(120);
+    let servers = [
+        live,
+        deleted,
+        of_nobody,
+        expired,
+        "clvmcp_unknown".to_owned(),
+    ];
+
+    let random = SeededRandom::new(1);
+    let made_up = || KeyPurpose::AccessKey(Environment::Live).draw(&random).plain;
+    let asked = async |token: &str| {
+        let second = made_up();
+        let headers = [("x-api-key", second.expose())];
+        world.post(token, &headers, &create()).await
+    };
+    for token in &servers {
+        asked(token).await.expect(401);
+    }
+    // Each of them was a guess, and so are these.
+    for _ in servers.len()..OF_NETWORK {
+        let guess = made_up();
+        let asked = world.ask(guess.expose(), Method::GET, "/projects", Value::Null);
+        asked.await.expect(401);
+    }
+    for token in &servers {
+        let late = asked(token).await.expect(429);
+        assert_eq!(late["code"], "too_many_attempts", "{token}");
+        world.post(token, &[], &create()).await.expect(401);
+    }
+}
 
 on_both_engines!(a_body_that_breaks_off_is_400, async |app| {
     let world = World::of(app).await;
