@@ -4,18 +4,23 @@
 //! While the database is away lines wait for it, and the log is behind: then nothing is begun that has
 //! effects, since it would have no line.
 
+mod shares;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use claviger_domain::id::{self, Id};
 use claviger_store::call_log::{self, Call};
 use claviger_store::{Db, StoreError};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
+use self::shares::Shares;
+
 /// Lines that one transaction writes, at most.
 const TOGETHER: usize = 256;
-/// Lines that wait, at most, before calls wait for room.
+/// Lines that wait, at most, before calls wait for room. One family of accounts has a part of it.
 const ROOM: usize = 4_096;
 /// Lines that wait, at most, with those of calls that nobody waits for any more.
 const MOST: usize = 4 * ROOM;
@@ -55,6 +60,8 @@ impl State {
 #[derive(Debug, Default)]
 struct Queue {
     lines: VecDeque<Call>,
+    /// Whose they are.
+    shares: Shares,
     /// How many lines there were.
     begun: u64,
     /// How many of them somebody waits for.
@@ -78,13 +85,14 @@ impl CallLog {
         self.0.state.borrow().is_behind
     }
 
-    /// Completes when there is room for another line; at once while the log is behind.
-    pub(crate) async fn room(&self) {
-        if self.queue().lines.len() < ROOM {
+    /// Completes when there is room for another line of that family; at once while the log is behind.
+    pub(crate) async fn room(&self, family: &Id<id::Account>) {
+        let has_room = || self.queue().shares.have_room(family, ROOM);
+        if has_room() {
             return;
         }
         let mut state = self.0.state.subscribe();
-        while self.queue().lines.len() >= ROOM && !self.is_behind() {
+        while !has_room() && !self.is_behind() {
             if state.changed().await.is_err() {
                 return;
             }
@@ -99,12 +107,13 @@ impl CallLog {
         let Ok(runtime) = Handle::try_current() else {
             return queue.begun;
         };
-        if queue.lines.len() >= MOST {
+        if !queue.shares.have_room(&line.root_account_id, MOST) {
             let call = line.id.as_str();
             tracing::error!(call, "a call is not logged: too many lines wait");
             return queue.begun;
         }
         queue.begun += 1;
+        queue.shares.add(&line.root_account_id);
         queue.lines.push_back(line);
         if !std::mem::replace(&mut queue.is_led, true) {
             runtime.spawn(self.clone().lead());
@@ -163,7 +172,12 @@ impl CallLog {
         let mut queue = self.queue();
         let count = queue.lines.len().min(TOGETHER);
         queue.is_led = count > 0;
-        (count > 0).then(|| queue.lines.drain(..count).collect())
+        let Queue { lines, shares, .. } = &mut *queue;
+        let taken: Vec<_> = lines.drain(..count).collect();
+        for line in &taken {
+            shares.remove(&line.root_account_id);
+        }
+        (count > 0).then_some(taken)
     }
 
     async fn write(&self, lines: &[Call]) {

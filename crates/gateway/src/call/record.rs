@@ -150,8 +150,8 @@ impl Record {
     pub(super) async fn end(mut self, status: StatusCode) {
         if let Some(line) = &mut self.line {
             line.status = i64::from(status.as_u16());
+            self.log.room(&line.root_account_id).await;
         }
-        self.log.room().await;
         let Some(line) = self.taken() else {
             return;
         };
@@ -213,7 +213,7 @@ impl Gateway {
             arguments_digest: self.keys.arguments.digest(&Map::new()).to_vec(),
             is_dry_run: false,
         };
-        self.log.room().await;
+        self.log.room(&line.root_account_id).await;
         self.log.begin(line);
     }
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use claviger_domain::role::Role;
-use claviger_testkit::{TestApp, on_both_engines};
+use claviger_testkit::{Engine, TestApp, on_both_engines};
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use http::Method;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -528,15 +530,58 @@ on_both_engines!(the_log_has_a_line_of_each_of_many_calls, async |app| {
 
 #[tokio::test]
 async fn a_call_that_reads_does_not_wait_for_its_line_and_the_log_does() {
-    let world = World::of(TestApp::with(claviger_testkit::Engine::Postgres).await).await;
+    let world = World::of(TestApp::with(Engine::Postgres).await).await;
     let (_, token) = world.server(json!({})).await;
     let held = world.app.hold_table("call_log").await;
     let arguments = json!({ "id": "key_0000000000000000" });
     world.call(&token, READ, arguments).await.unwrap_err();
     let mut read = Box::pin(world.get("/log"));
-    assert!(futures::FutureExt::now_or_never(&mut read).is_none());
+    assert!((&mut read).now_or_never().is_none());
     drop(held);
     assert_eq!(read.await.expect(200)["result_count"], 1);
+}
+
+// Abuse case: an account that calls faster than the lines of its calls are written.
+#[tokio::test]
+async fn the_lines_of_one_account_keep_no_other_account_waiting() {
+    /// Lines of one account that wait, and calls that are more than all that may wait.
+    const SHARE: usize = 1_024;
+    const CALLS: usize = 5_000;
+    let app = TestApp::with(Engine::Postgres).await;
+    let other = app.tenant("Other").await;
+    let world = World::of(app).await;
+    let many = json!({
+        "calls_per_minute": 100_000, "calls_in_flight": 10_000, "tool_exposure": "discovery",
+        "methods": ["list"], "tags": ["api_keys"],
+    });
+    let (_, loud) = world.server(many.clone()).await;
+    let path = format!("/integrated-account/{}/mcp", other.connected_account);
+    let body = json!({ "name": "Agent", "config": many });
+    let made = world.ask(other.owner(), Method::POST, &path, body).await;
+    let quiet = made.expect(201)["token"].as_str().unwrap().to_owned();
+    let search = |token| world.call(token, "search_tools", json!({ "query": "keys" }));
+    // From here on nothing of them asks the database but for the log.
+    for token in [&loud, &quiet] {
+        search(token).await.unwrap();
+    }
+    world.app.gateway.lines_written().await;
+
+    let held = world.app.hold_table("call_log").await;
+    let mut calls: FuturesUnordered<_> = (0..CALLS).map(|_| search(&loud)).collect();
+    for _ in 0..SHARE {
+        calls.next().await.unwrap().unwrap();
+    }
+    while let Some(Some(told)) = calls.next().now_or_never() {
+        told.unwrap();
+    }
+    for _ in 0..10 {
+        search(&quiet).await.unwrap();
+    }
+    assert!(!calls.is_empty(), "the others wait for room");
+    drop(held);
+    while let Some(told) = calls.next().await {
+        told.unwrap();
+    }
 }
 
 in_both_shops!(
