@@ -130,28 +130,46 @@ pub async fn meant_by(
     Ok(row.map(StoredConnector::from))
 }
 
-/// Lists connectors within the reach by age, and tells how many there are.
+/// Rows within the reach, and those that an account ($4, below $5) means by their names.
+macro_rules! live_and_usable {
+    () => {
+        concat!(
+            "deleted_at IS NULL AND (",
+            within_reach!(),
+            " OR account_id = $4 OR (account_id = $5 AND NOT EXISTS \
+             (SELECT 1 FROM connectors AS own WHERE own.account_id = $4 \
+             AND own.slug = connectors.slug AND own.deleted_at IS NULL)))"
+        )
+    };
+}
+
+/// Lists connectors within the reach, and those that an account may use beside them, by age; and tells how
+/// many there are.
 pub async fn list(
     db: &Db,
     reach: &Reach,
+    account: Option<&AccountRef>,
     page: &Page,
 ) -> Result<(Vec<StoredConnector>, i64), StoreError> {
     const ROWS: &str = concat!(
         "SELECT ",
         columns!(),
         " FROM connectors WHERE ",
-        live_within_reach!(),
-        " AND (created_at, id) > ($4, $5) ORDER BY created_at, id LIMIT $6 OFFSET $7"
+        live_and_usable!(),
+        " AND (created_at, id) > ($6, $7) ORDER BY created_at, id LIMIT $8 OFFSET $9"
     );
-    const TOTAL: &str = concat!(
-        "SELECT COUNT(*) FROM connectors WHERE ",
-        live_within_reach!()
-    );
+    const TOTAL: &str = concat!("SELECT COUNT(*) FROM connectors WHERE ", live_and_usable!());
     let binds = ReachBinds::of(reach);
+    let (own, above) = (
+        account.map(|account| account.id.as_str()),
+        account.map(|account| account.root.as_str()),
+    );
     let rows: Vec<Row> = on!(read db, |c| sqlx::query_as(ROWS)
         .bind(binds.everything)
         .bind(&binds.accounts)
         .bind(&binds.projects)
+        .bind(own)
+        .bind(above)
         .bind(page.after.0.as_micros())
         .bind(&page.after.1)
         .bind(page.limit)
@@ -162,6 +180,8 @@ pub async fn list(
         .bind(binds.everything)
         .bind(&binds.accounts)
         .bind(&binds.projects)
+        .bind(own)
+        .bind(above)
         .fetch_one(c)
         .await)?;
     Ok((rows.into_iter().map(StoredConnector::from).collect(), total))

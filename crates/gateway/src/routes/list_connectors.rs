@@ -14,7 +14,8 @@ use super::query::{Listing, Parameters};
 use super::wire;
 use crate::gateway::Gateway;
 
-/// The instance's own connectors first, then those of the caller's accounts.
+/// The instance's own connectors first, then those of the caller's accounts, and those of the account above
+/// them that the caller's uses.
 pub(super) async fn handle(
     State(gateway): State<Arc<Gateway>>,
     caller: Caller<ConnectorsRead>,
@@ -34,7 +35,8 @@ pub(super) async fn handle(
     let left = most - shown_own.len();
     let offset = skipped.saturating_sub(own.len());
     let page = Page::first(number(left as u64), number(offset as u64));
-    let (rows, total) = connectors::list(&gateway.core.db, &caller.reach, &page).await?;
+    let account = caller.identity.account.as_ref();
+    let (rows, total) = connectors::list(&gateway.core.db, &caller.reach, account, &page).await?;
     let count = shown_own.len() + rows.len();
     let total = total.saturating_add(number(own.len() as u64));
     let cursors = listing.cursors(&gateway, window, count, total);

@@ -522,9 +522,14 @@ on_both_engines!(
         assert_eq!(world.get(path).await.expect(200)["label"], "Parent's");
         let gone = world.ask(&theirs, Method::DELETE, path, Value::Null).await;
         gone.expect(204);
-        // What it uses of the parent it reads, and does not change.
+        // What it uses of the parent it reads and lists, and does not change.
         let shown = world.ask(&theirs, Method::GET, path, Value::Null).await;
         assert_eq!(shown.expect(200)["label"], "Parent's");
+        let listed = world.ask(&theirs, Method::GET, "/integration", Value::Null);
+        let listed = listed.await.expect(200);
+        let labels: Vec<_> = listed["result"].as_array().unwrap().iter().collect();
+        let labels: Vec<_> = labels.iter().map(|one| one["label"].as_str()).collect();
+        assert_eq!(labels, [Some("The Auth API"), Some("Parent's")]);
         let refused = world.ask(&theirs, Method::DELETE, path, Value::Null).await;
         refused.expect(404);
         world.get(path).await.expect(200);

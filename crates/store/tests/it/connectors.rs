@@ -60,7 +60,7 @@ async fn a_name_is_of_one_connector_an_account_and_stays_with_its_texts(world: W
     assert_eq!(find(&foreign, "cups").await, None);
     let of = connectors::find(&world.db, &everything(), "tea", Some(&foreign.id)).await;
     assert_eq!(of.unwrap(), Some(theirs));
-    let (rows, total) = connectors::list(&world.db, &whole(&mine), &Page::first(1, 1))
+    let (rows, total) = connectors::list(&world.db, &whole(&mine), None, &Page::first(1, 1))
         .await
         .unwrap();
     assert_eq!((rows[0].slug.as_str(), total), ("cups", 2));
@@ -84,9 +84,24 @@ async fn an_account_means_its_own_connector_and_else_its_parents(world: World) {
     };
     assert_eq!(meant(&child).await, Some(above.id.clone()));
     assert_eq!(meant(&other).await, None);
+    let cups = made(&world, &parent, "cups").await.unwrap();
+    made(&world, &world.child(&parent, "sibling").await, "spoons").await;
+    let listed = async |account: &Account| {
+        let (reach, of) = (whole(account), account.reference());
+        let page = Page::first(9, 0);
+        let listed = connectors::list(&world.db, &reach, Some(&of), &page).await;
+        let (rows, total) = listed.unwrap();
+        assert_eq!(i64::try_from(rows.len()), Ok(total));
+        rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(&child).await, [above.id.clone(), cups.id.clone()]);
+    assert_eq!(listed(&other).await, []);
     let own = made(&world, &child, "tea").await.unwrap();
-    assert_eq!(meant(&child).await, Some(own.id));
-    assert_eq!(meant(&parent).await, Some(above.id));
+    assert_eq!(meant(&child).await, Some(own.id.clone()));
+    assert_eq!(meant(&parent).await, Some(above.id.clone()));
+    // What it means by a name is its own from now on; whoever is above has all of them in reach.
+    assert_eq!(listed(&child).await, [cups.id, own.id]);
+    assert_eq!(listed(&parent).await.len(), 4);
 }
 
 async fn a_change_needs_what_it_was_made_of(world: World) {
