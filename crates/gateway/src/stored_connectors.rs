@@ -104,7 +104,7 @@ impl StoredConnectors {
         core: &Core,
         stored: &StoredConnector,
     ) -> Result<Arc<Catalogue>, ApiError> {
-        let digest = <[u8; 32]>::try_from(stored.digest.as_slice()).map_err(|_| not_there())?;
+        let digest = digest_of(stored)?;
         if let Some(catalogue) = self.catalogues.get(&digest) {
             return Ok(catalogue);
         }
@@ -113,8 +113,11 @@ impl StoredConnectors {
         if let Some(catalogue) = self.catalogues.get(&digest) {
             return Ok(catalogue);
         }
-        let texts = connectors::texts(&core.db, &stored.id).await?;
-        let texts = texts.ok_or_else(not_there)?;
+        let current = connectors::with_texts(&core.db, &stored.id).await?;
+        let (current, texts) = current.ok_or_else(not_there)?;
+        // It may have been changed since it was found. All accounts share what is kept by a digest, so that
+        // nothing else may be kept by it.
+        let digest = digest_of(&current)?;
         let values = SentValues::open(core, &stored.id, &texts)?;
         let clock = Arc::clone(&core.clock);
         let ends_at = core.now().plus_seconds(LONGEST);
@@ -136,6 +139,10 @@ impl StoredConnectors {
         self.catalogues.keep(digest, Arc::clone(&catalogue));
         Ok(catalogue)
     }
+}
+
+fn digest_of(stored: &StoredConnector) -> Result<[u8; 32], ApiError> {
+    stored.digest.as_slice().try_into().map_err(|_| not_there())
 }
 
 fn not_there() -> ApiError {
@@ -282,3 +289,68 @@ fn faulty(faults: &Faults) -> ApiError {
 
 /// How large a body may be: a document of the largest kind, and a file around it.
 pub(crate) const LARGEST_BODY: usize = LARGEST;
+
+#[cfg(test)]
+mod tests {
+    use claviger_domain::event::Actor;
+    use claviger_store::{Base, StoreError};
+    use claviger_testkit::TestApp;
+    use serde_json::json;
+
+    use super::*;
+
+    fn labelled(label: &str) -> Vec<u8> {
+        let operation = json!({ "operationId": "list", "responses": {}, "summary": "Lists." });
+        let document = json!({
+            "openapi": "3.0.3", "info": { "title": "Tea", "version": "1" },
+            "paths": { "/pots": { "get": operation } },
+        });
+        let body = json!({
+            "slug": "tea", "label": label, "tool_prefix": "tea", "base_url": "https://tea.example.com",
+            "openapi": document,
+        });
+        body.to_string().into_bytes()
+    }
+
+    #[tokio::test]
+    async fn what_is_compiled_is_kept_by_what_it_was_made_of() {
+        let app = TestApp::start().await;
+        let (tenant, core) = (app.tenant("Acme").await, &app.core);
+        let here = StoredConnectors::default();
+        let mut before = here.take(core, labelled("Before"), None).await.unwrap();
+        let mut after = here.take(core, labelled("After"), None).await.unwrap();
+        let found = StoredConnector {
+            id: Id::draw(&*core.random),
+            account: tenant.account.reference(),
+            slug: before.slug.clone(),
+            label: before.label.clone(),
+            category: None,
+            digest: before.digest.clone(),
+            base: Base::made_by(&core.change(&Actor::System)),
+        };
+        let changed = StoredConnector {
+            digest: after.digest.clone(),
+            ..found.clone()
+        };
+        let texts = [&mut before, &mut after].map(|taken| taken.texts(core, &found.id));
+        let (row, change) = (found.clone(), core.change(&Actor::System));
+        // It is changed after it was found, and before it is compiled.
+        let written = core.db.write::<_, StoreError, _>(move |tx| {
+            Box::pin(async move {
+                let [before, after] = &texts;
+                connectors::create(tx, &change, &row, before).await?;
+                connectors::update(tx, &change, &row.digest, &changed, after).await
+            })
+        });
+        assert!(written.await.unwrap());
+
+        let elsewhere = StoredConnectors::default();
+        let catalogue = elsewhere.catalogue_of(core, &found).await.unwrap();
+        assert_eq!(catalogue.label(), "After");
+        let kept = [&before.digest, &after.digest].map(|digest| {
+            let digest = digest.as_slice().try_into().unwrap();
+            elsewhere.catalogues.get(&digest).is_some()
+        });
+        assert_eq!(kept, [false, true]);
+    }
+}

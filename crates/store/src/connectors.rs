@@ -187,14 +187,29 @@ pub async fn list(
     Ok((rows.into_iter().map(StoredConnector::from).collect(), total))
 }
 
-/// What a connector is made of, read when its tools are not in memory.
-pub async fn texts(db: &Db, id: &Id<id::Connector>) -> Result<Option<Texts>, StoreError> {
-    const SQL: &str =
-        "SELECT file, document, sealed_values FROM connectors WHERE id = $1 AND deleted_at IS NULL";
-    Ok(on!(read db, |c| sqlx::query_as(SQL)
+/// A connector with what it is made of, read when its tools are not in memory. Its digest is that of these
+/// texts, whatever it was when it was found.
+pub async fn with_texts(
+    db: &Db,
+    id: &Id<id::Connector>,
+) -> Result<Option<(StoredConnector, Texts)>, StoreError> {
+    #[derive(sqlx::FromRow)]
+    struct Whole {
+        #[sqlx(flatten)]
+        row: Row,
+        #[sqlx(flatten)]
+        texts: Texts,
+    }
+    const SQL: &str = concat!(
+        "SELECT file, document, sealed_values, ",
+        columns!(),
+        " FROM connectors WHERE id = $1 AND deleted_at IS NULL"
+    );
+    let whole: Option<Whole> = on!(read db, |c| sqlx::query_as(SQL)
         .bind(id.as_str())
         .fetch_optional(c)
-        .await)?)
+        .await)?;
+    Ok(whole.map(|whole| (whole.row.into(), whole.texts)))
 }
 
 /// Name and label of the connectors that an account may use: its own, and those of the account above it,

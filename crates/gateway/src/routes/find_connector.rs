@@ -21,7 +21,7 @@ pub(super) async fn handle(
     PathParameter(slug): PathParameter,
     parameters: Parameters,
 ) -> Result<Json<Map<String, Value>>, ApiError> {
-    let stored = match find_to_read(&gateway, &caller, &slug, &parameters).await? {
+    let found = match find_to_read(&gateway, &caller, &slug, &parameters).await? {
         Found::Own(catalogue) => {
             let mut shown = wire::own_connector(&catalogue);
             wire::add_outcome(&mut shown, &catalogue);
@@ -29,9 +29,9 @@ pub(super) async fn handle(
         }
         Found::Stored(stored) => stored,
     };
+    let stored = connectors::with_texts(&gateway.core.db, &found.id).await?;
+    let (stored, texts) = stored.ok_or_else(absent)?;
     let catalogue = gateway.catalogue_of_stored(&stored).await?;
-    let texts = connectors::texts(&gateway.core.db, &stored.id).await?;
-    let texts = texts.ok_or_else(absent)?;
     let mut shown = wire::connector(&stored);
     wire::add_outcome(&mut shown, &catalogue);
     // As it was sent, but for the document and for values that may be keys.

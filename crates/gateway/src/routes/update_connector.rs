@@ -23,11 +23,12 @@ pub(super) async fn handle(
     parameters: Parameters,
     request: Request,
 ) -> Result<Json<Map<String, Value>>, ApiError> {
-    let mut stored = find_stored(&gateway, &caller, &slug, &parameters).await?;
-    let place = gateway.stored.doors.place(&stored.account.root)?;
+    let found = find_stored(&gateway, &caller, &slug, &parameters).await?;
+    let place = gateway.stored.doors.place(&found.account.root)?;
     let body = body(request).await?;
-    let texts = connectors::texts(&gateway.core.db, &stored.id).await?;
-    let before = Before::of(&gateway.core, &stored.id, texts.ok_or_else(absent)?)?;
+    let stored = connectors::with_texts(&gateway.core.db, &found.id).await?;
+    let (mut stored, texts) = stored.ok_or_else(absent)?;
+    let before = Before::of(&gateway.core, &stored.id, texts)?;
     let taken = gateway.stored.take(&gateway.core, body, Some(before));
     let mut taken = taken.await?;
     drop(place);

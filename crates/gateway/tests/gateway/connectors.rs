@@ -437,8 +437,9 @@ on_both_engines!(
         assert_eq!(shown["file"]["query"], json!({ "key": "***" }));
         let db = &world.app.core.db;
         let id = claviger_domain::id::Id::parse(shown["id"].as_str().unwrap()).unwrap();
-        let texts = claviger_store::connectors::texts(db, &id).await.unwrap();
-        assert!(!texts.unwrap().file.contains("canary"));
+        let stored = claviger_store::connectors::with_texts(db, &id).await;
+        let (_, texts) = stored.unwrap().unwrap();
+        assert!(!texts.file.contains("canary"));
 
         // Read it, and send it back: what is hidden stays.
         let change = async |body: Value| world.ask(&world.owner, Method::PATCH, path, body).await;

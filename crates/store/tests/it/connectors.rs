@@ -44,6 +44,11 @@ pub(crate) async fn made(world: &World, account: &Account, slug: &str) -> Option
     is_new.then_some(row)
 }
 
+async fn read(world: &World, connector: &StoredConnector) -> Option<(StoredConnector, Texts)> {
+    let read = connectors::with_texts(&world.db, &connector.id).await;
+    read.unwrap()
+}
+
 async fn a_name_is_of_one_connector_an_account_and_stays_with_its_texts(world: World) {
     let (mine, foreign) = (world.account("mine").await, world.account("foreign").await);
     let tea = made(&world, &mine, "tea").await.unwrap();
@@ -64,8 +69,7 @@ async fn a_name_is_of_one_connector_an_account_and_stays_with_its_texts(world: W
         .await
         .unwrap();
     assert_eq!((rows[0].slug.as_str(), total), ("cups", 2));
-    let read = connectors::texts(&world.db, &tea.id).await.unwrap();
-    assert_eq!(read, Some(texts("tea")));
+    assert_eq!(read(&world, &tea).await, Some((tea.clone(), texts("tea"))));
     let events = events::of_account(&world.db, &mine.id, 9).await.unwrap();
     let event = events.iter().find(|event| event.target == tea.id.as_str());
     assert_eq!(event.unwrap().kind, "connector.created");
@@ -122,8 +126,9 @@ async fn a_change_needs_what_it_was_made_of(world: World) {
     assert!(!update(vec![9; 32]).await);
     assert!(update(vec![1; 32]).await);
     assert!(!update(vec![1; 32]).await);
-    let read = connectors::texts(&world.db, &tea.id).await.unwrap();
-    assert_eq!(read, Some(texts("new")));
+    // Its texts come with the digest that is theirs.
+    let (row, of_row) = read(&world, &tea).await.unwrap();
+    assert_eq!((row.digest, of_row), (vec![2; 32], texts("new")));
     let found = connectors::find(&world.db, &whole(&mine), "tea", None).await;
     assert_eq!(found.unwrap().unwrap().label, "More tea");
 }
@@ -145,7 +150,7 @@ async fn a_connector_goes_with_its_account_and_leaves_no_text(world: World) {
         })
         .await;
     assert_eq!((uses, count, deleted), (1, 1, true));
-    assert_eq!(connectors::texts(&world.db, &tea.id).await.unwrap(), None);
+    assert_eq!(read(&world, &tea).await, None);
     let texts = "SELECT file || document FROM connectors WHERE slug = 'theauthapi'";
     assert_eq!(world.raw(false, texts).await, [String::new()]);
     assert!(made(&world, &mine, "theauthapi").await.is_some());
@@ -156,7 +161,7 @@ async fn a_connector_goes_with_its_account_and_leaves_no_text(world: World) {
             Box::pin(async move { accounts::delete(tx, &change, &everything(), &id).await })
         })
         .await;
-    assert_eq!(connectors::texts(&world.db, &gone.id).await.unwrap(), None);
+    assert_eq!(read(&world, &gone).await, None);
     let later = world.now().plus_seconds(1);
     retention::remove_deleted(&world.db, later, 10)
         .await
