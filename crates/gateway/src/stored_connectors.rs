@@ -178,7 +178,7 @@ fn take(
         None => (members, None),
     };
     check_base_url(&file)?;
-    if let Some(place) = left_hidden(&file) {
+    if let Some(place) = left_hidden(&mut file) {
         let must = format!(
             "`{place}` must be sent again: `{HIDDEN}` stands for a value that is stored, for the same `{BASE_URL}`"
         );

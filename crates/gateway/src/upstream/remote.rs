@@ -230,8 +230,7 @@ impl Gateway {
         let format = account.format();
         let signed = sign(account.access, format, &filling, sending.path_and_query)?;
         let target = account.below(self, &signed.path_and_query)?;
-        let fields = format.map(|format| &format.fields);
-        let scrub = secrets(&known.scrub, account.access, fields, &filling, &signed);
+        let scrub = secrets(&known.scrub, account.access, format, &filling, &signed);
         let mut headers = sending.headers;
         headers.extend(signed.headers);
         // What comes otherwise could not be looked through.

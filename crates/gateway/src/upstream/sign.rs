@@ -60,7 +60,7 @@ impl Filling<'_> {
         template.fill(|reference| self.value_of(reference))
     }
 
-    /// A value that is sent with every call, which may be a key where it has text of its own.
+    /// A value of a connector's file, which may be a key where it has text of its own.
     fn fill_sent(&self, template: &Template) -> Result<String, Unresolved> {
         let filled = self.fill(template)?;
         let is_masked = self.credentials.is_none() && template.has_own_text();
@@ -111,11 +111,11 @@ pub(crate) fn sign(
     let authorization = header::AUTHORIZATION.as_str();
     match &format.authorization {
         Authorization::Header(name, template) => {
-            let value = filling.fill(template)?;
+            let value = filling.fill_sent(template)?;
             headers.insert(name.clone(), header_value(name.as_str(), &value)?);
         }
         Authorization::Query(name, template) => {
-            add(&mut path_and_query, name, &filling.fill(template)?);
+            add(&mut path_and_query, name, &filling.fill_sent(template)?);
         }
         Authorization::Basic(username, password) => {
             let pair = format!("{}:{}", filling.fill(username)?, filling.fill(password)?);
@@ -129,7 +129,7 @@ pub(crate) fn sign(
             headers.insert(header::AUTHORIZATION, value);
         }
         Authorization::Bearer(template) => {
-            let value = format!("Bearer {}", filling.fill(template)?);
+            let value = format!("Bearer {}", filling.fill_sent(template)?);
             headers.insert(header::AUTHORIZATION, header_value(authorization, &value)?);
         }
     }
@@ -161,11 +161,12 @@ fn add(path_and_query: &mut String, name: &str, value: &str) {
 pub(crate) fn secrets(
     kept: &KeptScrub,
     access: &Access,
-    fields: Option<&Fields>,
+    format: Option<&FormatAccess>,
     filling: &Filling<'_>,
     signed: &Signed,
 ) -> Scrub {
     let is_shown = |name: &str| {
+        let fields = format.map(|format| &format.fields);
         let entries = fields.map(Fields::entries).unwrap_or_default();
         let entry = entries.iter().find(|entry| entry.name.value == name);
         entry.is_some_and(|entry| entry.kind == Some(FieldKind::Text))
@@ -181,7 +182,7 @@ pub(crate) fn secrets(
     let granted = granted.into_iter().flat_map(Grant::secrets);
     let secrets = entered.map(|(_, value)| value).chain(filling.token);
     let secrets = secrets.chain(granted);
-    let every = sent_with_every(access, filling);
+    let every = sent_with_every(access, format, filling);
     let secrets = secrets.chain(sent);
     let secrets: Vec<_> = secrets.chain(every.iter().map(String::as_str)).collect();
     kept.of(&secrets)
@@ -189,14 +190,24 @@ pub(crate) fn secrets(
 
 /// Values with text of their own, as far as they can be told from other text; what an answer may be says the
 /// same to everybody.
-fn sent_with_every(access: &Access, filling: &Filling<'_>) -> Vec<String> {
+fn sent_with_every(
+    access: &Access,
+    format: Option<&FormatAccess>,
+    filling: &Filling<'_>,
+) -> Vec<String> {
     let headers = access.headers.iter();
     let headers =
         headers.filter(|(name, _)| ![header::ACCEPT, header::ACCEPT_LANGUAGE].contains(name));
     let headers = headers.map(|(_, template)| template);
     let query = access.query.iter().map(|(_, template)| template);
+    let authorization = format.and_then(|format| match &format.authorization {
+        Authorization::Header(_, template) | Authorization::Query(_, template) => Some(template),
+        // Their whole header is a secret already.
+        Authorization::Basic(..) | Authorization::Bearer(_) => None,
+    });
     let own = headers
         .chain(query)
+        .chain(authorization)
         .filter(|template| template.has_own_text());
     let filled = own.filter_map(|template| filling.fill(template).ok());
     filled.filter(|value| value.len() >= TELLING).collect()

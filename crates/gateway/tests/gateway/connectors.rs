@@ -11,6 +11,7 @@ use http::Method;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
+use crate::shop::{answer, in_both_shops};
 use crate::world::World;
 
 fn document() -> Value {
@@ -534,5 +535,72 @@ on_both_engines!(
         let refused = world.ask(&theirs, Method::DELETE, path, Value::Null).await;
         refused.expect(404);
         world.get(path).await.expect(200);
+    }
+);
+
+in_both_shops!(
+    what_stands_beside_a_credential_is_sealed_and_shown_to_nobody,
+    async |shop| {
+        let world = &shop.world;
+        let beside =
+            |name: &str, value: &str| json!({ "header": { "name": name, "value": value } });
+        let token = "Token canary-beside-{{credentials.token}}";
+        let formats = json!({
+            "bearer": { "authorization": beside("x-auth", token), "validate": "orders.list" },
+            "api_key": { "authorization": { "query": { "name": "k", "value": "canary-alone" } } },
+            "basic": {},
+        });
+        let members =
+            json!({ "credentials": formats, "authorization": { "bearer": "canary-all" } });
+        shop.bring("pots", members).await;
+        let path = "/integration/pots";
+        let shown = world.get(path).await.expect(200);
+        let file = &shown["file"];
+        for place in [
+            "/credentials/bearer/authorization/header/value",
+            "/credentials/api_key/authorization/query/value",
+            "/authorization/bearer",
+        ] {
+            assert_eq!(file.pointer(place), Some(&json!("***")), "{place}");
+        }
+        let id = claviger_domain::id::Id::parse(shown["id"].as_str().unwrap()).unwrap();
+        let db = &world.app.core.db;
+        let stored = claviger_store::connectors::with_texts(db, &id).await;
+        let (_, texts) = stored.unwrap().unwrap();
+        assert!(!texts.file.contains("canary"), "{}", texts.file);
+
+        // Sent back as it was read it stays, and is sent to where it was.
+        let change = async |body: Value| shop.owner(Method::PATCH, path, body).await;
+        let back = json!({ "label": "Pots", "credentials": file["credentials"] });
+        change(back).await.expect(200);
+        let sent = "Token canary-beside-right";
+        shop.says(move |received| answer(200, &json!([{ "id": received.header("x-auth") }])));
+        let body = json!({
+            "integration": "pots", "tenant_id": "t", "authentication_method": "bearer",
+            "context": { "host": shop.host() }, "credentials": { "token": "right" },
+        });
+        let made = shop.connect(body).await.expect(201);
+        assert_eq!(made["status"], "active", "{made}");
+        let connected = made["id"].as_str().unwrap();
+        let got = shop.get(connected, "orders").await.expect(200);
+        assert!(!got.to_string().contains("canary"), "{got}");
+        let received = shop.upstream.received();
+        assert_eq!(received.last().unwrap().header("x-auth"), sent);
+        let dry = shop.get(connected, "orders?dry_run=true").await.expect(200);
+        assert!(!dry.to_string().contains("canary"), "{dry}");
+
+        // Elsewhere it does not go, whoever sends the mask back.
+        for elsewhere in [
+            json!({ "base_url": "http://{{context.host}}/elsewhere" }),
+            json!({ "credentials": { "api_key": { "authorization": beside("x-auth", "***") } } }),
+        ] {
+            let refused = change(elsewhere).await.expect(400);
+            assert!(
+                refused["message"]
+                    .as_str()
+                    .unwrap()
+                    .contains("authorization")
+            );
+        }
     }
 );
