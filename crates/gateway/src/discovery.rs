@@ -1,6 +1,8 @@
 //! Tools that find tools: for servers with more of them than a model chooses from well. What is called
 //! through `call_tool` is the same call as without it, with the same filter, rights and log.
 
+use std::sync::Arc;
+
 use claviger_domain::plain_text;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -8,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::argument::{ArgumentCheck, ArgumentFaults};
 use crate::exposure::Exposure;
 use crate::failure::Failure;
-use crate::own_answer::OwnAnswer;
+use crate::own_answer::{Answering, OwnAnswer};
 use crate::profile::{SchemaProfile, without_placeholders};
 
 /// Finds tools by words.
@@ -33,6 +35,17 @@ pub(crate) enum Finder {
     Search,
     Schema,
     Call,
+}
+
+/// What is looked for among the tools of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// Tools by words, and so many of them.
+    Find(String, u64),
+    /// The tool of that name, to be described.
+    Describe(String),
+    /// The tool that a name which no tool has is most like.
+    Nearest(String),
 }
 
 /// What a call through one of these comes to.
@@ -140,8 +153,8 @@ impl Finder {
     }
 
     /// What a call of it comes to.
-    pub(crate) fn read(self, exposure: &Exposure, arguments: &Map<String, Value>) -> Meant {
-        let answered = |answer: Result<Map<String, Value>, Box<Failure>>| {
+    pub(crate) fn read(self, exposure: &Arc<Exposure>, arguments: &Map<String, Value>) -> Meant {
+        let answered = |answer: Answering| {
             Meant::Answer(OwnAnswer {
                 name: self.name().to_owned(),
                 answer,
@@ -149,17 +162,18 @@ impl Finder {
                 about: None,
             })
         };
+        let looked = |question| answered(Answering::Looked(Arc::clone(exposure), question));
         let given = match self.checked(exposure.profile(), arguments) {
             Ok(given) => given,
-            Err(failure) => return answered(Err(failure)),
+            Err(failure) => return answered(Answering::Refusal(failure)),
         };
         let text = |member: &str| given[member].as_str().unwrap_or_default();
         match self {
             Self::Search => {
                 let limit = given.get("limit").and_then(Value::as_u64).unwrap_or(FOUND);
-                answered(Ok(found(exposure, text("query"), limit)))
+                looked(Question::Find(text("query").to_owned(), limit))
             }
-            Self::Schema => answered(described(exposure, text("name"))),
+            Self::Schema => looked(Question::Describe(text("name").to_owned())),
             Self::Call => match given.get("arguments") {
                 Some(Value::Object(arguments)) => {
                     Meant::Call(text("name").to_owned(), arguments.clone())
@@ -187,6 +201,16 @@ impl Finder {
     }
 }
 
+impl Question {
+    pub(crate) fn answer(&self, exposure: &Exposure) -> Result<Map<String, Value>, Box<Failure>> {
+        match self {
+            Self::Find(words, limit) => Ok(found(exposure, words, *limit)),
+            Self::Describe(name) => described(exposure, name),
+            Self::Nearest(name) => Err(unknown_tool(exposure, name)),
+        }
+    }
+}
+
 fn refused(faults: ArgumentFaults) -> Box<Failure> {
     Box::new(faults.into())
 }
@@ -203,7 +227,7 @@ pub(crate) fn listed(exposure: &Exposure) -> Vec<Value> {
 }
 
 /// How to find the tool that somebody calls by its own name, or that is not there.
-pub(crate) const HINT: &str = "find a tool with `search_tools` and call it through `call_tool`";
+const HINT: &str = "find a tool with `search_tools` and call it through `call_tool`";
 
 fn found(exposure: &Exposure, question: &str, limit: u64) -> Map<String, Value> {
     let tools = exposure.tools();
@@ -248,13 +272,32 @@ fn described(exposure: &Exposure, name: &str) -> Result<Map<String, Value>, Box<
     Ok(answer)
 }
 
+/// Clients read a protocol error, models read a result: so a wrong name is told as a result.
+fn unknown_tool(exposure: &Exposure, name: &str) -> Box<Failure> {
+    let near = match exposure.nearest(name) {
+        Some(near) if exposure.is_discovery() => format!("the nearest is `{near}`; {HINT}"),
+        Some(near) => format!("did you mean `{near}`?"),
+        None if exposure.is_discovery() => HINT.to_owned(),
+        None => "ask `tools/list` for the tools there are".to_owned(),
+    };
+    is_not_there(name, &near)
+}
+
 fn no_such_tool(exposure: &Exposure, name: &str) -> Box<Failure> {
-    let shown: String = plain_text::clean(name).chars().take(100).collect();
     let near = exposure
         .nearest(name)
         .map(|near| format!("did you mean `{near}`?"));
     let near = near.unwrap_or_else(|| "find one with `search_tools`".to_owned());
-    let message = format!("there is no tool `{shown}`; {near}");
+    is_not_there(name, &near)
+}
+
+/// A name as it may be shown.
+pub(crate) fn shown(name: &str) -> String {
+    plain_text::clean(name).chars().take(100).collect()
+}
+
+fn is_not_there(name: &str, near: &str) -> Box<Failure> {
+    let message = format!("there is no tool `{}`; {near}", shown(name));
     let failure = Failure::refused(StatusCode::NOT_FOUND, "unknown_tool", message);
     Box::new(failure)
 }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::discovery::Question;
+use crate::exposure::Exposure;
 use crate::failure::Failure;
 use crate::tool::Tool;
 
@@ -12,10 +14,29 @@ use crate::tool::Tool;
 pub struct OwnAnswer {
     /// The tool's name, without what could hide or act, and cut.
     pub(crate) name: String,
-    /// What the model is told.
-    pub(crate) answer: Result<Map<String, Value>, Box<Failure>>,
+    pub(crate) answer: Answering,
     /// The names of arguments that a log may have.
     pub(crate) arguments: &'static [&'static str],
     /// The tool of the catalogue whose call is refused.
     pub(crate) about: Option<Arc<Tool>>,
+}
+
+/// What the model is told.
+#[derive(Debug, Clone)]
+pub(crate) enum Answering {
+    /// Why its call comes to nothing.
+    Refusal(Box<Failure>),
+    /// What there is among the tools of a server. Looking for that costs something: it is done for calls that
+    /// are let in, and within the budget of the server.
+    Looked(Arc<Exposure>, Question),
+}
+
+impl Answering {
+    /// What the model is told, looked for now.
+    pub(crate) fn told(self) -> Result<Map<String, Value>, Box<Failure>> {
+        match self {
+            Self::Refusal(failure) => Err(failure),
+            Self::Looked(exposure, question) => question.answer(&exposure),
+        }
+    }
 }

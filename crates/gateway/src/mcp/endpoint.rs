@@ -1,6 +1,8 @@
 //! What happens to a posted body: JSON, era, headers, method, parameters, in this order, the first
 //! fault being the answer.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use claviger_domain::time::Timestamp;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -42,7 +44,12 @@ pub struct Answer {
 
 /// Answers a posted body for one server. `call` carries every tool call out, also one of a
 /// tool that is not exposed, since those are logged too.
-pub async fn answer<F, Fut>(exposure: &Exposure, now: Timestamp, post: Post<'_>, call: F) -> Answer
+pub async fn answer<F, Fut>(
+    exposure: &Arc<Exposure>,
+    now: Timestamp,
+    post: Post<'_>,
+    call: F,
+) -> Answer
 where
     F: Fn(ToolCall) -> Fut,
     Fut: Future<Output = ToolResult>,
@@ -82,7 +89,7 @@ fn accepted() -> Answer {
 }
 
 struct Serving<'a, F> {
-    exposure: &'a Exposure,
+    exposure: &'a Arc<Exposure>,
     now: Timestamp,
     headers: &'a HeaderMap,
     call: F,

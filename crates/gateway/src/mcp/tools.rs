@@ -8,11 +8,11 @@ use serde_json::{Map, Value, json};
 
 use super::era::{self, CLIENT_META};
 use super::json_rpc::{INVALID_PARAMS, RpcError};
-use crate::discovery::{self, Finder, Meant};
+use crate::discovery::{self, Finder, Meant, Question};
 use crate::exposure::Exposure;
 use crate::failure::Failure;
 use crate::limits::Limits;
-use crate::own_answer::OwnAnswer;
+use crate::own_answer::{Answering, OwnAnswer};
 use crate::tool::Tool;
 use claviger_domain::plain_text;
 
@@ -49,7 +49,7 @@ impl Wanted {
 impl OwnAnswer {
     /// What a call of it comes to.
     pub(crate) fn outcome(self) -> ToolResult {
-        let envelope = self.answer?;
+        let envelope = self.answer.told()?;
         Ok(ToolOutcome {
             status: StatusCode::OK,
             envelope,
@@ -111,7 +111,10 @@ pub(super) struct Called {
 }
 
 /// The parameters of a `tools/call`.
-pub(super) fn asked(exposure: &Exposure, params: Option<&Value>) -> Result<ToolCall, RpcError> {
+pub(super) fn asked(
+    exposure: &Arc<Exposure>,
+    params: Option<&Value>,
+) -> Result<ToolCall, RpcError> {
     let invalid = |message: &str| RpcError::new(INVALID_PARAMS, message);
     let params = params
         .and_then(Value::as_object)
@@ -135,7 +138,7 @@ pub(super) fn asked(exposure: &Exposure, params: Option<&Value>) -> Result<ToolC
 
 /// What a name means on this server, with the arguments of what is called.
 fn wanted(
-    exposure: &Exposure,
+    exposure: &Arc<Exposure>,
     name: &str,
     arguments: Map<String, Value>,
 ) -> (Wanted, Map<String, Value>) {
@@ -166,22 +169,10 @@ fn client(params: &Map<String, Value>) -> Option<Client> {
     })
 }
 
-/// Clients read a protocol error, models read a result: so a wrong name is told as a result.
-fn unknown_tool(exposure: &Exposure, name: &str) -> OwnAnswer {
-    let shown: String = plain_text::clean(name).chars().take(100).collect();
-    let near = match exposure.nearest(name) {
-        Some(near) if exposure.is_discovery() => {
-            format!("the nearest is `{near}`; {}", discovery::HINT)
-        }
-        Some(near) => format!("did you mean `{near}`?"),
-        None if exposure.is_discovery() => discovery::HINT.to_owned(),
-        None => "ask `tools/list` for the tools there are".to_owned(),
-    };
-    let message = format!("there is no tool `{shown}`; {near}");
-    let failure = Failure::refused(StatusCode::NOT_FOUND, "unknown_tool", message);
+fn unknown_tool(exposure: &Arc<Exposure>, name: &str) -> OwnAnswer {
     OwnAnswer {
-        name: shown,
-        answer: Err(Box::new(failure)),
+        name: discovery::shown(name),
+        answer: Answering::Looked(Arc::clone(exposure), Question::Nearest(name.to_owned())),
         arguments: &[],
         about: None,
     }

@@ -28,7 +28,7 @@ use crate::let_in::LetIn;
 use crate::limits::Limits;
 use crate::mcp::{ToolCall, ToolOutcome, Wanted, user_agent};
 use crate::nearest::{listed, nearest};
-use crate::own_answer::OwnAnswer;
+use crate::own_answer::{Answering, OwnAnswer};
 use crate::profile::SchemaProfile;
 use crate::proxy::{self, Said};
 use crate::upstream::IDEMPOTENCY_KEY;
@@ -203,7 +203,7 @@ async fn serve(
             Err(faults) => {
                 wanted = Wanted::Own(OwnAnswer {
                     name: tool.name.clone(),
-                    answer: Err(Box::new(faults.into())),
+                    answer: Answering::Refusal(Box::new(faults.into())),
                     arguments: &[],
                     about: Some(Arc::clone(tool)),
                 });
@@ -305,7 +305,7 @@ impl Target<'_> {
         let failure = Failure::refused(StatusCode::NOT_FOUND, "unknown_tool", message);
         OwnAnswer {
             name: format!("{resource} {method}"),
-            answer: Err(Box::new(failure)),
+            answer: Answering::Refusal(Box::new(failure)),
             arguments: &[],
             about: None,
         }

@@ -6,15 +6,21 @@ use super::*;
 use crate::catalogue::Catalogue;
 use crate::catalogue::filter::Filter;
 use crate::connector::Connector;
-use crate::exposure::Choices;
+use crate::discovery::Question;
+use crate::exposure::{Choices, ToolExposure};
 use crate::failure::Failure;
 use crate::limits::Limits;
 use crate::mcp::{ToolOutcome, Wanted};
 use crate::openapi::Document;
+use crate::own_answer::Answering;
 
 const CURRENT: &str = "2026-07-28";
 
-fn exposure() -> Exposure {
+fn exposure() -> Arc<Exposure> {
+    exposure_of(Choices::default())
+}
+
+fn exposure_of(choices: Choices) -> Arc<Exposure> {
     let connector = "slug: tea\nlabel: Tea\ntool_prefix: tea\nopenapi: t\nbase_url: local\nresources:\n  \
          pots: { singular: pot, methods: { list: { http: GET /pots }, delete: { http: 'DELETE /pots/{id}' } } }\n";
     let document = json!({
@@ -26,7 +32,7 @@ fn exposure() -> Exposure {
     });
     let document = Document::parse(document.to_string().as_bytes()).unwrap();
     let catalogue = Catalogue::compile(&Connector::parse(connector).unwrap(), &document).unwrap();
-    Exposure::new(Arc::new(catalogue), Choices::default()).unwrap()
+    Arc::new(Exposure::new(Arc::new(catalogue), choices).unwrap())
 }
 
 struct Asked {
@@ -37,7 +43,7 @@ struct Asked {
 }
 
 async fn post_to(
-    exposure: &Exposure,
+    exposure: &Arc<Exposure>,
     headers: &[(&str, &str)],
     body: &str,
     outcome: ToolResult,
@@ -376,19 +382,14 @@ async fn a_failure_is_a_result_that_a_model_can_read() {
 
 #[tokio::test]
 async fn a_tool_that_is_not_exposed_is_a_result_that_names_the_nearest() {
-    let mut exposure = exposure();
     let filter = Filter {
         methods: Some(vec!["read".to_owned()]),
         tags: None,
     };
-    exposure = Exposure::new(
-        Arc::clone(exposure.catalogue()),
-        Choices {
-            filter,
-            ..Choices::default()
-        },
-    )
-    .unwrap();
+    let exposure = exposure_of(Choices {
+        filter,
+        ..Choices::default()
+    });
     for (name, told) in [
         (
             "list_all_tea_pot",
@@ -411,6 +412,49 @@ async fn a_tool_that_is_not_exposed_is_a_result_that_names_the_nearest() {
     let filtered = request("tools/call", &json!({ "name": "delete_a_tea_pot_by_id" })).to_string();
     let answer = post_to(&exposure, &[], &filtered, Ok(success())).await;
     assert!(matches!(&answer.calls[..], [call] if call.wanted.tool().is_none()));
+}
+
+// What a call costs is spent within the budget of its server, which is asked by whoever carries it out.
+#[tokio::test]
+async fn nothing_is_looked_for_before_a_call_is_carried_out() {
+    let discovery = exposure_of(Choices {
+        tool_exposure: ToolExposure::Discovery,
+        ..Choices::default()
+    });
+    for (exposure, name, arguments, question) in [
+        (
+            &discovery,
+            "search_tools",
+            json!({ "query": "pots" }),
+            Question::Find("pots".to_owned(), 10),
+        ),
+        (
+            &discovery,
+            "get_tool_schema",
+            json!({ "name": "list_all_tea_pots" }),
+            Question::Describe("list_all_tea_pots".to_owned()),
+        ),
+        (
+            &exposure(),
+            "list_all",
+            json!({}),
+            Question::Nearest("list_all".to_owned()),
+        ),
+    ] {
+        let params = json!({ "name": name, "arguments": arguments });
+        let body = request("tools/call", &params).to_string();
+        let answer = post_to(exposure, &[], &body, Ok(success())).await;
+        let [call] = &answer.calls[..] else {
+            panic!("{name}")
+        };
+        let Wanted::Own(own) = &call.wanted else {
+            panic!("{name}")
+        };
+        let Answering::Looked(_, asked) = &own.answer else {
+            panic!("{name}: {:?}", own.answer)
+        };
+        assert_eq!(*asked, question);
+    }
 }
 
 #[tokio::test]
