@@ -43,12 +43,13 @@ pub(crate) enum Entering {
 }
 
 impl Entered {
-    /// What a form has; what is left empty is as if it were not there.
+    /// What a form has; what is left empty is as if it were not there. Browsers end lines by two characters,
+    /// which are one in what was pasted.
     pub(crate) fn read(members: &HashMap<String, String>) -> Self {
         let under = |prefix: &str| {
             let found = members.iter().filter_map(|(name, value)| {
                 let name = name.strip_prefix(prefix)?;
-                (!value.is_empty()).then(|| (name.to_owned(), value.as_str().into()))
+                (!value.is_empty()).then(|| (name.to_owned(), value.replace("\r\n", "\n").into()))
             });
             found.collect()
         };

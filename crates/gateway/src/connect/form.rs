@@ -10,7 +10,7 @@ use super::PATH;
 use super::choice::Picked;
 use super::entering::{CONTEXT, CREDENTIALS, Entered};
 use super::link::Live;
-use super::page::{Choice, ConnectForm, ConnectPage, Field};
+use super::page::{Choice, ConnectForm, ConnectPage, Field, Input};
 use crate::catalogue::Catalogue;
 use crate::connector::access::UrlTemplate;
 use crate::connector::file::{FieldEntry, FieldKind, Format};
@@ -211,28 +211,27 @@ fn fields(live: &Live, picked: &Picked, entered: &Entered) -> Vec<Field> {
         let value = entered.context(&entry.name.value).unwrap_or_default();
         Field {
             value: value.to_owned(),
-            ..field(CONTEXT, "text", entry)
+            ..field(CONTEXT, entry)
         }
     });
     let credentials = picked.access();
     let credentials = credentials.iter().flat_map(|(_, access)| {
-        access.fields.entries().iter().map(|entry| {
-            let is_shown = entry.kind == Some(FieldKind::Text);
-            field(
-                CREDENTIALS,
-                if is_shown { "text" } else { "password" },
-                entry,
-            )
-        })
+        let entries = access.fields.entries().iter();
+        entries.map(|entry| field(CREDENTIALS, entry))
     });
     context.chain(credentials).collect()
 }
 
-fn field(prefix: &str, kind: &'static str, entry: &FieldEntry) -> Field {
+fn field(prefix: &str, entry: &FieldEntry) -> Field {
     Field {
         name: format!("{prefix}{}", entry.name.value),
         label: label(entry),
-        kind,
+        input: match entry.kind {
+            Some(FieldKind::Multiline) => Input::Lines,
+            Some(FieldKind::Text) => Input::Text,
+            _ if prefix == CONTEXT => Input::Text,
+            _ => Input::Password,
+        },
         required: entry.required,
         // A browser compares the whole value, a connector looks for it in the value.
         pattern: entry

@@ -67,14 +67,22 @@ pub(crate) struct ConnectForm<'a> {
 pub(crate) struct Field {
     pub(crate) name: String,
     pub(crate) label: String,
-    /// The type of the input.
-    pub(crate) kind: &'static str,
+    pub(crate) input: Input,
     pub(crate) required: bool,
-    /// As browsers have it: of the whole value.
+    /// As browsers have it: of the whole value, and not for one of several lines.
     pub(crate) pattern: Option<String>,
     pub(crate) help: Option<String>,
     /// What was entered before, of what may be seen.
     pub(crate) value: String,
+}
+
+/// How a field is filled in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Input {
+    Text,
+    /// It is not shown while it is typed.
+    Password,
+    Lines,
 }
 
 /// Another page.

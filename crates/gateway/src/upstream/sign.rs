@@ -180,7 +180,13 @@ pub(crate) fn secrets(
     });
     let granted = filling.credentials.and_then(|it| it.grant.as_ref());
     let granted = granted.into_iter().flat_map(Grant::secrets);
-    let secrets = entered.map(|(_, value)| value).chain(filling.token);
+    // Of several lines each one is a secret: an answer may have one of them alone.
+    let entered = entered.flat_map(|(_, value)| {
+        let lines = value.contains('\n').then(|| value.lines());
+        let lines = lines.into_iter().flatten().map(str::trim);
+        std::iter::once(value).chain(lines.filter(|line| line.len() >= TELLING))
+    });
+    let secrets = entered.chain(filling.token);
     let secrets = secrets.chain(granted);
     let every = sent_with_every(access, format, filling);
     let secrets = secrets.chain(sent);

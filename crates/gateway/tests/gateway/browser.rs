@@ -138,6 +138,12 @@ impl Shown {
             };
             filled.insert(part("name").unwrap(), part("value").unwrap_or_default());
         }
+        for lines in self.text.split("<textarea name=\"").skip(1) {
+            let (name, rest) = lines.split_once('"').unwrap();
+            let (_, rest) = rest.split_once(">\n").unwrap();
+            let (value, _) = rest.split_once("</textarea>").unwrap();
+            filled.insert(unescaped(name), unescaped(value));
+        }
         assert!(!filled.is_empty(), "there is a form: {}", self.text);
         Filled(filled)
     }

@@ -147,6 +147,8 @@ pub enum FieldKind {
     Text,
     /// A text that is not shown while it is typed.
     Secret,
+    /// A text of several lines, such as a key in PEM; a secret where it is asked for as a credential.
+    Multiline,
     /// The name of a whole host, of a product that its users run themselves.
     Host,
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{connected, filled, keyed, link};
 use crate::browser::{Browser, own_origin};
-use crate::shop::in_both_shops;
+use crate::shop::{answer, in_both_shops};
 
 // Abuse case: a form without its token, or from another site.
 in_both_shops!(a_form_of_another_site_is_not_taken, async |shop| {
@@ -104,4 +104,38 @@ in_both_shops!(a_ticket_that_was_made_up_opens_nothing, async |shop| {
     let listed = app.request("GET", "/integrated-account");
     let listed = listed.header("cookie", &format!("{name}={ticket}"));
     listed.send().await.expect(401);
+});
+
+in_both_shops!(a_key_of_several_lines_is_entered_in_a_box, async |shop| {
+    let app = &shop.world.app;
+    let members = json!({
+        "context": [{ "name": "host", "type": "host" }, { "name": "note", "type": "multiline", "required": false }],
+        "credentials": { "api_key": {
+            "fields": [{ "name": "key", "type": "multiline" }],
+            "authorization": { "query": { "name": "key", "value": "{{credentials.key}}" } },
+            "validate": "orders.list",
+        } },
+    });
+    shop.bring("pem", members).await;
+    let token = link(&shop, json!({ "tenant_id": "t", "integration": "pem" })).await;
+    let mut browser = Browser::default();
+    let shown = browser.follow(app, &token, "").await.expect(200);
+    assert!(shown.text.contains("<textarea name=\"credentials.key\""));
+    // As a browser sends it.
+    let form = filled(&shop, &shown, "-----BEGIN KEY-----\r\ncanary-line-two\r\n");
+    let form = form.with("context.note", "<one>\r\n two");
+    shop.says(|_| answer(403, &json!({ "message": "what is canary-line-two?" })));
+    let again = browser.send(app, &form).await.expect(400);
+    assert!(!again.text.contains("canary"), "{}", again.text);
+    let kept = again.form();
+    assert_eq!(kept.0["context.note"], "<one>\n two");
+    assert_eq!(kept.0["credentials.key"], "");
+    shop.says_as_usual();
+    browser.send(app, &form).await.expect(200);
+    let received = shop.upstream.received();
+    let sent = &received.last().unwrap().path;
+    assert!(
+        sent.contains("KEY-----%0Acanary-line-two%0A") && !sent.contains("%0D"),
+        "{sent}"
+    );
 });
