@@ -15,12 +15,24 @@ use crate::failure::Failure;
 use crate::gateway::Gateway;
 use crate::upstream::Account;
 
+/// The bytes of all values of a connected account's context, and of all its credentials, at most: they are
+/// opened and spelled out many ways for its calls, and a connector may ask for any number of fields.
+const LARGEST: usize = 64 * 1_024;
+
 /// Values for fields that are asked for; faults name the fields, never what was given.
 pub(crate) fn check_fields(
     member: &str,
     fields: Option<&Fields>,
     given: &Map<String, Value>,
 ) -> Result<(), ApiError> {
+    let texts = given.values().filter_map(Value::as_str);
+    if texts.map(str::len).sum::<usize>() > LARGEST {
+        let must = format!(
+            "must have at most {} KiB in all fields together",
+            LARGEST / 1_024
+        );
+        return Err(ApiError::field(member, must));
+    }
     let checked = match fields {
         Some(fields) => fields.check(given),
         None if given.is_empty() => Ok(()),

@@ -6,6 +6,7 @@ use claviger_testkit::Receiver;
 use http::Method;
 use serde_json::{Value, json};
 
+use crate::browser::Browser;
 use crate::shop::{CANARY, answer, has_canary, in_both_shops};
 
 in_both_shops!(credentials_are_tried_and_never_shown, async |shop| {
@@ -328,5 +329,68 @@ in_both_shops!(
         shop.world.advance(60);
         shop.get(&id, "orders/o1").await.expect(401);
         assert_eq!(shop.status(&id).await, "needs_reauth");
+    }
+);
+
+// Abuse case: credentials without end, by a connector that asks for any number of them.
+in_both_shops!(
+    what_is_entered_has_64_kib_in_all_fields_together,
+    async |shop| {
+        let field = |number: usize| json!({ "name": format!("f{number}"), "required": false });
+        let optional: Vec<_> = (0..9).map(field).collect();
+        let with = |first: Value| Value::from([vec![first], optional.clone()].concat());
+        let members = json!({
+            "context": with(json!({ "name": "host", "type": "host" })),
+            "credentials": { "api_key": {
+                "fields": with(json!({ "name": "key" })),
+                "authorization": { "header": { "name": "x-tea-key", "value": "{{credentials.key}}" } },
+            } },
+        });
+        shop.bring("many", members).await;
+        let long = "x".repeat(8_192);
+        let values = |name: &str, value: &str, count: usize| {
+            let mut values = json!({ name: value });
+            for number in 0..count {
+                values[format!("f{number}")] = long.as_str().into();
+            }
+            values
+        };
+        let context = |count: usize| values("host", shop.host(), count);
+        let credentials = |count: usize| values("key", "k", count);
+        let connect = async |of_context: usize, of_credentials: usize| {
+            let body = json!({
+                "integration": "many", "tenant_id": "t",
+                "context": context(of_context), "credentials": credentials(of_credentials),
+            });
+            shop.connect(body).await
+        };
+        let must = "must have at most 64 KiB in all fields together";
+        for (counts, member) in [((8, 0), "context"), ((0, 8), "credentials")] {
+            let refused = connect(counts.0, counts.1).await.expect(400);
+            assert_eq!(refused["message"], format!("{member}: {must}"));
+        }
+        let made = connect(7, 7).await.expect(201);
+        let path = format!("/integrated-account/{}", made["id"].as_str().unwrap());
+        let more = json!({ "context": context(8) });
+        let refused = shop.owner(Method::PATCH, &path, more).await.expect(400);
+        assert_eq!(refused["message"], format!("context: {must}"));
+        let path = format!("{path}/credentials");
+        let more = json!({ "credentials": credentials(8) });
+        let refused = shop.owner(Method::PATCH, &path, more).await.expect(400);
+        assert_eq!(refused["message"], format!("credentials: {must}"));
+
+        let link = json!({ "tenant_id": "by-link", "integration": "many" });
+        let link = shop.owner(Method::POST, "/link-token", link).await;
+        let link = link.expect(201)["link_token"].as_str().unwrap().to_owned();
+        let mut browser = Browser::default();
+        let app = &shop.world.app;
+        let shown = browser.follow(app, &link, "").await.expect(200);
+        let mut form = shown.form().with("context.host", shop.host());
+        form = form.with("credentials.key", "k").with("action", "connect");
+        for number in 0..8 {
+            form = form.with(&format!("credentials.f{number}"), &long);
+        }
+        let refused = browser.send(app, &form).await.expect(400);
+        assert!(refused.text.contains(must), "{}", refused.text);
     }
 );
