@@ -2,10 +2,11 @@
 
 pub mod trail;
 
-use claviger_domain::event::NewEvent;
+use claviger_domain::event::{EventKind, NewEvent};
 use claviger_domain::id::{self, Id};
 use claviger_domain::time::Timestamp;
 use claviger_domain::webhook::Topic;
+use serde_json::Value;
 
 use crate::db::{ByRows, Cell, Filled, Open, list_of_rows, on};
 use crate::generations::Stripes;
@@ -70,15 +71,32 @@ fn stripes(event: &NewEvent) -> Stripes {
     Stripes::of_event(event.kind.as_str(), event.account.as_str(), &event.target)
 }
 
-/// The statement that writes events of API keys into SQLite, as many as one takes. No transaction notes
-/// what they name, since nobody keeps anything that rests on API keys alone.
+/// That an API key was made.
+pub(crate) struct ApiKeyMade {
+    pub(crate) account: Id<id::Account>,
+    pub(crate) project: Id<id::Project>,
+    pub(crate) key: Id<id::ApiKey>,
+    pub(crate) data: Value,
+}
+
+impl From<ApiKeyMade> for NewEvent {
+    fn from(made: ApiKeyMade) -> Self {
+        Self {
+            kind: EventKind::ApiKeyCreated,
+            account: made.account,
+            project: Some(made.project),
+            target: made.key.to_string(),
+            data: made.data,
+        }
+    }
+}
+
+/// The statement that writes events of new API keys into SQLite, as many as one takes. No transaction notes
+/// what they name, since nobody keeps anything that rests on API keys alone: it takes no other events.
 pub(crate) fn fill<'c>(
-    events: impl Iterator<Item = (&'c Change, NewEvent)>,
+    events: impl Iterator<Item = (&'c Change, ApiKeyMade)>,
 ) -> Result<Option<Filled>, StoreError> {
-    let rows = events.map(|(change, event)| {
-        debug_assert!(stripes(&event).are_none(), "{event:?} is to be noted");
-        cells((change, event))
-    });
+    let rows = events.map(|(change, made)| cells((change, made.into())));
     Ok(INSERT.fill(&mut { rows })?)
 }
 

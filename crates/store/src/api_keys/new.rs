@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use claviger_domain::event::{EventKind, NewEvent};
 use claviger_domain::key_string::KeyDigest;
 use claviger_domain::origin::DomainPattern;
 use claviger_domain::time::Timestamp;
@@ -15,9 +14,10 @@ use super::row::list_of;
 use super::{ApiKey, ApiKeyId, quota_columns};
 use crate::access_keys::rate_limit_columns;
 use crate::db::{ByRows, Cell, MOST, Open, list_of_rows, on};
+use crate::events::{self, ApiKeyMade};
 use crate::hexadecimal::hexadecimal;
 use crate::reach::list;
-use crate::{Change, StoreError, Tx, events, sealed_keys};
+use crate::{Change, StoreError, Tx, sealed_keys};
 
 /// A key on its way in, with what its event tells.
 #[derive(Clone, Debug)]
@@ -221,7 +221,11 @@ async fn insert_on_postgres<'k>(
         .await)?;
     let ids: HashSet<_> = ids.iter().map(String::as_str).collect();
     let is_new = |one: &&&(&Change, &Incoming)| ids.contains(one.1.key.id.as_str());
-    events::append_all(tx, keys.iter().filter(is_new).map(|one| event(one))).await?;
+    let told = keys.iter().filter(is_new).map(|one| {
+        let (change, made) = event(one);
+        (change, made.into())
+    });
+    events::append_all(tx, told).await?;
     let new = keys
         .iter()
         .filter(is_new)
@@ -326,16 +330,15 @@ fn cells(Incoming { key, digest, .. }: &Incoming) -> [Cell<'_>; CELLS] {
     ]
 }
 
-fn event<'a>((change, incoming): &(&'a Change, &'a Incoming)) -> (&'a Change, NewEvent) {
+fn event<'a>((change, incoming): &(&'a Change, &'a Incoming)) -> (&'a Change, ApiKeyMade) {
     let key = &incoming.key;
-    let event = NewEvent {
-        kind: EventKind::ApiKeyCreated,
+    let made = ApiKeyMade {
         account: key.account.id.clone(),
-        project: Some(key.project_id.clone()),
-        target: key.id.to_string(),
+        project: key.project_id.clone(),
+        key: key.id.clone(),
         data: incoming.data.clone(),
     };
-    (change, event)
+    (change, made)
 }
 
 /// Most families have no hashes: nothing is looked up in those.
