@@ -95,15 +95,14 @@ impl Served<'_> {
                 return format!("Name: {name}\nURL: {}\nAuthentication: none", self.url);
             }
             AgentClient::ClaudeDesktop => {
-                let mut arguments = vec!["-y", "mcp-remote", self.url];
+                // Nothing secret among the arguments: other users of the machine can read those.
+                let mut variables = json!({ "CLAVIGER_MCP_URL": self.url });
                 if self.needs_access_key {
-                    // Without a space: on some systems it would end the argument.
-                    arguments.extend(["--header", "x-api-key:${CLAVIGER_ACCESS_KEY}"]);
+                    variables["CLAVIGER_ACCESS_KEY"] = ACCESS_KEY.into();
                 }
-                let mut entry = json!({ "command": "npx", "args": arguments });
-                if self.needs_access_key {
-                    entry["env"] = json!({ "CLAVIGER_ACCESS_KEY": ACCESS_KEY });
-                }
+                let entry = json!({
+                    "command": "claviger", "args": ["mcp", "bridge"], "env": variables,
+                });
                 json!({ "mcpServers": { key: entry } })
             }
             AgentClient::Cursor => {
@@ -168,6 +167,22 @@ mod tests {
                 assert_eq!(text.contains(ACCESS_KEY), needs_access_key, "{text}");
             }
         }
+    }
+
+    #[test]
+    fn a_program_is_told_what_is_secret_by_its_environment() {
+        let served = served(true);
+        let text = served.snippet(AgentClient::ClaudeDesktop);
+        let read: Value = serde_json::from_str(&text).unwrap();
+        let entry = &read["mcpServers"]["support-1magent"];
+        assert_eq!(
+            (&entry["command"], &entry["args"]),
+            (&json!("claviger"), &json!(["mcp", "bridge"]))
+        );
+        let variables = json!({
+            "CLAVIGER_MCP_URL": served.url, "CLAVIGER_ACCESS_KEY": ACCESS_KEY,
+        });
+        assert_eq!(entry["env"], variables);
     }
 
     #[test]
