@@ -31,6 +31,7 @@ mod knowing;
 mod known;
 mod let_in;
 pub mod limits;
+mod looking;
 pub mod mcp;
 mod members;
 mod nearest;

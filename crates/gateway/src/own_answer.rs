@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::discovery::Question;
 use crate::exposure::Exposure;
 use crate::failure::Failure;
+use crate::looking::Question;
 use crate::tool::Tool;
 
 /// The answer of a tool that finds tools, or the refusal of one that is not exposed or not there.

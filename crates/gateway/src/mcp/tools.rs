@@ -8,10 +8,11 @@ use serde_json::{Map, Value, json};
 
 use super::era::{self, CLIENT_META};
 use super::json_rpc::{INVALID_PARAMS, RpcError};
-use crate::discovery::{self, Finder, Meant, Question};
+use crate::discovery::{self, Finder, Meant};
 use crate::exposure::Exposure;
 use crate::failure::Failure;
 use crate::limits::Limits;
+use crate::looking::{self, Question};
 use crate::own_answer::{Answering, OwnAnswer};
 use crate::tool::Tool;
 use claviger_domain::plain_text;
@@ -171,7 +172,7 @@ fn client(params: &Map<String, Value>) -> Option<Client> {
 
 fn unknown_tool(exposure: &Arc<Exposure>, name: &str) -> OwnAnswer {
     OwnAnswer {
-        name: discovery::shown(name),
+        name: looking::shown(name),
         answer: Answering::Looked(Arc::clone(exposure), Question::Nearest(name.to_owned())),
         arguments: &[],
         about: None,
