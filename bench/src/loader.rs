@@ -1,13 +1,14 @@
 //! A load of our own, for what wrk cannot do: a steady rate, every key exactly once, and bodies.
 //!
-//! One thread that never sleeps, so that it has a core of its own to spend; a sleep would be late by
-//! as much as what is measured.
+//! One thread. At a steady rate it never sleeps, since it would wake late by as much as what is measured;
+//! otherwise it waits for answers, so that what is beside it on its core has the rest of that.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::machine::now;
 
@@ -89,9 +90,13 @@ pub(crate) fn run(
             sent += 1;
             at = now();
         }
+        let ready = (pace.may_wait() && idle.is_empty())
+            .then(|| ready(&open))
+            .transpose()?;
         let mut looked = 0;
         while let Some(&one) = busy.get(looked) {
-            if open[one].has_answer(&mut part)? {
+            let has_more = ready.as_ref().is_none_or(|ready| ready[one]);
+            if has_more && open[one].has_answer(&mut part)? {
                 latencies.push(now().saturating_duration_since(open[one].due));
                 busy.swap_remove(looked);
                 idle.push(one);
@@ -125,12 +130,26 @@ impl Pace {
         }
     }
 
+    fn may_wait(self) -> bool {
+        !matches!(self, Self::Rate(..))
+    }
+
     fn is_over(self, sent: u64, start: Instant, now: Instant) -> bool {
         match self {
             Self::Count(all) => sent >= all,
             Self::For(time) | Self::Rate(_, time) => now - start >= time,
         }
     }
+}
+
+/// Waits until something has come over one of the connections, and tells over which.
+fn ready(open: &[Line]) -> Result<Vec<bool>> {
+    let mut all: Vec<_> = open
+        .iter()
+        .map(|line| PollFd::new(&line.stream, PollFlags::IN))
+        .collect();
+    poll(&mut all, None).context("cannot wait for answers")?;
+    Ok(all.iter().map(|one| !one.revents().is_empty()).collect())
 }
 
 /// A connection with at most one request under way.

@@ -60,7 +60,7 @@ pub(crate) struct Admitted {
 impl Admitted {
     /// The access keys behind a call, each lineage once.
     fn callers(&self) -> impl DoubleEndedIterator<Item = &AccessKey> {
-        let maker = self.known.maker_key.as_ref();
+        let maker = self.known.maker_key.as_deref();
         let second = self.second.as_ref().map(|known| &known.key);
         let second = second.filter(|one| maker.is_none_or(|maker| maker.lineage != one.lineage));
         maker.into_iter().chain(second)
@@ -76,9 +76,9 @@ impl Admitted {
     fn in_name_of(&self, network: Option<Network>) -> InNameOf {
         let known = &self.known;
         let (rights, ends_at) = match &self.second {
-            None => (Arc::clone(&known.rights), known.ends_at()),
+            None => (Arc::clone(&known.server.maker_rights), known.ends_at()),
             Some(second) => (
-                Arc::new(known.rights.intersection(&second.rights)),
+                Arc::new(known.server.maker_rights.intersection(&second.rights)),
                 earlier(known.ends_at(), second.key.ends_at()),
             ),
         };

@@ -201,8 +201,8 @@ impl Gateway {
         let Some(account) = remote else {
             return Ok(String::new());
         };
-        let origins = account.origins(self).map_err(Box::new)?;
-        Ok(origins.join(" "))
+        let way = account.way(self).map_err(Box::new)?;
+        Ok(way.origins.join(" "))
     }
 
     /// Whom a call is in the name of, and its turn within the budget of its server. One that is over that

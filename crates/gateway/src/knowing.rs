@@ -23,8 +23,8 @@ use crate::server_config::ServerConfig;
 
 /// What a maker holds.
 pub(crate) struct Held {
-    pub(crate) rights: Rights,
-    key: Option<AccessKey>,
+    pub(crate) rights: Arc<Rights>,
+    key: Option<Arc<AccessKey>>,
 }
 
 impl Gateway {
@@ -52,9 +52,14 @@ impl Gateway {
     /// each minute. That none of it is used any more does not depend on it.
     pub fn sweep(&self) {
         let (generations, now) = (self.core.db.generations(), self.core.now());
-        let Known { servers, accounts } = &self.known;
+        let Known {
+            servers,
+            accounts,
+            makers,
+        } = &self.known;
         servers.retain(|_, known| generations.are_still(&known.seen) && known.is_live_at(now));
         accounts.retain(|_, known| generations.are_still(&known.seen));
+        makers.sweep();
     }
 
     /// Finds out who answers for a server that was read after `moment`, and keeps it; a refusal where
@@ -63,13 +68,16 @@ impl Gateway {
         &self,
         digest: KeyDigest,
         moment: &Moment,
-        server: McpServer,
+        mut server: McpServer,
     ) -> Result<Arc<KnownServer>, ApiError> {
         let over = self.account(&server.connected_account_id).await?;
         let over = over.ok_or_else(refused)?;
         let maker = self.held_by(&server.maker).await?.ok_or_else(refused)?;
         if !maker.rights.cover_all(&server.maker_rights) {
             return Err(refused());
+        }
+        if server.maker_rights == maker.rights {
+            server.maker_rights = Arc::clone(&maker.rights);
         }
         let mut named = of_account(&server.account);
         named.join(Stripes::of([match &server.maker {
@@ -86,7 +94,6 @@ impl Gateway {
         }
         let known = Arc::new(KnownServer {
             config: ServerConfig::of_row(&server.config)?,
-            rights: Arc::new(server.maker_rights.clone()),
             over: Arc::clone(&over.connected),
             maker_key: maker.key,
             exposure: Mutex::default(),
@@ -107,15 +114,16 @@ impl Gateway {
                 let which = Selector::Id(id.clone());
                 let key = access_keys::find(db, &everything(), &which).await?;
                 let key = key.filter(|key| key.is_live_at(now));
-                Ok(key.map(|key| Held {
-                    rights: key.rights(),
+                let key = key.map(|key| self.known.makers.shared(key));
+                Ok(key.map(|(key, rights)| Held {
+                    rights,
                     key: Some(key),
                 }))
             }
             Maker::Operator(id) => {
                 let is_live = operator_keys::is_live(db, id, now).await?;
                 let held = || Held {
-                    rights: Rights::operator(),
+                    rights: Arc::new(Rights::operator()),
                     key: None,
                 };
                 Ok(is_live.then(held))
@@ -124,7 +132,7 @@ impl Gateway {
                 // Who holds no role any more holds less than the server was made with.
                 let held = roles::of_user(db, id).await?;
                 Ok(Some(Held {
-                    rights: roles::rights_of(&held),
+                    rights: Arc::new(roles::rights_of(&held)),
                     key: None,
                 }))
             }
@@ -169,6 +177,7 @@ impl Gateway {
             opened: OnceLock::new(),
             scrub: KeptScrub::default(),
             catalogue: Mutex::default(),
+            way: OnceLock::new(),
         });
         self.known.accounts.insert(id.clone(), Arc::clone(&known));
         Ok(Some(known))

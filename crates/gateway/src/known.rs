@@ -5,7 +5,8 @@
 //! call is not kept, and neither is what an operator key made: those keys are changed by commands on the
 //! machine, past this program.
 
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::KeyDigest;
@@ -25,6 +26,7 @@ use crate::credentials::Credentials;
 use crate::exposure::Exposure;
 use crate::scrub::KeptScrub;
 use crate::server_config::ServerConfig;
+use crate::upstream::Way;
 
 /// How many bytes the servers may take, about, and how many the connected accounts.
 const BYTES: u64 = 64 * 1_024 * 1_024;
@@ -33,10 +35,11 @@ const ROW: usize = 1_024;
 /// How many are expected, for which room is made.
 const EXPECTED: usize = 1_024;
 
-/// Servers by the digest of their token, and connected accounts by id.
+/// Servers by the digest of their token, connected accounts by id, and who made the servers.
 pub(crate) struct Known {
     pub(crate) servers: Cache<KeyDigest, Arc<KnownServer>, Weight>,
     pub(crate) accounts: Cache<Id<id::ConnectedAccount>, Arc<KnownAccount>, Weight>,
+    pub(crate) makers: Makers,
 }
 
 impl std::fmt::Debug for Known {
@@ -50,6 +53,7 @@ impl Default for Known {
         Self {
             servers: Cache::with_weighter(EXPECTED, BYTES, Weight),
             accounts: Cache::with_weighter(EXPECTED, BYTES, Weight),
+            makers: Makers::default(),
         }
     }
 }
@@ -89,9 +93,7 @@ pub(crate) struct KnownServer {
     pub(crate) over: Arc<ConnectedAccount>,
     pub(crate) config: ServerConfig,
     /// The access key that made it, where one did.
-    pub(crate) maker_key: Option<AccessKey>,
-    /// What its maker held when it was made, and holds still.
-    pub(crate) rights: Arc<Rights>,
+    pub(crate) maker_key: Option<Arc<AccessKey>>,
     /// Kept by the exposures, which are bounded by what they take.
     pub(crate) exposure: Mutex<Weak<Exposure>>,
     pub(crate) seen: Seen,
@@ -106,13 +108,44 @@ impl KnownServer {
 
     /// When server or maker end.
     pub(crate) fn ends_at(&self) -> Option<Timestamp> {
-        let maker = self.maker_key.as_ref();
+        let maker = self.maker_key.as_deref();
         earlier(self.server.expires_at, maker.and_then(AccessKey::ends_at))
     }
 
     /// Whether what changes it is heard of.
     pub(crate) fn may_be_kept(&self) -> bool {
         !matches!(self.server.maker, Maker::Operator(_))
+    }
+}
+
+/// The access keys that made servers, with what they hold: each is in memory once, however many it made.
+#[derive(Default)]
+pub(crate) struct Makers(Mutex<ByKey>);
+
+type ByKey = HashMap<Id<id::AccessKey>, (Weak<AccessKey>, Weak<Rights>)>;
+
+impl Makers {
+    /// A key and what it holds, as others have it already where it has not changed.
+    pub(crate) fn shared(&self, key: AccessKey) -> (Arc<AccessKey>, Arc<Rights>) {
+        let mut kept = self.kept();
+        let known = kept.get(&key.id);
+        let known = known.and_then(|(key, rights)| Some((key.upgrade()?, rights.upgrade()?)));
+        if let Some(known) = known.filter(|(known, _)| **known == key) {
+            return known;
+        }
+        let (id, rights) = (key.id.clone(), Arc::new(key.rights()));
+        let key = Arc::new(key);
+        kept.insert(id, (Arc::downgrade(&key), Arc::downgrade(&rights)));
+        (key, rights)
+    }
+
+    /// Lets go of those that nobody has.
+    pub(crate) fn sweep(&self) {
+        self.kept().retain(|_, (key, _)| key.strong_count() > 0);
+    }
+
+    fn kept(&self) -> MutexGuard<'_, ByKey> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -127,6 +160,8 @@ pub(crate) struct KnownAccount {
     pub(crate) scrub: KeptScrub,
     /// Kept by the catalogues, which are bounded by what they take.
     pub(crate) catalogue: Mutex<Weak<Catalogue>>,
+    /// Where its calls go.
+    pub(crate) way: OnceLock<Arc<Way>>,
     pub(crate) seen: Seen,
 }
 
@@ -140,6 +175,7 @@ impl KnownAccount {
             opened: OnceLock::new(),
             scrub: KeptScrub::default(),
             catalogue: Mutex::default(),
+            way: OnceLock::new(),
             seen: self.seen,
         }
     }

@@ -19,7 +19,7 @@ use tower::ServiceExt;
 use crate::failure::Failure;
 use crate::request::UpstreamRequest;
 
-pub(crate) use account::Account;
+pub(crate) use account::{Account, Way};
 pub(crate) use remote::{Answered, gone, needs_reauth};
 pub(crate) use sending::Sending;
 

@@ -102,7 +102,7 @@ impl Target {
 
     /// Scheme, host and port.
     pub fn origin(&self) -> String {
-        claviger_store::webhooks::origin(self.url())
+        self.url.origin().ascii_serialization()
     }
 
     /// Whether what is sent there is encrypted.

@@ -8,7 +8,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use claviger_domain::time::Timestamp;
 use http::{HeaderMap, Method, StatusCode};
-use tokio::time::timeout;
 
 use crate::client::{Client, Refusal, why};
 use crate::target::Target;
@@ -81,11 +80,6 @@ pub struct Prepared {
 impl Prepared {
     /// Sends it; whoever drops the future takes it back.
     pub async fn send(self) -> Result<Told, Unanswered> {
-        let asked = timeout(PATIENCE, self.send_now()).await;
-        asked.unwrap_or(Err(Unanswered::Refused(Refusal::Timeout)))
-    }
-
-    async fn send_now(self) -> Result<Told, Unanswered> {
         let Self { http, asking } = self;
         let request = http
             .request(asking.method, asking.target.url)

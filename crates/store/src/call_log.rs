@@ -175,6 +175,9 @@ pub struct Filter {
 }
 
 /// Lists `limit` calls within the reach, the latest first, from before `(instant, id)` on.
+///
+/// Each place that the reach consists of is read by the index that has its calls in order, so that who has few
+/// calls waits for nobody who has many.
 pub async fn list(
     db: &Db,
     reach: &Reach,
@@ -182,30 +185,96 @@ pub async fn list(
     before: Option<&(Timestamp, String)>,
     limit: i64,
 ) -> Result<Vec<Call>, StoreError> {
-    const SQL: &str = concat!(
-        "SELECT ",
-        columns!(),
-        " FROM call_log WHERE ",
-        within_reach!(),
-        " AND (at, id) < ($4, $5) AND at > $6 AND at < $7 AND ($8 IS NULL OR log_type = $8) \
-         AND ($9 IS NULL OR mcp_server_id = $9) AND ($10 IS NULL OR tool_name = $10) \
-         AND ($11 IS NULL OR status = $11) ORDER BY at DESC, id DESC LIMIT $12"
-    );
+    let mut calls = Vec::new();
+    for place in Place::all_of(reach, filter) {
+        calls.extend(list_in(db, place, reach, filter, before, limit).await?);
+    }
+    calls.sort_unstable_by(|one: &Call, other| (other.at, &other.id).cmp(&(one.at, &one.id)));
+    calls.dedup_by(|one, other| one.id == other.id);
+    calls.truncate(usize::try_from(limit).unwrap_or_default());
+    Ok(calls)
+}
+
+/// Where calls are looked for.
+#[derive(Clone, Copy, Debug)]
+enum Place<'a> {
+    Everywhere,
+    Server(&'a str),
+    /// An account with its children.
+    Family(&'a str),
+    Account(&'a str),
+}
+
+impl<'a> Place<'a> {
+    fn all_of(reach: &'a Reach, filter: &'a Filter) -> Vec<Self> {
+        if let Some(server) = &filter.mcp_server_id {
+            return vec![Self::Server(server)];
+        }
+        if reach.everything {
+            return vec![Self::Everywhere];
+        }
+        let whole = reach.accounts.iter().map(|account| {
+            if account.is_root() {
+                Self::Family(account.id.as_str())
+            } else {
+                Self::Account(account.id.as_str())
+            }
+        });
+        // Those of the projects.
+        let parts = reach.bare_accounts.iter();
+        let parts = parts.map(|account| Self::Account(account.id.as_str()));
+        whole.chain(parts).collect()
+    }
+}
+
+macro_rules! listed {
+    ($place:literal) => {
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM call_log WHERE ",
+            within_reach!(),
+            " AND (at, id) < ($4, $5) AND at > $6 AND at < $7 AND ($8 IS NULL OR log_type = $8) \
+             AND ($9 IS NULL OR tool_name = $9) AND ($10 IS NULL OR status = $10)",
+            $place,
+            " ORDER BY at DESC, id DESC LIMIT $11"
+        )
+    };
+}
+
+async fn list_in(
+    db: &Db,
+    place: Place<'_>,
+    reach: &Reach,
+    filter: &Filter,
+    before: Option<&(Timestamp, String)>,
+    limit: i64,
+) -> Result<Vec<Call>, StoreError> {
+    let (sql, key) = match place {
+        Place::Everywhere => (listed!(""), None),
+        Place::Server(id) => (listed!(" AND mcp_server_id = $12"), Some(id)),
+        Place::Family(id) => (listed!(" AND root_account_id = $12"), Some(id)),
+        Place::Account(id) => (listed!(" AND account_id = $12"), Some(id)),
+    };
     let binds = ReachBinds::of(reach);
     let (at, id) = before.map_or((i64::MAX, ""), |(at, id)| (at.as_micros(), id.as_str()));
-    Ok(on!(read db, |c| sqlx::query_as(SQL)
-        .bind(binds.everything)
-        .bind(&binds.accounts)
-        .bind(&binds.projects)
-        .bind(at)
-        .bind(id)
-        .bind(filter.after.map_or(i64::MIN, Timestamp::as_micros))
-        .bind(filter.before.map_or(i64::MAX, Timestamp::as_micros))
-        .bind(&filter.log_type)
-        .bind(&filter.mcp_server_id)
-        .bind(&filter.tool_name)
-        .bind(filter.status)
-        .bind(limit)
-        .fetch_all(c)
-        .await)?)
+    Ok(on!(read db, |c| {
+        let query = sqlx::query_as(sql)
+            .bind(binds.everything)
+            .bind(&binds.accounts)
+            .bind(&binds.projects)
+            .bind(at)
+            .bind(id)
+            .bind(filter.after.map_or(i64::MIN, Timestamp::as_micros))
+            .bind(filter.before.map_or(i64::MAX, Timestamp::as_micros))
+            .bind(&filter.log_type)
+            .bind(&filter.tool_name)
+            .bind(filter.status)
+            .bind(limit);
+        let query = match key {
+            Some(key) => query.bind(key),
+            None => query,
+        };
+        query.fetch_all(c).await
+    })?)
 }

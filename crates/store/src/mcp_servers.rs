@@ -1,5 +1,7 @@
 //! MCP servers: filters over a connected account's tools, each with a secret URL.
 
+use std::sync::Arc;
+
 use claviger_domain::event::{Actor, EventKind, NewEvent};
 use claviger_domain::id::{self, Id};
 use claviger_domain::key_string::KeyDigest;
@@ -84,7 +86,7 @@ pub struct McpServer {
     /// Who made it, or has got its URL since.
     pub maker: Maker,
     /// What held whoever made it: a call through it has no more.
-    pub maker_rights: Rights,
+    pub maker_rights: Arc<Rights>,
     /// Who made it, and when.
     pub base: Base,
 }
@@ -136,6 +138,7 @@ impl TryFrom<Row> for McpServer {
             expires_at: row.expires_at.map(Timestamp::from_micros),
             maker,
             maker_rights: Rights::from_json(&row.maker_rights)
+                .map(Arc::new)
                 .ok_or_else(|| broken("maker_rights"))?,
             base: row.base,
         })

@@ -89,9 +89,11 @@ impl Record {
         let core = gateway.core.clone();
         let client = line.client;
         let is_waited_for = line.has_effects && !line.dry_run;
+        let at = core.now();
+        // In the order of time: of the index of ids the last page is written, and not one for each call.
         let line = call_log::Call {
-            id: Id::<id::Call>::draw(&*core.random),
-            at: core.now(),
+            id: Id::<id::Call>::draw_at(at, &*core.random),
+            at,
             account_id: line.connected.account.id.clone(),
             root_account_id: line.connected.account.root.clone(),
             project_id: line.connected.project.as_ref().map(ToString::to_string),
@@ -191,7 +193,7 @@ impl Gateway {
         }
         let client_version = client.as_ref().and_then(|client| client.version.clone());
         let line = call_log::Call {
-            id: Id::<id::Call>::draw(&*self.core.random),
+            id: Id::<id::Call>::draw_at(now, &*self.core.random),
             at: now,
             account_id: server.account.id.clone(),
             root_account_id: server.account.root.clone(),

@@ -58,8 +58,9 @@ pub(crate) fn origins(
     if catalogue.is_local() {
         return Ok(Vec::new());
     }
-    let origins = Account::new(connected, catalogue).origins(gateway);
-    origins.map_err(|failure| ApiError::field("context", failure.message))
+    let way = Account::new(connected, catalogue).way(gateway);
+    let way = way.map_err(|failure| ApiError::field("context", failure.message))?;
+    Ok(way.origins.clone())
 }
 
 /// Tries the credentials of a connected account and notes what came of it; with why they are not taken.

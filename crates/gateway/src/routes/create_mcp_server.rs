@@ -44,7 +44,7 @@ pub(super) async fn handle(
         config: config.shown().to_string(),
         expires_at,
         maker,
-        maker_rights: (*caller.rights).clone(),
+        maker_rights: Arc::clone(&caller.rights),
         base: Base::made_by(&change),
     };
     let token = draw_token(&gateway);

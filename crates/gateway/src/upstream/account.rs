@@ -5,6 +5,8 @@
     reason = "what fails here is passed on as it is, and boxed where the call ends"
 )]
 
+use std::sync::{Arc, OnceLock};
+
 use claviger_outbound::Target;
 use claviger_store::connected_accounts::ConnectedAccount;
 use http::StatusCode;
@@ -26,16 +28,44 @@ use crate::request::UpstreamRequest;
 pub(crate) struct Account<'a> {
     pub(crate) connected: &'a ConnectedAccount,
     pub(crate) access: &'a Access,
-    context: Map<String, Value>,
+    /// The version of the catalogue that the access is of.
+    version: &'a str,
+    context: Context<'a>,
+}
+
+/// What was entered that is no secret: JSON, which is read when a template asks for it.
+pub(crate) struct Context<'a> {
+    text: &'a str,
+    read: OnceLock<Map<String, Value>>,
+}
+
+impl Context<'_> {
+    pub(super) fn get(&self, name: &str) -> Option<&Value> {
+        let read = || serde_json::from_str(self.text).unwrap_or_default();
+        self.read.get_or_init(read).get(name)
+    }
+}
+
+/// Where the calls of a connected account go.
+#[derive(Debug)]
+pub(crate) struct Way {
+    base: Target,
+    /// The origins that get the credentials.
+    pub(crate) origins: Vec<String>,
+    /// The version of the catalogue that says so.
+    version: String,
 }
 
 impl<'a> Account<'a> {
     pub(crate) fn new(connected: &'a ConnectedAccount, catalogue: &'a Catalogue) -> Self {
-        let context = serde_json::from_str(&connected.context).unwrap_or_default();
         Self {
             connected,
             access: catalogue.access(),
-            context,
+            version: catalogue.version(),
+            context: Context {
+                text: &connected.context,
+                read: OnceLock::new(),
+            },
         }
     }
 
@@ -64,22 +94,8 @@ impl<'a> Account<'a> {
         filled.map_err(|fault| unsigned(&fault.to_string()))
     }
 
-    /// Where calls go.
-    pub(crate) fn base(&self, gateway: &Gateway) -> Result<Target, Failure> {
-        let base = self
-            .access
-            .base
-            .as_ref()
-            .ok_or_else(|| unsigned("`base_url` is `local`"))?;
-        self.target(gateway, base)
-    }
-
     /// The same as a place to which requests go.
     pub(crate) fn place(&self, gateway: &Gateway, url: &UrlTemplate) -> Result<Target, Failure> {
-        self.target(gateway, url)
-    }
-
-    pub(super) fn target(&self, gateway: &Gateway, url: &UrlTemplate) -> Result<Target, Failure> {
         let client = gateway.upstreams.client();
         let target = client.target(&self.url(url)?).map_err(|fault| {
             unsigned(&format!("where calls of this connected account go {fault}"))
@@ -92,13 +108,38 @@ impl<'a> Account<'a> {
         Ok(target)
     }
 
-    /// The origins that get the credentials.
-    pub(crate) fn origins(&self, gateway: &Gateway) -> Result<Vec<String>, Failure> {
-        let mut origins = vec![self.base(gateway)?.origin()];
+    /// Where calls go. It is kept with the account while both are what they were.
+    pub(crate) fn way(&self, gateway: &Gateway) -> Result<Arc<Way>, Failure> {
+        let known = gateway.known.accounts.get(&self.connected.id);
+        let known = known.filter(|known| std::ptr::eq(&raw const *known.connected, self.connected));
+        let kept = known.as_ref().and_then(|known| known.way.get());
+        if let Some(way) = kept.filter(|way| way.version == self.version) {
+            return Ok(Arc::clone(way));
+        }
+        let way = Arc::new(self.found_way(gateway)?);
+        if let Some(known) = known {
+            // Another call may have been quicker.
+            drop(known.way.set(Arc::clone(&way)));
+        }
+        Ok(way)
+    }
+
+    fn found_way(&self, gateway: &Gateway) -> Result<Way, Failure> {
+        let base = self
+            .access
+            .base
+            .as_ref()
+            .ok_or_else(|| unsigned("`base_url` is `local`"))?;
+        let base = self.place(gateway, base)?;
+        let mut origins = vec![base.origin()];
         if let Some(oauth) = self.format().and_then(|format| format.oauth.as_ref()) {
             origins.push(self.place(gateway, &oauth.token_url)?.origin());
         }
-        Ok(origins)
+        Ok(Way {
+            base,
+            origins,
+            version: self.version.to_owned(),
+        })
     }
 
     pub(super) fn filling<'f>(
@@ -145,7 +186,7 @@ impl<'a> Account<'a> {
     }
 
     pub(super) fn below(&self, gateway: &Gateway, path_and_query: &str) -> Result<Target, Failure> {
-        let target = self.base(gateway)?.below(path_and_query);
+        let target = self.way(gateway)?.base.below(path_and_query);
         target.ok_or_else(|| {
             let message = "the arguments are too long for a request, or lead elsewhere";
             Failure::refused(StatusCode::BAD_REQUEST, "invalid_arguments", message)

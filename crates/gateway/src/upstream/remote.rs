@@ -174,7 +174,7 @@ impl Gateway {
     }
 
     fn must_be_for(&self, credentials: &Credentials, account: &Account<'_>) -> Result<(), Failure> {
-        if credentials.origins == account.origins(self)? {
+        if credentials.origins == account.way(self)?.origins {
             return Ok(());
         }
         let message =

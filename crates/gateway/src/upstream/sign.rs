@@ -4,8 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderValue, header};
 use percent_encoding::utf8_percent_encode;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::account::Context;
 use crate::connector::access::{ACCESS_TOKEN, Access, Authorization, Fields, FormatAccess};
 use crate::connector::file::FieldKind;
 use crate::connector::template::{Reference, Root, Template, Unresolved, text_of};
@@ -20,7 +21,7 @@ pub(crate) const MASKED: &str = "***";
 
 /// What fills the holes of a call's templates.
 pub(crate) struct Filling<'a> {
-    pub(crate) context: &'a Map<String, Value>,
+    pub(crate) context: &'a Context<'a>,
     /// `None`: they are masked.
     pub(crate) credentials: Option<&'a Credentials>,
     pub(crate) token: Option<&'a str>,

@@ -152,7 +152,7 @@ async fn server_made_by(world: &World, maker: &MadeAccessKey) -> String {
         config: "{}".to_owned(),
         expires_at: None,
         maker: Maker::AccessKey(maker.id.clone()),
-        maker_rights: key.unwrap().rights(),
+        maker_rights: key.unwrap().rights().into(),
         base: Base::made_by(&change),
     };
     let token = format!("clvmcp_{}", server.id);

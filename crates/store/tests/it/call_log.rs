@@ -12,6 +12,8 @@ in_both_worlds![
     a_call_comes_back_as_it_was_written,
     calls_are_seen_within_the_reach,
     filters_narrow_and_parts_go_back_in_time,
+    a_call_in_two_places_of_a_reach_is_listed_once,
+    calls_of_a_server_are_those_within_the_reach,
 ];
 
 pub(crate) fn call(
@@ -188,4 +190,42 @@ async fn filters_narrow_and_parts_go_back_in_time(world: World) {
     assert!(
         all.is_sorted_by(|one, other| (one.at, one.id.as_str()) > (other.at, other.id.as_str()))
     );
+}
+
+async fn a_call_in_two_places_of_a_reach_is_listed_once(world: World) {
+    let mine = world.account("mine").await;
+    let child = world.child(&mine, "child").await;
+    let other = world.account("other").await;
+    let project = world.project(&other, "project").await;
+    let own = only(&[&project]);
+    for number in 0..3 {
+        for (account, project) in [(&mine, None), (&child, None), (&other, Some(&project))] {
+            let tool = format!("{}-{number}", account.name);
+            logged(&world, &call(&world, account, project, &tool)).await;
+            world.clock.advance(1);
+        }
+    }
+    let reach = Reach {
+        accounts: vec![mine.reference(), child.reference()],
+        ..own
+    };
+    let latest = call_log::list(&world.db, &reach, &Filter::default(), None, 4).await;
+    let latest: Vec<_> = latest.unwrap().into_iter().map(|it| it.tool_name).collect();
+    assert_eq!(latest, ["other-2", "child-2", "mine-2", "other-1"]);
+    assert_eq!(tools(&world, &reach, &Filter::default()).await.len(), 9);
+}
+
+async fn calls_of_a_server_are_those_within_the_reach(world: World) {
+    let mine = world.account("mine").await;
+    let foreign = world.account("foreign").await;
+    for (account, tool) in [(&mine, "own"), (&foreign, "theirs")] {
+        logged(&world, &call(&world, account, None, tool)).await;
+    }
+    let filter = Filter {
+        mcp_server_id: Some("mcp_one".to_owned()),
+        ..Filter::default()
+    };
+    assert_eq!(tools(&world, &whole(&mine), &filter).await, ["own"]);
+    assert_eq!(tools(&world, &everything(), &filter).await.len(), 2);
+    assert!(tools(&world, &Reach::default(), &filter).await.is_empty());
 }

@@ -43,7 +43,7 @@ fn server(world: &World, connected: &ConnectedAccount, maker: Maker) -> McpServe
         config: r#"{"methods":["read"]}"#.to_owned(),
         expires_at: Some(world.now().plus_seconds(60)),
         maker,
-        maker_rights: Rights::new(vec![role]),
+        maker_rights: Rights::new(vec![role]).into(),
         base: Base::made_by(&world.change()),
     }
 }
@@ -100,7 +100,7 @@ async fn a_server_is_found_by_its_token_as_it_was_stored(world: World) {
     let operator = Maker::Operator(Id::draw(&*world.random));
     let of_operator = McpServer {
         expires_at: None,
-        maker_rights: Rights::operator(),
+        maker_rights: Rights::operator().into(),
         ..server(&world, &connected, operator)
     };
     assert!(store(&world, &of_operator, "two").await);
@@ -257,7 +257,8 @@ async fn a_project_that_goes_is_taken_from_what_makers_held(world: World) {
     };
     let whole = Grant::on_account(Role::Viewer, mine.reference());
     let stored = McpServer {
-        maker_rights: Rights::new(vec![held(&projects), whole.clone(), held(&projects[2..])]),
+        maker_rights: Rights::new(vec![held(&projects), whole.clone(), held(&projects[2..])])
+            .into(),
         ..server(
             &world,
             &connected,
@@ -275,7 +276,7 @@ async fn a_project_that_goes_is_taken_from_what_makers_held(world: World) {
         let left: Vec<_> = left.iter().map(|one| projects[*one].clone()).collect();
         let expected = vec![held(&left), whole.clone(), held(&projects[2..])];
         let rights = by_token(&world, "agent").await.unwrap().maker_rights;
-        assert_eq!(rights, Rights::new(expected));
+        assert_eq!(*rights, Rights::new(expected));
     }
 }
 
