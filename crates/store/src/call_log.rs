@@ -110,6 +110,9 @@ impl Call {
     }
 }
 
+/// Rows that SQLite writes at a stretch: calls are answered on the same cores meanwhile.
+const STRIDE: usize = 32;
+
 static INSERT: ByRows<CELLS> = ByRows::new(
     concat!(
         "INSERT INTO call_log (",
@@ -141,9 +144,11 @@ pub async fn append(db: &Db, calls: &[&Call]) -> Result<(), StoreError> {
     match &db.0.engine {
         Engine::Sqlite { usage, .. } => {
             let mut tx = usage.begin().await?;
-            INSERT
-                .run(&mut tx, calls.iter().map(|call| call.cells()))
-                .await?;
+            for few in calls.chunks(STRIDE) {
+                INSERT
+                    .run(&mut tx, few.iter().map(|call| call.cells()))
+                    .await?;
+            }
             tx.commit().await?;
         }
         Engine::Postgres(pool) => {
