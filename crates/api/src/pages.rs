@@ -34,6 +34,7 @@ const NEW_PASSWORD: Asked = Asked {
     label: "New password, 8 characters or more",
     kind: "password",
     autocomplete: "new-password",
+    shortest: 8,
 };
 
 /// A page that says one thing.
@@ -41,8 +42,7 @@ fn says(status: StatusCode, title: &str, said: String) -> Response {
     let page = Page {
         title,
         said: &[said],
-        secrets: &[],
-        form: None,
+        ..Page::default()
     };
     page.answer(status)
 }
@@ -54,17 +54,26 @@ fn refused(title: &str, error: ApiError, form: Form<'_>) -> Response {
         status,
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND
     );
-    let said = if is_over {
+    let why = if is_over {
         "This link is not good any more: it was used, or its time is over. Ask for another one."
             .into()
+    } else if let Some(wrong) = error.details.first() {
+        // For programs, a password has another name at each operation.
+        let is_password = wrong.field.to_lowercase().ends_with("password");
+        let what = if is_password {
+            "password"
+        } else {
+            &wrong.field
+        };
+        format!("Your {what} {}", wrong.message)
     } else {
         error.message
     };
     let page = Page {
         title,
-        said: &[said],
-        secrets: &[],
+        why: Some(&why),
         form: (!is_over).then_some(form),
+        ..Page::default()
     };
     let mut answer = page.answer(status);
     answer.headers_mut().extend(error.headers);

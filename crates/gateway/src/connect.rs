@@ -10,6 +10,7 @@ pub(crate) mod entering;
 pub(crate) mod form;
 pub(crate) mod link;
 pub(crate) mod page;
+mod pattern;
 pub(crate) mod registered;
 pub(crate) mod trying;
 

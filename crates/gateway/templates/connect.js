@@ -5,5 +5,8 @@ if (window.opener) {
   for (const origin of JSON.parse(outcome.dataset.origins)) {
     window.opener.postMessage(message, origin);
   }
+  // A window that no page opened is closed by nobody but whoever looks at it.
+  const close = document.getElementById("close");
+  close.hidden = false;
+  close.addEventListener("click", () => window.close());
 }
-document.getElementById("close").addEventListener("click", () => window.close());

@@ -19,6 +19,7 @@ const NAME: Asked = Asked {
     label: "Your name",
     kind: "text",
     autocomplete: "name",
+    shortest: 1,
 };
 
 /// Who has an account is asked for nothing else: the link shows that mail to the address reaches them.
@@ -76,8 +77,8 @@ pub(super) async fn show(
             let page = Page {
                 title: TITLE,
                 said: &[said],
-                secrets: &[],
                 form: Some(form(&token, user.as_ref())),
+                ..Page::default()
             };
             page.answer(StatusCode::OK)
         }

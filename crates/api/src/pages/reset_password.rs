@@ -29,8 +29,8 @@ pub(super) async fn show(_: Anyone, RawQuery(query): RawQuery) -> Response {
                  password stays as it is."
                 .to_owned(),
         ],
-        secrets: &[],
         form: Some(form(&token)),
+        ..Page::default()
     };
     page.answer(StatusCode::OK)
 }

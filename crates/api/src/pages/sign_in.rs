@@ -25,8 +25,8 @@ pub(super) async fn show(_: Anyone, RawQuery(query): RawQuery) -> Response {
     let page = Page {
         title: TITLE,
         said: &["If you did not ask for this, close the page: nothing has happened.".to_owned()],
-        secrets: &[],
         form: Some(form(&token)),
+        ..Page::default()
     };
     page.answer(StatusCode::OK)
 }
@@ -52,7 +52,7 @@ pub(super) async fn sign_in(
                     ("Access token", tokens.access.expose()),
                     ("Refresh token", tokens.refresh.expose()),
                 ],
-                form: None,
+                ..Page::default()
             };
             page.answer(StatusCode::OK)
         }

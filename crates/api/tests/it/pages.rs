@@ -93,7 +93,7 @@ on_both_engines!(a_forgotten_password_is_reset_on_a_page, async |app| {
     };
     // What is no password is said, and may be mended.
     let refused = reset("short").await.expect(400);
-    says(&refused, "8 characters");
+    says(&refused, "Your password must have at least 8 characters");
     says(&refused, mail.token());
     reset("another horse").await.expect(200);
     reset("yet another horse").await.expect(401);

@@ -11,6 +11,7 @@ use super::choice::Picked;
 use super::entering::{CONTEXT, CREDENTIALS, Entered};
 use super::link::Live;
 use super::page::{Choice, ConnectForm, ConnectPage, Field, Input};
+use super::pattern::of_whole_value;
 use crate::catalogue::Catalogue;
 use crate::connector::access::UrlTemplate;
 use crate::connector::file::{FieldEntry, FieldKind, Format};
@@ -233,20 +234,28 @@ fn field(prefix: &str, entry: &FieldEntry) -> Field {
             _ => Input::Password,
         },
         required: entry.required,
-        // A browser compares the whole value, a connector looks for it in the value.
         pattern: entry
             .pattern
             .as_ref()
-            .map(|pattern| format!(".*(?:{}).*", pattern.value)),
+            .and_then(|pattern| of_whole_value(&pattern.value)),
         help: entry.help.as_deref().map(plain_text::clean),
         value: String::new(),
     }
 }
 
-/// What a refusal of what was entered says to whoever entered it.
-pub(crate) fn said_of(error: ApiError) -> String {
-    match error.details.into_iter().next() {
-        Some(detail) => format!("Please look at what you entered: {}", detail.message),
-        None => error.message,
-    }
+/// What a refusal of what was entered says to whoever entered it: fields by what stands above them.
+pub(crate) fn said_of(error: ApiError, picked: &Picked) -> String {
+    let Some(detail) = error.details.into_iter().next() else {
+        return error.message;
+    };
+    let context = picked.catalogue.access().context.entries();
+    let credentials = picked
+        .access()
+        .map_or(&[][..], |(_, access)| access.fields.entries());
+    let entries = context.iter().chain(credentials);
+    let named = entries.fold(detail.message, |said, entry| {
+        let name = format!("field `{}`", entry.name.value);
+        said.replace(&name, &format!("“{}”", label(entry)))
+    });
+    format!("Please look at what you entered: {named}")
 }

@@ -8,26 +8,14 @@ use std::sync::LazyLock;
 
 use askama::Template;
 use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use claviger_edge::page::{STYLE, policy};
 use claviger_edge::{ApiError, NoStore};
 use http::{HeaderValue, StatusCode, header};
-use sha2::{Digest, Sha256};
 
-const STYLE: &str = include_str!("../../templates/connect.css");
 const SCRIPT: &str = include_str!("../../templates/connect.js");
 
 /// What such a page may do; the script is named where there is none, too.
-static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
-    let digest = |text: &str| STANDARD.encode(Sha256::digest(text));
-    let policy = format!(
-        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; form-action 'self'; \
-         frame-ancestors 'none'; base-uri 'none'",
-        digest(STYLE),
-        digest(SCRIPT)
-    );
-    HeaderValue::try_from(policy).expect("base64 fits a header")
-});
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(Some(SCRIPT)));
 
 /// What a page says and asks.
 #[derive(Default, Template)]

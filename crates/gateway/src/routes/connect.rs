@@ -249,7 +249,8 @@ async fn connect(
                 picked: &picked,
             };
             let status = error.code.status();
-            return Ok(ask(&showing, &entered, Some(&said_of(error)), status));
+            let said = said_of(error, &picked);
+            return Ok(ask(&showing, &entered, Some(&said), status));
         }
     };
     if let Some((Format::OAuth2, access)) = picked.access()

@@ -26,6 +26,7 @@ const ASKED: [Asked; 1] = [Asked {
     label: "Your access token, from signing in within the last 15 minutes",
     kind: "password",
     autocomplete: "off",
+    shortest: 1,
 }];
 
 pub(super) async fn show(RawQuery(query): RawQuery) -> Response {
@@ -36,8 +37,8 @@ pub(super) async fn show(RawQuery(query): RawQuery) -> Response {
     let page = Page {
         title: TITLE,
         said: &[said.to_owned()],
-        secrets: &[],
         form: Some(form(&token)),
+        ..Page::default()
     };
     page.answer(StatusCode::OK)
 }
@@ -53,7 +54,7 @@ pub(super) async fn reveal(State(gateway): State<Arc<Gateway>>, request: Request
                     secret.field
                 )],
                 secrets: &[("Secret", secret.plain.expose())],
-                form: None,
+                ..Page::default()
             };
             page.answer(StatusCode::OK)
         }
@@ -62,9 +63,9 @@ pub(super) async fn reveal(State(gateway): State<Arc<Gateway>>, request: Request
             let is_over = status == StatusCode::NOT_FOUND;
             let page = Page {
                 title: TITLE,
-                said: &[error.message],
-                secrets: &[],
+                why: Some(&error.message),
                 form: (!is_over).then(|| form(&token)),
+                ..Page::default()
             };
             let mut answer = page.answer(status);
             answer.headers_mut().extend(error.headers);

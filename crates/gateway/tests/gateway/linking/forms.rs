@@ -139,3 +139,37 @@ in_both_shops!(a_key_of_several_lines_is_entered_in_a_box, async |shop| {
         "{sent}"
     );
 });
+
+in_both_shops!(
+    a_field_is_named_as_the_page_names_it_where_it_is_explained_and_where_it_is_refused,
+    async |shop| {
+        let fields = json!([{
+            "name": "key", "label": "API <key>", "pattern": "^[a-z-]+$", "help": "\"Settings\"",
+        }]);
+        let header = json!({ "header": { "name": "x-tea-key", "value": "{{credentials.key}}" } });
+        let credentials = json!({ "api_key": { "fields": fields, "authorization": header } });
+        shop.bring("named", json!({ "credentials": credentials }))
+            .await;
+        let app = &shop.world.app;
+        let token = link(&shop, json!({ "tenant_id": "t" })).await;
+        let mut browser = Browser::default();
+        let shown = browser.follow(app, &token, "&integration=named").await;
+        let shown = shown.expect(200);
+        let explained = shown.attribute("aria-describedby=\"").unwrap();
+        for text in [
+            format!("<small id=\"{explained}\">&#34;Settings&#34;</small>"),
+            r#"pattern=".*(?:^[a-z\-]+$).*""#.to_owned(),
+        ] {
+            assert!(shown.text.contains(&text), "{text}: {}", shown.text);
+        }
+        let refused = browser.send(app, &filled(&shop, &shown, "No key")).await;
+        let refused = refused.expect(400);
+        let said = "“API &#60;key&#62;” must match";
+        assert!(refused.text.contains(said), "{}", refused.text);
+        assert!(refused.text.contains("role=\"alert\"") && !refused.text.contains("No key"));
+        browser
+            .send(app, &filled(&shop, &refused, "a-key"))
+            .await
+            .expect(200);
+    }
+);
