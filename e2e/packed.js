@@ -24,3 +24,6 @@ export async function packed(name, file, extension = extname(file)) {
   await rm(scratch, { recursive: true });
   return path;
 }
+
+/** The published link SDK, as a module. */
+export const linkSdk = () => packed("@truto/truto-link-sdk@1.1.30", "dist/main.js", ".mjs");

@@ -7,9 +7,7 @@ import { after, test } from "node:test";
 import { runInNewContext } from "node:vm";
 
 import { Claviger } from "../claviger.js";
-import { packed } from "../packed.js";
-
-const SDK = "@truto/truto-link-sdk@1.1.30";
+import { linkSdk } from "../packed.js";
 
 const APP = "https://app.example.com";
 
@@ -104,7 +102,7 @@ test("the published link SDK connects an account in a popup", async () => {
   const page = pageOf(APP);
   globalThis.window = page.window;
   after(() => delete globalThis.window);
-  const { default: authenticate } = await import(await packed(SDK, "dist/main.js", ".mjs"));
+  const { default: authenticate } = await import(await linkSdk());
   const link = async () => {
     const { link_token } = await claviger.done("POST", "/link-token", { body: { tenant_id: "customer-42" } });
     const options = { baseUrl: claviger.url, iframe: false, integration: "theauthapi", noBack: true };

@@ -1,5 +1,5 @@
 //! What tests and benchmarks need that a fresh machine may lack: PostgreSQL's server binaries, nginx, Node,
-//! packages of Node and Python, a load generator. Installs it where that needs no question,
+//! a browser, packages of Node and Python, a load generator. Installs it where that needs no question,
 //! else says what to run.
 
 // What needs PostgreSQL and nginx looks for them itself. This is the same search, ahead of the build.
@@ -57,6 +57,26 @@ pub(crate) fn postgresql() -> Result<()> {
     let found = server_binaries().context("`postgresql` is installed, but no server binaries")?;
     println!("    PostgreSQL: {}", found.display());
     Ok(())
+}
+
+/// Finds or installs Chromium, and gives its path.
+pub(crate) fn browser() -> Result<PathBuf> {
+    if chromium().is_none() {
+        install_from_debian("chromium").context("no browser: install `chromium`")?;
+    }
+    let found = chromium().context("`chromium` is installed, but no browser")?;
+    println!("    browser: {}", found.display());
+    Ok(found)
+}
+
+fn chromium() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let named = |folder: PathBuf| {
+        let names = ["chromium", "chromium-browser", "google-chrome"];
+        names.map(|name| folder.join(name))
+    };
+    let mut places = std::env::split_paths(&path).flat_map(named);
+    places.find(|place| place.is_file())
 }
 
 /// Finds or installs wrk, which drives the greatest loads.

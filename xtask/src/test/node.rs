@@ -20,6 +20,8 @@ pub(super) struct Suite {
     engine: Option<(&'static str, &'static str)>,
     /// Whether it has something to build before.
     is_built: bool,
+    /// Whether it looks at pages.
+    has_pages: bool,
 }
 
 /// All of them, in their order.
@@ -30,6 +32,7 @@ pub(super) const SUITES: [Suite; 3] = [
         folder: "e2e",
         engine: None,
         is_built: false,
+        has_pages: true,
     },
     Suite {
         part: Part::Clients,
@@ -37,6 +40,7 @@ pub(super) const SUITES: [Suite; 3] = [
         folder: "e2e",
         engine: Some(ENGINE),
         is_built: false,
+        has_pages: false,
     },
     Suite {
         part: Part::Toolsets,
@@ -44,6 +48,7 @@ pub(super) const SUITES: [Suite; 3] = [
         folder: "sdk/typescript",
         engine: None,
         is_built: true,
+        has_pages: false,
     },
 ];
 
@@ -51,6 +56,7 @@ pub(super) const SUITES: [Suite; 3] = [
 pub(super) fn tests(workspace: &Path, node: &Node, suite: &Suite) -> Result<Totals> {
     let package = workspace.join(suite.folder);
     needs::packages(node, &package)?;
+    let browser = suite.has_pages.then(needs::browser).transpose()?;
     announce(suite.title);
     if suite.is_built {
         let mut build = Command::new("npm");
@@ -69,6 +75,7 @@ pub(super) fn tests(workspace: &Path, node: &Node, suite: &Suite) -> Result<Tota
         .env("PATH", &node.search_path)
         .env("CLAVIGER_BIN", xtask.with_file_name("claviger"))
         .envs(suite.engine)
+        .envs(browser.map(|browser| ("CLAVIGER_BROWSER", browser)))
         .current_dir(&package)
         .args([
             "--test",
