@@ -36,11 +36,14 @@ pub(super) fn as_text(catalogue: &Catalogue) -> String {
         many => format!("{many} tools"),
     };
     let mut text = format!("{}: {count}\n\n", catalogue.label());
-    let width = tools.iter().map(|tool| tool.name.len()).max().unwrap_or(0);
-    for tool in tools {
-        let effect = if tool.read_only { "read " } else { "write" };
-        let required = tool.required.join(", ");
-        let line = format!("{:width$}  {effect}  {required}", tool.name);
+    let heading = ["TOOL", "EFFECT", "TAGS", "NEEDS"].map(str::to_owned);
+    let rows: Vec<_> = std::iter::once(heading)
+        .chain(tools.iter().map(|tool| row(tool)))
+        .collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let (of_names, of_tags) = (width(0), width(2));
+    for [name, effect, tags, needs] in &rows {
+        let line = format!("{name:of_names$}  {effect:6}  {tags:of_tags$}  {needs}");
         writeln!(text, "{}", line.trim_end()).expect("writing to a string cannot fail");
     }
     if !catalogue.left_out().is_empty() {
@@ -51,6 +54,16 @@ pub(super) fn as_text(catalogue: &Catalogue) -> String {
             .expect("writing to a string cannot fail");
     }
     text
+}
+
+fn row(tool: &Tool) -> [String; 4] {
+    let effect = if tool.read_only { "read" } else { "write" };
+    [
+        tool.name.clone(),
+        effect.to_owned(),
+        tool.tags.join(", "),
+        tool.required.join(", "),
+    ]
 }
 
 /// The tools for programs.

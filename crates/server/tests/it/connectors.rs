@@ -18,7 +18,12 @@ fn the_tools_of_the_built_in_connector_are_printed() {
     let tools = json["tools"].as_array().unwrap();
     assert!(tools.len() > 20, "{text}");
     for tool in tools {
-        assert!(text.contains(tool["name"].as_str().unwrap()), "{tool}");
+        let name = tool["name"].as_str().unwrap();
+        let line = text
+            .lines()
+            .find(|line| line.split(' ').next() == Some(name));
+        let tag = tool["tags"][0].as_str().unwrap();
+        assert!(line.unwrap().contains(tag), "{tool}");
         assert_eq!(tool["input_schema"]["type"], "object", "{tool}");
     }
 }
@@ -41,6 +46,7 @@ fn the_tools_of_a_connector_in_a_file_are_printed() {
     insta::assert_snapshot!(printed(&["connector", "tools", path]), @r#"
 Tea: 1 tool
 
+TOOL               EFFECT  TAGS  NEEDS
 list_all_tea_pots  read
 
 No tools:
@@ -147,9 +153,10 @@ fn a_document_becomes_a_connector_file_whose_tools_are_printed() {
     insta::assert_snapshot!(printed(&["connector", "tools", out]), @r#"
 Tea Pot API: 3 tools
 
+TOOL                         EFFECT  TAGS  NEEDS
 list_all_tea_pot_pots        read
 create_a_tea_pot_pots        write
-delete_a_tea_pot_pots_by_id  write  id
+delete_a_tea_pot_pots_by_id  write         id
 "#);
 
     // What somebody may have changed by hand is not written over.
