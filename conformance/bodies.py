@@ -1,5 +1,6 @@
 """A body of each operation that it takes, for members of generated ones to be put into."""
 
+import gateway
 from seeds import PASSWORD, in_days
 
 
@@ -34,6 +35,7 @@ def tenant(seeds, _):
 
 
 BODIES = {
+    **gateway.BODIES,
     "acceptInvitation": token,
     "addUserFromFirebase": lambda seeds, _: {"idToken": seeds.id_token()},
     "authenticate": lambda seeds, _: {"credentials": {"api_key": seeds.fresh("key_string")}},

@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import schemathesis
 
 from bodies import BODIES
+from gateway import CALLED, QUERIES
 from seeds import Seeds
 
 # What an id at this place in a path is the id of.
@@ -23,7 +24,10 @@ IN_PATHS = {
     "/accounts/{id}": "account",
     "/api-keys/auth/{key}": "key_string",
     "/api-keys/{id}": "api_key",
+    "/integrated-account/{id}": "connected_account",
+    "/integration/{slug}": "connector",
     "/invitations/{id}": "invitation",
+    "/link-token/{id}": "link",
     "/notifications/{id}": "notification",
     "/projects/{id}": "project",
     "/users/{id}": "user",
@@ -44,7 +48,16 @@ NEEDED = {
 }
 
 # Operations that end what they are asked about, or take somebody's role.
-ENDING = {"deleteAccount", "deleteProject", "deleteUserRole", "deleteWebhook", "updateUserRole"}
+ENDING = {
+    "deleteAccount",
+    "deleteConnectedAccount",
+    "deleteConnector",
+    "deleteLink",
+    "deleteProject",
+    "deleteUserRole",
+    "deleteWebhook",
+    "updateUserRole",
+}
 
 # By which a request is read at all: one that is broken there is refused before any operation, with 400 and
 # no body.
@@ -101,7 +114,9 @@ def present(operation, case):
         return
     for name in [it for it in headers if it.lower() in ("authorization", "x-api-key")]:
         del headers[name]
-    if operation in BY_SOMEBODY_NEW and chance < 0.8:
+    if operation == "speakMcpByBearer":
+        headers["authorization"] = f"Bearer {seeds.mcp_token}"
+    elif operation in BY_SOMEBODY_NEW and chance < 0.8:
         headers["authorization"] = f"Bearer {seeds.sign_up().token}"
     elif operation in IN_PERSON and chance < 0.8 or chance < 0.2:
         headers["authorization"] = f"Bearer {seeds.signed_in()}"
@@ -142,6 +157,9 @@ def fill_path(operation, case):
             if operation in ENDING and parameters.get(name) in seeds.spared():
                 parameters[name] = seeds.fresh(kind)
             break
+    if operation == "callDelete":
+        # Never what other seeds hang on.
+        parameters["id"] = seeds.fresh("project")
     if dice.random() < 0.8:
         if "grantId" in parameters:
             parameters["grantId"] = seeds.fresh("reveal_grant")
@@ -150,6 +168,16 @@ def fill_path(operation, case):
             parameters.update(id=seeds.webhook, deliveryId=seeds.delivery)
         if operation == "createRevealGrant":
             parameters["id"] = seeds.readable.next()
+        if "server" in parameters:
+            server = seeds.earlier if case.method == "GET" else seeds.fresh
+            parameters.update(id=seeds.tools, server=server("mcp_server"))
+        if "token" in parameters:
+            parameters["token"] = seeds.mcp_token
+        if operation in CALLED:
+            resource, named = CALLED[operation]
+            parameters["resource"] = resource
+            if named:
+                parameters["id"] = named(seeds)
 
 
 def fill_query(operation, case):
@@ -172,6 +200,17 @@ def fill_query(operation, case):
         "target": lambda: seeds.key["id"],
         "cursor": lambda: seeds.done("GET", "/audit-events?limit=1")[0]["cursor"],
     }
+    if "integrated_account_id" in known:
+        # Arguments are parameters of their own, whatever they are called: few tools have those.
+        for name in [it for it in query if it not in known and dice.random() < 0.9]:
+            del query[name]
+        is_raw = operation.startswith("callUpstream")
+        ids["integrated_account_id"] = lambda: seeds.raw if is_raw else seeds.tools
+        query.setdefault("integrated_account_id", "")
+    if "account_id" in known:
+        ids["account_id"] = lambda: seeds.account
+    for name, value in {"next_cursor": "", **QUERIES.get(operation, {})}.items():
+        ids[name] = lambda value=value: value
     for name in known & ids.keys():
         if name in query and dice.random() < 0.8:
             query[name] = ids[name]()

@@ -15,6 +15,7 @@ import time
 import requests
 
 import firebase
+from gateway import Gateway
 
 PASSWORD = "correct horse battery staple"
 
@@ -30,22 +31,28 @@ OFTEN = 40
 
 
 class Receiver(http.server.BaseHTTPRequestHandler):
-    """Answers webhooks and pings with the status that the path names."""
+    """Answers webhooks, pings and calls of tools with the status that the path names."""
 
     def answer(self):
         self.rfile.read(int(self.headers.get("content-length", 0)))
         status = re.search(r"\d{3}", self.path)
         self.send_response(int(status[0]) if status else 200)
+        self.send_header("content-type", "application/json")
         self.send_header("content-length", "2")
         self.end_headers()
-        self.wfile.write(b"ok")
+        self.wfile.write(b"{}")
 
-    do_POST = do_PUT = do_PATCH = answer
+    def __getattr__(self, name):
+        # Whatever the method is.
+        if name.startswith("do_"):
+            return self.answer
+        raise AttributeError(name)
 
     def do_GET(self):
         """Is Firebase's set of keys, as well."""
         body = json.dumps(firebase.keys()).encode()
         self.send_response(200)
+        self.send_header("content-type", "application/json")
         self.send_header("cache-control", "max-age=3600")
         self.send_header("content-length", str(len(body)))
         self.end_headers()
@@ -99,7 +106,7 @@ class Person:
         self.since = time.monotonic()
 
 
-class Seeds:
+class Seeds(Gateway):
     """The objects of one instance, made when they are asked for."""
 
     def __init__(self, folder, random):
@@ -131,6 +138,7 @@ class Seeds:
         self.key = self.done("POST", "/api-keys", {"name": "Told of", "projectId": self.project})
         self.delivery = self.until(lambda: self.listed(f"/webhooks/{self.webhook}/deliveries"))
         self.notification = self.until(lambda: self.listed("/notifications"))
+        self.open_gateway(bootstrap)
 
     # Asking
 
@@ -165,7 +173,8 @@ class Seeds:
     def spared(self):
         """What must not be ended, since other seeds hang on it."""
         places = {self.people.current, self.receivers.current, self.readable.current}
-        return {self.account, self.project, self.person.id, self.webhook} | places
+        gateway = {self.tools, self.raw, self.parts}
+        return {self.account, self.project, self.person.id, self.webhook} | places | gateway
 
     # Credentials
 

@@ -1,13 +1,11 @@
-//! What needs no credential: the name of the service, its health, its document.
+//! What needs no credential: the name of the service, its health.
 
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use claviger_edge::{Anyone, ApiError, Core, ErrorCode};
 use claviger_store::Asker;
-use http::header;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -18,7 +16,6 @@ pub(crate) fn routes() -> OpenApiRouter<Core> {
         .routes(routes!(describe_service))
         .route("/healthz", axum::routing::get(alive))
         .route("/readyz", axum::routing::get(ready))
-        .route("/openapi.json", axum::routing::get(document))
 }
 
 /// What answers here.
@@ -65,9 +62,4 @@ async fn ready(State(core): State<Core>, _: Anyone) -> Result<Json<serde_json::V
     };
     answered?;
     Ok(Json(serde_json::json!({"status": "ready"})))
-}
-
-async fn document(_: Anyone) -> Response {
-    let body = serde_json::to_string(crate::document()).expect("a document of text serializes");
-    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }

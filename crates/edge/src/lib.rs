@@ -6,6 +6,7 @@ mod caller;
 mod client_address;
 mod core;
 mod credential;
+pub mod document;
 mod draft;
 mod error;
 mod fields;

@@ -1,7 +1,11 @@
 //! What to paste where, so that a client uses an MCP server.
 
+use std::collections::BTreeMap;
+
 use claviger_domain::plain_text;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 /// A client, as `client=` names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +62,22 @@ impl AgentClient {
     }
 }
 
+/// What to paste for one client.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ClientConfig {
+    /// The client.
+    #[schema(example = "vscode")]
+    client: &'static str,
+    /// Where it is pasted.
+    #[schema(example = ".vscode/mcp.json")]
+    place: &'static str,
+    /// What is pasted; `<token>` and `<access key>` stand for what is shown to nobody.
+    snippet: String,
+    /// What does not work with that client.
+    #[schema(required)]
+    note: Option<&'static str>,
+}
+
 /// The server to be used.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Served<'a> {
@@ -69,22 +89,22 @@ pub(crate) struct Served<'a> {
 
 impl Served<'_> {
     /// What to paste for every client, by the client's name.
-    pub(crate) fn all(&self) -> Map<String, Value> {
+    pub(crate) fn all(&self) -> BTreeMap<String, ClientConfig> {
         let shown = |client: AgentClient| (client.as_str().to_owned(), self.shown(client));
         AgentClient::ALL.into_iter().map(shown).collect()
     }
 
     /// What to paste for one client, and where.
-    pub(crate) fn shown(&self, client: AgentClient) -> Value {
+    pub(crate) fn shown(&self, client: AgentClient) -> ClientConfig {
         let note = (self.needs_access_key && !client.sends_headers()).then_some(
             "This server asks for an access key beside its URL, which this client cannot send.",
         );
-        json!({
-            "client": client.as_str(),
-            "place": client.place(),
-            "snippet": self.snippet(client),
-            "note": note,
-        })
+        ClientConfig {
+            client: client.as_str(),
+            place: client.place(),
+            snippet: self.snippet(client),
+            note,
+        }
     }
 
     fn snippet(&self, client: AgentClient) -> String {
@@ -195,9 +215,6 @@ mod tests {
           "note": "This server asks for an access key beside its URL, which this client cannot send."
         }
         "#);
-        assert_eq!(
-            served(false).shown(AgentClient::Claude)["note"],
-            Value::Null
-        );
+        assert!(served(false).shown(AgentClient::Claude).note.is_none());
     }
 }

@@ -18,6 +18,7 @@ pub mod connector;
 mod credentials;
 pub mod cursor;
 mod discovery;
+mod document;
 mod doors;
 pub mod envelope;
 pub mod exposure;
@@ -60,6 +61,7 @@ mod validation;
 
 pub use catalogue::{Catalogue, Catalogues};
 pub use connector::Connector;
+pub use document::document;
 pub use exposure::Exposure;
 pub use failure::Failure;
 pub use gateway::{Gateway, Settings};

@@ -13,6 +13,7 @@ mod delete_connected_account;
 mod delete_connector;
 mod delete_link_token;
 mod delete_mcp_server;
+pub(crate) mod described;
 mod find_connected_account;
 mod find_connector;
 mod find_mcp_server;
@@ -40,19 +41,23 @@ mod wire;
 
 use std::sync::Arc;
 
-use axum::routing::{any, delete, get, patch, post};
+use axum::routing::{any, get};
 use axum::{Router, middleware};
 use claviger_domain::id::{self, Id};
 use claviger_domain::rights::{AccountRef, Reach};
 use claviger_edge::{ApiError, Caller, ErrorCode, Idempotent, Requires, idempotent, identify};
 use claviger_store::accounts;
 use claviger_store::connected_accounts::{self, ConnectedAccount};
+use utoipa::OpenApi as _;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::gateway::Gateway;
 use crate::sealed::PATH;
 
 /// Routes whose POST creates, and so honours an `Idempotency-Key`.
-const CREATING: &[&str] = &[
+pub(crate) const CREATING: &[&str] = &[
     "/integrated-account",
     "/link-token",
     "/integrated-account/{id}/mcp",
@@ -66,112 +71,110 @@ pub fn router(gateway: &Arc<Gateway>) -> Router {
         routes: CREATING,
         mib: 1,
     };
-    let of_accounts = Router::new()
-        .route(
-            "/integrated-account",
-            get(list_connected_accounts::handle).post(create_connected_account::handle),
-        )
-        .route(
-            "/integrated-account/refresh-credentials",
-            post(refresh_credentials::handle),
-        )
-        .route(
-            "/integrated-account/{id}",
-            get(find_connected_account::handle)
-                .patch(update_connected_account::handle)
-                .delete(delete_connected_account::handle),
-        )
-        .route(
-            "/integrated-account/{id}/credentials",
-            patch(change_credentials::handle),
-        )
-        .route("/integrated-account/{id}/tools", get(list_tools::handle))
-        .route(
-            "/integrated-account/{id}/capabilities",
-            get(show_capabilities::of_connected_account),
-        )
-        .route(
-            "/integration",
-            get(list_connectors::handle).post(create_connector::handle),
-        )
-        .route(
-            "/integration/{slug}",
-            get(find_connector::handle)
-                .patch(update_connector::handle)
-                .delete(delete_connector::handle),
-        )
-        .route(
-            "/integration/{slug}/capabilities",
-            get(show_capabilities::of_connector),
-        )
-        .route(
-            "/integrated-account/{id}/mcp",
-            get(list_mcp_servers::handle).post(create_mcp_server::handle),
-        )
-        .route(
-            "/integrated-account/{id}/mcp/{server}",
-            get(find_mcp_server::handle)
-                .patch(update_mcp_server::handle)
-                .delete(delete_mcp_server::handle),
-        )
-        .route(
-            "/integrated-account/{id}/mcp/{server}/rotate-token",
-            post(rotate_mcp_server::handle),
-        )
-        .route(
-            "/integrated-account/{id}/mcp/{server}/client-config",
-            get(show_client_config::handle),
-        )
-        .merge(of_links())
-        .route("/log", get(list_calls::handle))
-        .layer(middleware::from_fn_with_state(creating, idempotent));
-    let of_tools = Router::new()
-        .route("/proxy/{resource}", get(proxy::list).post(proxy::create))
-        .route(
-            "/proxy/{resource}/{id}",
-            get(proxy::read)
-                .patch(proxy::update)
-                .delete(proxy::delete)
-                .post(proxy::custom),
-        )
-        .route("/custom/{*path}", any(custom::handle));
+    let (of_accounts, _) = of_accounts().split_for_parts();
+    let (of_tools, _) = of_tools().split_for_parts();
     let identified = middleware::from_fn_with_state(gateway.core.clone(), identify);
-    let of_accounts = of_accounts.layer(identified.clone());
+    let of_accounts = of_accounts
+        .layer(middleware::from_fn_with_state(creating, idempotent))
+        .layer(identified.clone());
     let of_tools = of_tools
+        // Whatever verb, and however many segments, which no document can say.
+        .route("/custom/{*path}", any(custom::handle))
         .layer(identified)
         .layer(middleware::from_fn(proxy::tell_limits));
     let of_agents = Router::new()
         .route("/mcp", any(mcp_endpoint::by_bearer))
         .route("/mcp/{token}", any(mcp_endpoint::by_path))
-        .route(PATH, get(reveal::show).post(reveal::reveal))
-        .route(connect::PATH, get(connect::show).post(connect::submit))
-        .route(connect::CALLBACK, get(connect::callback))
         // Clients of the protocol ask here whether there is something to sign in to.
         .route("/.well-known/{*path}", any(async || ApiError::not_found()));
     of_accounts
         .merge(of_tools)
         .merge(of_agents)
+        .merge(pages())
         .with_state(Arc::clone(gateway))
 }
 
+/// The routes' part of the OpenAPI document: all but those of pages for people.
+pub(crate) fn described() -> OpenApi {
+    let mut document = of_accounts().merge(of_tools()).into_openapi();
+    document.merge(AnyMethod::openapi());
+    document
+}
+
+/// What answers more methods than the document has.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    paths(custom::handle, mcp_endpoint::by_bearer, mcp_endpoint::by_path),
+    components(schemas(described::CallFailure))
+)]
+struct AnyMethod;
+
+/// What an account has and makes.
+fn of_accounts() -> OpenApiRouter<Arc<Gateway>> {
+    OpenApiRouter::new()
+        .routes(routes!(
+            list_connected_accounts::handle,
+            create_connected_account::handle
+        ))
+        .routes(routes!(refresh_credentials::handle))
+        .routes(routes!(
+            find_connected_account::handle,
+            update_connected_account::handle,
+            delete_connected_account::handle
+        ))
+        .routes(routes!(change_credentials::handle))
+        .routes(routes!(list_tools::handle))
+        .routes(routes!(show_capabilities::of_connected_account))
+        .routes(routes!(list_connectors::handle, create_connector::handle))
+        .routes(routes!(
+            find_connector::handle,
+            update_connector::handle,
+            delete_connector::handle
+        ))
+        .routes(routes!(show_capabilities::of_connector))
+        .routes(routes!(list_mcp_servers::handle, create_mcp_server::handle))
+        .routes(routes!(
+            find_mcp_server::handle,
+            update_mcp_server::handle,
+            delete_mcp_server::handle
+        ))
+        .routes(routes!(rotate_mcp_server::handle))
+        .routes(routes!(show_client_config::handle))
+        .merge(of_links())
+        .routes(routes!(list_calls::handle))
+}
+
 /// By what an account has its customers connect theirs.
-fn of_links() -> Router<Arc<Gateway>> {
+fn of_links() -> OpenApiRouter<Arc<Gateway>> {
+    OpenApiRouter::new()
+        .routes(routes!(
+            oauth_client::show,
+            oauth_client::set,
+            oauth_client::delete
+        ))
+        .routes(routes!(list_link_tokens::handle, create_link_token::handle))
+        .routes(routes!(delete_link_token::handle))
+        .routes(routes!(link_settings::show, link_settings::set))
+}
+
+/// Calls of tools.
+fn of_tools() -> OpenApiRouter<Arc<Gateway>> {
+    OpenApiRouter::new()
+        .routes(routes!(proxy::list, proxy::create))
+        .routes(routes!(
+            proxy::read,
+            proxy::update,
+            proxy::delete,
+            proxy::custom
+        ))
+}
+
+/// Pages for people, which no document describes.
+fn pages() -> Router<Arc<Gateway>> {
     Router::new()
-        .route(
-            "/integration/{slug}/oauth-client",
-            get(oauth_client::show)
-                .put(oauth_client::set)
-                .delete(oauth_client::delete),
-        )
-        .route(
-            "/link-token",
-            get(list_link_tokens::handle).post(create_link_token::handle),
-        )
-        .route("/link-token/{id}", delete(delete_link_token::handle))
-        .route(
-            "/link-settings",
-            get(link_settings::show).put(link_settings::set),
-        )
+        .route(PATH, get(reveal::show).post(reveal::reveal))
+        .route(connect::PATH, get(connect::show).post(connect::submit))
+        .route(connect::CALLBACK, get(connect::callback))
 }
 
 /// The account that is named, or the caller's own.

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::argument::{ArgumentCheck, ArgumentFaults};
 use crate::connector::file::PaginationEntry;
@@ -70,8 +71,9 @@ pub struct Schemas {
     clippy::struct_excessive_bools,
     reason = "the protocol has these four hints"
 )]
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ToolAnnotations)]
 pub struct Annotations {
     /// A title for people.
     pub title: String,

@@ -9,8 +9,8 @@ use claviger_gateway::mcp::hosts::Hosts;
 use claviger_gateway::{Catalogue, Gateway, Settings};
 use claviger_store::sealing::SealingKey;
 
-use crate::JobFigures;
 use crate::metrics::Metrics;
+use crate::{JobFigures, document};
 
 /// What the routes need.
 #[derive(Debug)]
@@ -60,6 +60,7 @@ pub fn assemble_over(
         sealing: parts.sealing,
         // With its layers, which make the body of an error, and with nothing else beside it.
         auth_api: upstream(Surface::new(&core, auth_api.clone(), None).into_router()),
+        // Not the whole: tools of this instance are The Auth API's.
         document: claviger_api::document().to_string().into_bytes(),
         hosts: parts.hosts,
         public_url: parts.public_url,
@@ -67,6 +68,7 @@ pub fn assemble_over(
     })?;
     let routes = auth_api
         .merge(claviger_gateway::router(&gateway))
+        .merge(document::router(&core))
         .merge(Metrics::new(&core, parts.jobs).guarded())
         .merge(parts.extra);
     Ok(Assembled {

@@ -10,6 +10,7 @@ mod commands;
 pub mod config;
 mod connector;
 mod data_directory;
+mod document;
 pub mod first_start;
 mod health;
 mod instance;

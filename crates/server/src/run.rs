@@ -9,6 +9,7 @@ use crate::command_line::{Command, CommandLine, ServeFlags};
 use crate::commands::{self, Refusal};
 use crate::config::{Config, DEFAULT_FILE};
 use crate::connector::read_folder;
+use crate::document::document;
 use crate::output::{complain, print};
 use crate::system::Outside;
 use crate::{health, log, serve};
@@ -73,7 +74,7 @@ fn carry_out(command: Command, outside: Outside) -> Result<ExitCode> {
             print(DEFAULT_FILE);
         }
         Command::Openapi => {
-            print(&format!("{:#}\n", claviger_api::document()));
+            print(&format!("{:#}\n", document()));
         }
         Command::Connector(command) => return command.run(),
         Command::CheckConfig(flags) => {

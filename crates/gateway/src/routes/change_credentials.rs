@@ -10,16 +10,31 @@ use claviger_store::connected_accounts;
 use serde_json::{Map, Value};
 
 use super::connected_account::{check_fields, read_format, sealed, tried};
+use super::described::CredentialsChange;
+use super::wire::TriedAccountBody;
 use super::{connected_account, no_such_connected_account};
 use crate::gateway::Gateway;
 use crate::members::Members;
 
+/// Enter credentials anew
+///
+/// Puts other credentials in the place of those of a connected account, and tries them where the connector says how:
+/// what came of that is in `status` and `validation_error`. Needs `connected-accounts:write`.
+#[utoipa::path(patch, path = "/integrated-account/{id}/credentials", operation_id = "changeCredentials",
+    tag = "connected_accounts",
+    params(("id" = String, Path, description = "The connected account's id, from listing connected accounts.",
+        example = "cac_4f8Q2mXc7ZrT1bVw9KpL")),
+    request_body = CredentialsChange,
+    responses(
+        (status = 200, description = "The connected account as it is now.", body = TriedAccountBody),
+        (status = 404, description = "No such connected account."),
+        (status = 501, description = "The connector is not there any more, or is not good as it is stored.")))]
 pub(super) async fn handle(
     State(gateway): State<Arc<Gateway>>,
     caller: Caller<ConnectedAccountsWrite>,
     PathParameter(id): PathParameter,
     Body(body): Body<Map<String, Value>>,
-) -> Result<NoStore<Json<Value>>, ApiError> {
+) -> Result<NoStore<Json<TriedAccountBody>>, ApiError> {
     let connected = connected_account(&gateway, &caller.reach, &id).await?;
     let change = gateway.core.change(&caller.actor);
     let catalogue = gateway.catalogue_of(&connected).await?;

@@ -6,9 +6,9 @@ use claviger_edge::permission::ConnectedAccountsWrite;
 use claviger_edge::{ApiError, Caller, ErrorCode};
 use claviger_store::connected_accounts::ConnectedAccount;
 use claviger_store::{accounts, projects};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::wire;
+use super::wire::TriedAccountBody;
 use crate::catalogue::Catalogue;
 use crate::connect::choice::NO_METHOD;
 use crate::connect::trying::tried_and_noted;
@@ -16,7 +16,6 @@ pub(super) use crate::connect::trying::{check_fields, origins};
 use crate::connector::access::FormatAccess;
 use crate::connector::file::Format;
 use crate::credentials::Credentials;
-use crate::failure::Failure;
 use crate::gateway::Gateway;
 use crate::nearest::listed;
 
@@ -117,16 +116,10 @@ pub(super) async fn tried(
     gateway: &Gateway,
     connected: ConnectedAccount,
     catalogue: &Catalogue,
-) -> Result<Value, ApiError> {
+) -> Result<TriedAccountBody, ApiError> {
     let (connected, failure) = tried_and_noted(gateway, connected, catalogue).await?;
-    let mut shown = wire::connected_account(&connected);
-    shown["validation_error"] = failure.as_ref().map_or(Value::Null, why);
-    Ok(shown)
-}
-
-/// Why credentials were not taken, without what the upstream answered.
-fn why(failure: &Failure) -> Value {
-    json!({
-        "statusCode": failure.status.as_u16(), "code": failure.code, "message": failure.message,
+    Ok(TriedAccountBody {
+        connected: (&connected).into(),
+        validation_error: failure.as_ref().map(Into::into),
     })
 }

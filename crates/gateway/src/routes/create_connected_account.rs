@@ -14,6 +14,8 @@ use http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::connected_account::{check_fields, place_of, read_format, read_tenant, sealed, tried};
+use super::described::NewConnectedAccount;
+use super::wire::TriedAccountBody;
 use crate::catalogue::overrides::{MEMBER, Overrides};
 use crate::gateway::Gateway;
 use crate::members::Members;
@@ -29,6 +31,17 @@ const MEMBERS: [&str; 8] = [
     "project_id",
 ];
 
+/// Connect an account
+///
+/// Stores one tenant's credentials for a connector, sealed, and tries them where the connector says how: what came of
+/// that is in `status` and `validation_error`. Credentials of the form `oauth2` are connected by a link. Send an
+/// `Idempotency-Key` header to be safe to repeat. Needs `connected-accounts:write`.
+#[utoipa::path(post, path = "/integrated-account", operation_id = "createConnectedAccount",
+    tag = "connected_accounts",
+    request_body = NewConnectedAccount,
+    responses(
+        (status = 201, description = "The connected account.", body = TriedAccountBody),
+        (status = 404, description = "No such account or project.")))]
 pub(super) async fn handle(
     State(gateway): State<Arc<Gateway>>,
     caller: Caller<ConnectedAccountsWrite>,

@@ -10,22 +10,36 @@ use claviger_edge::{ApiError, Caller, ErrorCode};
 use claviger_store::connectors::{self, StoredConnector};
 use claviger_store::{Base, StoreError, accounts};
 use http::StatusCode;
-use serde_json::{Map, Value};
 
 use super::connector::{ACCOUNT, body};
+use super::described::{AccountParameter, ConnectorFile};
 use super::query::Parameters;
-use super::wire;
+use super::wire::CompiledConnectorBody;
 use crate::gateway::Gateway;
 
 /// How many connectors an account may have.
 const MOST: i64 = 100;
 
+/// Bring a connector
+///
+/// Makes tools of an API: a connector file with the API's OpenAPI document (3.0, 3.1 or Swagger 2.0) in it, as JSON or
+/// YAML. An account has 100 at most. Faults name places, never content. Needs `connectors:write`.
+#[utoipa::path(post, path = "/integration", operation_id = "createConnector", tag = "connectors",
+    params(AccountParameter),
+    request_body(description = "A connector file with its OpenAPI document in it, whatever the content type says; 32 MiB.",
+        content((ConnectorFile = "application/json"), (ConnectorFile = "application/yaml"))),
+    responses(
+        (status = 201, description = "The connector, and what comes of it.", body = CompiledConnectorBody),
+        (status = 400, description = "The file or its document has a fault, or names what is not allowed over HTTP."),
+        (status = 404, description = "No such account."),
+        (status = 409, description = "The slug is taken, or the account has as many connectors as it may have."),
+        (status = 413, description = "The body is larger than 32 MiB.")))]
 pub(super) async fn handle(
     State(gateway): State<Arc<Gateway>>,
     caller: Caller<ConnectorsWrite>,
     parameters: Parameters,
     request: Request,
-) -> Result<(StatusCode, Json<Map<String, Value>>), ApiError> {
+) -> Result<(StatusCode, Json<CompiledConnectorBody>), ApiError> {
     let account = caller.account_or_own(parameters.text(ACCOUNT))?;
     let account = accounts::find(&gateway.core.db, &caller.reach, &account).await?;
     let account =
@@ -68,8 +82,11 @@ pub(super) async fn handle(
         .await?;
     let refusal = match stored {
         Some(true) => {
-            let mut shown = wire::connector(&connector);
-            wire::add_outcome(&mut shown, &taken.catalogue);
+            let shown = CompiledConnectorBody {
+                connector: (&connector).into(),
+                outcome: (&*taken.catalogue).into(),
+                file: None,
+            };
             return Ok((StatusCode::CREATED, Json(shown)));
         }
         Some(false) => (

@@ -20,9 +20,12 @@ use claviger_store::link_settings;
 use claviger_store::link_tokens::{self, LinkToken, MOST_LIVE};
 use claviger_store::mcp_servers::Maker;
 use http::StatusCode;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::connected_account::{place_of, read_tenant};
+use super::described::NewLink;
 use crate::connector::file::Format;
 use crate::gateway::Gateway;
 use crate::members::Members;
@@ -45,6 +48,33 @@ const LONGEST_LIFE: i64 = 86_400;
 const MOST_SCOPES: usize = 100;
 const LONGEST_SCOPE: usize = 255;
 
+/// A link that was just made.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct MadeLink {
+    /// Its id.
+    #[schema(example = "lnk_4f8Q2mXc7ZrT1bVw9KpL")]
+    id: String,
+    /// What `/connect-account?link_token=` is opened with; shown this once.
+    link_token: String,
+    /// When it is over.
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Timestamp,
+}
+
+/// Make a link
+///
+/// Makes a link by which one person connects one account, once: they open `/connect-account?link_token=` with it. For a
+/// tenant that connects something, or for a connected account that is connected anew. An account has 1000 at most that
+/// are not over. Send an `Idempotency-Key` header to be safe to repeat. Needs `connected-accounts:write`.
+#[utoipa::path(post, path = "/link-token", operation_id = "createLink", tag = "links",
+    request_body = NewLink,
+    responses(
+        (status = 201, description = "The link, with its token.", body = MadeLink),
+        (status = 403, description = "It would outlive the access key that makes it, or the permission lacks."),
+        (status = 404, description = "No such account, project or connected account."),
+        (status = 409, description = "The account has as many links as it may have, or the first request with that \
+            `Idempotency-Key` is not finished."),
+        (status = 501, description = "The connector is not good as it is stored.")))]
 pub(super) async fn handle(
     State(gateway): State<Arc<Gateway>>,
     caller: Caller<ConnectedAccountsWrite>,
@@ -87,7 +117,11 @@ pub(super) async fn handle(
         );
         return Err(ApiError::new(ErrorCode::TooManyLinks, message));
     }
-    let shown = json!({ "id": id, "link_token": token.expose(), "expires_at": expires_at });
+    let shown = MadeLink {
+        id: id.to_string(),
+        link_token: token.expose().to_owned(),
+        expires_at,
+    };
     Ok((StatusCode::CREATED, NoStore(Json(shown))).into_response())
 }
 

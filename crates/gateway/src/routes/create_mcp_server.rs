@@ -3,26 +3,42 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use claviger_domain::id::Id;
 use claviger_edge::permission::McpWrite;
-use claviger_edge::{ApiError, Body, Caller, ErrorCode, NoStore};
+use claviger_edge::{ApiError, Body, Caller, ErrorCode, NoStore, PathParameter};
 use claviger_store::mcp_servers::{self, Maker, McpServer};
 use claviger_store::{Base, StoreError};
 use http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::connected_account;
-use super::mcp_server::{add_warnings, draw_token, exposure, read_expiry, read_name, with_token};
+use super::described::NewMcpServer;
+use super::mcp_server::{draw_token, exposure, read_expiry, read_name, warnings, with_token};
+use super::wire::IssuedServerBody;
 use crate::gateway::Gateway;
 use crate::members::Members;
 use crate::server_config::ServerConfig;
 
+/// Make an MCP server
+///
+/// Puts a choice of a connected account's tools behind a URL of its own, which carries the access: it is shown this once.
+/// Send an `Idempotency-Key` header to be safe to repeat: a mask stands for the secret of the URL then. Needs `mcp:write`.
+#[utoipa::path(post, path = "/integrated-account/{id}/mcp", operation_id = "createMcpServer",
+    tag = "mcp_servers",
+    params(("id" = String, Path, description = "The connected account's id, from listing connected accounts.",
+        example = "cac_4f8Q2mXc7ZrT1bVw9KpL")),
+    request_body = NewMcpServer,
+    responses(
+        (status = 201, description = "The server, with its URL.", body = IssuedServerBody),
+        (status = 403, description = "It would outlive the access key that makes it, or the permission lacks."),
+        (status = 404, description = "No such connected account."),
+        (status = 501, description = "The connector is not there any more, or is not good as it is stored.")))]
 pub(super) async fn handle(
     State(gateway): State<Arc<Gateway>>,
     caller: Caller<McpWrite>,
-    Path(id): Path<String>,
+    PathParameter(id): PathParameter,
     Body(body): Body<Map<String, Value>>,
 ) -> Result<Response, ApiError> {
     let connected = connected_account(&gateway, &caller.reach, &id).await?;
@@ -62,6 +78,6 @@ pub(super) async fn handle(
         return Err(ApiError::new(ErrorCode::ConnectedAccountNotFound, message));
     }
     let mut shown = with_token(&gateway, &server, &token)?;
-    add_warnings(&mut shown, &exposure, &config, expires_at);
+    shown.warnings = Some(warnings(&exposure, &config, expires_at));
     Ok((StatusCode::CREATED, NoStore(Json(shown))).into_response())
 }

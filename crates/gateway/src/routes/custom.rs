@@ -12,6 +12,7 @@ use claviger_store::Asker;
 use http::{HeaderMap, header};
 
 use super::connected_account;
+use super::described::{ProxyParameters, RestOfQuery};
 use super::proxy::{CONNECTED, DRY_RUN, LARGEST_BODY, passed_on, refuse};
 use super::query::Parameters;
 use crate::call::custom::Custom;
@@ -31,6 +32,19 @@ const SENT: [http::HeaderName; 6] = [
     IDEMPOTENCY_KEY,
 ];
 
+/// Call a path of the upstream
+///
+/// Sends a request below the connector's base URL as it is, with the credentials of a connected account, and passes the
+/// answer on: no tool, and nothing around it. Not for connectors of this instance's own API. Needs `custom:call`.
+#[utoipa::path(method(get, post, put, patch, delete), path = "/custom/{path}", operation_id = "callUpstream",
+    tag = "proxy",
+    params(("path" = String, Path, description = "What follows the base URL, slashes and all.",
+        example = "orders/o1"), ProxyParameters, RestOfQuery,
+        ("Idempotency-Key" = Option<String>, Header, description = "Goes to the upstream as it is.")),
+    request_body(content = Option<String>, content_type = "*/*",
+        description = "Goes to the upstream as it is, with its content type; 4 MiB."),
+    responses((status = "2XX", description = "What the upstream answered, as it is.", body = serde_json::Value,
+        content_type = "*/*")))]
 pub(super) async fn handle(
     State(gateway): State<Arc<Gateway>>,
     caller: Caller<CustomCall>,

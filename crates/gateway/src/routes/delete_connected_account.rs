@@ -11,6 +11,17 @@ use http::StatusCode;
 use super::{connected_account, no_such_connected_account};
 use crate::gateway::Gateway;
 
+/// Delete a connected account
+///
+/// Ends a connected account, its credentials and its MCP servers, at once. It cannot be undone. Needs
+/// `connected-accounts:write`.
+#[utoipa::path(delete, path = "/integrated-account/{id}", operation_id = "deleteConnectedAccount",
+    tag = "connected_accounts",
+    params(("id" = String, Path, description = "The connected account's id, from listing connected accounts.",
+        example = "cac_4f8Q2mXc7ZrT1bVw9KpL")),
+    responses(
+        (status = 204, description = "It is gone."),
+        (status = 404, description = "No such connected account.")))]
 pub(super) async fn handle(
     State(gateway): State<Arc<Gateway>>,
     caller: Caller<ConnectedAccountsWrite>,

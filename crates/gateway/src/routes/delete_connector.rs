@@ -9,9 +9,21 @@ use claviger_store::connectors;
 use http::StatusCode;
 
 use super::connector::{absent, find_stored};
+use super::described::AccountParameter;
 use super::query::Parameters;
 use crate::gateway::Gateway;
 
+/// Delete a connector
+///
+/// Takes a connector away that no connected account uses. Needs `connectors:write`.
+#[utoipa::path(delete, path = "/integration/{slug}", operation_id = "deleteConnector", tag = "connectors",
+    params(("slug" = String, Path, description = "The connector's slug, from listing connectors.",
+        example = "theauthapi"), AccountParameter),
+    responses(
+        (status = 204, description = "It is gone."),
+        (status = 400, description = "The connector is of this instance."),
+        (status = 404, description = "No such connector."),
+        (status = 409, description = "Connected accounts use it.")))]
 pub(super) async fn handle(
     State(gateway): State<Arc<Gateway>>,
     caller: Caller<ConnectorsWrite>,

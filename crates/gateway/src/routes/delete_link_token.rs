@@ -11,7 +11,15 @@ use http::StatusCode;
 
 use crate::gateway::Gateway;
 
-/// Ends a link: whoever has it, or its page, connects nothing any more.
+/// End a link
+///
+/// Whoever has it, or its page, connects nothing any more. Needs `connected-accounts:write`.
+#[utoipa::path(delete, path = "/link-token/{id}", operation_id = "deleteLink", tag = "links",
+    params(("id" = String, Path, description = "The link's id, from listing links.",
+        example = "lnk_4f8Q2mXc7ZrT1bVw9KpL")),
+    responses(
+        (status = 204, description = "It is over."),
+        (status = 404, description = "No such link, or one that is over.")))]
 pub(super) async fn handle(
     State(gateway): State<Arc<Gateway>>,
     caller: Caller<ConnectedAccountsWrite>,

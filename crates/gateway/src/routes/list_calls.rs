@@ -10,11 +10,11 @@ use claviger_domain::time::Timestamp;
 use claviger_edge::permission::LogsRead;
 use claviger_edge::{ApiError, Caller};
 use claviger_store::call_log::{self, Call};
-use serde_json::Value;
 
+use super::described::{CallFilters, PageParameters};
 use super::list_connected_accounts::number;
 use super::query::{Listing, Parameters, foreign_cursor};
-use super::wire;
+use super::wire::{CallBody, ListBody};
 use crate::cursor::{CURSOR, CursorKey, LIMIT};
 use crate::gateway::Gateway;
 use crate::page::{DEFAULT_LIMIT, MAX_LIMIT};
@@ -29,11 +29,19 @@ const FILTERS: [&str; 6] = [
     "status",
 ];
 
+/// List calls
+///
+/// Answers the calls of tools of the connected accounts that you may see, the latest first; never what they were called
+/// with. What was answered before this was asked is in it. Kept for 30 days unless the operator says otherwise. Needs
+/// `logs:read`.
+#[utoipa::path(get, path = "/log", operation_id = "listCalls", tag = "calls",
+    params(CallFilters, PageParameters),
+    responses((status = 200, description = "The calls.", body = ListBody<CallBody>)))]
 pub(super) async fn handle(
     State(gateway): State<Arc<Gateway>>,
     caller: Caller<LogsRead>,
     parameters: Parameters,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<ListBody<CallBody>>, ApiError> {
     let filter = read_filter(&parameters)?;
     let limit = match parameters.text(LIMIT) {
         None => DEFAULT_LIMIT,
@@ -73,7 +81,8 @@ pub(super) async fn handle(
     }
     let last = calls.last().filter(|_| is_cut);
     let next = last.map(|last| write_cursor(cursors, listing, last));
-    Ok(Json(wire::list(calls.iter().map(wire::call), (next, None))))
+    let shown = calls.iter().map(Into::into);
+    Ok(Json(ListBody::of(shown, (next, None))))
 }
 
 fn read_filter(parameters: &Parameters) -> Result<call_log::Filter, ApiError> {

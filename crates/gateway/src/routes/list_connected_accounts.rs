@@ -7,17 +7,25 @@ use axum::extract::State;
 use claviger_edge::permission::ConnectedAccountsRead;
 use claviger_edge::{ApiError, Caller};
 use claviger_store::{Page, connected_accounts};
-use serde_json::Value;
 
+use super::described::{AccountFilters, PageParameters};
 use super::query::{Listing, Parameters};
-use super::wire;
+use super::wire::{ConnectedAccountBody, ListBody};
 use crate::gateway::Gateway;
 
+/// List connected accounts
+///
+/// Answers the connected accounts that you may see, the oldest first; never their credentials. Needs
+/// `connected-accounts:read`.
+#[utoipa::path(get, path = "/integrated-account", operation_id = "listConnectedAccounts",
+    tag = "connected_accounts",
+    params(AccountFilters, PageParameters),
+    responses((status = 200, description = "The connected accounts.", body = ListBody<ConnectedAccountBody>)))]
 pub(super) async fn handle(
     State(gateway): State<Arc<Gateway>>,
     caller: Caller<ConnectedAccountsRead>,
     parameters: Parameters,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<ListBody<ConnectedAccountBody>>, ApiError> {
     let filters = parameters.filters(&["tenant_id", "integration", "status"]);
     let of = caller.actor.describe();
     let listing = Listing {
@@ -36,10 +44,7 @@ pub(super) async fn handle(
     let (rows, total) =
         connected_accounts::list(&gateway.core.db, &caller.reach, &filter, &page).await?;
     let cursors = listing.cursors(&gateway, window, rows.len(), total);
-    Ok(Json(wire::list(
-        rows.iter().map(wire::connected_account),
-        cursors,
-    )))
+    Ok(Json(ListBody::of(rows.iter().map(Into::into), cursors)))
 }
 
 /// A count for a query; one that is too large skips or reads everything.

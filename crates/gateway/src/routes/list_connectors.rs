@@ -7,20 +7,25 @@ use axum::extract::State;
 use claviger_edge::permission::ConnectorsRead;
 use claviger_edge::{ApiError, Caller};
 use claviger_store::{Page, connectors};
-use serde_json::Value;
 
+use super::described::PageParameters;
 use super::list_connected_accounts::number;
 use super::query::{Listing, Parameters};
-use super::wire;
+use super::wire::{ConnectorBody, ListBody};
 use crate::gateway::Gateway;
 
-/// The instance's own connectors first, then those of the caller's accounts, and those of the account above
-/// them that the caller's uses.
+/// List connectors
+///
+/// Answers the connectors of this instance first, which all accounts have, then those of the accounts that you may see,
+/// and those of the account above them that yours uses. Needs `connectors:read`.
+#[utoipa::path(get, path = "/integration", operation_id = "listConnectors", tag = "connectors",
+    params(PageParameters),
+    responses((status = 200, description = "The connectors.", body = ListBody<ConnectorBody>)))]
 pub(super) async fn handle(
     State(gateway): State<Arc<Gateway>>,
     caller: Caller<ConnectorsRead>,
     parameters: Parameters,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<ListBody<ConnectorBody>>, ApiError> {
     let (of, filters) = (caller.actor.describe(), parameters.filters(&[]));
     let listing = Listing {
         of: &of,
@@ -42,7 +47,7 @@ pub(super) async fn handle(
     let cursors = listing.cursors(&gateway, window, count, total);
     let items = shown_own
         .into_iter()
-        .map(|catalogue| wire::own_connector(catalogue))
-        .chain(rows.iter().map(wire::connector));
-    Ok(Json(wire::list(items.map(Value::Object), cursors)))
+        .map(|catalogue| ConnectorBody::from(&**catalogue))
+        .chain(rows.iter().map(Into::into));
+    Ok(Json(ListBody::of(items, cursors)))
 }

@@ -7,18 +7,25 @@ use axum::extract::State;
 use claviger_edge::permission::ConnectedAccountsRead;
 use claviger_edge::{ApiError, Caller};
 use claviger_store::{Page, link_tokens};
-use serde_json::{Map, Value};
+use serde_json::Map;
 
+use super::described::PageParameters;
 use super::list_connected_accounts::number;
 use super::query::{Listing, Parameters};
-use super::wire;
+use super::wire::{LinkBody, ListBody};
 use crate::gateway::Gateway;
 
+/// List links
+///
+/// Answers the links that are not over; never their tokens. Needs `connected-accounts:read`.
+#[utoipa::path(get, path = "/link-token", operation_id = "listLinks", tag = "links",
+    params(PageParameters),
+    responses((status = 200, description = "The links.", body = ListBody<LinkBody>)))]
 pub(super) async fn handle(
     State(gateway): State<Arc<Gateway>>,
     caller: Caller<ConnectedAccountsRead>,
     parameters: Parameters,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<ListBody<LinkBody>>, ApiError> {
     let filters = Map::new();
     let listing = Listing {
         of: "",
@@ -30,6 +37,5 @@ pub(super) async fn handle(
     let core = &gateway.core;
     let (rows, total) = link_tokens::list_live(&core.db, &caller.reach, core.now(), &page).await?;
     let cursors = listing.cursors(&gateway, window, rows.len(), total);
-    let shown = rows.iter().map(wire::link_token);
-    Ok(Json(wire::list(shown, cursors)))
+    Ok(Json(ListBody::of(rows.iter().map(Into::into), cursors)))
 }

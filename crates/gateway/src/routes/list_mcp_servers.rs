@@ -3,23 +3,35 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use claviger_edge::permission::McpRead;
-use claviger_edge::{ApiError, Caller};
+use claviger_edge::{ApiError, Caller, PathParameter};
 use claviger_store::{Page, mcp_servers};
-use serde_json::{Map, Value};
+use serde_json::Map;
 
+use super::connected_account;
+use super::described::PageParameters;
 use super::list_connected_accounts::number;
 use super::query::{Listing, Parameters};
-use super::{connected_account, wire};
+use super::wire::{ListBody, McpServerBody};
 use crate::gateway::Gateway;
 
+/// List MCP servers
+///
+/// Answers the MCP servers of a connected account, the oldest first; never their tokens. Needs `mcp:read`.
+#[utoipa::path(get, path = "/integrated-account/{id}/mcp", operation_id = "listMcpServers",
+    tag = "mcp_servers",
+    params(("id" = String, Path, description = "The connected account's id, from listing connected accounts.",
+        example = "cac_4f8Q2mXc7ZrT1bVw9KpL"), PageParameters),
+    responses(
+        (status = 200, description = "The servers.", body = ListBody<McpServerBody>),
+        (status = 404, description = "No such connected account.")))]
 pub(super) async fn handle(
     State(gateway): State<Arc<Gateway>>,
     caller: Caller<McpRead>,
-    Path(id): Path<String>,
+    PathParameter(id): PathParameter,
     parameters: Parameters,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<ListBody<McpServerBody>>, ApiError> {
     let connected = connected_account(&gateway, &caller.reach, &id).await?;
     let filters = Map::new();
     let listing = Listing {
@@ -32,8 +44,5 @@ pub(super) async fn handle(
     let (rows, total) =
         mcp_servers::list(&gateway.core.db, &caller.reach, &connected.id, &page).await?;
     let cursors = listing.cursors(&gateway, window, rows.len(), total);
-    let shown = rows
-        .iter()
-        .map(|server| Value::Object(wire::mcp_server(server)));
-    Ok(Json(wire::list(shown, cursors)))
+    Ok(Json(ListBody::of(rows.iter().map(Into::into), cursors)))
 }

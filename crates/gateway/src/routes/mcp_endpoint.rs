@@ -11,6 +11,7 @@ use claviger_edge::{ApiError, ErrorCode, RequestId, network_of, unread_body};
 use futures::stream;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
+use super::described::{JsonRpcAnswers, JsonRpcMessages};
 use crate::admission::{Admitted, Presented, Standing};
 use crate::call::Call;
 use crate::gateway::Gateway;
@@ -21,6 +22,20 @@ use crate::mcp::{self, Answer, Post, ToolCall, ToolResult};
 /// The largest body: 4 MiB.
 const LARGEST_BODY: usize = 4 * 1024 * 1024;
 
+/// Speak the Model Context Protocol
+///
+/// Lists and calls the tools of the MCP server that the URL is of, in the versions of the protocol from 2024-11-05 to
+/// 2026-07-28, without sessions: each request is a message of JSON-RPC, or a batch of some where its version has those. The
+/// URL carries the access; a server with `require_api_token_auth` asks for an access key with `mcp:use`, too.
+#[utoipa::path(post, path = "/mcp/{token}", operation_id = "speakMcp", tag = "mcp",
+    params(("token" = String, Path, description = "The server's token.")),
+    request_body = JsonRpcMessages,
+    responses(
+        (status = 200, description = "The answer, or an error of JSON-RPC.", body = JsonRpcAnswers),
+        (status = 202, description = "What asks for no answer was taken."),
+        (status = 401, description = "No such server, one that has ended, or the access key beside it is not good."),
+        (status = 413, description = "The body is larger than 4 MiB.")),
+    security((), ("accessKey" = []), ("bearer" = [])))]
 pub(super) async fn by_path(
     State(gateway): State<Arc<Gateway>>,
     token: Result<Path<String>, PathRejection>,
@@ -31,6 +46,18 @@ pub(super) async fn by_path(
     serve(&gateway, &token, request).await
 }
 
+/// Speak the Model Context Protocol, with the token as a bearer
+///
+/// The same for clients that send a token in a header: `Authorization: Bearer clvmcp_…`. A server with
+/// `require_api_token_auth` asks for an access key with `mcp:use` in `x-api-key`.
+#[utoipa::path(post, path = "/mcp", operation_id = "speakMcpByBearer", tag = "mcp",
+    request_body = JsonRpcMessages,
+    responses(
+        (status = 200, description = "The answer, or an error of JSON-RPC.", body = JsonRpcAnswers),
+        (status = 202, description = "What asks for no answer was taken."),
+        (status = 401, description = "No such server, one that has ended, or the access key beside it is not good."),
+        (status = 413, description = "The body is larger than 4 MiB.")),
+    security(("bearer" = [])))]
 pub(super) async fn by_bearer(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
     let token = bearer(request.headers()).unwrap_or_default().to_owned();
     serve(&gateway, &token, request).await

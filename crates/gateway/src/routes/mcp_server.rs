@@ -11,9 +11,8 @@ use claviger_domain::token::MCP_SERVER_PREFIX;
 use claviger_edge::permission::McpWrite;
 use claviger_edge::{ApiError, Caller, ErrorCode};
 use claviger_store::mcp_servers::McpServer;
-use serde_json::{Map, Value, json};
 
-use super::wire;
+use super::wire::{IssuedServerBody, UrlBody};
 use crate::catalogue::Catalogue;
 use crate::client_config::Served;
 use crate::exposure::Exposure;
@@ -100,31 +99,26 @@ pub(super) fn with_token(
     gateway: &Gateway,
     server: &McpServer,
     token: &PlainKey,
-) -> Result<Map<String, Value>, ApiError> {
-    let mut shown = wire::mcp_server(server);
+) -> Result<IssuedServerBody, ApiError> {
     let url = format!("{}/mcp/{}", gateway.public_url, token.expose());
     let pasted = Served {
         name: &server.name,
         url: &url,
         needs_access_key: ServerConfig::of_row(&server.config)?.require_api_token_auth,
     };
-    shown.insert("client_config".to_owned(), Value::Object(pasted.all()));
-    shown.insert("token".to_owned(), token.expose().into());
-    shown.insert("url".to_owned(), url.into());
-    Ok(shown)
+    Ok(IssuedServerBody {
+        server: server.into(),
+        issued: UrlBody {
+            client_config: pasted.all(),
+            token: token.expose().to_owned(),
+            url,
+        },
+        warnings: None,
+    })
 }
 
-pub(super) fn add_warnings(
-    shown: &mut Map<String, Value>,
-    exposure: &Exposure,
-    config: &ServerConfig,
-    expires_at: Option<Timestamp>,
-) {
-    let warnings = warnings(exposure, config, expires_at);
-    shown.insert("warnings".to_owned(), json!(warnings));
-}
-
-fn warnings(
+/// What is unwise about a server, for people.
+pub(super) fn warnings(
     exposure: &Exposure,
     config: &ServerConfig,
     expires_at: Option<Timestamp>,

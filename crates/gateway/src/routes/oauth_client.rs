@@ -6,15 +6,19 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use claviger_domain::rights::AccountRef;
+use claviger_domain::time::Timestamp;
 use claviger_edge::permission::{ConnectorsRead, ConnectorsWrite};
 use claviger_edge::{ApiError, Body, Caller, ErrorCode, PathParameter};
 use claviger_store::StoreError;
 use claviger_store::oauth_clients::{self, OAuthClient};
 use http::StatusCode;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::account_named;
 use super::connector::{ACCOUNT, absent};
+use super::described::{AccountParameter, OAuthClientInput};
 use super::query::Parameters;
 use crate::catalogue::Catalogue;
 use crate::connect::consent::redirect_uri;
@@ -26,12 +30,46 @@ use crate::members::Members;
 /// Characters of an id and of a secret, at most.
 const LONGEST: usize = 2_048;
 
+/// As whom an account asks users of a product for their consent.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OAuthClient)]
+pub(crate) struct OAuthClientBody {
+    /// The connector's slug.
+    integration: String,
+    /// The account that entered it: the one that was asked about, or the one above it.
+    #[schema(example = "acc_4f8Q2mXc7ZrT1bVw9KpL")]
+    account_id: String,
+    /// How the product calls you; null: none was entered.
+    #[schema(required, example = "3f7a9c21")]
+    client_id: Option<String>,
+    /// `***` where there is one.
+    #[schema(required, example = "***")]
+    client_secret: Option<&'static str>,
+    /// What is registered at the product.
+    redirect_uri: String,
+    /// When it was entered.
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    updated_at: Option<Timestamp>,
+}
+
+/// Show an OAuth client
+///
+/// Answers as whom users of a connector's product are asked for their consent, and the `redirect_uri` to register
+/// there; never the secret. Needs `connectors:read`.
+#[utoipa::path(get, path = "/integration/{slug}/oauth-client", operation_id = "showOAuthClient",
+    tag = "connectors",
+    params(("slug" = String, Path, description = "The connector's slug, from listing connectors.",
+        example = "theauthapi"), AccountParameter),
+    responses(
+        (status = 200, description = "The client.", body = OAuthClientBody),
+        (status = 400, description = "The connector has no credentials of the form `oauth2`."),
+        (status = 404, description = "No such connector or account.")))]
 pub(super) async fn show(
     State(gateway): State<Arc<Gateway>>,
     caller: Caller<ConnectorsRead>,
     PathParameter(slug): PathParameter,
     parameters: Parameters,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<OAuthClientBody>, ApiError> {
     let account = account_named(&gateway, &caller, parameters.text(ACCOUNT)).await?;
     let catalogue = catalogue(&gateway, &account, &slug).await?;
     consent(&catalogue)?;
@@ -39,12 +77,24 @@ pub(super) async fn show(
     Ok(Json(shown(&gateway, &account, &slug, stored.as_ref())?))
 }
 
+/// Enter an OAuth client
+///
+/// Says as whom users of a connector's product are asked for their consent, in the place of what was entered before.
+/// Needs `connectors:write`.
+#[utoipa::path(put, path = "/integration/{slug}/oauth-client", operation_id = "setOAuthClient",
+    tag = "connectors",
+    params(("slug" = String, Path, description = "The connector's slug, from listing connectors.",
+        example = "theauthapi")),
+    request_body = OAuthClientInput,
+    responses(
+        (status = 200, description = "The client.", body = OAuthClientBody),
+        (status = 404, description = "No such connector or account.")))]
 pub(super) async fn set(
     State(gateway): State<Arc<Gateway>>,
     caller: Caller<ConnectorsWrite>,
     PathParameter(slug): PathParameter,
     Body(body): Body<Map<String, Value>>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<OAuthClientBody>, ApiError> {
     let members = Members::read("", &body, &["client_id", "client_secret", ACCOUNT])?;
     let account = account_named(&gateway, &caller, members.text(ACCOUNT)?).await?;
     let catalogue = catalogue(&gateway, &account, &slug).await?;
@@ -86,6 +136,16 @@ pub(super) async fn set(
     Ok(Json(shown(&gateway, &account, &slug, Some(&client))?))
 }
 
+/// Delete an OAuth client
+///
+/// Nobody is asked as that client any more. Needs `connectors:write`.
+#[utoipa::path(delete, path = "/integration/{slug}/oauth-client", operation_id = "deleteOAuthClient",
+    tag = "connectors",
+    params(("slug" = String, Path, description = "The connector's slug, from listing connectors.",
+        example = "theauthapi"), AccountParameter),
+    responses(
+        (status = 204, description = "It is gone."),
+        (status = 404, description = "The account has no OAuth client for this connector, or there is no such account.")))]
 pub(super) async fn delete(
     State(gateway): State<Arc<Gateway>>,
     caller: Caller<ConnectorsWrite>,
@@ -132,18 +192,19 @@ fn shown(
     account: &AccountRef,
     slug: &str,
     client: Option<&OAuthClient>,
-) -> Result<Value, ApiError> {
+) -> Result<OAuthClientBody, ApiError> {
     let has_secret = match client {
         Some(client) => gateway.has_secret(client)?,
         None => false,
     };
-    Ok(json!({
-        "integration": slug,
-        "account_id": client.map_or(&account.id, |client| &client.account),
-        "client_id": client.map(|client| &client.client_id),
-        "client_secret": has_secret.then_some("***"),
-        // What is registered at the product.
-        "redirect_uri": redirect_uri(gateway, &account.id, slug),
-        "updated_at": client.map(|client| client.updated_at),
-    }))
+    Ok(OAuthClientBody {
+        integration: slug.to_owned(),
+        account_id: client
+            .map_or(&account.id, |client| &client.account)
+            .to_string(),
+        client_id: client.map(|client| client.client_id.clone()),
+        client_secret: has_secret.then_some("***"),
+        redirect_uri: redirect_uri(gateway, &account.id, slug),
+        updated_at: client.map(|client| client.updated_at),
+    })
 }

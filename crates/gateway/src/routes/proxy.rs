@@ -17,6 +17,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::Value;
 
 use super::connected_account;
+use super::described::{CallAnswer, PageParameters, ProxyParameters, ToolArguments};
 use super::query::Parameters;
 use crate::call::Call;
 use crate::call::custom::PassedOn;
@@ -46,6 +47,13 @@ const STANDARD: [&str; 5] = ["list", "get", "create", "update", "delete"];
 type Gate = State<Arc<Gateway>>;
 type Pair = PathParameter<(String, String)>;
 
+/// Call the list of a resource
+///
+/// Calls the tool `list` of a resource of a connected account: one page of the upstream, in `result`. Needs `proxy:read`, and
+/// `proxy:write` where the tool has effects.
+#[utoipa::path(get, path = "/proxy/{resource}", operation_id = "callList", tag = "proxy",
+    params(("resource" = String, Path, description = "The tool's resource, from listing tools.", example = "projects"), ProxyParameters, ToolArguments, PageParameters),
+    responses((status = "2XX", description = "What the upstream answered, with its status.", body = CallAnswer)))]
 pub(super) async fn list(
     State(gateway): Gate,
     caller: Caller<ProxyRead>,
@@ -56,6 +64,16 @@ pub(super) async fn list(
     serve(&gateway, caller, target, incoming).await
 }
 
+/// Call the creation of a resource
+///
+/// Calls the tool `create` of a resource of a connected account. Needs `proxy:read`, and `proxy:write` where the tool has
+/// effects.
+#[utoipa::path(post, path = "/proxy/{resource}", operation_id = "callCreate", tag = "proxy",
+    params(("resource" = String, Path, description = "The tool's resource, from listing tools.", example = "projects"), ProxyParameters, ToolArguments,
+        ("Idempotency-Key" = Option<String>, Header, description = "Goes to the upstream as it is.")),
+    request_body(content = Option<serde_json::Value>, description = "Arguments of the tool that go to its body, or elsewhere, as an object; or the \
+        whole body of a tool that has one argument for it. JSON, whatever the content type says; 4 MiB."),
+    responses((status = "2XX", description = "What the upstream answered, with its status.", body = CallAnswer)))]
 pub(super) async fn create(
     State(gateway): Gate,
     caller: Caller<ProxyRead>,
@@ -66,6 +84,15 @@ pub(super) async fn create(
     serve(&gateway, caller, target, incoming).await
 }
 
+/// Call the reading of one of a resource
+///
+/// Calls the tool `get` of a resource of a connected account. Needs `proxy:read`, and `proxy:write` where the tool has
+/// effects.
+#[utoipa::path(get, path = "/proxy/{resource}/{id}", operation_id = "callGet", tag = "proxy",
+    params(("resource" = String, Path, description = "The tool's resource, from listing tools.", example = "projects"),
+        ("id" = String, Path, description = "What the tool is called about: its argument `id`."),
+        ProxyParameters, ToolArguments),
+    responses((status = "2XX", description = "What the upstream answered, with its status.", body = CallAnswer)))]
 pub(super) async fn read(
     State(gateway): Gate,
     caller: Caller<ProxyRead>,
@@ -76,6 +103,18 @@ pub(super) async fn read(
     serve(&gateway, caller, target, incoming).await
 }
 
+/// Call the change of one of a resource
+///
+/// Calls the tool `update` of a resource of a connected account, whatever verb the upstream has for it. Needs
+/// `proxy:read`, and `proxy:write` where the tool has effects.
+#[utoipa::path(patch, path = "/proxy/{resource}/{id}", operation_id = "callUpdate", tag = "proxy",
+    params(("resource" = String, Path, description = "The tool's resource, from listing tools.", example = "projects"),
+        ("id" = String, Path, description = "What the tool is called about: its argument `id`."),
+        ProxyParameters, ToolArguments,
+        ("Idempotency-Key" = Option<String>, Header, description = "Goes to the upstream as it is.")),
+    request_body(content = Option<serde_json::Value>, description = "Arguments of the tool that go to its body, or elsewhere, as an object; or the \
+        whole body of a tool that has one argument for it. JSON, whatever the content type says; 4 MiB."),
+    responses((status = "2XX", description = "What the upstream answered, with its status.", body = CallAnswer)))]
 pub(super) async fn update(
     State(gateway): Gate,
     caller: Caller<ProxyRead>,
@@ -86,6 +125,16 @@ pub(super) async fn update(
     serve(&gateway, caller, target, incoming).await
 }
 
+/// Call the deletion of one of a resource
+///
+/// Calls the tool `delete` of a resource of a connected account. Needs `proxy:read`, and `proxy:write` where the tool has
+/// effects.
+#[utoipa::path(delete, path = "/proxy/{resource}/{id}", operation_id = "callDelete", tag = "proxy",
+    params(("resource" = String, Path, description = "The tool's resource, from listing tools.", example = "projects"),
+        ("id" = String, Path, description = "What the tool is called about: its argument `id`."),
+        ProxyParameters, ToolArguments,
+        ("Idempotency-Key" = Option<String>, Header, description = "Goes to the upstream as it is.")),
+    responses((status = "2XX", description = "What the upstream answered, with its status.", body = CallAnswer)))]
 pub(super) async fn delete(
     State(gateway): Gate,
     caller: Caller<ProxyRead>,
@@ -96,7 +145,18 @@ pub(super) async fn delete(
     serve(&gateway, caller, target, incoming).await
 }
 
-/// A method that has no verb of its own is named in the place of an id.
+/// Call another method of a resource
+///
+/// Calls a tool whose method has no verb of its own: it is named in the place of an id. Needs `proxy:read`, and
+/// `proxy:write` where the tool has effects.
+#[utoipa::path(post, path = "/proxy/{resource}/{id}", operation_id = "callCustom", tag = "proxy",
+    params(("resource" = String, Path, description = "The tool's resource, from listing tools.", example = "projects"),
+        ("id" = String, Path, description = "The tool's method, from listing tools.", example = "rotate"),
+        ProxyParameters, ToolArguments,
+        ("Idempotency-Key" = Option<String>, Header, description = "Goes to the upstream as it is.")),
+    request_body(content = Option<serde_json::Value>, description = "Arguments of the tool that go to its body, or elsewhere, as an object; or the \
+        whole body of a tool that has one argument for it. JSON, whatever the content type says; 4 MiB."),
+    responses((status = "2XX", description = "What the upstream answered, with its status.", body = CallAnswer)))]
 pub(super) async fn custom(
     State(gateway): Gate,
     caller: Caller<ProxyRead>,

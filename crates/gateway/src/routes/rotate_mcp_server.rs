@@ -10,9 +10,26 @@ use claviger_edge::{ApiError, Caller, NoStore, PathParameter};
 use claviger_store::mcp_servers::{self, Maker};
 
 use super::mcp_server::{draw_token, must_cover, must_not_outlive, with_token};
+use super::wire::IssuedServerBody;
 use super::{connected_account, mcp_server_id, no_such_server};
 use crate::gateway::Gateway;
 
+/// Give an MCP server another URL
+///
+/// Makes a new URL, which is shown this once; the one before is dead at once. Whoever asks answers for the server from
+/// then on. Send an `Idempotency-Key` header to be safe to repeat: a mask stands for the secret of the URL then. Needs
+/// `mcp:write`.
+#[utoipa::path(post, path = "/integrated-account/{id}/mcp/{server}/rotate-token",
+    operation_id = "rotateMcpServer", tag = "mcp_servers",
+    params(("id" = String, Path, description = "The connected account's id, from listing connected accounts.",
+        example = "cac_4f8Q2mXc7ZrT1bVw9KpL"),
+        ("server" = String, Path, description = "The MCP server's id, from listing MCP servers.",
+            example = "mcp_4f8Q2mXc7ZrT1bVw9KpL")),
+    responses(
+        (status = 200, description = "The server, with its new URL.", body = IssuedServerBody),
+        (status = 403, description = "It would outlive the access key that asks, its maker holds more, or the \
+            permission lacks."),
+        (status = 404, description = "No such connected account or server.")))]
 pub(super) async fn handle(
     State(gateway): State<Arc<Gateway>>,
     caller: Caller<McpWrite>,

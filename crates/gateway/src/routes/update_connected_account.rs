@@ -10,18 +10,34 @@ use claviger_store::connected_accounts::{self, Changed, ConnectedAccount, Status
 use serde_json::{Map, Value};
 
 use super::connected_account::{check_fields, origins, read_tenant};
-use super::{connected_account, no_such_connected_account, wire};
+use super::described::ConnectedAccountChange;
+use super::wire::ConnectedAccountBody;
+use super::{connected_account, no_such_connected_account};
 use crate::catalogue::Catalogue;
 use crate::catalogue::overrides::{MEMBER, Overrides};
 use crate::gateway::Gateway;
 use crate::members::Members;
 
+/// Change a connected account
+///
+/// Changes whose it is, what it was connected with that is no secret, and what it says otherwise of its connector's
+/// tools. One that leads elsewhere than its credentials were entered for has `status` `needs_reauth` until they are
+/// entered anew. Needs `connected-accounts:write`.
+#[utoipa::path(patch, path = "/integrated-account/{id}", operation_id = "updateConnectedAccount",
+    tag = "connected_accounts",
+    params(("id" = String, Path, description = "The connected account's id, from listing connected accounts.",
+        example = "cac_4f8Q2mXc7ZrT1bVw9KpL")),
+    request_body = ConnectedAccountChange,
+    responses(
+        (status = 200, description = "The connected account as it is now.", body = ConnectedAccountBody),
+        (status = 404, description = "No such connected account."),
+        (status = 501, description = "The connector is not there any more, or is not good as it is stored.")))]
 pub(super) async fn handle(
     State(gateway): State<Arc<Gateway>>,
     caller: Caller<ConnectedAccountsWrite>,
     PathParameter(id): PathParameter,
     Body(body): Body<Map<String, Value>>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<ConnectedAccountBody>, ApiError> {
     let connected = connected_account(&gateway, &caller.reach, &id).await?;
     let change = gateway.core.change(&caller.actor);
     // As it is without what the connected account has said so far.
@@ -41,7 +57,7 @@ pub(super) async fn handle(
             })
         })
         .await?;
-    Ok(Json(wire::connected_account(&changed)))
+    Ok(Json((&changed).into()))
 }
 
 /// A connected account as a body changes it: what is not named stays. One that leads elsewhere than its

@@ -27,6 +27,8 @@ mod derived;
 #[cfg(test)]
 mod discovery;
 #[cfg(test)]
+mod document;
+#[cfg(test)]
 mod in_flight;
 #[cfg(test)]
 mod linking;
@@ -38,6 +40,8 @@ mod makers;
 mod oauth;
 #[cfg(test)]
 mod official_client;
+#[cfg(test)]
+mod operations;
 #[cfg(test)]
 mod others;
 #[cfg(test)]

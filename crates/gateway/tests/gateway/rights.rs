@@ -1,7 +1,6 @@
 //! The gateway lends nothing: a call has what the stored credential, the maker and the caller all hold.
 
 use claviger_domain::id::{self, Id};
-use claviger_domain::permission::Permission;
 use claviger_domain::role::Role;
 use claviger_testkit::on_both_engines;
 use http::Method;
@@ -15,84 +14,6 @@ const CREATE_PROJECT: &str = "create_a_the_auth_api_project";
 fn list() -> Value {
     json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" })
 }
-
-// Every role on the gateway's own operations over an owner's connected account.
-on_both_engines!(every_role_on_every_operation, async |app| {
-    let world = World::of(app).await;
-    let (server, _) = world.server(json!({})).await;
-    let operations = [
-        (
-            Method::GET,
-            "/integrated-account".to_owned(),
-            Permission::ConnectedAccountsRead,
-        ),
-        (
-            Method::GET,
-            world.path(""),
-            Permission::ConnectedAccountsRead,
-        ),
-        (
-            Method::GET,
-            world.path("/tools"),
-            Permission::ConnectedAccountsRead,
-        ),
-        (
-            Method::GET,
-            world.path("/capabilities"),
-            Permission::ConnectedAccountsRead,
-        ),
-        (
-            Method::GET,
-            "/integration/theauthapi/capabilities".to_owned(),
-            Permission::ConnectorsRead,
-        ),
-        (Method::GET, world.path("/mcp"), Permission::McpRead),
-        (
-            Method::GET,
-            world.path(&format!("/mcp/{server}/client-config")),
-            Permission::McpRead,
-        ),
-        (
-            Method::GET,
-            world.path(&format!("/mcp/{server}")),
-            Permission::McpRead,
-        ),
-        (Method::POST, world.path("/mcp"), Permission::McpWrite),
-        (Method::GET, "/log".to_owned(), Permission::LogsRead),
-    ];
-    for role in Role::ALL {
-        let key = world.access_key(&world.account, role, None).await.plain;
-        for (method, path, permission) in &operations {
-            let answer = world.ask(&key, method.clone(), path, Value::Null).await;
-            let may = role.permissions().contains(*permission);
-            let expected = match (may, role) {
-                (true, _) => {
-                    if *method == Method::POST {
-                        201
-                    } else {
-                        200
-                    }
-                }
-                (false, Role::Verifier) => 404,
-                (false, _) => 403,
-            };
-            assert_eq!(answer.status, expected, "{role:?} {method} {path}");
-        }
-        let path = world.path("/mcp/mcp_00000000000000000000");
-        let deleted = world
-            .ask(&key, Method::DELETE, &path, Value::Null)
-            .await
-            .status
-            .as_u16();
-        let may = role.permissions().contains(Permission::McpWrite);
-        let expected = if may || role == Role::Verifier {
-            404
-        } else {
-            403
-        };
-        assert_eq!(deleted, expected, "{role:?} DELETE");
-    }
-});
 
 // Keys that can be read back are read by whoever presents the access key that was granted that: no
 // tool shows more than a reference, whoever stands behind it.
@@ -153,66 +74,6 @@ on_both_engines!(no_tool_reads_keys_back, async |app| {
         assert!(!shown.contains(&full[full.len() - 48..]), "{tool}");
     }
 });
-
-on_both_engines!(no_operation_is_there_without_a_credential, async |app| {
-    let world = World::of(app).await;
-    for (method, path) in [
-        (Method::GET, "/integrated-account".to_owned()),
-        (Method::GET, world.path("")),
-        (Method::GET, world.path("/tools")),
-        (Method::GET, world.path("/mcp")),
-        (Method::POST, world.path("/mcp")),
-        (Method::GET, world.path("/mcp/x")),
-        (Method::DELETE, world.path("/mcp/x")),
-        (Method::GET, "/log".to_owned()),
-    ] {
-        assert_eq!(
-            world.ask("", method, &path, Value::Null).await.status,
-            401,
-            "{path}"
-        );
-    }
-});
-
-on_both_engines!(
-    an_object_of_another_account_is_as_an_unknown_one,
-    async |app| {
-        let world = World::of(app).await;
-        let (server, _) = world.server(json!({})).await;
-        let other = world.account("Other").await.0;
-        let key = world.access_key(&other, Role::Owner, None).await.plain;
-        let unknown = "/integrated-account/cac_00000000000000000000";
-        for rest in ["", "/tools", "/mcp", "/mcp/SERVER"] {
-            let rest = rest.replace("SERVER", &server);
-            let mut answers = Vec::new();
-            for path in [world.path(&rest), format!("{unknown}{rest}")] {
-                let mut answer = world.ask(&key, Method::GET, &path, Value::Null).await;
-                assert_eq!(answer.status, 404, "{path}");
-                answer.body["requestId"] = Value::Null;
-                answers.push(answer.body);
-            }
-            assert_eq!(answers[0], answers[1]);
-        }
-        let made = world
-            .ask(&key, Method::POST, &world.path("/mcp"), json!({}))
-            .await;
-        assert_eq!(made.status, 404);
-        let path = world.path(&format!("/mcp/{server}"));
-        assert_eq!(
-            world
-                .ask(&key, Method::DELETE, &path, Value::Null)
-                .await
-                .status,
-            404
-        );
-        for path in ["/integrated-account", "/log"] {
-            let listed = world.ask(&key, Method::GET, path, Value::Null).await;
-            let listed = listed.expect(200)["result"].to_string();
-            assert!(!listed.contains(world.connected.as_str()), "{listed}");
-        }
-        assert_eq!(world.get(&path).await.status, 200);
-    }
-);
 
 on_both_engines!(a_call_has_no_more_than_its_maker, async |app| {
     let world = World::of(app).await;

@@ -96,6 +96,13 @@ pub(crate) async fn bring_connectors_over(scheme: &str, world: &World, key: &str
 }
 
 impl Shop {
+    /// The second connector, with its document in it.
+    pub(crate) fn tea_file() -> Value {
+        let mut body: Value = serde_saphyr::from_str(TEA).unwrap();
+        body["openapi"] = serde_json::from_str(ORDERS_DOCUMENT).unwrap();
+        body
+    }
+
     /// Brings the second connector once more, with other members.
     pub(crate) async fn bring(&self, slug: &str, changes: Value) {
         self.bring_as(&self.world.owner, slug, changes).await;
@@ -103,8 +110,7 @@ impl Shop {
 
     /// The same as whoever holds the key.
     pub(crate) async fn bring_as(&self, key: &str, slug: &str, changes: Value) {
-        let mut body: Value = serde_saphyr::from_str(TEA).unwrap();
-        body["openapi"] = serde_json::from_str(ORDERS_DOCUMENT).unwrap();
+        let mut body = Self::tea_file();
         body["slug"] = slug.into();
         let changes = changes.as_object().unwrap().clone();
         body.as_object_mut().unwrap().extend(changes);

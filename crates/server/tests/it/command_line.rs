@@ -1,5 +1,6 @@
 //! What the program prints when it is asked for something else than to serve.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use claviger_testkit::program::{command, run_to_end};
@@ -268,5 +269,21 @@ fn the_served_document_is_printed() {
         document["openapi"].as_str().unwrap().split('.').next(),
         Some("3")
     );
+    // Both halves.
     assert!(document["paths"]["/api-keys"]["post"].is_object());
+    assert!(document["paths"]["/integration"]["post"].is_object());
+    let tags = document["tags"].as_array().unwrap().iter();
+    let tags: BTreeSet<_> = tags.map(|tag| tag["name"].as_str().unwrap()).collect();
+    let items = document["paths"].as_object().unwrap().values();
+    let operations: Vec<_> = items
+        .flat_map(|item| item.as_object().unwrap().values())
+        .collect();
+    let used = operations
+        .iter()
+        .map(|one| one["tags"][0].as_str().unwrap());
+    assert_eq!(used.collect::<BTreeSet<_>>(), tags);
+    let ids = operations
+        .iter()
+        .map(|one| one["operationId"].as_str().unwrap());
+    assert_eq!(ids.collect::<BTreeSet<_>>().len(), operations.len());
 }

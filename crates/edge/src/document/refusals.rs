@@ -1,9 +1,8 @@
 //! What operations answer beside what each of them says itself: refusals of the same kinds, with one body.
 
-use claviger_edge::ErrorCode;
 use serde_json::{Value, json};
 
-use crate::router::{CREATING, IMPORTING};
+use crate::ErrorCode;
 
 /// Which operations a refusal is of.
 #[derive(Clone, Copy)]
@@ -89,7 +88,7 @@ const REFUSALS: [Refusal; 10] = [
 ];
 
 /// Gives every refusal its body, and every operation those that it shares with others.
-pub(super) fn describe(document: &mut Value) {
+pub(super) fn describe(document: &mut Value, repeatable: &[&str]) {
     let components = &mut document["components"];
     components["schemas"]["Error"] = error();
     components["schemas"]["Problem"] = problem();
@@ -99,8 +98,7 @@ pub(super) fn describe(document: &mut Value) {
     let items = document["paths"].as_object_mut().into_iter().flatten();
     for (path, item) in items {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
-            let routes = [CREATING, IMPORTING].concat();
-            let is_repeatable = method == "post" && routes.contains(&path.as_str());
+            let is_repeatable = method == "post" && repeatable.contains(&path.as_str());
             describe_one(operation, is_repeatable);
         }
     }
@@ -129,7 +127,8 @@ fn describe_one(operation: &mut Value, is_repeatable: bool) {
         return;
     };
     for (status, response) in responses.iter_mut() {
-        if status.starts_with(['4', '5']) {
+        // One that has another body says so itself.
+        if status.starts_with(['4', '5']) && response.get("content").is_none() {
             response["content"] = content();
         }
     }
