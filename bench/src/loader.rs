@@ -1,14 +1,15 @@
 //! A load of our own, for what wrk cannot do: a steady rate, every key exactly once, and bodies.
 //!
-//! One thread. At a steady rate it never sleeps, since it would wake late by as much as what is measured;
-//! otherwise it waits for answers, so that what is beside it on its core has the rest of that.
+//! One thread. Where it has a core to spend it never sleeps at a steady rate, since it would wake late by
+//! as much as what is measured; otherwise it waits, so that what is beside it on its core has the rest of that.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::num::NonZero;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::machine::now;
 
@@ -22,6 +23,8 @@ pub(crate) enum Pace {
     /// So many a second, for that time. A request that no connection is free for is sent late, and
     /// its latency begins when it was due.
     Rate(f64, Duration),
+    /// The same where something else is at work on the same core.
+    Beside(f64, Duration),
 }
 
 /// What came of a load.
@@ -66,6 +69,10 @@ pub(crate) fn run(
     pace: Pace,
     mut write: impl FnMut(u64, &mut Vec<u8>),
 ) -> Result<Load> {
+    if matches!(pace, Pace::Beside(..)) {
+        // Whoever sleeps is woken by some 50 µs later otherwise.
+        rustix::thread::set_current_timer_slack(NonZero::new(1))?;
+    }
     let mut open = (0..connections)
         .map(|_| Line::open(address))
         .collect::<Result<Vec<_>>>()?;
@@ -90,9 +97,10 @@ pub(crate) fn run(
             sent += 1;
             at = now();
         }
-        let ready = (pace.may_wait() && idle.is_empty())
-            .then(|| ready(&open))
-            .transpose()?;
+        let ready = match pace.rest(idle.is_empty(), sent, start, at) {
+            Some(most) => Some(ready(&open, most)?),
+            None => None,
+        };
         let mut looked = 0;
         while let Some(&one) = busy.get(looked) {
             let has_more = ready.as_ref().is_none_or(|ready| ready[one]);
@@ -123,32 +131,56 @@ impl Pace {
         }
         match self {
             Self::Count(_) | Self::For(_) => Some(now),
-            Self::Rate(rate, _) => {
-                let due = start + Duration::from_secs_f64(count(sent) / rate);
+            Self::Rate(rate, _) | Self::Beside(rate, _) => {
+                let due = due_at(start, sent, rate);
                 (due <= now).then_some(due)
             }
         }
     }
 
-    fn may_wait(self) -> bool {
-        !matches!(self, Self::Rate(..))
+    /// For how long answers may be waited for, where they may: for ever, or until the next request is due.
+    fn rest(self, are_all_busy: bool, sent: u64, start: Instant, now: Instant) -> Option<Rest> {
+        match self {
+            Self::Rate(..) => None,
+            _ if are_all_busy => Some(Rest::UntilAnswered),
+            Self::Beside(rate, _) if !self.is_over(sent, start, now) => {
+                let due = due_at(start, sent, rate);
+                Some(Rest::AtMost(due.saturating_duration_since(now)))
+            }
+            _ => None,
+        }
     }
 
     fn is_over(self, sent: u64, start: Instant, now: Instant) -> bool {
         match self {
             Self::Count(all) => sent >= all,
-            Self::For(time) | Self::Rate(_, time) => now - start >= time,
+            Self::For(time) | Self::Rate(_, time) | Self::Beside(_, time) => now - start >= time,
         }
     }
 }
 
+fn due_at(start: Instant, sent: u64, rate: f64) -> Instant {
+    start + Duration::from_secs_f64(count(sent) / rate)
+}
+
+/// How long answers are waited for.
+#[derive(Clone, Copy, Debug)]
+enum Rest {
+    UntilAnswered,
+    AtMost(Duration),
+}
+
 /// Waits until something has come over one of the connections, and tells over which.
-fn ready(open: &[Line]) -> Result<Vec<bool>> {
+fn ready(open: &[Line], rest: Rest) -> Result<Vec<bool>> {
+    let most = match rest {
+        Rest::UntilAnswered => None,
+        Rest::AtMost(time) => Some(Timespec::try_from(time)?),
+    };
     let mut all: Vec<_> = open
         .iter()
         .map(|line| PollFd::new(&line.stream, PollFlags::IN))
         .collect();
-    poll(&mut all, None).context("cannot wait for answers")?;
+    poll(&mut all, most.as_ref()).context("cannot wait for answers")?;
     Ok(all.iter().map(|one| !one.revents().is_empty()).collect())
 }
 

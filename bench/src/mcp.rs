@@ -22,6 +22,8 @@ pub(crate) use served::{translation, upstream};
 
 /// Clients of the greater load, each with one call under way.
 const MANY: usize = 16;
+/// Clients of a steady rate: enough that each call is made when it is due.
+const STEADY: usize = 64;
 /// Clients that list tools.
 const LISTING: usize = 64;
 /// What every request to an MCP server is sent with.
@@ -71,6 +73,15 @@ pub(crate) fn run(options: &McpOptions) -> Result<()> {
         for face in &mut faces {
             face.round(time)?;
             println!("Round {number} of {}: {}", options.rounds, face.last());
+        }
+        let [ours, translation, _] = &mut faces;
+        let rate = ours
+            .rounds
+            .last()
+            .map_or(1.0, |round| round.many_per_second)
+            / 2.0;
+        for face in [ours, translation] {
+            face.go_steadily(rate, time)?;
         }
         lists.push(list_tools(&own, &listed, time)?);
     }
@@ -157,6 +168,8 @@ struct Face<'a> {
     path: String,
     tool: &'static str,
     rounds: Vec<Round>,
+    /// p99 in milliseconds at a steady rate, of each round.
+    steady: Vec<f64>,
 }
 
 /// What one round measured of it.
@@ -176,7 +189,18 @@ impl<'a> Face<'a> {
             path,
             tool,
             rounds: Vec::new(),
+            steady: Vec::new(),
         }
+    }
+
+    /// Calls at a steady rate, over as many connections as it takes.
+    fn go_steadily(&mut self, rate: f64, time: Duration) -> Result<()> {
+        let pace = Pace::Beside(rate, time);
+        let mut load = loader::run(&self.server.address, STEADY, pace, |sent, request| {
+            write(&self.path, &self.call(sent), request);
+        })?;
+        self.steady.push(load.percentile(99));
+        Ok(())
     }
 
     fn call(&self, number: u64) -> String {
@@ -292,6 +316,11 @@ fn report(
                 face.figure(|round| round.many_per_second).to_string(),
                 face.figure(|round| round.cpu_micros).to_string(),
                 face.figure(|round| round.p99_millis).to_string(),
+                if face.steady.is_empty() {
+                    String::new()
+                } else {
+                    Figure::of(face.steady.iter().copied()).to_string()
+                },
             ]
         })
         .collect();
@@ -303,7 +332,18 @@ fn report(
             Bar::AtMost(2.0, Some(1.4)),
         ),
         Judged::new(
-            "p99 of a call of sixteen, beside that",
+            "p99 of calls at half of its greatest rate, beside that at the same rate",
+            "times",
+            Figure::of(
+                own.steady
+                    .iter()
+                    .zip(&by_hand.steady)
+                    .map(|(own, other)| own / other),
+            ),
+            Bar::AtMost(1.5, None),
+        ),
+        Judged::new(
+            "p99 of a call of sixteen, beside that, each at its own greatest rate",
             "times",
             own.beside(by_hand, |round| round.p99_millis),
             Bar::AtMost(1.5, None),
@@ -338,7 +378,8 @@ fn report(
         "calls/s by one client",
         "calls/s by 16",
         "CPU µs each",
-        "p99 ms",
+        "p99 ms by 16",
+        "p99 ms at a steady rate",
     ];
     println!(
         "\n{machine}\n{} rounds of {} s a load, {} MCP servers; median (least to greatest)\n",
@@ -347,8 +388,11 @@ fn report(
     println!("{}\n{}", table(&head, &rows), judgement(&judged));
     let rounds: serde_json::Map<String, Value> = faces
         .iter()
-        .map(|face| Ok((face.name.to_owned(), serde_json::to_value(&face.rounds)?)))
-        .collect::<Result<_>>()?;
+        .map(|face| {
+            let rounds = json!({"rounds": face.rounds, "steady_p99_millis": face.steady});
+            (face.name.to_owned(), rounds)
+        })
+        .collect();
     let figures = json!({"machine": machine, "rounds": rounds, "bars": judged});
     write_json(options.json.as_deref(), &figures)
 }

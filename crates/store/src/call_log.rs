@@ -111,7 +111,7 @@ impl Call {
 }
 
 /// Rows that SQLite writes at a stretch: calls are answered on the same cores meanwhile.
-const STRIDE: usize = 32;
+const STRIDE: usize = 16;
 
 static INSERT: ByRows<CELLS> = ByRows::new(
     concat!(

@@ -5,6 +5,7 @@ use std::any::Any;
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -20,6 +21,9 @@ use crate::generations::Generations;
 const QUEUE: usize = 1024;
 /// Changes that share a commit, at most: the first of them waits for the last.
 const BATCH: usize = 64;
+
+/// After how long without a change SQLite gives back the memory of the pages that it keeps.
+const REST: Duration = Duration::from_secs(1);
 
 const BEGIN: &str = "BEGIN IMMEDIATE";
 const ROLLBACK: &str = "ROLLBACK";
@@ -52,6 +56,7 @@ impl Writer {
             connection: Some(Tx::of(Open::Sqlite(Box::new(connection)))),
             options,
             last: Company::Shared,
+            keeps_pages: false,
             closing: Vec::new(),
             generations,
         };
@@ -218,13 +223,15 @@ struct Task {
     options: SqliteConnectOptions,
     /// What the connection is set up for.
     last: Company,
+    /// Whether there was a change since it gave back the memory of its pages.
+    keeps_pages: bool,
     closing: Vec<oneshot::Sender<Infallible>>,
     generations: Arc<Generations>,
 }
 
 impl Task {
     async fn run(mut self) {
-        while let Some(message) = self.queue.recv().await {
+        while let Some(message) = self.next_message().await {
             let mut next = self.change_of(message);
             while let Some(place) = next {
                 next = match place.company {
@@ -237,6 +244,30 @@ impl Task {
             }
         }
         self.let_go_of_connection().await;
+    }
+
+    /// What comes next. While nothing does, the pages that an import is quick by are of no use.
+    async fn next_message(&mut self) -> Option<Message> {
+        if self.keeps_pages {
+            if let Ok(message) = timeout(REST, self.queue.recv()).await {
+                return message;
+            }
+            self.give_back_pages().await;
+        }
+        self.queue.recv().await
+    }
+
+    async fn give_back_pages(&mut self) {
+        self.keeps_pages = false;
+        let Some(tx) = &mut self.connection else {
+            return;
+        };
+        // Not prepared: there are no rows, and nothing is kept of it.
+        let sql = "PRAGMA shrink_memory";
+        let given = super::on!(tx, |c| sqlx::raw_sql(sql).execute(c).await.map(drop));
+        if given.is_err() {
+            self.let_go_of_connection().await;
+        }
     }
 
     /// The change, unless it is the order to close: then no more are taken, and those that wait are
@@ -327,6 +358,7 @@ impl Task {
             Ok(()) => execute(&mut tx, BEGIN).await,
             Err(error) => Err(error),
         };
+        self.keeps_pages = true;
         match begun {
             Ok(()) => Ok(tx),
             Err(error) => {
