@@ -26,7 +26,7 @@ use crate::credentials::Credentials;
 use crate::exposure::Exposure;
 use crate::scrub::KeptScrub;
 use crate::server_config::ServerConfig;
-use crate::upstream::Way;
+use crate::way::Way;
 
 /// How many bytes the servers may take, about, and how many the connected accounts.
 const BYTES: u64 = 64 * 1_024 * 1_024;

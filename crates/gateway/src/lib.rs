@@ -58,6 +58,7 @@ mod tokens;
 pub mod tool;
 mod upstream;
 mod validation;
+mod way;
 
 pub use catalogue::{Catalogue, Catalogues};
 pub use connector::Connector;

@@ -1,6 +1,7 @@
 //! The way to an upstream: The Auth API of this instance, called in-process, or another API.
 
 mod account;
+mod context;
 mod note;
 mod remote;
 mod renewing;
@@ -19,7 +20,7 @@ use tower::ServiceExt;
 use crate::failure::Failure;
 use crate::request::UpstreamRequest;
 
-pub(crate) use account::{Account, Way};
+pub(crate) use account::Account;
 pub(crate) use remote::{Answered, gone, needs_reauth};
 pub(crate) use sending::Sending;
 

@@ -5,7 +5,7 @@
     reason = "what fails here is passed on as it is, and boxed where the call ends"
 )]
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use claviger_outbound::Target;
 use claviger_store::connected_accounts::ConnectedAccount;
@@ -13,6 +13,7 @@ use http::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
+use super::context::Context;
 use super::sending::Sending;
 use super::sign::{Filling, Unsigned, sign};
 use crate::catalogue::Catalogue;
@@ -23,6 +24,7 @@ use crate::credentials::Credentials;
 use crate::failure::Failure;
 use crate::gateway::Gateway;
 use crate::request::UpstreamRequest;
+use crate::way::Way;
 
 /// A connected account as calls are made with it.
 pub(crate) struct Account<'a> {
@@ -33,39 +35,13 @@ pub(crate) struct Account<'a> {
     context: Context<'a>,
 }
 
-/// What was entered that is no secret: JSON, which is read when a template asks for it.
-pub(crate) struct Context<'a> {
-    text: &'a str,
-    read: OnceLock<Map<String, Value>>,
-}
-
-impl Context<'_> {
-    pub(super) fn get(&self, name: &str) -> Option<&Value> {
-        let read = || serde_json::from_str(self.text).unwrap_or_default();
-        self.read.get_or_init(read).get(name)
-    }
-}
-
-/// Where the calls of a connected account go.
-#[derive(Debug)]
-pub(crate) struct Way {
-    base: Target,
-    /// The origins that get the credentials.
-    pub(crate) origins: Vec<String>,
-    /// The version of the catalogue that says so.
-    version: String,
-}
-
 impl<'a> Account<'a> {
     pub(crate) fn new(connected: &'a ConnectedAccount, catalogue: &'a Catalogue) -> Self {
         Self {
             connected,
             access: catalogue.access(),
             version: catalogue.version(),
-            context: Context {
-                text: &connected.context,
-                read: OnceLock::new(),
-            },
+            context: Context::of(&connected.context),
         }
     }
 

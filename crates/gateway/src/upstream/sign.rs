@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue, header};
 use percent_encoding::utf8_percent_encode;
 use serde_json::Value;
 
-use super::account::Context;
+use super::context::Context;
 use crate::connector::access::{ACCESS_TOKEN, Access, Authorization, Fields, FormatAccess};
 use crate::connector::file::FieldKind;
 use crate::connector::template::{Reference, Root, Template, Unresolved, text_of};
