@@ -169,6 +169,15 @@ describe("in a browser", { skip: isOnPostgres }, () => {
     await connected({ popup, told }, "mail");
   });
 
+  test("pages of mails and of sealed secrets look as they are meant", async () => {
+    const page = await context.newPage();
+    for (const path of ["/sign-in", "/reset-password", "/reveal"]) {
+      await page.goto(`${claviger.url}${path}?token=nobodys`);
+      assert.equal(await page.getByRole("button").evaluate((button) => getComputedStyle(button).fontWeight), "600");
+    }
+    assert.deepEqual(complaints, []);
+  });
+
   test("who gives up is told of, too", async () => {
     const { popup, told } = await connecting("desk");
     await popup.getByRole("button", { name: "Cancel" }).click();
