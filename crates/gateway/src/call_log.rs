@@ -100,14 +100,18 @@ impl CallLog {
     }
 
     /// Begins to write a line, and gives its number. That a line could not be written is told in the
-    /// program's log and fails no call.
-    pub(crate) fn begin(&self, line: Call) -> u64 {
+    /// program's log and fails no call. While the database is away, lines of what has effects find place when
+    /// the share of their account is full, too.
+    pub(crate) fn begin(&self, line: Call, has_effects: bool) -> u64 {
         let mut queue = self.queue();
         // Without a runtime the program is gone, and its database with it.
         let Ok(runtime) = Handle::try_current() else {
             return queue.begun;
         };
-        if !queue.shares.have_room(&line.root_account_id, MOST) {
+        let shares = &queue.shares;
+        let has_room =
+            shares.have_room(&line.root_account_id, MOST) || has_effects && !shares.are_full(MOST);
+        if !has_room {
             let call = line.id.as_str();
             tracing::error!(call, "a call is not logged: too many lines wait");
             return queue.begun;

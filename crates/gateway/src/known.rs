@@ -129,13 +129,18 @@ impl Makers {
     pub(crate) fn shared(&self, key: AccessKey) -> (Arc<AccessKey>, Arc<Rights>) {
         let mut kept = self.kept();
         let known = kept.get(&key.id);
-        let known = known.and_then(|(key, rights)| Some((key.upgrade()?, rights.upgrade()?)));
-        if let Some(known) = known.filter(|(known, _)| **known == key) {
-            return known;
-        }
-        let (id, rights) = (key.id.clone(), Arc::new(key.rights()));
-        let key = Arc::new(key);
-        kept.insert(id, (Arc::downgrade(&key), Arc::downgrade(&rights)));
+        let same = known.and_then(|(known, rights)| Some((known.upgrade()?, rights.upgrade())));
+        let (key, rights) = match same.filter(|(known, _)| **known == key) {
+            Some((key, Some(rights))) => return (key, rights),
+            // Of a key that holds more by now than its servers were made with nobody has the rights.
+            Some((same, None)) => (same, Arc::new(key.rights())),
+            None => {
+                let rights = Arc::new(key.rights());
+                (Arc::new(key), rights)
+            }
+        };
+        let weak = (Arc::downgrade(&key), Arc::downgrade(&rights));
+        kept.insert(key.id.clone(), weak);
         (key, rights)
     }
 
@@ -160,7 +165,7 @@ pub(crate) struct KnownAccount {
     pub(crate) scrub: KeptScrub,
     /// Kept by the catalogues, which are bounded by what they take.
     pub(crate) catalogue: Mutex<Weak<Catalogue>>,
-    /// Where its calls go.
+    /// Where its calls go. It is said once: a connector that is changed ends what is known of the account.
     pub(crate) way: OnceLock<Arc<Way>>,
     pub(crate) seen: Seen,
 }

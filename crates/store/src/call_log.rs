@@ -1,5 +1,7 @@
 //! The log of calls through the gateway: what was called and what it came to, never values.
 
+use std::collections::BTreeSet;
+
 use claviger_domain::id::{self, Id};
 use claviger_domain::rights::{AccountRef, Reach};
 use claviger_domain::time::Timestamp;
@@ -181,8 +183,8 @@ pub struct Filter {
 
 /// Lists `limit` calls within the reach, the latest first, from before `(instant, id)` on.
 ///
-/// Each place that the reach consists of is read by the index that has its calls in order, so that who has few
-/// calls waits for nobody who has many.
+/// Each account that the reach consists of is read by the index that has its calls in order, so that one with few
+/// calls waits for no other that has many.
 pub async fn list(
     db: &Db,
     reach: &Reach,
@@ -190,18 +192,22 @@ pub async fn list(
     before: Option<&(Timestamp, String)>,
     limit: i64,
 ) -> Result<Vec<Call>, StoreError> {
+    let most = usize::try_from(limit).unwrap_or_default();
     let mut calls = Vec::new();
     for place in Place::all_of(reach, filter) {
         calls.extend(list_in(db, place, reach, filter, before, limit).await?);
+        calls.sort_unstable_by(|one: &Call, other| (other.at, &other.id).cmp(&(one.at, &one.id)));
+        calls.dedup_by(|one, other| one.id == other.id);
+        calls.truncate(most);
     }
-    calls.sort_unstable_by(|one: &Call, other| (other.at, &other.id).cmp(&(one.at, &one.id)));
-    calls.dedup_by(|one, other| one.id == other.id);
-    calls.truncate(usize::try_from(limit).unwrap_or_default());
     Ok(calls)
 }
 
+/// How many accounts are read one after the other; more are looked for among the calls of all.
+const APART: usize = 16;
+
 /// Where calls are looked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Place<'a> {
     Everywhere,
     Server(&'a str),
@@ -211,24 +217,25 @@ enum Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    fn all_of(reach: &'a Reach, filter: &'a Filter) -> Vec<Self> {
+    fn all_of(reach: &'a Reach, filter: &'a Filter) -> BTreeSet<Self> {
         if let Some(server) = &filter.mcp_server_id {
-            return vec![Self::Server(server)];
+            return BTreeSet::from([Self::Server(server)]);
         }
         if reach.everything {
-            return vec![Self::Everywhere];
+            return BTreeSet::from([Self::Everywhere]);
         }
-        let whole = reach.accounts.iter().map(|account| {
-            if account.is_root() {
-                Self::Family(account.id.as_str())
-            } else {
-                Self::Account(account.id.as_str())
-            }
-        });
-        // Those of the projects.
-        let parts = reach.bare_accounts.iter();
-        let parts = parts.map(|account| Self::Account(account.id.as_str()));
-        whole.chain(parts).collect()
+        let roots = reach.accounts.iter().filter(|account| account.is_root());
+        let roots: BTreeSet<_> = roots.map(|account| account.id.as_str()).collect();
+        // With those of the projects.
+        let accounts = reach.accounts.iter().chain(&reach.bare_accounts);
+        let others = accounts.filter(|account| !roots.contains(account.root.as_str()));
+        let others = others.map(|account| Self::Account(account.id.as_str()));
+        let families = roots.iter().copied().map(Self::Family);
+        let places: BTreeSet<_> = families.chain(others).collect();
+        if places.len() > APART {
+            return BTreeSet::from([Self::Everywhere]);
+        }
+        places
     }
 }
 

@@ -25,6 +25,11 @@ impl Shares {
         own < most / PART && self.all < most && (self.all < most / 4 * 3 || own < FEW)
     }
 
+    /// Whether nobody has room.
+    pub(super) fn are_full(&self, most: usize) -> bool {
+        self.all >= most
+    }
+
     pub(super) fn add(&mut self, family: &Id<id::Account>) {
         self.all += 1;
         match self.families.get_mut(family) {
@@ -70,6 +75,7 @@ mod tests {
         let mut shares = Shares::default();
         assert_eq!(fill(&mut shares, 1), MOST / PART);
         assert_eq!(fill(&mut shares, 2), MOST / PART);
+        assert!(!shares.are_full(MOST));
         // There is more room where more may wait, and for the first as soon as a line of it is written.
         assert!(shares.have_room(&family(1), 2 * MOST));
         shares.remove(&family(1));
@@ -86,6 +92,7 @@ mod tests {
             assert_eq!(fill(&mut shares, number), FEW);
         }
         assert_eq!((shares.all, fill(&mut shares, 19)), (MOST, 0));
+        assert!(shares.are_full(MOST));
         for (number, count) in [(0, MOST / PART), (3, FEW)] {
             for _ in 0..count {
                 shares.remove(&family(number));

@@ -13,6 +13,7 @@ in_both_worlds![
     calls_are_seen_within_the_reach,
     filters_narrow_and_parts_go_back_in_time,
     a_call_in_two_places_of_a_reach_is_listed_once,
+    calls_of_many_accounts_are_those_within_the_reach,
     calls_of_a_server_are_those_within_the_reach,
 ];
 
@@ -228,4 +229,25 @@ async fn calls_of_a_server_are_those_within_the_reach(world: World) {
     assert_eq!(tools(&world, &whole(&mine), &filter).await, ["own"]);
     assert_eq!(tools(&world, &everything(), &filter).await.len(), 2);
     assert!(tools(&world, &Reach::default(), &filter).await.is_empty());
+}
+
+async fn calls_of_many_accounts_are_those_within_the_reach(world: World) {
+    let foreign = world.account("foreign").await;
+    let mut mine = Vec::new();
+    for name in "a b c d e f g h i j k l m n o p q r s t".split(' ') {
+        let account = world.account(name).await;
+        logged(&world, &call(&world, &account, None, &account.name)).await;
+        logged(&world, &call(&world, &foreign, None, "theirs")).await;
+        world.clock.advance(1);
+        mine.push(account);
+    }
+    for count in [3, 20] {
+        let reach = Reach {
+            accounts: mine[..count].iter().map(Account::reference).collect(),
+            ..Reach::default()
+        };
+        let expected = mine[..count].iter().rev().map(|one| one.name.clone());
+        let seen = tools(&world, &reach, &Filter::default()).await;
+        assert_eq!(seen, expected.collect::<Vec<_>>());
+    }
 }
