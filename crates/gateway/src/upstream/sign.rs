@@ -207,11 +207,16 @@ fn sent_with_every(
         headers.filter(|(name, _)| ![header::ACCEPT, header::ACCEPT_LANGUAGE].contains(name));
     let headers = headers.map(|(_, template)| template);
     let query = access.query.iter().map(|(_, template)| template);
-    let authorization = format.and_then(|format| match &format.authorization {
-        Authorization::Header(_, template) | Authorization::Query(_, template) => Some(template),
-        // Their whole header is a secret already.
-        Authorization::Basic(..) | Authorization::Bearer(_) => None,
+    let authorization = format.map(|format| match &format.authorization {
+        Authorization::Header(_, template) | Authorization::Query(_, template) => {
+            [Some(template), None]
+        }
+        // What is sent is both in other letters: each may come back alone, as it is.
+        Authorization::Basic(username, password) => [Some(username), Some(password)],
+        // What is sent is a secret already.
+        Authorization::Bearer(_) => [None, None],
     });
+    let authorization = authorization.into_iter().flatten().flatten();
     let own = headers
         .chain(query)
         .chain(authorization)

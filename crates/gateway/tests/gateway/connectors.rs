@@ -548,7 +548,12 @@ in_both_shops!(
         let formats = json!({
             "bearer": { "authorization": beside("x-auth", token), "validate": "orders.list" },
             "api_key": { "authorization": { "query": { "name": "k", "value": "canary-alone" } } },
-            "basic": {},
+            "basic": {
+                "fields": [{ "name": "username", "type": "text" }],
+                "authorization": { "basic": {
+                    "username": "{{credentials.username}}", "password": "canary-password",
+                } },
+            },
         });
         let members =
             json!({ "credentials": formats, "authorization": { "bearer": "canary-all" } });
@@ -559,6 +564,7 @@ in_both_shops!(
         for place in [
             "/credentials/bearer/authorization/header/value",
             "/credentials/api_key/authorization/query/value",
+            "/credentials/basic/authorization/basic/password",
             "/authorization/bearer",
         ] {
             assert_eq!(file.pointer(place), Some(&json!("***")), "{place}");
@@ -588,6 +594,27 @@ in_both_shops!(
         assert_eq!(received.last().unwrap().header("x-auth"), sent);
         let dry = shop.get(connected, "orders?dry_run=true").await.expect(200);
         assert!(!dry.to_string().contains("canary"), "{dry}");
+
+        // A password comes back neither as it was sent nor as it is.
+        shop.says(|received| {
+            let sent = received.header("authorization");
+            answer(200, &json!([{ "id": "canary-password", "sent": sent }]))
+        });
+        let body = json!({
+            "integration": "pots", "tenant_id": "t", "authentication_method": "basic",
+            "context": { "host": shop.host() }, "credentials": { "username": "shopkeeper" },
+        });
+        let made = shop.connect(body).await.expect(201);
+        let connected = made["id"].as_str().unwrap();
+        let got = shop.get(connected, "orders").await.expect(200);
+        let received = shop.upstream.received();
+        let pair = "c2hvcGtlZXBlcjpjYW5hcnktcGFzc3dvcmQ=";
+        assert_eq!(
+            received.last().unwrap().header("authorization"),
+            format!("Basic {pair}")
+        );
+        let got = got.to_string();
+        assert!(!got.contains("canary") && !got.contains(pair), "{got}");
 
         // Elsewhere it does not go, whoever sends the mask back.
         for elsewhere in [
