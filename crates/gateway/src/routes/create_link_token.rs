@@ -73,8 +73,7 @@ pub(crate) struct MadeLink {
         (status = 403, description = "It would outlive the access key that makes it, or the permission lacks."),
         (status = 404, description = "No such account, project or connected account."),
         (status = 409, description = "The account has as many links as it may have, or the first request with that \
-            `Idempotency-Key` is not finished."),
-        (status = 501, description = "The connector is not good as it is stored.")))]
+            `Idempotency-Key` is not finished.")))]
 pub(super) async fn handle(
     State(gateway): State<Arc<Gateway>>,
     caller: Caller<ConnectedAccountsWrite>,

@@ -57,7 +57,7 @@ pub(super) async fn by_path(
         (status = 202, description = "What asks for no answer was taken."),
         (status = 401, description = "No such server, one that has ended, or the access key beside it is not good."),
         (status = 413, description = "The body is larger than 4 MiB.")),
-    security(("bearer" = [])))]
+    security(("bearer" = []), ("bearer" = [], "accessKey" = [])))]
 pub(super) async fn by_bearer(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
     let token = bearer(request.headers()).unwrap_or_default().to_owned();
     serve(&gateway, &token, request).await

@@ -224,6 +224,16 @@ fn every_operation_says_what_it_is_for_what_it_needs_and_what_it_answers() {
 }
 
 #[test]
+fn a_server_s_token_goes_beside_an_access_key_or_alone() {
+    let security = |path| &described(path, "post")["security"];
+    // In a path it is no credential that a document could name.
+    let either = json!([{}, { "accessKey": [] }, { "bearer": [] }]);
+    assert_eq!(security("/mcp/{token}"), &either);
+    let with_key = json!([{ "bearer": [] }, { "bearer": [], "accessKey": [] }]);
+    assert_eq!(security("/mcp"), &with_key);
+}
+
+#[test]
 fn every_member_of_every_schema_is_described() {
     for (name, schema) in DOCUMENT["components"]["schemas"].as_object().unwrap() {
         // What connector files have is published by itself.
