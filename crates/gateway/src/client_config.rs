@@ -17,6 +17,14 @@ pub(crate) enum AgentClient {
     Vscode,
 }
 
+/// What its file starts is on the machine of whoever pastes it, and not everybody has it.
+const NEEDS_PROGRAM: &str = "This starts the program `claviger`, which is for Linux and macOS and has to be on the \
+    same machine: write its whole path as `command` where it is not found otherwise. With Node instead, on Windows \
+    too: `command` is `npx`, and `args` are `-y`, `mcp-remote`, the URL. The URL is among its arguments then, where \
+    other users of the machine can read it: give it a second credential, or an early end.";
+const SENDS_NO_HEADER: &str =
+    "This server asks for an access key beside its URL, which this client cannot send.";
+
 /// What stands for the second credential: nobody's key is written into an answer.
 const ACCESS_KEY: &str = "<access key>";
 
@@ -56,6 +64,14 @@ impl AgentClient {
         }
     }
 
+    /// What whoever pastes the snippet has to know.
+    fn note(self, needs_access_key: bool) -> Option<&'static str> {
+        match self {
+            Self::ClaudeDesktop => Some(NEEDS_PROGRAM),
+            _ => (needs_access_key && !self.sends_headers()).then_some(SENDS_NO_HEADER),
+        }
+    }
+
     /// Whether it can send a header beside the URL.
     const fn sends_headers(self) -> bool {
         matches!(self, Self::ClaudeDesktop | Self::Cursor | Self::Vscode)
@@ -73,7 +89,7 @@ pub(crate) struct ClientConfig {
     place: &'static str,
     /// What is pasted; `<token>` and `<access key>` stand for what is shown to nobody.
     snippet: String,
-    /// What does not work with that client.
+    /// What does not work with that client, or what it needs beside the snippet.
     #[schema(required)]
     note: Option<&'static str>,
 }
@@ -96,14 +112,11 @@ impl Served<'_> {
 
     /// What to paste for one client, and where.
     pub(crate) fn shown(&self, client: AgentClient) -> ClientConfig {
-        let note = (self.needs_access_key && !client.sends_headers()).then_some(
-            "This server asks for an access key beside its URL, which this client cannot send.",
-        );
         ClientConfig {
             client: client.as_str(),
             place: client.place(),
             snippet: self.snippet(client),
-            note,
+            note: client.note(self.needs_access_key),
         }
     }
 
@@ -216,5 +229,20 @@ mod tests {
         }
         "#);
         assert!(served(false).shown(AgentClient::Claude).note.is_none());
+    }
+
+    #[test]
+    fn whoever_has_no_such_program_is_told_what_to_start_instead() {
+        for needs_access_key in [false, true] {
+            let served = served(needs_access_key);
+            let note = served.shown(AgentClient::ClaudeDesktop).note.unwrap();
+            for said in ["`claviger`", "whole path", "Windows", "`mcp-remote`"] {
+                assert!(note.contains(said), "{said}: {note}");
+            }
+            // These start nothing.
+            for client in [AgentClient::Cursor, AgentClient::Vscode] {
+                assert!(served.shown(client).note.is_none());
+            }
+        }
     }
 }

@@ -242,8 +242,9 @@ on_both_engines!(what_to_paste_is_shown_for_each_client, async |app| {
             snippet.replace(token, "<token>"),
             "{client}"
         );
-        let cannot = matches!(client, "chatgpt" | "claude");
-        assert_eq!(shown["note"].is_string(), cannot, "{client}");
+        // Two cannot send a header, and one starts a program.
+        let is_noted = matches!(client, "chatgpt" | "claude" | "claude-desktop");
+        assert_eq!(shown["note"].is_string(), is_noted, "{client}");
     }
     let all = world.get(&path).await.expect(200);
     assert_eq!(all.as_object().unwrap().len(), clients.len());
