@@ -59,10 +59,13 @@ pub(super) async fn find_to_read<P>(
 ) -> Result<Found, ApiError> {
     let found = find(gateway, caller, slug, parameters).await;
     let own = caller.identity.account.as_ref();
-    let is_named = parameters.text(ACCOUNT).is_some();
     match (found, own) {
-        (Err(error), Some(own)) if error.code == ErrorCode::ConnectorNotFound && !is_named => {
+        (Err(error), Some(own)) if error.code == ErrorCode::ConnectorNotFound => {
             let stored = connectors::meant_by(&gateway.core.db, own, slug).await?;
+            // As it is listed: with the account that has it.
+            let named = parameters.text(ACCOUNT);
+            let stored = stored
+                .filter(|stored| named.is_none_or(|named| named == stored.account.id.as_str()));
             let stored = stored.map(|stored| Found::Stored(Box::new(stored)));
             stored.ok_or(error)
         }

@@ -534,7 +534,27 @@ on_both_engines!(
         assert_eq!(labels, [Some("The Auth API"), Some("Parent's")]);
         let refused = world.ask(&theirs, Method::DELETE, path, Value::Null).await;
         refused.expect(404);
+        // So it does as it is listed, by the name of the account that has it.
+        let has_it = listed["result"][1]["account_id"].as_str();
+        assert_eq!(has_it, Some(world.account.id.as_str()));
+        let of_parent = format!("{path}?account_id={}", world.account.id);
+        let asked =
+            async |key: &str, method, path: &str| world.ask(key, method, path, Value::Null).await;
+        let shown = asked(&theirs, Method::GET, &of_parent).await.expect(200);
+        assert_eq!(shown["label"], "Parent's");
+        let capabilities = format!("{path}/capabilities?account_id={}", world.account.id);
+        asked(&theirs, Method::GET, &capabilities).await.expect(200);
+        asked(&theirs, Method::DELETE, &of_parent).await.expect(404);
         world.get(path).await.expect(200);
+        // No stranger does, and of an account is read what it has.
+        let (other, _) = world.account("Other").await;
+        let stranger = world.access_key(&other, Role::Owner, None).await.plain;
+        asked(&stranger, Method::GET, &of_parent).await.expect(404);
+        let of_child = format!("{path}?account_id={}", child_id.as_str());
+        asked(&theirs, Method::GET, &of_child).await.expect(404);
+        // What it does not use, since it has one of that name, it does not read.
+        send(&world, &theirs, &tea()).await.expect(201);
+        asked(&theirs, Method::GET, &of_parent).await.expect(404);
     }
 );
 
