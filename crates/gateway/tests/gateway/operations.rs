@@ -24,6 +24,16 @@ pub(crate) struct Operation {
 impl Operation {
     /// The request about those objects, without the credential of an account.
     pub(crate) fn request(&self, app: &TestApp, objects: &Objects) -> TestRequest {
+        self.request_with(app, objects, None)
+    }
+
+    /// The same with one more parameter of the query.
+    pub(crate) fn request_with(
+        &self,
+        app: &TestApp,
+        objects: &Objects,
+        parameter: Option<(&str, &str)>,
+    ) -> TestRequest {
         let id = match self.id {
             "deleteLink" => &objects.link,
             "callCustom" => "refund",
@@ -43,7 +53,9 @@ impl Operation {
             .replace("{resource}", "orders")
             .replace("{path}", "orders");
         let is_call = self.id.starts_with("call");
-        let query = is_call.then(|| format!("?integrated_account_id={}", objects.connected));
+        let over = is_call.then_some(("integrated_account_id", objects.connected.as_str()));
+        let query = over.or(parameter);
+        let query = query.map(|(name, value)| format!("?{name}={value}"));
         let mut request = app.request(self.method, &(path + &query.unwrap_or_default()));
         if self.path.starts_with("/mcp") {
             request = request.header("host", PUBLIC_HOST);
@@ -102,7 +114,7 @@ const CLIENT: &str = "/integration/{slug}/oauth-client";
 const ONE: &str = "/proxy/{resource}/{id}";
 const RAW: &str = "/custom/{path}";
 
-use Kind::{List, Object, Plain};
+use Kind::{List, Object, Placed};
 use Permission::{
     AccountsRead, AccountsWrite, ConnectedAccountsRead, ConnectedAccountsWrite, ConnectorsRead,
     ConnectorsWrite, CustomCall, LogsRead, McpRead, McpWrite, ProxyRead, ProxyWrite,
@@ -123,7 +135,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         ("POST", ACCOUNTS),
         ConnectedAccountsWrite,
         201,
-        Plain,
+        Placed,
         |objects| {
             json!({
                 "integration": objects.connector, "tenant_id": "t", "authentication_method": "api_key",
@@ -200,7 +212,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         ("POST", "/integration"),
         ConnectorsWrite,
         201,
-        Plain,
+        Placed,
         |objects| objects.another_connector.clone(),
     ),
     operation(
@@ -328,7 +340,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         ("POST", "/link-token"),
         ConnectedAccountsWrite,
         201,
-        Plain,
+        Placed,
         |_| json!({ "tenant_id": "customer" }),
     ),
     operation(
@@ -344,7 +356,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         ("GET", "/link-settings"),
         AccountsRead,
         200,
-        Plain,
+        Placed,
         NOTHING,
     ),
     operation(
@@ -352,7 +364,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         ("PUT", "/link-settings"),
         AccountsWrite,
         200,
-        Plain,
+        Placed,
         |_| json!({ "origins": ["https://app.example.com"] }),
     ),
     operation("listCalls", ("GET", "/log"), LogsRead, 200, List, NOTHING),

@@ -7,7 +7,7 @@ use claviger_domain::role::Role;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::{DOCUMENT, described, fault};
+use super::{DOCUMENT, described, fault, resolved};
 use crate::operations::{Kind, OPERATIONS, Objects, Operation};
 use crate::shop::{Shop, in_both_shops};
 
@@ -75,7 +75,8 @@ in_both_shops!(
             another_connector: Value::Null,
             ..Objects::of(&shop, 1).await
         };
-        for one in OPERATIONS.iter().filter(|one| one.kind != Kind::Plain) {
+        let has_objects = |one: &&Operation| matches!(one.kind, Kind::List | Kind::Object);
+        for one in OPERATIONS.iter().filter(has_objects) {
             let mut bodies = Vec::new();
             for objects in [&theirs, &unknown] {
                 let answer = one.request(&world.app, objects).key(&stranger).send().await;
@@ -110,6 +111,82 @@ in_both_shops!(
                 .await;
             assert_eq!(answer.status, 200, "{id}");
         }
+    }
+);
+
+/// Where a request takes the name of an account or a project, as the document says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum TakenIn {
+    Body,
+    Query,
+}
+
+/// By which names an operation takes an account or a project.
+fn places_of(one: &Operation) -> Vec<(&'static str, TakenIn)> {
+    let said = described(one.path, one.method);
+    let body = resolved(&said["requestBody"]["content"]["application/json"]["schema"]);
+    let parameters = said["parameters"].as_array();
+    let names = ["account_id", "project_id"].into_iter();
+    let taken = names.filter_map(|name| {
+        let mut parameters = parameters.into_iter().flatten();
+        if parameters.any(|one| one["name"] == name && one["in"] == "query") {
+            return Some((name, TakenIn::Query));
+        }
+        let is_member = body["properties"][name].is_object();
+        is_member.then_some((name, TakenIn::Body))
+    });
+    taken.collect()
+}
+
+// Every operation that is about an account or a project that can be named.
+in_both_shops!(
+    an_account_or_a_project_of_another_tenant_is_as_an_unknown_one,
+    async |shop| {
+        let world = &shop.world;
+        let (other, project) = world.account("Other").await;
+        let theirs = [other.id.to_string(), project.id.to_string()];
+        let own = [world.account.id.to_string(), world.project.id.to_string()];
+        let unknown = ["acc_00000000000000000000", "prj_00000000000000000000"];
+        let mut tried = 0;
+        for one in OPERATIONS {
+            let places = places_of(one);
+            match one.kind {
+                Kind::Plain => assert!(places.is_empty(), "{}", one.id),
+                Kind::Placed => assert!(!places.is_empty(), "{}", one.id),
+                // Its objects are another tenant's already.
+                Kind::List | Kind::Object => continue,
+            }
+            for (name, taken_in) in places {
+                tried += 1;
+                let objects = Objects::of(&shop, tried).await;
+                let ask = async |place: &str| {
+                    let request = if taken_in == TakenIn::Query {
+                        one.request_with(&world.app, &objects, Some((name, place)))
+                    } else {
+                        let mut body = (one.body)(&objects);
+                        body[name] = place.into();
+                        one.request(&world.app, &objects).json(body)
+                    };
+                    let answer = request.key(&world.owner).send().await;
+                    assert_eq!(fault(one, &answer), None);
+                    answer
+                };
+                let which = usize::from(name == "project_id");
+                let code = ["account_not_found", "project_not_found"][which];
+                let mut bodies = Vec::new();
+                for place in [&*theirs[which], unknown[which]] {
+                    let mut refused = ask(place).await.expect(404);
+                    assert_eq!(refused["code"], code, "{}: {refused}", one.id);
+                    refused["requestId"] = Value::Null;
+                    bodies.push(refused);
+                }
+                assert_eq!(bodies[0], bodies[1], "{}", one.id);
+                let answer = ask(&own[which]).await;
+                assert_eq!(answer.status, one.success, "{}: {}", one.id, answer.body);
+            }
+        }
+        // Two that take both, and three that take an account.
+        assert_eq!(tried, 7);
     }
 );
 

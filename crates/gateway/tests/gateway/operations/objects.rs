@@ -8,8 +8,11 @@ use crate::shop::Shop;
 /// What a foreign tenant's objects come to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// There is nothing of a tenant in it.
+    /// It is about the secret that it is asked with.
     Plain,
+    /// It is about an account or a project, its caller's own unless another is named: 404 for one of another
+    /// tenant.
+    Placed,
     /// It answers a list, without them.
     List,
     /// It answers 404.
