@@ -57,3 +57,34 @@ async fn serve(_: Anyone) -> Response {
     let json = [(header::CONTENT_TYPE, "application/json")];
     (json, SERVED.clone()).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The members of a part of the document that a pointer leads to.
+    fn members<'a>(
+        document: &'a Value,
+        pointer: &str,
+    ) -> impl Iterator<Item = (&'a str, &'a Value)> {
+        let members = document.pointer(pointer).and_then(Value::as_object);
+        let members = members.unwrap_or_else(|| panic!("{pointer} leads nowhere"));
+        members.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    // What both have under one name is there once, so that it has to be the same in both.
+    #[test]
+    fn each_half_is_in_it_as_it_is_by_itself() {
+        let whole = document();
+        for half in [claviger_api::document(), &claviger_gateway::document()] {
+            let kinds = members(half, "/components").map(|(kind, _)| format!("/components/{kind}"));
+            for pointer in kinds.chain(["/paths".to_owned()]) {
+                for (name, value) in members(half, &pointer) {
+                    let served = whole.pointer(&pointer).map(|served| &served[name]);
+                    assert_eq!(served, Some(value), "{pointer}/{name}");
+                }
+            }
+            assert_eq!(whole["security"], half["security"]);
+        }
+    }
+}
