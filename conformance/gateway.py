@@ -89,6 +89,12 @@ class Gateway:
                 self.ask("DELETE", f"/integration/{slug}")
         return self.done("POST", "/integration", self.connector(f"parts-{self.number()}"))["slug"]
 
+    def with_oauth_client(self):
+        """A connector with an OAuth client of the account's own."""
+        slug = self.fresh("connector")
+        self.done("PUT", f"/integration/{slug}/oauth-client", {"client_id": "parts"})
+        return slug
+
     def new_mcp_server(self):
         return self.mcp_server()["id"]
 

@@ -171,6 +171,8 @@ def fill_path(operation, case):
         if "server" in parameters:
             server = seeds.earlier if case.method == "GET" else seeds.fresh
             parameters.update(id=seeds.tools, server=server("mcp_server"))
+        if operation == "deleteOAuthClient":
+            parameters["slug"] = seeds.with_oauth_client()
         if "token" in parameters:
             parameters["token"] = seeds.mcp_token
         if operation in CALLED:
