@@ -4,8 +4,9 @@
 //! says later does not matter. Errors have no URL in them, and those of what is refused look like
 //! those of what is not there.
 
-use std::error::Error as _;
+use std::error::Error;
 use std::io;
+use std::iter::successors;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use ipnet::IpNet;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::time::timeout;
+use url::Url;
 
 use crate::address::is_public;
 use crate::excerpt::{Secrets, excerpt};
@@ -26,16 +28,16 @@ use crate::target::{Host, Target, TargetFault};
 
 /// How long a request may take as a whole.
 const PATIENCE: Duration = Duration::from_secs(15);
-const CONNECTING: Duration = Duration::from_secs(10);
+pub(crate) const CONNECTING: Duration = Duration::from_secs(10);
 /// How many connections to one receiver are kept that nothing goes over, and how long.
-const IDLE: usize = 32;
-const RESTING: Duration = Duration::from_secs(30);
+pub(crate) const IDLE: usize = 32;
+pub(crate) const RESTING: Duration = Duration::from_secs(30);
 /// Bytes of an answer that are read; the rest is not waited for.
 pub(crate) const READ: usize = 4_096;
 /// Ports to which requests go, beside those that are configured.
 const PORTS: [u16; 3] = [80, 443, 8443];
 /// Without a version: a receiver is not to know which faults one has.
-const AGENT: &str = "claviger";
+pub(crate) const AGENT: &str = "claviger";
 
 /// Where requests may go.
 #[derive(Clone, Debug, Default)]
@@ -107,14 +109,14 @@ pub struct Fetched {
 pub struct Client {
     guard: Arc<Guard>,
     resolver: Arc<dyn Resolve>,
-    tls: ClientConfig,
+    tls: Arc<ClientConfig>,
 }
 
 /// A client for one receiver, whose addresses were checked.
 #[derive(Clone, Debug)]
 pub(crate) struct Receiver {
-    pub(crate) http: reqwest::Client,
-    target: Target,
+    http: reqwest::Client,
+    url: Url,
 }
 
 impl Client {
@@ -123,7 +125,7 @@ impl Client {
         Self {
             guard: Arc::new(guard),
             resolver,
-            tls: tls(),
+            tls: Arc::new(tls()),
         }
     }
 
@@ -160,16 +162,24 @@ impl Client {
 
     /// Looks a receiver up, and checks where it is.
     pub(crate) async fn receiver(&self, target: &Target) -> Result<Receiver, Refusal> {
-        let addresses = timeout(CONNECTING, self.addresses(target))
-            .await
-            .unwrap_or(Err(Refusal::Timeout))?;
+        let addresses = self.checked(target).await?;
         let http = self
             .pinned(target, &addresses)
             .map_err(|_| Refusal::Unreachable)?;
-        Ok(Receiver {
-            http,
-            target: target.clone(),
-        })
+        let url = Url::parse(target.url()).map_err(|_| Refusal::Unreachable)?;
+        Ok(Receiver { http, url })
+    }
+
+    /// Looks a target up, and gives those of its addresses to which requests may go.
+    pub(crate) async fn checked(&self, target: &Target) -> Result<Vec<SocketAddr>, Refusal> {
+        timeout(CONNECTING, self.addresses(target))
+            .await
+            .unwrap_or(Err(Refusal::Timeout))
+    }
+
+    /// How certificates are checked.
+    pub(crate) fn tls(&self) -> &Arc<ClientConfig> {
+        &self.tls
     }
 
     /// Whether a credential may go to a receiver as it is: over TLS, to a private network that is configured by
@@ -199,9 +209,9 @@ impl Client {
         }
         // A name of somewhere inside is refused as one that nobody has, or names could be tried out.
         let (found, refusal) = match target.host() {
-            Host::Address(address) => (vec![address], Refusal::Blocked),
+            Host::Address(address) => (vec![*address], Refusal::Blocked),
             Host::Name(name) => {
-                let found = self.resolver.resolve(&name).await;
+                let found = self.resolver.resolve(name).await;
                 let refusal = Refusal::Unreachable;
                 (found.map_err(|_| refusal)?, refusal)
             }
@@ -279,9 +289,9 @@ impl Client {
             .pool_max_idle_per_host(IDLE)
             .pool_idle_timeout(RESTING)
             .timeout(PATIENCE)
-            .tls_backend_preconfigured(self.tls.clone());
+            .tls_backend_preconfigured(ClientConfig::clone(&self.tls));
         if let Host::Name(name) = target.host() {
-            http = http.resolve_to_addrs(&name, addresses);
+            http = http.resolve_to_addrs(name, addresses);
         }
         http.build()
     }
@@ -298,7 +308,7 @@ impl Receiver {
         let secrets = Secrets::of(&outgoing.headers);
         let request = self
             .http
-            .request(method, self.target.url.clone())
+            .request(method, self.url.clone())
             .headers(outgoing.headers)
             .body(outgoing.body);
         let mut response = request.send().await.map_err(|error| why(&error))?;
@@ -315,7 +325,7 @@ impl Receiver {
     }
 
     async fn fetch(&self, most: usize) -> Result<Fetched, Refusal> {
-        let request = self.http.get(self.target.url.clone());
+        let request = self.http.get(self.url.clone());
         let mut response = request.send().await.map_err(|error| why(&error))?;
         let headers = response.headers().get_all(header::CACHE_CONTROL);
         let max_age = headers
@@ -382,24 +392,31 @@ fn tls() -> ClientConfig {
         .with_no_client_auth()
 }
 
-/// The one word that is told of an error.
-pub(crate) fn why(error: &reqwest::Error) -> Refusal {
+/// The one word that is told of an error of the client's.
+fn why(error: &reqwest::Error) -> Refusal {
     if error.is_timeout() {
         return Refusal::Timeout;
     }
-    let mut cause = error.source();
-    while let Some(one) = cause {
-        if is_of_tls(one) {
+    word(error)
+}
+
+/// The one word that is told of an error.
+pub(crate) fn word(error: &(dyn Error + 'static)) -> Refusal {
+    for cause in successors(Some(error), |&error| error.source()) {
+        let of_input = cause.downcast_ref::<io::Error>();
+        if of_input.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+            return Refusal::Timeout;
+        }
+        if is_of_tls(cause) {
             return Refusal::Tls;
         }
-        cause = one.source();
     }
     Refusal::Unreachable
 }
 
 /// Whether an error is one of TLS, also inside those of input and output, which show the cause of what
 /// they wrap and not that itself.
-fn is_of_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+fn is_of_tls(error: &(dyn Error + 'static)) -> bool {
     let inner = error
         .downcast_ref::<io::Error>()
         .and_then(io::Error::get_ref);

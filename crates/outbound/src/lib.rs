@@ -7,6 +7,8 @@ mod address;
 mod attempt;
 mod budget;
 mod client;
+mod connections;
+mod dial;
 mod excerpt;
 mod figures;
 mod hold;

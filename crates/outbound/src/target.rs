@@ -1,8 +1,12 @@
 //! Where a request goes: a URL that was read, before anything is looked up.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use reqwest::Url;
+use bytes::Bytes;
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Uri};
+use url::{Position, Url};
 
 /// Characters of a URL, at most.
 const LONGEST: usize = 2_048;
@@ -36,7 +40,21 @@ pub enum TargetFault {
 /// A URL to which a request may go, as far as its text tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    pub(crate) url: Url,
+    origin: Arc<Origin>,
+    /// The URL, as `Url` writes it: it begins with the origin.
+    text: String,
+}
+
+/// What all URLs of a scheme, a host and a port have in common.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// Such as `https://example.com:8443`.
+    pub(crate) text: Arc<str>,
+    pub(crate) is_encrypted: bool,
+    pub(crate) host: Host,
+    pub(crate) port: u16,
+    /// What requests say that they are for.
+    pub(crate) host_header: HeaderValue,
 }
 
 /// What stands for the host in a URL: decimal, octal and hexadecimal spellings are addresses.
@@ -62,52 +80,60 @@ impl Target {
         if url.fragment().is_some() {
             return Err(TargetFault::Fragment);
         }
-        if !url.has_host() {
-            return Err(TargetFault::NoUrl);
-        }
-        Ok(Self { url })
+        let origin = Origin::of(&url).ok_or(TargetFault::NoUrl)?;
+        Ok(Self {
+            origin: Arc::new(origin),
+            text: url.into(),
+        })
     }
 
     /// The URL.
     pub fn url(&self) -> &str {
-        self.url.as_str()
+        &self.text
     }
 
     /// The URL of a path and a query below this one; none where that would be another place than what is
     /// written, such as one behind dot segments, or on another host.
     pub fn below(&self, path_and_query: &str) -> Option<Self> {
-        let base = self.url.path().trim_end_matches('/');
-        let (path, query) = match path_and_query.split_once('?') {
-            Some((path, query)) => (path, Some(query)),
-            None => (path_and_query, None),
-        };
-        let path = format!("{base}{path}");
-        let origin = self.url.origin().ascii_serialization();
-        let mut text = format!("{origin}{path}");
-        if let Some(query) = query {
-            text.push('?');
-            text.push_str(query);
-        }
-        if !path_and_query.starts_with('/') || text.len() > LONGEST_REQUEST {
+        let origin = &*self.origin.text;
+        let base = self.path().trim_end_matches('/');
+        let length = origin.len() + base.len() + path_and_query.len();
+        if !path_and_query.starts_with('/') || length > LONGEST_REQUEST {
             return None;
         }
-        let url = Url::parse(&text).ok()?;
+        let mut text = String::with_capacity(length);
+        text.push_str(origin);
+        text.push_str(base);
+        text.push_str(path_and_query);
+        if !is_plain(path_and_query) {
+            text = self.as_written(&text)?;
+        }
+        Some(Self {
+            origin: Arc::clone(&self.origin),
+            text,
+        })
+    }
+
+    /// The same URL as `Url` writes it, where its path stays as it is and nothing of it leads elsewhere.
+    fn as_written(&self, text: &str) -> Option<String> {
+        let url = Url::parse(text).ok()?;
+        let path = text.strip_prefix(&*self.origin.text)?.split('?').next()?;
         let is_as_written = url.path() == path
             && url.fragment().is_none()
             && url.username().is_empty()
             && url.password().is_none()
-            && url.origin() == self.url.origin();
-        is_as_written.then_some(Self { url })
+            && url[..Position::BeforePath] == *self.origin.text;
+        is_as_written.then(|| url.into())
     }
 
     /// Scheme, host and port.
-    pub fn origin(&self) -> String {
-        self.url.origin().ascii_serialization()
+    pub fn origin(&self) -> &str {
+        &self.origin.text
     }
 
     /// Whether what is sent there is encrypted.
     pub fn is_encrypted(&self) -> bool {
-        self.url.scheme() == "https"
+        self.origin.is_encrypted
     }
 
     /// Whether it is sent to this machine itself, as its text tells.
@@ -119,23 +145,80 @@ impl Target {
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.url.port_or_known_default().unwrap_or_default()
+        self.origin.port
     }
 
-    pub(crate) fn host(&self) -> Host {
-        let text = self.url.host_str().unwrap_or_default();
-        let inner = text
-            .strip_prefix('[')
-            .and_then(|text| text.strip_suffix(']'));
-        match inner.unwrap_or(text).parse() {
-            Ok(address) => Host::Address(address),
-            Err(_) => Host::Name(text.to_owned()),
-        }
+    pub(crate) fn host(&self) -> &Host {
+        &self.origin.host
     }
+
+    pub(crate) fn place(&self) -> &Arc<Origin> {
+        &self.origin
+    }
+
+    /// What a request names below its origin, without a copy; `None` where HTTP has no such path.
+    pub(crate) fn into_uri(self) -> Option<Uri> {
+        let path_and_query = Bytes::from(self.text).slice(self.origin.text.len()..);
+        PathAndQuery::from_maybe_shared(path_and_query)
+            .ok()
+            .map(Uri::from)
+    }
+
+    fn path(&self) -> &str {
+        let path_and_query = &self.text[self.origin.text.len()..];
+        let end = path_and_query.find('?').unwrap_or(path_and_query.len());
+        &path_and_query[..end]
+    }
+}
+
+impl Origin {
+    fn of(url: &Url) -> Option<Self> {
+        let text = &url[..Position::BeforePath];
+        let name = url.host_str()?;
+        let inner = name
+            .strip_prefix('[')
+            .and_then(|name| name.strip_suffix(']'));
+        Some(Self {
+            text: text.into(),
+            is_encrypted: url.scheme() == "https",
+            host: match inner.unwrap_or(name).parse() {
+                Ok(address) => Host::Address(address),
+                Err(_) => Host::Name(name.to_owned()),
+            },
+            port: url.port_or_known_default()?,
+            // A port is in the text where it is not the scheme's own.
+            host_header: HeaderValue::from_str(&url[Position::BeforeHost..Position::BeforePath])
+                .ok()?,
+        })
+    }
+}
+
+/// Whether a path and a query are such that `Url` leaves each character of them as it is, however it is read: most are,
+/// and reading them takes longer than anything else about a request.
+fn is_plain(path_and_query: &str) -> bool {
+    let bytes = path_and_query.as_bytes();
+    let is_as_it_is = |byte: &u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(
+                byte,
+                b'/' | b'?' | b'-' | b'_' | b'.' | b'~' | b'=' | b'&' | b'%' | b'+'
+            )
+            || matches!(
+                byte,
+                b',' | b':' | b';' | b'@' | b'!' | b'$' | b'*' | b'(' | b')'
+            )
+    };
+    // What may be a segment of dots begins with one, or with the beginning of an escaped one.
+    let is_of_dots = |pair: &[u8]| pair == b"/." || pair == b"/%";
+    bytes.iter().all(is_as_it_is) && !bytes.windows(2).any(is_of_dots)
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
     use super::*;
 
     #[test]
@@ -154,16 +237,16 @@ mod tests {
             "127。0。0。1",
         ] {
             let target = Target::parse(&format!("http://{spelling}/")).unwrap();
-            assert_eq!(target.host(), Host::Address(local), "{spelling}");
+            assert_eq!(*target.host(), Host::Address(local), "{spelling}");
         }
         let target = Target::parse("http://[::ffff:127.0.0.1]:80/").unwrap();
         let mapped = "::ffff:7f00:1".parse().unwrap();
-        assert_eq!(target.host(), Host::Address(mapped));
+        assert_eq!(*target.host(), Host::Address(mapped));
     }
 
     #[test]
     fn an_origin_is_scheme_host_and_port() {
-        let origin = |text| Target::parse(text).unwrap().origin();
+        let origin = |text| Target::parse(text).unwrap().origin().to_owned();
         assert_eq!(origin("https://Example.com:443/a?b"), "https://example.com");
         assert_eq!(
             origin("http://example.com:8443/"),
@@ -210,6 +293,58 @@ mod tests {
             "https://example.com//e/x"
         );
         assert_eq!(root.below("//e/x").unwrap().origin(), "https://example.com");
+    }
+
+    /// What a path and a query below a URL are where `Url` reads them, whatever is in them.
+    fn read_below(base: &Target, path_and_query: &str) -> Option<String> {
+        let text = format!(
+            "{}{}{path_and_query}",
+            base.origin(),
+            base.path().trim_end_matches('/')
+        );
+        let is_possible = path_and_query.starts_with('/') && text.len() <= LONGEST_REQUEST;
+        is_possible.then(|| base.as_written(&text)).flatten()
+    }
+
+    #[track_caller]
+    fn assert_is_read_alike(path_and_query: &str) {
+        for base in ["https://example.com", "http://[::1]:8443/v1/%41//?q"] {
+            let base = Target::parse(base).unwrap();
+            let below = base.below(path_and_query);
+            assert_eq!(
+                below.map(|target| target.text),
+                read_below(&base, path_and_query),
+                "{path_and_query:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_below_a_url_is_what_it_is_read_as_whatever_two_characters_are_in_it() {
+        let characters = || (0..=0x7F_u8).map(char::from);
+        for (one, other) in characters().flat_map(|one| characters().map(move |it| (one, it))) {
+            assert_is_read_alike(&format!("/{one}{other}"));
+            assert_is_read_alike(&format!("/a?{one}{other}"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_below_a_url_is_what_it_is_read_as(
+            parts in vec(
+                prop_oneof![
+                    4 => select(&["/", ".", "..", "%2e", "%2E", "%", "%2", "a", "?", "=", "%2F", "//"][..])
+                        .prop_map(str::to_owned),
+                    1 => select(&["\\", "#", "@", ":", "\t", "\n", "'", " ", "http:", "[", "é"][..])
+                        .prop_map(str::to_owned),
+                    1 => any::<char>().prop_map(String::from),
+                ],
+                0..8,
+            ),
+        ) {
+            assert_is_read_alike(&format!("/{}", parts.concat()));
+            assert_is_read_alike(&parts.concat());
+        }
     }
 
     #[test]

@@ -2,14 +2,18 @@
 //! for as long as the addresses that were checked are believed.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use claviger_domain::time::Timestamp;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use tokio::time::timeout;
 
-use crate::client::{Client, Refusal, why};
+use crate::client::{AGENT, Client, Refusal, word};
+use crate::connections::Connections;
 use crate::target::Target;
 
 /// How long an upstream has for its answer as a whole.
@@ -60,51 +64,107 @@ pub enum Unanswered {
 #[derive(Debug)]
 pub struct Upstreams {
     client: Client,
-    /// Clients by the origin whose addresses they dial.
-    kept: Mutex<HashMap<String, Kept>>,
+    /// Connections by their origin.
+    kept: Mutex<HashMap<Arc<str>, Kept>>,
 }
 
 #[derive(Debug)]
 struct Kept {
-    http: reqwest::Client,
+    connections: Arc<Connections>,
     until: Timestamp,
 }
 
 /// A request to addresses that were checked.
 #[derive(Debug)]
 pub struct Prepared {
-    http: reqwest::Client,
+    connections: Arc<Connections>,
     asking: Asking,
 }
 
 impl Prepared {
     /// Sends it; whoever drops the future takes it back.
     pub async fn send(self) -> Result<Told, Unanswered> {
-        let Self { http, asking } = self;
-        let request = http
-            .request(asking.method, asking.target.url)
-            .headers(asking.headers)
-            .timeout(PATIENCE)
-            .body(asking.body);
-        let refused = |error: reqwest::Error| Unanswered::Refused(why(&error));
-        let mut response = request.send().await.map_err(refused)?;
-        let is_too_large = |length: u64| !usize::try_from(length).is_ok_and(|it| it <= LARGEST);
-        if response.content_length().is_some_and(is_too_large) {
-            return Err(Unanswered::TooLarge);
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(refused)? {
-            if body.len() + chunk.len() > LARGEST {
-                return Err(Unanswered::TooLarge);
-            }
-            body.extend_from_slice(&chunk);
-        }
+        timeout(PATIENCE, self.told())
+            .await
+            .unwrap_or(Err(Unanswered::Refused(Refusal::Timeout)))
+    }
+
+    async fn told(self) -> Result<Told, Unanswered> {
+        let Self {
+            connections,
+            asking,
+        } = self;
+        let request = asking.into_request().ok_or(Refusal::Unreachable);
+        let sent = connections
+            .send(request.map_err(Unanswered::Refused)?)
+            .await;
+        let (response, connection) = sent.map_err(Unanswered::Refused)?;
+        let (head, body) = response.into_parts();
+        let body = whole(body).await?;
+        connections.keep(connection);
         Ok(Told {
-            status: response.status(),
-            headers: std::mem::take(response.headers_mut()),
-            body: body.into(),
+            status: head.status,
+            headers: head.headers,
+            body,
         })
     }
+}
+
+impl Asking {
+    fn into_request(self) -> Option<Request<Full<Bytes>>> {
+        let Self {
+            method,
+            target,
+            mut headers,
+            body,
+        } = self;
+        let every = || HeaderValue::from_static("*/*");
+        headers.entry(header::ACCEPT).or_insert_with(every);
+        let agent = || HeaderValue::from_static(AGENT);
+        headers.entry(header::USER_AGENT).or_insert_with(agent);
+        let host = || target.place().host_header.clone();
+        headers.entry(header::HOST).or_insert_with(host);
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.headers_mut() = headers;
+        *request.uri_mut() = target.into_uri()?;
+        Some(request)
+    }
+}
+
+/// Reads a body to its end; one that comes at once is not copied.
+async fn whole(mut body: Incoming) -> Result<Bytes, Unanswered> {
+    let told = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if told > LARGEST {
+        return Err(Unanswered::TooLarge);
+    }
+    let Some(first) = part(&mut body).await? else {
+        return Ok(Bytes::new());
+    };
+    let Some(second) = part(&mut body).await? else {
+        return Ok(first);
+    };
+    let mut whole = Vec::with_capacity(told);
+    whole.extend_from_slice(&first);
+    whole.extend_from_slice(&second);
+    while let Some(next) = part(&mut body).await? {
+        if whole.len() + next.len() > LARGEST {
+            return Err(Unanswered::TooLarge);
+        }
+        whole.extend_from_slice(&next);
+    }
+    Ok(whole.into())
+}
+
+/// The next bytes of a body; trailers are passed over.
+async fn part(body: &mut Incoming) -> Result<Option<Bytes>, Unanswered> {
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Unanswered::Refused(word(&error)))?;
+        if let Ok(data) = frame.into_data() {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
 }
 
 impl Upstreams {
@@ -128,32 +188,54 @@ impl Upstreams {
 
     /// Finds the way for one request, which is sent only then: looking a name up takes its time.
     pub async fn prepare(&self, asking: Asking, now: Timestamp) -> Result<Prepared, Unanswered> {
-        let http = self.http(&asking.target, now).await?;
-        Ok(Prepared { http, asking })
+        let connections = match self.kept(&asking.target, now) {
+            Some(kept) => kept,
+            None => self.checked(&asking.target, now).await?,
+        };
+        Ok(Prepared {
+            connections,
+            asking,
+        })
     }
 
-    async fn http(&self, target: &Target, now: Timestamp) -> Result<reqwest::Client, Unanswered> {
-        let origin = target.origin();
-        if let Some(kept) = self.lock().get(&origin)
-            && now < kept.until
-        {
-            return Ok(kept.http.clone());
+    /// Connections to addresses that are still believed; others are let go.
+    fn kept(&self, target: &Target, now: Timestamp) -> Option<Arc<Connections>> {
+        let mut kept = self.lock();
+        let known = kept.get(target.origin())?;
+        if now < known.until {
+            return Some(Arc::clone(&known.connections));
         }
-        let receiver = self.client.receiver(target);
-        let http = receiver.await.map_err(Unanswered::Refused)?.http;
+        kept.remove(target.origin());
+        None
+    }
+
+    async fn checked(
+        &self,
+        target: &Target,
+        now: Timestamp,
+    ) -> Result<Arc<Connections>, Unanswered> {
+        let checked = self.client.checked(target).await;
+        let addresses = checked.map_err(Unanswered::Refused)?;
+        // Of those who looked at the same time, the first has found the way for all.
+        if let Some(kept) = self.kept(target, now) {
+            return Ok(kept);
+        }
+        let origin = target.place();
+        let tls = Arc::clone(self.client.tls());
+        let connections = Connections::new(Arc::clone(origin), addresses, tls);
+        let fresh = Kept {
+            connections: Arc::clone(&connections),
+            until: now.plus_seconds(BELIEVED),
+        };
         let mut kept = self.lock();
         if kept.len() >= KEPT {
             kept.clear();
         }
-        let fresh = Kept {
-            http: http.clone(),
-            until: now.plus_seconds(BELIEVED),
-        };
-        kept.insert(origin, fresh);
-        Ok(http)
+        kept.insert(Arc::clone(&origin.text), fresh);
+        Ok(connections)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Kept>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Kept>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -119,7 +119,7 @@ impl Asking {
         };
         Ok(Some(Self {
             places: [consent.url().to_owned(), token.url().to_owned()],
-            host: consent.origin(),
+            host: consent.origin().to_owned(),
             issuer,
             server: TokenServer {
                 target: token,

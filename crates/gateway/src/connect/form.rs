@@ -182,7 +182,7 @@ fn places(gateway: &Gateway, picked: &Picked) -> Vec<(&'static str, String)> {
 fn host(gateway: &Gateway, picked: &Picked, url: &UrlTemplate) -> String {
     let access = picked.catalogue.access();
     if let Ok(target) = Account::new(&picked.draft, &picked.catalogue).place(gateway, url) {
-        return target.origin();
+        return target.origin().to_owned();
     }
     let named = |reference: &Reference| {
         let name = reference

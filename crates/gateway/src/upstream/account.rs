@@ -107,9 +107,9 @@ impl<'a> Account<'a> {
             .as_ref()
             .ok_or_else(|| unsigned("`base_url` is `local`"))?;
         let base = self.place(gateway, base)?;
-        let mut origins = vec![base.origin()];
+        let mut origins = vec![base.origin().to_owned()];
         if let Some(oauth) = self.format().and_then(|format| format.oauth.as_ref()) {
-            origins.push(self.place(gateway, &oauth.token_url)?.origin());
+            origins.push(self.place(gateway, &oauth.token_url)?.origin().to_owned());
         }
         Ok(Way {
             base,

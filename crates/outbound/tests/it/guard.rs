@@ -16,12 +16,12 @@ use http::{HeaderMap, StatusCode, header};
 
 /// A resolver that answers from a list, one answer after another.
 #[derive(Debug, Default)]
-struct Lying {
+pub(crate) struct Lying {
     answers: Mutex<VecDeque<Vec<IpAddr>>>,
 }
 
 impl Lying {
-    fn with(answers: &[&[&str]]) -> Arc<Self> {
+    pub(crate) fn with(answers: &[&[&str]]) -> Arc<Self> {
         let answers = answers
             .iter()
             .map(|answer| answer.iter().map(|text| text.parse().unwrap()).collect());
@@ -30,7 +30,7 @@ impl Lying {
         })
     }
 
-    fn left(&self) -> usize {
+    pub(crate) fn left(&self) -> usize {
         self.answers.lock().unwrap().len()
     }
 }

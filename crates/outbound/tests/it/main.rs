@@ -5,6 +5,7 @@
     reason = "a test ends where what it stands on is missing"
 )]
 
+mod connections;
 mod guard;
 mod mail;
 mod sending;
