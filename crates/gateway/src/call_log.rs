@@ -7,11 +7,12 @@
 mod shares;
 
 use std::collections::VecDeque;
+use std::slice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use claviger_domain::id::{self, Id};
-use claviger_store::call_log::{self, Call};
+use claviger_store::call_log::{self, Line};
 use claviger_store::{Db, StoreError};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
@@ -19,7 +20,7 @@ use tokio::sync::{Notify, watch};
 use self::shares::Shares;
 
 /// Lines that one transaction writes, at most.
-const TOGETHER: usize = 256;
+const TOGETHER: usize = 512;
 /// Lines that wait, at most, before calls wait for room. One family of accounts has a part of it.
 const ROOM: usize = 4_096;
 /// Lines that wait, at most, with those of calls that nobody waits for any more.
@@ -59,7 +60,7 @@ impl State {
 
 #[derive(Debug, Default)]
 struct Queue {
-    lines: VecDeque<Call>,
+    lines: VecDeque<Line>,
     /// Whose they are.
     shares: Shares,
     /// How many lines there were.
@@ -102,7 +103,7 @@ impl CallLog {
     /// Begins to write a line, and gives its number. That a line could not be written is told in the
     /// program's log and fails no call. While the database is away, lines of what has effects find place when
     /// the share of their account is full, too.
-    pub(crate) fn begin(&self, line: Call, has_effects: bool) -> u64 {
+    pub(crate) fn begin(&self, line: Line, has_effects: bool) -> u64 {
         let mut queue = self.queue();
         // Without a runtime the program is gone, and its database with it.
         let Ok(runtime) = Handle::try_current() else {
@@ -110,14 +111,14 @@ impl CallLog {
         };
         let shares = &queue.shares;
         let has_room =
-            shares.have_room(&line.root_account_id, MOST) || has_effects && !shares.are_full(MOST);
+            shares.have_room(&line.account.root, MOST) || has_effects && !shares.are_full(MOST);
         if !has_room {
             let call = line.id.as_str();
             tracing::error!(call, "a call is not logged: too many lines wait");
             return queue.begun;
         }
         queue.begun += 1;
-        queue.shares.add(&line.root_account_id);
+        queue.shares.add(&line.account.root);
         queue.lines.push_back(line);
         if !std::mem::replace(&mut queue.is_led, true) {
             runtime.spawn(self.clone().lead());
@@ -172,33 +173,32 @@ impl CallLog {
     }
 
     /// Those that are written next; whoever comes when there are none sends another task.
-    fn take(&self) -> Option<Vec<Call>> {
+    fn take(&self) -> Option<Vec<Line>> {
         let mut queue = self.queue();
         let count = queue.lines.len().min(TOGETHER);
         queue.is_led = count > 0;
         let Queue { lines, shares, .. } = &mut *queue;
         let taken: Vec<_> = lines.drain(..count).collect();
         for line in &taken {
-            shares.remove(&line.root_account_id);
+            shares.remove(&line.account.root);
         }
         (count > 0).then_some(taken)
     }
 
-    async fn write(&self, lines: &[Call]) {
-        let all: Vec<&Call> = lines.iter().collect();
-        if self.append(&all).await.is_ok() {
+    async fn write(&self, lines: &[Line]) {
+        if self.append(lines).await.is_ok() {
             return;
         }
         // One of them may be at fault, and the others must not be lost with it.
-        for line in all {
-            if let Err(error) = self.append(&[line]).await {
+        for line in lines {
+            if let Err(error) = self.append(slice::from_ref(line)).await {
                 tracing::error!(call = line.id.as_str(), %error, "a call could not be logged");
             }
         }
     }
 
     /// Writes lines as soon as the database takes them.
-    async fn append(&self, lines: &[&Call]) -> Result<(), StoreError> {
+    async fn append(&self, lines: &[Line]) -> Result<(), StoreError> {
         loop {
             let appended = call_log::append(&self.0.db, lines).await;
             let is_behind = appended.as_ref().is_err_and(StoreError::is_unavailable);

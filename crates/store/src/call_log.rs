@@ -1,36 +1,43 @@
 //! The log of calls through the gateway: what was called and what it came to, never values.
+//!
+//! Its lines are kept in blocks: those of one family of accounts that began about the same time and were
+//! written together are one row, which costs little more than one of them would.
 
-use std::collections::BTreeSet;
+mod blocks;
+mod listing;
 
 use claviger_domain::id::{self, Id};
-use claviger_domain::rights::{AccountRef, Reach};
+use claviger_domain::rights::AccountRef;
 use claviger_domain::time::Timestamp;
+use serde::de::{Error, Unexpected};
+use serde::{Deserialize, Deserializer};
 
-use crate::db::{ByRows, Cell, Engine, list_of_rows, on};
-use crate::reach::{ReachBinds, within_reach};
-use crate::{Db, StoreError};
+pub use self::blocks::append;
+pub use self::listing::{Filter, list};
+use crate::db::Cell;
+use crate::hexadecimal::bytes_of;
 
-/// One call of a tool.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+/// One call of a tool. A block has it as a list of these values, in this order.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Call {
     /// Its id, `cal_…`.
-    #[sqlx(try_from = "String")]
+    #[serde(deserialize_with = "stored_id")]
     pub id: Id<id::Call>,
     /// When it began.
-    #[sqlx(try_from = "i64")]
+    #[serde(deserialize_with = "stored_instant")]
     pub at: Timestamp,
     /// The account whose tools were called.
-    #[sqlx(try_from = "String")]
+    #[serde(deserialize_with = "stored_id")]
     pub account_id: Id<id::Account>,
     /// That account's parent, or that account.
-    #[sqlx(try_from = "String")]
+    #[serde(deserialize_with = "stored_id")]
     pub root_account_id: Id<id::Account>,
     /// The project that the connected account belongs to.
     pub project_id: Option<String>,
     /// `mcp` or `proxy`.
     pub log_type: String,
     /// The connected account.
-    #[sqlx(try_from = "String")]
+    #[serde(deserialize_with = "stored_id")]
     pub connected_account_id: Id<id::ConnectedAccount>,
     /// The server, for a call through one.
     pub mcp_server_id: Option<String>,
@@ -57,6 +64,7 @@ pub struct Call {
     /// The names of its arguments, a JSON array.
     pub argument_names: String,
     /// A keyed digest of the arguments' values.
+    #[serde(deserialize_with = "stored_bytes")]
     pub arguments_digest: Vec<u8>,
     /// Whether it was only told what it would send.
     pub is_dry_run: bool,
@@ -72,20 +80,9 @@ impl Call {
     }
 }
 
-macro_rules! columns {
-    () => {
-        "id, at, account_id, root_account_id, project_id, log_type, connected_account_id, \
-         mcp_server_id, tool_name, resource, method, client_name, client_version, status, \
-         upstream_status, duration_us, upstream_duration_us, request_id, argument_names, \
-         arguments_digest, is_dry_run"
-    };
-}
-
-/// The cells of a row.
-const CELLS: usize = 21;
-
 impl Call {
-    fn cells(&self) -> [Cell<'_>; CELLS] {
+    /// Its values in the order of its members.
+    fn cells(&self) -> [Cell<'_>; 21] {
         [
             self.id.as_str().into(),
             self.at.as_micros().into(),
@@ -112,181 +109,41 @@ impl Call {
     }
 }
 
-/// Rows that SQLite writes at a stretch: calls are answered on the same cores meanwhile.
-const STRIDE: usize = 16;
+/// A line of the log on its way in: a call as its block has it, and where it is looked for.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// The call's id.
+    pub id: Id<id::Call>,
+    /// When it began.
+    pub at: Timestamp,
+    /// The account whose tools were called, with its root.
+    pub account: AccountRef,
+    server: Option<Id<id::McpServer>>,
+    text: String,
+}
 
-static INSERT: ByRows<CELLS> = ByRows::new(
-    concat!(
-        "INSERT INTO call_log (",
-        columns!(),
-        ") SELECT column1, column2, column3, column4, column5, column6, column7, column8, column9, \
-         column10, column11, column12, column13, column14, column15, column16, column17, column18, \
-         column19, column20, column21 FROM ("
-    ),
-    ") WHERE column1 IS NOT NULL ON CONFLICT (id) DO NOTHING",
-);
-
-const INSERT_ON_POSTGRES: &str = concat!(
-    "WITH rows AS MATERIALIZED (SELECT value AS cells FROM json_each($1)) INSERT INTO call_log (",
-    columns!(),
-    ") SELECT cells ->> 0, CAST(cells ->> 1 AS BIGINT), cells ->> 2, cells ->> 3, cells ->> 4, \
-     cells ->> 5, cells ->> 6, cells ->> 7, cells ->> 8, cells ->> 9, cells ->> 10, cells ->> 11, \
-     cells ->> 12, CAST(cells ->> 13 AS BIGINT), CAST(cells ->> 14 AS BIGINT), \
-     CAST(cells ->> 15 AS BIGINT), CAST(cells ->> 16 AS BIGINT), cells ->> 17, cells ->> 18, \
-     unhex(cells ->> 19), CAST(cells ->> 20 AS BOOLEAN) FROM rows ON CONFLICT (id) DO NOTHING"
-);
-
-/// Writes calls, all of them or none; one that is there already stays as it is, since whoever lost the
-/// answer of a commit writes again. They may be lost with the last second in a power cut, as counters
-/// may.
-pub async fn append(db: &Db, calls: &[&Call]) -> Result<(), StoreError> {
-    if calls.is_empty() {
-        return Ok(());
-    }
-    match &db.0.engine {
-        Engine::Sqlite { usage, .. } => {
-            let mut tx = usage.begin().await?;
-            for few in calls.chunks(STRIDE) {
-                INSERT
-                    .run(&mut tx, few.iter().map(|call| call.cells()))
-                    .await?;
-            }
-            tx.commit().await?;
-        }
-        Engine::Postgres(pool) => {
-            let rows: Vec<_> = calls.iter().map(|call| call.cells()).collect();
-            sqlx::query(INSERT_ON_POSTGRES)
-                .bind(list_of_rows(&rows))
-                .execute(pool)
-                .await?;
+impl From<&Call> for Line {
+    fn from(call: &Call) -> Self {
+        Self {
+            id: call.id.clone(),
+            at: call.at,
+            account: call.account(),
+            server: call.mcp_server_id.as_deref().map(Id::from_trusted),
+            text: serde_json::to_string(&call.cells()).expect("texts and numbers are JSON"),
         }
     }
-    Ok(())
 }
 
-/// Which calls to list.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// Through that door: `mcp` or `proxy`.
-    pub log_type: Option<String>,
-    /// After that instant.
-    pub after: Option<Timestamp>,
-    /// Before that instant.
-    pub before: Option<Timestamp>,
-    /// Through that server.
-    pub mcp_server_id: Option<String>,
-    /// Of that tool.
-    pub tool_name: Option<String>,
-    /// That came to that status.
-    pub status: Option<i64>,
+fn stored_id<'de, K, D: Deserializer<'de>>(value: D) -> Result<Id<K>, D::Error> {
+    String::deserialize(value).map(Id::from)
 }
 
-/// Lists `limit` calls within the reach, the latest first, from before `(instant, id)` on.
-///
-/// Each account that the reach consists of is read by the index that has its calls in order, so that one with few
-/// calls waits for no other that has many.
-pub async fn list(
-    db: &Db,
-    reach: &Reach,
-    filter: &Filter,
-    before: Option<&(Timestamp, String)>,
-    limit: i64,
-) -> Result<Vec<Call>, StoreError> {
-    let most = usize::try_from(limit).unwrap_or_default();
-    let mut calls = Vec::new();
-    for place in Place::all_of(reach, filter) {
-        calls.extend(list_in(db, place, reach, filter, before, limit).await?);
-        calls.sort_unstable_by(|one: &Call, other| (other.at, &other.id).cmp(&(one.at, &one.id)));
-        calls.dedup_by(|one, other| one.id == other.id);
-        calls.truncate(most);
-    }
-    Ok(calls)
+fn stored_instant<'de, D: Deserializer<'de>>(value: D) -> Result<Timestamp, D::Error> {
+    i64::deserialize(value).map(Timestamp::from_micros)
 }
 
-/// How many accounts are read one after the other; more are looked for among the calls of all.
-const APART: usize = 16;
-
-/// Where calls are looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Place<'a> {
-    Everywhere,
-    Server(&'a str),
-    /// An account with its children.
-    Family(&'a str),
-    Account(&'a str),
-}
-
-impl<'a> Place<'a> {
-    fn all_of(reach: &'a Reach, filter: &'a Filter) -> BTreeSet<Self> {
-        if let Some(server) = &filter.mcp_server_id {
-            return BTreeSet::from([Self::Server(server)]);
-        }
-        if reach.everything {
-            return BTreeSet::from([Self::Everywhere]);
-        }
-        let roots = reach.accounts.iter().filter(|account| account.is_root());
-        let roots: BTreeSet<_> = roots.map(|account| account.id.as_str()).collect();
-        // With those of the projects.
-        let accounts = reach.accounts.iter().chain(&reach.bare_accounts);
-        let others = accounts.filter(|account| !roots.contains(account.root.as_str()));
-        let others = others.map(|account| Self::Account(account.id.as_str()));
-        let families = roots.iter().copied().map(Self::Family);
-        let places: BTreeSet<_> = families.chain(others).collect();
-        if places.len() > APART {
-            return BTreeSet::from([Self::Everywhere]);
-        }
-        places
-    }
-}
-
-macro_rules! listed {
-    ($place:literal) => {
-        concat!(
-            "SELECT ",
-            columns!(),
-            " FROM call_log WHERE ",
-            within_reach!(),
-            " AND (at, id) < ($4, $5) AND at > $6 AND at < $7 AND ($8 IS NULL OR log_type = $8) \
-             AND ($9 IS NULL OR tool_name = $9) AND ($10 IS NULL OR status = $10)",
-            $place,
-            " ORDER BY at DESC, id DESC LIMIT $11"
-        )
-    };
-}
-
-async fn list_in(
-    db: &Db,
-    place: Place<'_>,
-    reach: &Reach,
-    filter: &Filter,
-    before: Option<&(Timestamp, String)>,
-    limit: i64,
-) -> Result<Vec<Call>, StoreError> {
-    let (sql, key) = match place {
-        Place::Everywhere => (listed!(""), None),
-        Place::Server(id) => (listed!(" AND mcp_server_id = $12"), Some(id)),
-        Place::Family(id) => (listed!(" AND root_account_id = $12"), Some(id)),
-        Place::Account(id) => (listed!(" AND account_id = $12"), Some(id)),
-    };
-    let binds = ReachBinds::of(reach);
-    let (at, id) = before.map_or((i64::MAX, ""), |(at, id)| (at.as_micros(), id.as_str()));
-    Ok(on!(read db, |c| {
-        let query = sqlx::query_as(sql)
-            .bind(binds.everything)
-            .bind(&binds.accounts)
-            .bind(&binds.projects)
-            .bind(at)
-            .bind(id)
-            .bind(filter.after.map_or(i64::MIN, Timestamp::as_micros))
-            .bind(filter.before.map_or(i64::MAX, Timestamp::as_micros))
-            .bind(&filter.log_type)
-            .bind(&filter.tool_name)
-            .bind(filter.status)
-            .bind(limit);
-        let query = match key {
-            Some(key) => query.bind(key),
-            None => query,
-        };
-        query.fetch_all(c).await
-    })?)
+fn stored_bytes<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<u8>, D::Error> {
+    let digits = String::deserialize(value)?;
+    let wrong = || D::Error::invalid_value(Unexpected::Other("text"), &"hexadecimal digits");
+    bytes_of(&digits).ok_or_else(wrong)
 }

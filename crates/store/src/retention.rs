@@ -3,27 +3,17 @@
 //! None of them takes long, so that nobody waits for it; who calls goes on until nothing is left.
 //! What is removed leaves no event: it was deleted before, or is itself what was written down.
 
+mod calls;
 mod projects;
 mod usage;
 
 use claviger_domain::time::Timestamp;
 
+pub use self::calls::remove_calls;
 pub use self::projects::{fold_project_days, projects_with_usage, remove_project_days};
 pub use self::usage::{keys_with_days, keys_with_hours, remove_days, remove_hours};
 use crate::db::on;
 use crate::{Db, StoreError, Tx};
-
-/// Removes calls of before that instant from the log, the oldest first.
-pub async fn remove_calls(db: &Db, before: Timestamp, most: i64) -> Result<u64, StoreError> {
-    const SQL: &str = "DELETE FROM call_log WHERE id IN \
-                       (SELECT id FROM call_log WHERE at < $1 ORDER BY at LIMIT $2)";
-    Ok(on!(usage db, |c| sqlx::query(SQL)
-        .bind(before.as_micros())
-        .bind(most)
-        .execute(c)
-        .await
-        .map(|done| done.rows_affected()))?)
-}
 
 /// Removes what is remembered of requests that were claimed before that instant.
 pub async fn remove_requests(db: &Db, before: Timestamp, most: i64) -> Result<u64, StoreError> {

@@ -532,7 +532,7 @@ on_both_engines!(the_log_has_a_line_of_each_of_many_calls, async |app| {
 async fn a_call_that_reads_does_not_wait_for_its_line_and_the_log_does() {
     let world = World::of(TestApp::with(Engine::Postgres).await).await;
     let (_, token) = world.server(json!({})).await;
-    let held = world.app.hold_table("call_log").await;
+    let held = world.app.hold_table("call_blocks").await;
     let arguments = json!({ "id": "key_0000000000000000" });
     world.call(&token, READ, arguments).await.unwrap_err();
     let mut read = Box::pin(world.get("/log"));
@@ -566,7 +566,7 @@ async fn the_lines_of_one_account_keep_no_other_account_waiting() {
     }
     world.app.gateway.lines_written().await;
 
-    let held = world.app.hold_table("call_log").await;
+    let held = world.app.hold_table("call_blocks").await;
     let mut calls: FuturesUnordered<_> = (0..CALLS).map(|_| search(&loud)).collect();
     for _ in 0..SHARE {
         calls.next().await.unwrap().unwrap();

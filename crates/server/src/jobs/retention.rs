@@ -28,6 +28,8 @@ const PERIOD: Duration = Duration::from_mins(1);
 const LEASE_SECONDS: i64 = 600;
 /// Rows that are removed in one go: some milliseconds.
 const ROWS: i64 = 500;
+/// The same of blocks of the log, each of up to 128 KiB.
+const BLOCKS: i64 = 64;
 /// Keys whose usage is looked at in one go.
 const KEYS: i64 = 100;
 /// How long others have their turn.
@@ -145,7 +147,7 @@ impl Sweeper {
         match job {
             Job::Calls => {
                 let before = days_before(kept.calls, now);
-                run.remove(before, |at| rows::remove_calls(db, at, ROWS))
+                run.remove(before, |at| rows::remove_calls(db, at, BLOCKS))
                     .await?;
             }
             Job::Requests => {
@@ -537,7 +539,9 @@ mod tests {
 
     async fn a_job_that_fails_is_counted_and_done_later(world: World) {
         let sweeper = sweeper(&world, "one", Retention::default());
-        world.raw(true, "ALTER TABLE call_log RENAME TO away").await;
+        world
+            .raw(true, "ALTER TABLE call_blocks RENAME TO away")
+            .await;
         let mut failing = [false; 5];
         sweeper.turn(&mut failing).await;
         assert_eq!(failing, [true, false, false, false, false]);
@@ -546,7 +550,9 @@ mod tests {
             (0, 1, Timestamp::from_micros(0))
         );
         assert_eq!(figure(&sweeper, Job::Requests).2, world.now());
-        world.raw(true, "ALTER TABLE away RENAME TO call_log").await;
+        world
+            .raw(true, "ALTER TABLE away RENAME TO call_blocks")
+            .await;
         world.clock.advance(60);
         sweeper.turn(&mut failing).await;
         assert_eq!(failing, [false; 5]);

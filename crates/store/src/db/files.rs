@@ -63,9 +63,7 @@ pub(super) async fn open_files(
         .acquire_timeout(PATIENCE)
         // What was counted is written while others are answered, on the same cores.
         .after_connect(|connection, _| Box::pin(put_behind(connection)));
-    let usage_file = file("usage.db", SqliteSynchronous::Normal)
-        // As above, of counters and of the log of calls, whose last pages are written with each few lines (32 MiB).
-        .pragma("wal_autocheckpoint", "8192");
+    let usage_file = file("usage.db", SqliteSynchronous::Normal);
     let usage = match one.connect_with(usage_file).await {
         Ok(usage) => usage,
         Err(error) => {

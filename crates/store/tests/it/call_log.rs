@@ -49,7 +49,7 @@ pub(crate) fn call(
 }
 
 pub(crate) async fn logged(world: &World, call: &Call) {
-    call_log::append(&world.db, &[call]).await.unwrap();
+    call_log::append(&world.db, &[call.into()]).await.unwrap();
 }
 
 pub(crate) async fn tools(world: &World, reach: &Reach, filter: &Filter) -> Vec<String> {

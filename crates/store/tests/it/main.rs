@@ -15,6 +15,7 @@ mod accounts;
 mod api_key_lists;
 mod api_keys;
 mod broken_rows;
+mod call_blocks;
 mod call_log;
 mod connected_accounts;
 mod connectors;

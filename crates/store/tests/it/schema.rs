@@ -80,7 +80,6 @@ async fn every_column_of_bytes_is_known_to_those_who_exchange_secrets() {
         "webhooks.secret",
     ];
     let neither = [
-        "call_log.arguments_digest",
         "connectors.digest",
         "idempotency.sealed",
         // Of links, which are good for a day at most.

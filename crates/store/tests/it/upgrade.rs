@@ -46,7 +46,7 @@ const OF_POSTGRES: &str = "SELECT CAST(table_name AS TEXT), \
     AND table_name NOT LIKE '\\_sqlx%' GROUP BY table_name";
 
 /// What a later schema has otherwise: what became of these rows is looked at by what reads them.
-const REPLACED: [&str; 2] = ["usage_minutes", "key_activity"];
+const REPLACED: [&str; 3] = ["usage_minutes", "key_activity", "call_log"];
 
 /// Reads all rows of the tables that there are, or of those of `known` that are there still.
 macro_rules! rows {
@@ -200,7 +200,47 @@ async fn assert_program_reads_them(db: &Db) {
     assert!(allowance.unwrap().is_some());
     let trail = events::of_account(db, &root, 9).await.unwrap();
     assert_eq!(trail.len(), 2);
-    let (reach, all) = (everything(), call_log::Filter::default());
-    let calls = call_log::list(db, &reach, &all, None, 9).await;
-    assert_eq!(calls.unwrap().len(), 2);
+    assert_calls_are_there(db).await;
+}
+
+async fn assert_calls_are_there(db: &Db) {
+    let list = async |filter| {
+        let calls = call_log::list(db, &everything(), &filter, None, 9).await;
+        calls.unwrap()
+    };
+    let of_server = call_log::Filter {
+        mcp_server_id: Some("mcp_1".to_owned()),
+        ..call_log::Filter::default()
+    };
+    let calls = list(call_log::Filter::default()).await;
+    let [proxied, called] = &calls[..] else {
+        panic!("{calls:?}")
+    };
+    assert_eq!(list(of_server).await, [called.clone()]);
+    let expected = call_log::Call {
+        id: Id::from_trusted("log_1"),
+        at: Timestamp::from_micros(1_768_478_400_000_000),
+        account_id: Id::from_trusted("acc_root"),
+        root_account_id: Id::from_trusted("acc_root"),
+        project_id: Some("prj_live".to_owned()),
+        log_type: "mcp".to_owned(),
+        connected_account_id: Id::from_trusted("int_1"),
+        mcp_server_id: Some("mcp_1".to_owned()),
+        tool_name: "list_api_keys".to_owned(),
+        resource: "api-keys".to_owned(),
+        method: "list".to_owned(),
+        client_name: Some("inspector".to_owned()),
+        client_version: Some("1.0".to_owned()),
+        status: 200,
+        upstream_status: Some(200),
+        duration_us: 1_500,
+        upstream_duration_us: Some(900),
+        request_id: "req_1".to_owned(),
+        argument_names: r#"["project_id"]"#.to_owned(),
+        arguments_digest: vec![5, 6],
+        is_dry_run: false,
+    };
+    assert_eq!(*called, expected);
+    let missing = (proxied.mcp_server_id.as_ref(), proxied.upstream_status);
+    assert_eq!((proxied.id.as_str(), missing), ("log_2", (None, None)));
 }
