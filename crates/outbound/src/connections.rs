@@ -1,17 +1,21 @@
 //! Connections to one origin that are kept from one request to the next.
 
+use std::future::poll_fn;
+use std::mem;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use rustls::ClientConfig;
-use tokio::time::sleep;
+use tokio::time::interval;
 
 use crate::client::{IDLE, RESTING, Refusal, word};
-use crate::dial::{Connection, open};
+use crate::connection::Connection;
+use crate::dial::open;
 use crate::target::Origin;
 
 /// The way to an origin: addresses that were checked, and connections to them that nothing goes over.
@@ -20,7 +24,14 @@ pub(crate) struct Connections {
     origin: Arc<Origin>,
     addresses: Vec<SocketAddr>,
     tls: Arc<ClientConfig>,
-    resting: Mutex<Vec<Resting>>,
+    rest: Mutex<Rest>,
+}
+
+#[derive(Debug)]
+struct Rest {
+    connections: Vec<Resting>,
+    /// Wakes the task that looks after them.
+    tender: Waker,
 }
 
 #[derive(Debug)]
@@ -37,23 +48,35 @@ impl Connections {
         addresses: Vec<SocketAddr>,
         tls: Arc<ClientConfig>,
     ) -> Arc<Self> {
-        let new = Arc::new(Self {
+        let new = Arc::new(Self::untended(origin, addresses, tls));
+        let tended = Arc::downgrade(&new);
+        // Found twice, a connection has rested for long enough: so nobody looks at a clock in between.
+        let mut rounds = interval(RESTING / 2);
+        tokio::spawn(poll_fn(move |context| {
+            let mut is_round = false;
+            while rounds.poll_tick(context).is_ready() {
+                is_round = true;
+            }
+            let Some(connections) = tended.upgrade() else {
+                return Poll::Ready(());
+            };
+            connections.tend(context, is_round);
+            Poll::Pending
+        }));
+        new
+    }
+
+    fn untended(origin: Arc<Origin>, addresses: Vec<SocketAddr>, tls: Arc<ClientConfig>) -> Self {
+        let rest = Rest {
+            connections: Vec::new(),
+            tender: Waker::noop().clone(),
+        };
+        Self {
             origin,
             addresses,
             tls,
-            resting: Mutex::default(),
-        });
-        let tended = Arc::downgrade(&new);
-        tokio::spawn(async move {
-            // Found twice, a connection has rested for long enough: so nobody looks at a clock in between.
-            while let Some(connections) = {
-                sleep(RESTING / 2).await;
-                tended.upgrade()
-            } {
-                connections.close_stale();
-            }
-        });
-        new
+            rest: Mutex::new(rest),
+        }
     }
 
     /// Sends a request, and gives the head of its answer together with the connection that the body comes over.
@@ -62,9 +85,8 @@ impl Connections {
         mut request: Request<Full<Bytes>>,
     ) -> Result<(Response<Incoming>, Connection), Refusal> {
         while let Some(mut connection) = self.take() {
-            match connection.requests.try_send_request(request).await {
+            match connection.send(request).await {
                 Ok(response) => return Ok((response, connection)),
-                // It comes back where the connection had ended before a byte of it was written, and only then.
                 Err(mut error) => match error.take_message() {
                     Some(unsent) => request = unsent,
                     None => return Err(word(error.error())),
@@ -72,18 +94,18 @@ impl Connections {
             }
         }
         let mut connection = open(&self.origin, &self.addresses, &self.tls).await?;
-        let sent = connection.requests.send_request(request).await;
-        Ok((sent.map_err(|error| word(&error))?, connection))
+        let sent = connection.send(request).await;
+        Ok((sent.map_err(|error| word(error.error()))?, connection))
     }
 
-    /// Keeps a connection whose answer was read to its end.
-    pub(crate) fn keep(&self, connection: Connection) {
-        let mut resting = self.resting();
-        if resting.len() >= IDLE {
-            resting.retain(|one| !one.connection.requests.is_closed());
-        }
-        if resting.len() < IDLE && !connection.requests.is_closed() {
-            resting.push(Resting {
+    /// Keeps a connection whose answer was read to its end, and whose request was.
+    pub(crate) fn keep(&self, mut connection: Connection) {
+        let mut rest = self.rest();
+        // From here on, the tender is who hears of it.
+        if rest.connections.len() < IDLE
+            && connection.is_ready(&mut Context::from_waker(&rest.tender))
+        {
+            rest.connections.push(Resting {
                 connection,
                 is_stale: false,
             });
@@ -92,60 +114,96 @@ impl Connections {
 
     /// The connection that was used last, so that those which are not needed come to rest.
     fn take(&self) -> Option<Connection> {
-        let mut resting = self.resting();
-        let last = resting
-            .iter()
-            .rposition(|one| one.connection.requests.is_ready())?;
-        Some(resting.remove(last).connection)
+        loop {
+            let mut last = self.rest().connections.pop()?.connection;
+            // Nobody is to be woken until somebody waits, the tender least of all.
+            if last.is_ready(&mut Context::from_waker(Waker::noop())) {
+                return Some(last);
+            }
+        }
     }
 
-    fn close_stale(&self) {
-        self.resting()
-            .retain_mut(|one| !std::mem::replace(&mut one.is_stale, true));
+    /// Closes those that have ended, and with each round those that rested before.
+    fn tend(&self, context: &mut Context<'_>, is_round: bool) {
+        let mut rest = self.rest();
+        rest.tender.clone_from(context.waker());
+        let is_over = |one: &mut Resting| {
+            let is_stale = is_round && mem::replace(&mut one.is_stale, true);
+            is_stale || !one.connection.is_ready(context)
+        };
+        let over: Vec<_> = rest.connections.extract_if(.., is_over).collect();
+        // Closing takes its time, which nobody has to wait for.
+        drop(rest);
+        drop(over);
     }
 
-    fn resting(&self) -> MutexGuard<'_, Vec<Resting>> {
-        self.resting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn rest(&self) -> MutexGuard<'_, Rest> {
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::pin::Pin;
+
     use http::StatusCode;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::{TcpListener, TcpStream};
+    use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf, duplex, join};
+    use tokio::net::TcpListener;
 
     use super::*;
     use crate::{Client, Guard, SystemResolver, Target};
 
-    async fn answer(stream: &mut TcpStream) {
-        assert!(stream.read(&mut [0; 1_024]).await.unwrap() > 0);
-        let answer = b"HTTP/1.1 204 Fine\r\n\r\n";
-        stream.write_all(answer).await.unwrap();
+    /// Has nothing to read so many times, and has ended then.
+    struct Ending(usize);
+
+    impl AsyncRead for Ending {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+            _: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            let Some(left) = self.0.checked_sub(1) else {
+                return Poll::Ready(Ok(()));
+            };
+            self.0 = left;
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
     }
 
     #[tokio::test]
     async fn a_request_of_which_nothing_was_written_goes_over_another_connection() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let serving = tokio::spawn(async move {
-            let (mut first, _) = listener.accept().await.unwrap();
-            answer(&mut first).await;
-            assert_eq!(first.read(&mut [0]).await.unwrap(), 0);
-            let (mut second, _) = listener.accept().await.unwrap();
-            answer(&mut second).await;
-        });
         let client = Client::new(Guard::default(), Arc::new(SystemResolver));
         let target = Target::parse(&format!("http://{address}/")).unwrap();
         let origin = Arc::clone(target.place());
-        let connections = Connections::new(origin, vec![address], Arc::clone(client.tls()));
-        let (_, connection) = connections.send(Request::default()).await.unwrap();
-        connections.keep(connection);
-        // It ends before it hears of the next request, and looks well until then.
-        let driver = connections.resting()[0].connection.driver.clone();
-        driver.abort();
-        let (response, _) = connections.send(Request::default()).await.unwrap();
-        assert_eq!(response.status(), StatusCode::NO_CONTENT);
-        serving.await.unwrap();
+        let tls = Arc::clone(client.tls());
+        let connections = Connections::untended(origin, vec![address], tls);
+        // It ends before it is kept, while it rests, after it was found well, and with the request written.
+        for looks in 0..4 {
+            let (ours, mut theirs) = duplex(1_024);
+            let stream = join(Ending(looks), ours);
+            connections.keep(Connection::over(stream).await.unwrap());
+            let resting = connections.rest().connections.len();
+            assert_eq!(resting, usize::from(looks > 0));
+            let sent = connections.send(Request::default());
+            let is_written = looks == 3;
+            if is_written {
+                assert_eq!(sent.await.unwrap_err(), Refusal::Unreachable);
+            } else {
+                let (sent, ()) = tokio::join!(sent, async {
+                    let (mut other, _) = listener.accept().await.unwrap();
+                    assert!(other.read(&mut [0; 1_024]).await.unwrap() > 0);
+                    let answer = b"HTTP/1.1 204 Fine\r\n\r\n";
+                    other.write_all(answer).await.unwrap();
+                });
+                assert_eq!(sent.unwrap().0.status(), StatusCode::NO_CONTENT);
+            }
+            let mut written = Vec::new();
+            theirs.read_to_end(&mut written).await.unwrap();
+            assert_eq!(!written.is_empty(), is_written, "{looks}");
+        }
     }
 }

@@ -5,42 +5,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use http_body_util::Full;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::client::{CONNECTING, Refusal, word};
+use crate::connection::Connection;
 use crate::target::{Host, Origin};
 
 /// How long an address is waited for before the next one is tried beside it: of two families, one often leads nowhere.
 const HEAD_START: Duration = Duration::from_millis(300);
-
-/// A connection, and the task that drives it.
-#[derive(Debug)]
-pub(crate) struct Connection {
-    pub(crate) requests: SendRequest<Full<Bytes>>,
-    pub(crate) driver: AbortHandle,
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        // With nothing under way it takes its leave by itself. Otherwise it is cut off: the other side may never read
-        // what is left to be said.
-        if !self.requests.is_ready() {
-            self.driver.abort();
-        }
-    }
-}
 
 /// Opens a connection to the first of these addresses that takes one.
 pub(crate) async fn open(
@@ -51,7 +29,7 @@ pub(crate) async fn open(
     let opening = async {
         let stream = dial(addresses).await.map_err(|error| word(&error))?;
         if !origin.is_encrypted {
-            return drive(stream).await;
+            return Connection::over(stream).await;
         }
         let name = match &origin.host {
             Host::Name(name) => ServerName::try_from(name.clone()),
@@ -60,7 +38,7 @@ pub(crate) async fn open(
         let name = name.map_err(|_| Refusal::Unreachable)?;
         let connector = TlsConnector::from(Arc::clone(tls));
         let encrypted = connector.connect(name, stream).await;
-        drive(encrypted.map_err(|error| word(&error))?).await
+        Connection::over(encrypted.map_err(|error| word(&error))?).await
     };
     timeout(CONNECTING, opening)
         .await
@@ -89,24 +67,12 @@ async fn dial(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the addresses of this connection were checked"
-)]
-async fn drive<S>(stream: S) -> Result<Connection, Refusal>
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let begun = http1::handshake(TokioIo::new(stream)).await;
-    let (requests, connection) = begun.map_err(|error| word(&error))?;
-    // What goes wrong is told to whoever waits for an answer.
-    let driver = tokio::spawn(async move { drop(connection.await) }).abort_handle();
-    Ok(Connection { requests, driver })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::task::{Context, Waker};
+
     use http::{Request, StatusCode};
+    use http_body_util::Full;
     use rcgen::CertifiedKey;
     use rustls::pki_types::PrivateKeyDer;
     use rustls::{RootCertStore, ServerConfig, crypto::ring};
@@ -162,7 +128,7 @@ mod tests {
             let origin = origin(&format!("https://{host}/"));
             let mut connection = open(&origin, &[address], &tls).await.unwrap();
             let request = Request::new(Full::default());
-            let answer = connection.requests.send_request(request).await.unwrap();
+            let answer = connection.send(request).await.unwrap();
             assert_eq!(answer.status(), StatusCode::NO_CONTENT);
         }
         for host in ["other.example.com", "example.com", "127.0.0.2", "[::1]"] {
@@ -171,6 +137,29 @@ mod tests {
             assert_eq!(refused, Refusal::Tls, "{host}");
         }
         serving.abort();
+    }
+
+    #[tokio::test]
+    async fn a_connection_at_rest_takes_its_leave() {
+        let (acceptor, tls) = certified(&["api.example.com"]);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let serving = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut stream = acceptor.accept(stream).await.unwrap();
+            assert!(stream.read(&mut [0; 1_024]).await.unwrap() > 0);
+            let answer = b"HTTP/1.1 204 Fine\r\n\r\n";
+            stream.write_all(answer).await.unwrap();
+            // An error where nothing said that this is the end.
+            stream.read(&mut [0]).await.unwrap()
+        });
+        let origin = origin("https://api.example.com/");
+        let mut connection = open(&origin, &[address], &tls).await.unwrap();
+        let request = Request::new(Full::default());
+        connection.send(request).await.unwrap();
+        assert!(connection.is_ready(&mut Context::from_waker(Waker::noop())));
+        drop(connection);
+        assert_eq!(serving.await.unwrap(), 0);
     }
 
     #[tokio::test(start_paused = true)]

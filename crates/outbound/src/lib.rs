@@ -7,6 +7,7 @@ mod address;
 mod attempt;
 mod budget;
 mod client;
+mod connection;
 mod connections;
 mod dial;
 mod excerpt;

@@ -2,17 +2,19 @@
 //! for as long as the addresses that were checked are believed.
 
 use std::collections::HashMap;
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use claviger_domain::time::Timestamp;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use tokio::time::timeout;
 
 use crate::client::{AGENT, Client, Refusal, word};
+use crate::connection::Connection;
 use crate::connections::Connections;
 use crate::target::Target;
 
@@ -98,9 +100,9 @@ impl Prepared {
         let sent = connections
             .send(request.map_err(Unanswered::Refused)?)
             .await;
-        let (response, connection) = sent.map_err(Unanswered::Refused)?;
+        let (response, mut connection) = sent.map_err(Unanswered::Refused)?;
         let (head, body) = response.into_parts();
-        let body = whole(body).await?;
+        let body = whole(&mut connection, body).await?;
         connections.keep(connection);
         Ok(Told {
             status: head.status,
@@ -133,21 +135,21 @@ impl Asking {
 }
 
 /// Reads a body to its end; one that comes at once is not copied.
-async fn whole(mut body: Incoming) -> Result<Bytes, Unanswered> {
+async fn whole(connection: &mut Connection, mut body: Incoming) -> Result<Bytes, Unanswered> {
     let told = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if told > LARGEST {
         return Err(Unanswered::TooLarge);
     }
-    let Some(first) = part(&mut body).await? else {
+    let Some(first) = part(connection, &mut body).await? else {
         return Ok(Bytes::new());
     };
-    let Some(second) = part(&mut body).await? else {
+    let Some(second) = part(connection, &mut body).await? else {
         return Ok(first);
     };
     let mut whole = Vec::with_capacity(told);
     whole.extend_from_slice(&first);
     whole.extend_from_slice(&second);
-    while let Some(next) = part(&mut body).await? {
+    while let Some(next) = part(connection, &mut body).await? {
         if whole.len() + next.len() > LARGEST {
             return Err(Unanswered::TooLarge);
         }
@@ -157,8 +159,11 @@ async fn whole(mut body: Incoming) -> Result<Bytes, Unanswered> {
 }
 
 /// The next bytes of a body; trailers are passed over.
-async fn part(body: &mut Incoming) -> Result<Option<Bytes>, Unanswered> {
-    while let Some(frame) = body.frame().await {
+async fn part(
+    connection: &mut Connection,
+    body: &mut Incoming,
+) -> Result<Option<Bytes>, Unanswered> {
+    while let Some(frame) = connection.frame(body).await {
         let frame = frame.map_err(|error| Unanswered::Refused(word(&error)))?;
         if let Ok(data) = frame.into_data() {
             return Ok(Some(data));
@@ -205,7 +210,10 @@ impl Upstreams {
         if now < known.until {
             return Some(Arc::clone(&known.connections));
         }
-        kept.remove(target.origin());
+        let expired = kept.remove(target.origin());
+        // Closing takes its time, which nobody else has to wait for.
+        drop(kept);
+        drop(expired);
         None
     }
 
@@ -228,10 +236,11 @@ impl Upstreams {
             until: now.plus_seconds(BELIEVED),
         };
         let mut kept = self.lock();
-        if kept.len() >= KEPT {
-            kept.clear();
-        }
+        let is_full = kept.len() >= KEPT;
+        let let_go = is_full.then(|| mem::take(&mut *kept));
         kept.insert(Arc::clone(&origin.text), fresh);
+        drop(kept);
+        drop(let_go);
         Ok(connections)
     }
 

@@ -16,6 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::guard::Lying;
 
+mod both_ways;
+
 const FINE: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
 
 /// An upstream whose every byte is the test's.
