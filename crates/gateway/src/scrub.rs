@@ -5,11 +5,12 @@ mod spelling;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use memchr::memmem;
 use secrecy::zeroize::Zeroize;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Number, Value};
 
-use self::spelling::{spellings, unescaped};
+use self::spelling::{has_escapes, spellings, unescaped};
 use crate::answer_json;
 
 /// Characters of a secret that can be told from other text.
@@ -173,6 +174,19 @@ impl Scrub {
             }
             Value::Null | Value::Bool(_) => {}
         }
+    }
+
+    /// The same of a value that was read from that JSON. Of most answers one look at the whole text is enough:
+    /// what stands nowhere in it, where it has no escapes, stands in none of its texts.
+    pub(crate) fn value_of(&self, value: &mut Value, json: &[u8]) {
+        if !self.spelled.numbers.is_empty() || has_escapes(json) || self.is_literally_in(json) {
+            self.value(value);
+        }
+    }
+
+    fn is_literally_in(&self, bytes: &[u8]) -> bool {
+        let mut texts = self.texts().iter();
+        texts.any(|secret| memmem::find(bytes, secret.as_bytes()).is_some())
     }
 
     /// Whether a number is one of them, however it is written. Most calls have none that could be.

@@ -78,7 +78,7 @@ impl Reading<'_> {
         let (envelope, passed) = match content {
             Content::Nothing => (envelope::single(None), None),
             Content::Json(mut body) => {
-                scrub.value(&mut body);
+                scrub.value_of(&mut body, &answer.body);
                 (self.envelope(body, &answer.headers, &scrub, seal), None)
             }
             Content::Other(mut passed) => {

@@ -6,14 +6,13 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 use base64::engine::GeneralPurpose;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use memchr::memchr3;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::TELLING;
 use crate::request::IN_SEGMENT;
 
-/// What escapes begin with.
-const ESCAPES: [char; 3] = ['\\', '%', '&'];
 /// Characters of the longest reference of markup.
 const LONGEST_REFERENCE: usize = 12;
 
@@ -82,12 +81,22 @@ fn markup(secret: &str) -> String {
     spelled.replace('"', "&quot;").replace('\'', "&#39;")
 }
 
+/// Where the first escape begins, if there is any.
+fn first_escape(text: &[u8]) -> Option<usize> {
+    memchr3(b'\\', b'%', b'&', text)
+}
+
+/// Whether there is anything that may be an escape.
+pub(super) fn has_escapes(text: &[u8]) -> bool {
+    first_escape(text).is_some()
+}
+
 /// The text with its escapes read, those of JSON, scripts, URLs and markup alike; `None` without any.
 pub(super) fn unescaped(text: &str) -> Option<String> {
     let mut read = Vec::new();
     let mut rest = text;
     let mut has_any = false;
-    while let Some(at) = rest.find(ESCAPES) {
+    while let Some(at) = first_escape(rest.as_bytes()) {
         let (before, escaped) = rest.split_at(at);
         read.extend_from_slice(before.as_bytes());
         let length = read_escape(escaped, &mut read).unwrap_or_default();

@@ -161,6 +161,30 @@ proptest! {
     }
 
     #[test]
+    fn a_value_is_the_same_whether_its_json_is_looked_at_first(
+        parts in prop::collection::vec(
+            prop_oneof![
+                "[a-z \\\\%&/\"]{0,6}",
+                Just("canary/one".to_owned()),
+                Just("canary%2Fone".to_owned()),
+                Just("12345678".to_owned()),
+            ],
+            0..6,
+        ),
+        number in prop_oneof![Just(12_345_678), any::<i32>().prop_map(i64::from)],
+        has_digits in any::<bool>(),
+    ) {
+        let scrub = scrub(&["canary/one", if has_digits { "12345678" } else { "canary two" }]);
+        let text = parts.concat();
+        let json = json!({ "n": number, "a": [text], text.as_str(): true }).to_string();
+        let read = || serde_json::from_str::<Value>(&json).unwrap();
+        let (mut expected, mut value) = (read(), read());
+        scrub.value(&mut expected);
+        scrub.value_of(&mut value, json.as_bytes());
+        prop_assert_eq!(value, expected);
+    }
+
+    #[test]
     fn any_text_is_read_without_panic(text in "[\\\\%&#xu0-9a-f;é/\"]{0,40}") {
         scrub(&["canary-one"]).text(&text);
     }
