@@ -68,7 +68,8 @@ where
             &malformed.error,
         ),
         Ok(Posted::One(Ok(message))) => serving.one(message).await,
-        Ok(Posted::Batch(messages)) => serving.batch(messages).await,
+        // Boxed: few clients send any.
+        Ok(Posted::Batch(messages)) => Box::pin(serving.batch(messages)).await,
     }
 }
 
@@ -123,19 +124,20 @@ where
     async fn earlier(&self, id: &Id, method: &str, params: Option<&Value>) -> Answer {
         let (result, headers) = if method == "tools/call" {
             match self.called(params).await {
-                Ok(called) => (Ok(format!("{{{}}}", called.result).into()), called.headers),
+                Ok(called) => (
+                    Ok(json_rpc::result_of(id, [&called.members, b""])),
+                    called.headers,
+                ),
                 Err(error) => (Err(error), Vec::new()),
             }
         } else {
+            let result = earlier::result(self.exposure, self.now, method, params);
             (
-                earlier::result(self.exposure, self.now, method, params),
+                result.map(|result| json_rpc::result(id, result)),
                 Vec::new(),
             )
         };
-        let body = match result {
-            Ok(result) => json_rpc::result(id, result),
-            Err(error) => json_rpc::error(Some(id), &error).into(),
-        };
+        let body = result.unwrap_or_else(|error| json_rpc::error(Some(id), &error).into());
         Answer {
             status: StatusCode::OK,
             body: Some(body),
@@ -155,9 +157,9 @@ where
             return match self.called(params).await {
                 Ok(called) => Answer {
                     status: StatusCode::OK,
-                    body: Some(json_rpc::result(
+                    body: Some(json_rpc::result_of(
                         id,
-                        whole::complete_text(&called.result).into(),
+                        [&called.members, whole::completing()],
                     )),
                     headers: called.headers,
                 },

@@ -141,8 +141,18 @@ impl Id {
 
 /// The answer with a result whose bytes are ready.
 pub(super) fn result(id: &Id, result: Bytes) -> Text {
-    let head = format!(r#"{{"jsonrpc":"2.0","id":{},"result":"#, id.to_value());
-    Text::around(head, result, "}")
+    Text::around(head(id), result, "}")
+}
+
+/// The answer with a result of which the members are ready, in parts.
+pub(super) fn result_of(id: &Id, members: [&[u8]; 2]) -> Text {
+    let [first, second] = members;
+    let whole = [head(id).as_bytes(), b"{", first, second, b"}}"].concat();
+    Bytes::from(whole).into()
+}
+
+fn head(id: &Id) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":{},"result":"#, id.to_value())
 }
 
 /// The answer with an error; an id that could not be read is null.

@@ -106,8 +106,8 @@ pub type ToolResult = Result<ToolOutcome, Box<Failure>>;
 
 /// The result of a `tools/call`, and the headers that go with it.
 pub(super) struct Called {
-    /// Its members as JSON text, without the braces around them.
-    pub(super) result: String,
+    /// Its members as JSON, without the braces around them.
+    pub(super) members: Vec<u8>,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -184,28 +184,38 @@ fn unknown_tool(exposure: &Arc<Exposure>, name: &str) -> OwnAnswer {
 pub(super) fn answered(outcome: ToolResult) -> Called {
     match outcome {
         Ok(outcome) => {
-            let text = Value::Object(outcome.envelope).to_string();
+            let text = text_of(&outcome.envelope);
+            let mut members = content(&text);
+            members.extend_from_slice(br#","structuredContent":"#);
+            members.extend_from_slice(text.as_bytes());
+            members.extend_from_slice(br#","isError":false"#);
             Called {
-                result: format!(
-                    r#"{},"structuredContent":{text},"isError":false"#,
-                    content(&text)
-                ),
+                members,
                 headers: outcome.limits.headers(),
             }
         }
         Err(failure) => {
-            let text = Value::Object(failure.for_model()).to_string();
+            let mut members = content(&text_of(&failure.for_model()));
+            members.extend_from_slice(br#","isError":true"#);
             Called {
-                result: format!(r#"{},"isError":true"#, content(&text)),
+                members,
                 headers: failure.limits.headers(),
             }
         }
     }
 }
 
-fn content(text: &str) -> String {
-    let text = serde_json::to_string(text).expect("a text is JSON");
-    format!(r#""content":[{{"type":"text","text":{text}}}]"#)
+fn text_of(members: &Map<String, Value>) -> String {
+    serde_json::to_string(members).expect("values are JSON")
+}
+
+/// The text as the one content of a result, with room for it as it is behind that.
+fn content(text: &str) -> Vec<u8> {
+    let mut content = Vec::with_capacity(2 * text.len() + text.len() / 4 + 128);
+    content.extend_from_slice(br#""content":[{"type":"text","text":"#);
+    serde_json::to_writer(&mut content, text).expect("a text is JSON");
+    content.extend_from_slice(b"}]");
+    content
 }
 
 /// Refuses a cursor: all tools are on one page, so that none was ever given.

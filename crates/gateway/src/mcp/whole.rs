@@ -19,17 +19,16 @@ pub(super) fn complete(mut result: Map<String, Value>) -> Map<String, Value> {
     result
 }
 
-/// The same of a result whose members are written already.
-pub(super) fn complete_text(members: &str) -> String {
-    static MORE: LazyLock<String> = LazyLock::new(|| {
+/// The same of a result whose members are written already: these members more, with a comma before them.
+pub(super) fn completing() -> &'static [u8] {
+    static MORE: LazyLock<Vec<u8>> = LazyLock::new(|| {
         let more = Value::Object(complete(Map::new())).to_string();
         let inner = more
             .strip_prefix('{')
             .and_then(|more| more.strip_suffix('}'));
-        inner.unwrap_or_default().to_owned()
+        format!(",{}", inner.unwrap_or_default()).into()
     });
-    let more = &**MORE;
-    format!("{{{members},{more}}}")
+    &MORE
 }
 
 /// A whole result that the client, and only it, may keep for a while.

@@ -104,7 +104,7 @@ async fn try_serve(gateway: &Gateway, token: &str, request: Request) -> Result<A
             let client = mcp::user_agent(&parts.headers);
             let refused =
                 gateway.log_refused(found.server(), client, request_id, error.code.status());
-            refused.await;
+            Box::pin(refused).await;
             return Err(error);
         }
     };

@@ -67,7 +67,8 @@ impl Gateway {
             _ => None,
         };
         if let Some(status) = status.filter(|status| *status != connected.status) {
-            self.note(connected, known.sealed.clone(), status).await?;
+            // Boxed: most calls come to what those before them came to.
+            Box::pin(self.note(connected, known.sealed.clone(), status)).await?;
         }
         outcome
     }
@@ -316,11 +317,9 @@ impl Gateway {
             let grant = credentials.grant.as_ref();
             return Ok(grant.map(|grant| Arc::clone(&grant.access)));
         };
-        let token = self
-            .tokens
-            .of(&self.upstreams, wanted, &*self.core.clock)
-            .await;
-        token.map(Some).map_err(no_token)
+        let token = self.tokens.of(&self.upstreams, wanted, &*self.core.clock);
+        // Boxed: most accounts need none.
+        Box::pin(token).await.map(Some).map_err(no_token)
     }
 }
 
