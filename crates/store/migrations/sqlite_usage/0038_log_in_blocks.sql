@@ -1,11 +1,11 @@
 -- The log of calls in blocks: lines of one family of accounts that began within a second and were
--- written together. What a line is says claviger-store, call_log.rs.
+-- written together. What a line is says claviger-store, call_log/line.rs.
 CREATE TABLE call_blocks (
     -- When its last call began, and the id of its first.
     last_at INTEGER NOT NULL,
     id TEXT NOT NULL,
     root_account_id TEXT NOT NULL,
-    -- [["cal_…", …], …]
+    -- {"kinds": [["acc_…", …], …], "lines": [[0, "cal_…", …], …]}
     lines TEXT NOT NULL,
     PRIMARY KEY (last_at, id)
 ) STRICT;
@@ -28,12 +28,13 @@ UNION SELECT account_id, root_account_id, at, id FROM call_log
 UNION SELECT mcp_server_id, root_account_id, at, id FROM call_log WHERE mcp_server_id IS NOT NULL;
 
 INSERT INTO call_blocks (last_at, id, root_account_id, lines)
-SELECT at, id, root_account_id,
-    json_array(json_array(
-        id, at, account_id, root_account_id, project_id, log_type, connected_account_id,
-        mcp_server_id, tool_name, resource, method, client_name, client_version, status,
-        upstream_status, duration_us, upstream_duration_us, request_id, argument_names,
-        lower(hex(arguments_digest)), json(CASE is_dry_run WHEN 0 THEN 'false' ELSE 'true' END)))
+SELECT at, id, root_account_id, json_object(
+    'kinds', json_array(json_array(
+        account_id, root_account_id, project_id, log_type, connected_account_id,
+        mcp_server_id, tool_name, resource, method, client_name, client_version, argument_names)),
+    'lines', json_array(json_array(
+        0, id, at, status, upstream_status, duration_us, upstream_duration_us, request_id,
+        lower(hex(arguments_digest)), json(CASE is_dry_run WHEN 0 THEN 'false' ELSE 'true' END))))
 FROM call_log;
 
 DROP TABLE call_log;

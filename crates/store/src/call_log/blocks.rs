@@ -1,6 +1,7 @@
 //! Lines on their way into blocks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::fmt::{self, Write as _};
 
 use claviger_domain::id::{self, Id};
 use claviger_domain::time::Timestamp;
@@ -24,7 +25,10 @@ struct Block<'a> {
     last_at: Timestamp,
     /// Where its lines are looked for: by its family, by each account below, by each MCP server.
     places: BTreeSet<&'a str>,
-    /// JSON, but for the end of the list.
+    /// What its lines have in common, with the place of it in the list.
+    kinds: HashMap<&'a str, usize>,
+    /// Those, and the lines, as JSON but for the lists around them.
+    kinds_text: String,
     lines: String,
 }
 
@@ -36,14 +40,16 @@ impl<'a> Block<'a> {
         let mut blocks: Vec<Self> = Vec::new();
         for line in lines {
             match blocks.last_mut() {
-                Some(block) if block.has_room_for(line) => block.lines.push(','),
+                Some(block) if block.has_room_for(line) => {}
                 _ => blocks.push(Self {
                     id: &line.id,
                     root: &line.account.root,
                     first_at: line.at,
                     last_at: line.at,
                     places: BTreeSet::new(),
-                    lines: "[".to_owned(),
+                    kinds: HashMap::new(),
+                    kinds_text: String::new(),
+                    lines: String::new(),
                 }),
             }
             if let Some(block) = blocks.last_mut() {
@@ -57,7 +63,7 @@ impl<'a> Block<'a> {
     fn has_room_for(&self, line: &Line) -> bool {
         *self.root == line.account.root
             && line.at.micros_since(self.first_at) < SPAN
-            && self.lines.len() + line.text.len() < LARGEST
+            && self.kinds_text.len() + self.lines.len() + line.kind.len() + line.own.len() < LARGEST
     }
 
     fn add(&mut self, line: &'a Line) {
@@ -65,7 +71,12 @@ impl<'a> Block<'a> {
         self.places.insert(line.account.root.as_str());
         self.places.insert(line.account.id.as_str());
         self.places.extend(line.server.as_ref().map(Id::as_str));
-        self.lines.push_str(&line.text);
+        let next = self.kinds.len();
+        let kind = *self.kinds.entry(&line.kind).or_insert(next);
+        if kind == next {
+            follow(&mut self.kinds_text, format_args!("{}", line.kind));
+        }
+        follow(&mut self.lines, format_args!("[{kind}{}", line.own));
     }
 
     fn rows_of_places(&self) -> impl Iterator<Item = [Cell<'a>; 4]> {
@@ -86,9 +97,19 @@ impl<'a> Block<'a> {
             self.last_at.as_micros().into(),
             self.id.as_str().into(),
             self.root.as_str().into(),
-            (self.lines + "]").into(),
+            format!(
+                r#"{{"kinds":[{}],"lines":[{}]}}"#,
+                self.kinds_text, self.lines
+            )
+            .into(),
         ]
     }
+}
+
+/// Adds to a list.
+fn follow(list: &mut String, next: fmt::Arguments<'_>) {
+    let comma = if list.is_empty() { "" } else { "," };
+    write!(list, "{comma}{next}").expect("writing to a string cannot fail");
 }
 
 // OR IGNORE, since the only fault that a row may have is that it is there already: a statement that

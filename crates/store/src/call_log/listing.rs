@@ -8,6 +8,7 @@ use claviger_domain::time::Timestamp;
 
 use super::Call;
 use super::blocks::SPAN;
+use super::line::calls;
 use crate::db::on;
 use crate::reach::list as list_of;
 use crate::{Db, StoreError};
@@ -137,7 +138,7 @@ async fn read(
             if last_at <= latest.blocks_after() {
                 return Ok(());
             }
-            latest.add(calls(&lines)?.into_iter().filter(|call| wanted.has(call)));
+            latest.add(calls(&lines)?.filter(|call| wanted.has(call)));
             next = (last_at, id);
             // It was some tenths of a millisecond.
             tokio::task::yield_now().await;
@@ -154,13 +155,6 @@ struct Block {
     last_at: i64,
     id: String,
     lines: String,
-}
-
-fn calls(lines: &str) -> Result<Vec<Call>, StoreError> {
-    serde_json::from_str(lines).map_err(|_| StoreError::Row {
-        table: "call_blocks",
-        what: "its lines are not lists of a call's values",
-    })
 }
 
 /// The latest blocks of a place before `next`, whose last call began after that instant.

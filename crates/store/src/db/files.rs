@@ -7,7 +7,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, Connection};
 
 use super::behind::put_behind;
-use super::writer::Writer;
+use super::writer::{self, Writer};
 use super::{Engine, PATIENCE, StoreError};
 use crate::generations::Generations;
 use crate::migrations::{self, Versions};
@@ -47,11 +47,9 @@ pub(super) async fn open_files(
             .disable_statement_logging()
     };
     let keys = file("claviger.db", SqliteSynchronous::Full);
-    // Key strings are random, and so are the pages of their indexes, some 110 MB for a million keys: with
-    // the 2 MiB that are the default, an import reads them over and over.
     let writing = keys
         .clone()
-        .pragma("cache_size", "-131072")
+        .pragma("cache_size", writer::PAGES)
         // What is written over and over, the pages of those indexes too, goes into the file once for
         // so many pages (256 MiB) and not for a thousand. Whoever writes waits for that, so it is rare.
         .pragma("wal_autocheckpoint", "65536")

@@ -22,6 +22,12 @@ const QUEUE: usize = 1024;
 /// Changes that share a commit, at most: the first of them waits for the last.
 const BATCH: usize = 64;
 
+/// What SQLite keeps of pages, as it counts them: 16 MiB.
+pub(super) const PAGES: &str = "-16384";
+/// The same while many keys are written: key strings are random, and so are the pages of their indexes, some 110 MB
+/// for a million keys, which are read over and over with fewer.
+const PAGES_OF_KEYS: &str = "-131072";
+
 /// After how long without a change SQLite gives back the memory of the pages that it keeps.
 const REST: Duration = Duration::from_secs(1);
 
@@ -370,16 +376,21 @@ impl Task {
     }
 
     /// Says where that is kept which undoes a statement (a file has no bound, and costs as much
-    /// again as what is written), and whether it is looked up what rows refer to.
+    /// again as what is written), whether it is looked up what rows refer to, and how many pages are kept.
     async fn set_up(&mut self, tx: &mut Tx, company: Company) -> Result<(), sqlx::Error> {
         if self.last == company {
             return Ok(());
         }
-        let sql = match company {
-            Company::Shared => "PRAGMA temp_store = DEFAULT; PRAGMA foreign_keys = ON",
-            Company::Alone => "PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = ON",
-            Company::Import => "PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF",
+        let (temporary, foreign_keys, pages) = match company {
+            Company::Shared => ("DEFAULT", "ON", PAGES),
+            Company::Alone => ("MEMORY", "ON", PAGES_OF_KEYS),
+            Company::Import => ("MEMORY", "OFF", PAGES_OF_KEYS),
         };
+        let sql = format!(
+            "PRAGMA temp_store = {temporary}; PRAGMA foreign_keys = {foreign_keys}; \
+             PRAGMA cache_size = {pages}"
+        );
+        let sql = sqlx::AssertSqlSafe(sql);
         // Not prepared: SQLite carries it out while it reads it.
         super::on!(tx, |c| sqlx::raw_sql(sql).execute(c).await.map(drop))?;
         self.last = company;
