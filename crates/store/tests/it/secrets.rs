@@ -84,10 +84,20 @@ async fn another_master_key_takes_over_and_the_old_one_opens_nothing(world: Worl
     assert_eq!(kinds, ["account.created", "master-key.rotated"]);
 }
 
+/// PostgreSQL's end of a connection goes a little after ours.
+async fn until_nobody_serves(world: &World) {
+    const OPEN: &str = "SELECT CAST(COUNT(*) AS TEXT) FROM pg_stat_activity \
+                        WHERE datname = current_database() AND application_name = 'claviger'";
+    if matches!(world.location, Location::Postgres(_)) {
+        while world.raw(false, OPEN).await != ["0"] {}
+    }
+}
+
 async fn both_exchanges_at_once_leave_secrets_that_one_key_opens(world: World) {
     digest(&world, 1).await.unwrap();
     // As commands do it: a program that serves keeps a layer from being added.
     world.db.close().await;
+    until_nobody_serves(&world).await;
     let [one, other] = [(); 2].map(|()| async { Db::open_beside(&world.location).await.unwrap() });
     let (one, other) = join(one, other).await;
     for round in 1..9 {
@@ -121,12 +131,7 @@ async fn a_layer_of_pepper_is_not_put_over_what_a_program_has_opened(world: Worl
         assert!(matches!(refused, Err(StoreError::Served)), "{refused:?}");
     }
     world.db.close().await;
-    if matches!(world.location, Location::Postgres(_)) {
-        // PostgreSQL's end of a connection goes a little after ours.
-        const OPEN: &str = "SELECT CAST(COUNT(*) AS TEXT) FROM pg_stat_activity \
-                            WHERE datname = current_database() AND application_name = 'claviger'";
-        while world.raw(false, OPEN).await != ["0"] {}
-    }
+    until_nobody_serves(&world).await;
     assert_eq!(add().await.unwrap().layers, layers + 1);
     let expect = async |layers| {
         beside
