@@ -5,7 +5,6 @@ mod spelling;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use memchr::memmem;
 use secrecy::zeroize::Zeroize;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Number, Value};
@@ -179,14 +178,12 @@ impl Scrub {
     /// The same of a value that was read from that JSON. Of most answers one look at the whole text is enough:
     /// what stands nowhere in it, where it has no escapes, stands in none of its texts.
     pub(crate) fn value_of(&self, value: &mut Value, json: &[u8]) {
-        if !self.spelled.numbers.is_empty() || has_escapes(json) || self.is_literally_in(json) {
+        let is_clear = self.spelled.numbers.is_empty()
+            && !has_escapes(json)
+            && std::str::from_utf8(json).is_ok_and(|json| !self.has(json));
+        if !is_clear {
             self.value(value);
         }
-    }
-
-    fn is_literally_in(&self, bytes: &[u8]) -> bool {
-        let mut texts = self.texts().iter();
-        texts.any(|secret| memmem::find(bytes, secret.as_bytes()).is_some())
     }
 
     /// Whether a number is one of them, however it is written. Most calls have none that could be.

@@ -54,7 +54,7 @@ impl Connection {
     ) -> Result<Response<Incoming>, TrySendError<Request<Full<Bytes>>>> {
         let requests = self.requests.as_mut().expect("it is not dropped yet");
         let mut answer = pin!(requests.try_send_request(request));
-        driving(&mut self.driver, |context| answer.as_mut().poll(context)).await
+        driving(&mut self.driver, |quiet| answer.as_mut().poll(quiet)).await
     }
 
     /// Waits for the next part of an answer's body.
@@ -63,10 +63,7 @@ impl Connection {
         body: &mut Incoming,
     ) -> Option<hyper::Result<Frame<Bytes>>> {
         let mut body = Pin::new(body);
-        driving(&mut self.driver, |context| {
-            body.as_mut().poll_frame(context)
-        })
-        .await
+        driving(&mut self.driver, |quiet| body.as_mut().poll_frame(quiet)).await
     }
 
     /// Whether it takes a request, by what has happened to it until now. With what happens next, the waker is woken.
@@ -95,19 +92,21 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// Drives a connection until there is what is waited for, which nothing else brings about.
+/// Drives a connection until there is what is waited for, which nothing else brings about: so that wakes nobody, and
+/// the connection does.
 async fn driving<T>(
     driver: &mut Driver,
     mut arrived: impl FnMut(&mut Context<'_>) -> Poll<T>,
 ) -> T {
     poll_fn(|context| {
-        let before = arrived(context);
+        let quiet = &mut Context::from_waker(Waker::noop());
+        let before = arrived(quiet);
         if before.is_ready() {
             return before;
         }
         // What goes wrong is told by what is waited for.
         let _ = driver.poll_unpin(context);
-        arrived(context)
+        arrived(quiet)
     })
     .await
 }

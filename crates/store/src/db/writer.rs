@@ -22,8 +22,8 @@ const QUEUE: usize = 1024;
 /// Changes that share a commit, at most: the first of them waits for the last.
 const BATCH: usize = 64;
 
-/// What SQLite keeps of pages, as it counts them: 16 MiB.
-pub(super) const PAGES: &str = "-16384";
+/// What SQLite keeps of pages, as it counts them: 4 MiB, and the rest is in the system's cache.
+pub(super) const PAGES: &str = "-4096";
 /// The same while many keys are written: key strings are random, and so are the pages of their indexes, some 110 MB
 /// for a million keys, which are read over and over with fewer.
 const PAGES_OF_KEYS: &str = "-131072";
