@@ -36,6 +36,8 @@ pub(crate) const RESTING: Duration = Duration::from_secs(30);
 pub(crate) const READ: usize = 4_096;
 /// Ports to which requests go, beside those that are configured.
 const PORTS: [u16; 3] = [80, 443, 8443];
+/// How many addresses of a name are dialled at most: whoever names them has no others tried out from here.
+const MOST_DIALLED: usize = 8;
 /// Without a version: a receiver is not to know which faults one has.
 pub(crate) const AGENT: &str = "claviger";
 
@@ -220,7 +222,7 @@ impl Client {
             .into_iter()
             .map(|address| SocketAddr::new(address, port))
             .filter(|address| self.may_dial(*address));
-        let allowed: Vec<_> = allowed.collect();
+        let allowed: Vec<_> = allowed.take(MOST_DIALLED).collect();
         if allowed.is_empty() {
             return Err(refusal);
         }

@@ -15,6 +15,7 @@ use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::coop::has_budget_remaining;
 
 use crate::client::{Refusal, word};
 
@@ -106,7 +107,13 @@ async fn driving<T>(
         }
         // What goes wrong is told by what is waited for.
         let _ = driver.poll_unpin(context);
-        arrived(quiet)
+        let arrived = arrived(quiet);
+        // tokio lets a task have no more that is there already when it has had much at a stretch, and wakes whom it asked
+        // by: nobody, here.
+        if arrived.is_pending() && !has_budget_remaining() {
+            context.waker().wake_by_ref();
+        }
+        arrived
     })
     .await
 }

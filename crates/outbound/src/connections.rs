@@ -11,6 +11,7 @@ use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use rustls::ClientConfig;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::interval;
 
 use crate::client::{IDLE, RESTING, Refusal, word};
@@ -18,12 +19,16 @@ use crate::connection::Connection;
 use crate::dial::open;
 use crate::target::Origin;
 
+/// Each is a file of the process, of which it may open so many.
+const PLACES: usize = 512;
+
 /// The way to an origin: addresses that were checked, and connections to them that nothing goes over.
 #[derive(Debug)]
 pub(crate) struct Connections {
     origin: Arc<Origin>,
     addresses: Vec<SocketAddr>,
     tls: Arc<ClientConfig>,
+    places: Arc<Semaphore>,
     rest: Mutex<Rest>,
 }
 
@@ -39,6 +44,13 @@ struct Resting {
     connection: Connection,
     /// Whether it was found resting before.
     is_stale: bool,
+    /// One origin has a connection without any: who asks many leaves that to all others.
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+/// How many connections may rest, to all origins together, beside one to each.
+pub(crate) fn places() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(PLACES))
 }
 
 impl Connections {
@@ -47,8 +59,9 @@ impl Connections {
         origin: Arc<Origin>,
         addresses: Vec<SocketAddr>,
         tls: Arc<ClientConfig>,
+        places: Arc<Semaphore>,
     ) -> Arc<Self> {
-        let new = Arc::new(Self::untended(origin, addresses, tls));
+        let new = Arc::new(Self::untended(origin, addresses, tls, places));
         let tended = Arc::downgrade(&new);
         // Found twice, a connection has rested for long enough: so nobody looks at a clock in between.
         let mut rounds = interval(RESTING / 2);
@@ -66,7 +79,12 @@ impl Connections {
         new
     }
 
-    fn untended(origin: Arc<Origin>, addresses: Vec<SocketAddr>, tls: Arc<ClientConfig>) -> Self {
+    fn untended(
+        origin: Arc<Origin>,
+        addresses: Vec<SocketAddr>,
+        tls: Arc<ClientConfig>,
+        places: Arc<Semaphore>,
+    ) -> Self {
         let rest = Rest {
             connections: Vec::new(),
             tender: Waker::noop().clone(),
@@ -75,6 +93,7 @@ impl Connections {
             origin,
             addresses,
             tls,
+            places,
             rest: Mutex::new(rest),
         }
     }
@@ -100,14 +119,18 @@ impl Connections {
 
     /// Keeps a connection whose answer was read to its end, and whose request was.
     pub(crate) fn keep(&self, mut connection: Connection) {
+        let place = Arc::clone(&self.places).try_acquire_owned().ok();
         let mut rest = self.rest();
+        let has_place = place.is_some() || rest.connections.is_empty();
         // From here on, the tender is who hears of it.
-        if rest.connections.len() < IDLE
+        if has_place
+            && rest.connections.len() < IDLE
             && connection.is_ready(&mut Context::from_waker(&rest.tender))
         {
             rest.connections.push(Resting {
                 connection,
                 is_stale: false,
+                _place: place,
             });
         }
     }
@@ -180,7 +203,7 @@ mod tests {
         let target = Target::parse(&format!("http://{address}/")).unwrap();
         let origin = Arc::clone(target.place());
         let tls = Arc::clone(client.tls());
-        let connections = Connections::untended(origin, vec![address], tls);
+        let connections = Connections::untended(origin, vec![address], tls, places());
         // It ends before it is kept, while it rests, after it was found well, and with the request written.
         for looks in 0..4 {
             let (ours, mut theirs) = duplex(1_024);
@@ -205,5 +228,28 @@ mod tests {
             theirs.read_to_end(&mut written).await.unwrap();
             assert_eq!(!written.is_empty(), is_written, "{looks}");
         }
+    }
+
+    #[tokio::test]
+    async fn each_origin_has_a_connection_at_rest_and_few_have_more() {
+        let places = Arc::new(Semaphore::new(2));
+        let client = Client::new(Guard::default(), Arc::new(SystemResolver));
+        let mut theirs = Vec::new();
+        let mut origins = Vec::new();
+        for (url, kept) in [("http://one.example/", 2), ("http://two.example/", 1)] {
+            let origin = Arc::clone(Target::parse(url).unwrap().place());
+            let tls = Arc::clone(client.tls());
+            let connections = Connections::untended(origin, Vec::new(), tls, Arc::clone(&places));
+            for _ in 0..3 {
+                let (ours, other) = duplex(64);
+                theirs.push(other);
+                connections.keep(Connection::over(ours).await.unwrap());
+            }
+            assert_eq!(connections.rest().connections.len(), kept, "{url}");
+            origins.push(connections);
+        }
+        // What rests no longer leaves its place.
+        origins[0].take().unwrap();
+        assert_eq!(places.available_permits(), 1);
     }
 }

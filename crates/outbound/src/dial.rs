@@ -51,12 +51,12 @@ async fn dial(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
     let mut dialled = FuturesUnordered::new();
     let mut fault = None;
     loop {
-        dialled.extend(addresses.next().map(|address| TcpStream::connect(*address)));
+        dialled.extend(addresses.next().map(|address| async {
+            let stream = TcpStream::connect(*address).await?;
+            stream.set_nodelay(true).map(|()| stream)
+        }));
         match timeout(HEAD_START, dialled.next()).await {
-            Ok(Some(Ok(stream))) => {
-                stream.set_nodelay(true)?;
-                return Ok(stream);
-            }
+            Ok(Some(Ok(stream))) => return Ok(stream),
             // The first address is the one that is meant to be used.
             Ok(Some(Err(error))) => {
                 fault.get_or_insert(error);

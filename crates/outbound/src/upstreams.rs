@@ -11,17 +11,20 @@ use claviger_domain::time::Timestamp;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::client::{AGENT, Client, Refusal, word};
 use crate::connection::Connection;
-use crate::connections::Connections;
+use crate::connections::{Connections, places};
 use crate::target::Target;
 
 /// How long an upstream has for its answer as a whole.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// The largest answer that is read.
 const LARGEST: usize = 8 * 1024 * 1024;
+/// Bytes for which room is made before they are there.
+const ANNOUNCED: usize = 256 * 1024;
 /// Seconds for which addresses are believed.
 const BELIEVED: i64 = 60;
 /// How many upstreams have their connections kept; past it all are let go, since opening is cheap.
@@ -68,6 +71,8 @@ pub struct Upstreams {
     client: Client,
     /// Connections by their origin.
     kept: Mutex<HashMap<Arc<str>, Kept>>,
+    /// For connections that rest.
+    places: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
@@ -146,7 +151,8 @@ async fn whole(connection: &mut Connection, mut body: Incoming) -> Result<Bytes,
     let Some(second) = part(connection, &mut body).await? else {
         return Ok(first);
     };
-    let mut whole = Vec::with_capacity(told);
+    // Not all that is announced comes.
+    let mut whole = Vec::with_capacity(told.min(ANNOUNCED));
     whole.extend_from_slice(&first);
     whole.extend_from_slice(&second);
     while let Some(next) = part(connection, &mut body).await? {
@@ -178,6 +184,7 @@ impl Upstreams {
         Self {
             client,
             kept: Mutex::default(),
+            places: places(),
         }
     }
 
@@ -230,7 +237,8 @@ impl Upstreams {
         }
         let origin = target.place();
         let tls = Arc::clone(self.client.tls());
-        let connections = Connections::new(Arc::clone(origin), addresses, tls);
+        let places = Arc::clone(&self.places);
+        let connections = Connections::new(Arc::clone(origin), addresses, tls, places);
         let fresh = Kept {
             connections: Arc::clone(&connections),
             until: now.plus_seconds(BELIEVED),

@@ -198,17 +198,20 @@ impl std::fmt::Debug for Change {
 }
 
 /// Runs one expression against whichever engine there is: `on!(read db, |c| …)` on a reader, in the
-/// asker's turn; `on!(usage db, |c| …)` on the counters, `on!(tx, |c| …)` in a transaction.
+/// asker's turn, `on!(in_turn db, |c| …)` in one that is held already; `on!(usage db, |c| …)` on the counters, `on!(tx, |c| …)` in a transaction.
 macro_rules! on {
     (read $db:expr, |$c:ident| $body:expr) => {{
         let turn = $db.turn_to_read().await?;
-        let outcome = match &$db.0.engine {
-            $crate::db::Engine::Sqlite { read: $c, .. } => $body,
-            $crate::db::Engine::Postgres($c) => $body,
-        };
+        let outcome = $crate::db::on!(in_turn $db, |$c| $body);
         drop(turn);
         outcome
     }};
+    (in_turn $db:expr, |$c:ident| $body:expr) => {
+        match &$db.0.engine {
+            $crate::db::Engine::Sqlite { read: $c, .. } => $body,
+            $crate::db::Engine::Postgres($c) => $body,
+        }
+    };
     (usage $db:expr, |$c:ident| $body:expr) => {
         match &$db.0.engine {
             $crate::db::Engine::Sqlite { usage: $c, .. } => $body,

@@ -19,6 +19,9 @@ use crate::refusals::Refusals;
 /// Nobody waits for the answer any more. No standard names this status; logs of web servers do.
 const CLIENT_GONE: i64 = 499;
 
+/// Bytes of the names of arguments that a line has.
+const LONGEST_NAMES: usize = 4 * 1_024;
+
 /// The door of MCP servers.
 const MCP: &str = "mcp";
 
@@ -58,12 +61,7 @@ impl Record {
             Wanted::Tool(tool) => tool.schemas.input["properties"].get(name).is_some(),
             Wanted::Own(own) => own.arguments.contains(&name),
         };
-        let names: Vec<String> = asked
-            .arguments
-            .keys()
-            .filter(|name| is_known(name))
-            .cloned()
-            .collect();
+        let names = asked.arguments.keys().filter(|name| is_known(name));
         let line = Line {
             connected: call.connected,
             server: call.server,
@@ -76,7 +74,7 @@ impl Record {
             },
             resource: tool.map(|tool| tool.resource.clone()).unwrap_or_default(),
             method: tool.map(|tool| tool.method.clone()).unwrap_or_default(),
-            argument_names: names,
+            argument_names: told(names),
             digest: gateway.keys.arguments.digest(&asked.arguments).to_vec(),
             dry_run: call.dry_run,
             has_effects: tool.is_some_and(|tool| !tool.read_only),
@@ -178,6 +176,21 @@ impl Record {
     }
 }
 
+/// Names as far as a line has room for them: a tool may have any number of arguments.
+fn told<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let mut names = names.peekable();
+    let (mut told, mut bytes) = (Vec::new(), 0);
+    while let Some(name) = names.next_if(|name| bytes + name.len() <= LONGEST_NAMES) {
+        bytes += name.len();
+        told.push(name.clone());
+    }
+    let left = names.count();
+    if left > 0 {
+        told.push(format!("… and {left} more"));
+    }
+    told
+}
+
 impl Gateway {
     /// Logs a request to a live server that is refused before its body is read.
     pub(crate) async fn log_refused(
@@ -225,5 +238,19 @@ impl Drop for Record {
         if let Some(line) = self.taken() {
             self.log.begin(line.as_ref().into(), self.is_waited_for);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_has_so_many_names_and_how_many_more_there_are() {
+        let names: Vec<String> = (0..2_000).map(|number| format!("{number:04}")).collect();
+        assert_eq!(told(names[..1_024].iter()), names[..1_024]);
+        let told = told(names.iter());
+        assert_eq!(told[..1_024], names[..1_024]);
+        assert_eq!(told[1_024..], ["… and 976 more"]);
     }
 }

@@ -28,8 +28,6 @@ const PERIOD: Duration = Duration::from_mins(1);
 const LEASE_SECONDS: i64 = 600;
 /// Rows that are removed in one go: some milliseconds.
 const ROWS: i64 = 500;
-/// The same of blocks of the log, each of up to 128 KiB.
-const BLOCKS: i64 = 64;
 /// Keys whose usage is looked at in one go.
 const KEYS: i64 = 100;
 /// How long others have their turn.
@@ -147,7 +145,7 @@ impl Sweeper {
         match job {
             Job::Calls => {
                 let before = days_before(kept.calls, now);
-                run.remove(before, |at| rows::remove_calls(db, at, BLOCKS))
+                run.remove(before, |at| rows::remove_calls(db, at, ROWS))
                     .await?;
             }
             Job::Requests => {

@@ -37,8 +37,9 @@ const FAREWELL: Duration = Duration::from_secs(1);
 const NO_ROOM: Duration = Duration::from_millis(100);
 /// Connections at once, where the process may open as many files.
 const MOST: u64 = 65_536;
-/// Files that are kept for the databases and all else.
-const OTHER_FILES: u64 = 128;
+/// Files that are kept for the databases, for connections to other APIs and for all else, where there are as many
+/// for clients.
+const OTHER_FILES: u64 = 2_048;
 
 /// What answers requests.
 pub(super) trait Answering: Clone + Send + Sync + 'static {
@@ -126,7 +127,7 @@ fn most_connections() -> usize {
         tracing::warn!(%error, "the limit of open files is not known");
         1_024
     });
-    let most = files.saturating_sub(OTHER_FILES).clamp(1, MOST);
+    let most = (files - OTHER_FILES.min(files / 2)).clamp(1, MOST);
     usize::try_from(most).expect("some ten thousand fit")
 }
 

@@ -1,5 +1,8 @@
 -- The log of calls in blocks: lines of one family of accounts that began within a second and were
 -- written together. What a line is says claviger-store, call_log/line.rs.
+-- No line is written between its being read and the end of the table.
+LOCK TABLE call_log IN ACCESS EXCLUSIVE MODE;
+
 CREATE TABLE call_blocks (
     -- When its last call began, and the id of its first.
     last_at BIGINT NOT NULL,
@@ -24,8 +27,9 @@ CREATE INDEX call_block_places_by_block ON call_block_places (last_at, block_id)
 
 INSERT INTO call_block_places (place, root_account_id, last_at, block_id)
 SELECT root_account_id, root_account_id, at, id FROM call_log
-UNION SELECT account_id, root_account_id, at, id FROM call_log
-UNION SELECT mcp_server_id, root_account_id, at, id FROM call_log WHERE mcp_server_id IS NOT NULL;
+UNION ALL SELECT account_id, root_account_id, at, id FROM call_log
+    WHERE account_id <> root_account_id
+UNION ALL SELECT mcp_server_id, root_account_id, at, id FROM call_log WHERE mcp_server_id IS NOT NULL;
 
 INSERT INTO call_blocks (last_at, id, root_account_id, lines)
 SELECT at, id, root_account_id, CAST(json_build_object(

@@ -66,18 +66,19 @@ fn kind_of(call: &Call) -> [Cell<'_>; 12] {
     ]
 }
 
+/// What many calls have in common.
 #[derive(Deserialize)]
-struct Kind {
+pub(super) struct Kind {
     #[serde(deserialize_with = "stored_id")]
-    account_id: Id<id::Account>,
+    pub(super) account_id: Id<id::Account>,
     #[serde(deserialize_with = "stored_id")]
-    root_account_id: Id<id::Account>,
-    project_id: Option<String>,
-    log_type: String,
+    pub(super) root_account_id: Id<id::Account>,
+    pub(super) project_id: Option<String>,
+    pub(super) log_type: String,
     #[serde(deserialize_with = "stored_id")]
     connected_account_id: Id<id::ConnectedAccount>,
-    mcp_server_id: Option<String>,
-    tool_name: String,
+    pub(super) mcp_server_id: Option<String>,
+    pub(super) tool_name: String,
     resource: String,
     method: String,
     client_name: Option<String>,
@@ -99,14 +100,15 @@ fn own_of(call: &Call) -> [Cell<'_>; 9] {
     ]
 }
 
+/// What a call has for itself.
 #[derive(Deserialize)]
-struct Own {
+pub(super) struct Own {
     kind: usize,
     #[serde(deserialize_with = "stored_id")]
-    id: Id<id::Call>,
+    pub(super) id: Id<id::Call>,
     #[serde(deserialize_with = "stored_instant")]
-    at: Timestamp,
-    status: i64,
+    pub(super) at: Timestamp,
+    pub(super) status: i64,
     upstream_status: Option<i64>,
     duration_us: i64,
     upstream_duration_us: Option<i64>,
@@ -150,21 +152,26 @@ struct Stored {
     lines: Vec<Own>,
 }
 
-/// The calls of a block.
-pub(super) fn calls(lines: &str) -> Result<impl Iterator<Item = Call>, StoreError> {
-    let wrong = StoreError::Row {
+/// The calls of a block that are of a kind that is wanted, and are wanted themselves.
+pub(super) fn calls(
+    lines: &str,
+    is_kind_wanted: impl Fn(&Kind) -> bool,
+    is_wanted: impl Fn(&Own) -> bool,
+) -> Result<Vec<Call>, StoreError> {
+    const WRONG: StoreError = StoreError::Row {
         table: "call_blocks",
         what: "its lines are not lists of a call's values",
     };
-    match serde_json::from_str::<Stored>(lines) {
-        Ok(Stored { kinds, lines }) if lines.iter().all(|line| line.kind < kinds.len()) => {
-            Ok(lines.into_iter().map(move |line| {
-                let kind = &kinds[line.kind];
-                line.of(kind)
-            }))
+    let Stored { kinds, lines } = serde_json::from_str(lines).map_err(|_| WRONG)?;
+    let are_wanted: Vec<bool> = kinds.iter().map(is_kind_wanted).collect();
+    let mut calls = Vec::new();
+    for line in lines {
+        let kind = line.kind;
+        if *are_wanted.get(kind).ok_or(WRONG)? && is_wanted(&line) {
+            calls.push(line.of(&kinds[kind]));
         }
-        _ => Err(wrong),
     }
+    Ok(calls)
 }
 
 fn stored_id<'de, K, D: Deserializer<'de>>(value: D) -> Result<Id<K>, D::Error> {

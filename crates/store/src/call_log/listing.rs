@@ -8,7 +8,7 @@ use claviger_domain::time::Timestamp;
 
 use super::Call;
 use super::blocks::SPAN;
-use super::line::calls;
+use super::line::{Kind, Own, calls};
 use crate::db::on;
 use crate::reach::list as list_of;
 use crate::{Db, StoreError};
@@ -32,9 +32,9 @@ pub struct Filter {
 
 /// How many accounts are read one after the other; more are looked for among the blocks of all.
 const APART: usize = 16;
-/// Blocks that are read at once, at first and at most: one may be as much as is asked for, or have nothing of it.
+/// Blocks that are read in one turn, at first and at most: one may be as much as is asked for, or have nothing of it.
 const FEWEST: usize = 2;
-const MOST: usize = 32;
+const MOST: usize = 8;
 
 /// Lists `limit` calls within the reach, the latest first, from before `(instant, id)` on.
 ///
@@ -132,17 +132,20 @@ async fn read(
     let mut count = FEWEST;
     loop {
         let after = wanted.blocks_after().max(latest.blocks_after());
+        // What is read is parsed in the same turn: so few do both at once, and each asker in its round.
+        let turn = db.turn_to_read().await?;
         let blocks = blocks(db, place, &next, after, count).await?;
         let are_all = blocks.len() < count;
         for Block { last_at, id, lines } in blocks {
             if last_at <= latest.blocks_after() {
                 return Ok(());
             }
-            latest.add(calls(&lines)?.filter(|call| wanted.has(call)));
+            latest.add(wanted.of_block(&lines)?);
             next = (last_at, id);
             // It was some tenths of a millisecond.
             tokio::task::yield_now().await;
         }
+        drop(turn);
         if are_all || next.0 <= latest.blocks_after() {
             return Ok(());
         }
@@ -157,7 +160,7 @@ struct Block {
     lines: String,
 }
 
-/// The latest blocks of a place before `next`, whose last call began after that instant.
+/// The latest blocks of a place before `next`, whose last call began after that instant. Whoever asks has a turn.
 async fn blocks(
     db: &Db,
     place: &Place,
@@ -181,7 +184,7 @@ async fn blocks(
         Place::In { .. } => IN_PLACE,
     };
     let (last_at, id) = next;
-    Ok(on!(read db, |c| {
+    Ok(on!(in_turn db, |c| {
         let query = sqlx::query_as(sql)
             .bind(last_at)
             .bind(id)
@@ -216,17 +219,21 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    fn has(&self, call: &Call) -> bool {
-        self.is_reached(call)
-            && self.filter.has(call)
-            && (self.before).is_none_or(|(at, id)| (call.at, call.id.as_str()) < (*at, id))
+    fn of_block(&self, lines: &str) -> Result<Vec<Call>, StoreError> {
+        let is_kind_wanted = |kind: &Kind| self.is_reached(kind) && self.filter.has_kind(kind);
+        let is_before = |at: Timestamp, id: &str| {
+            self.before
+                .is_none_or(|(last_at, last)| (at, id) < (*last_at, last.as_str()))
+        };
+        let is_wanted = |line: &Own| self.filter.has(line) && is_before(line.at, line.id.as_str());
+        calls(lines, is_kind_wanted, is_wanted)
     }
 
-    fn is_reached(&self, call: &Call) -> bool {
-        let project = call.project_id.as_deref();
+    fn is_reached(&self, kind: &Kind) -> bool {
+        let project = kind.project_id.as_deref();
         self.everything
-            || self.accounts.contains(call.account_id.as_str())
-            || self.accounts.contains(call.root_account_id.as_str())
+            || self.accounts.contains(kind.account_id.as_str())
+            || self.accounts.contains(kind.root_account_id.as_str())
             || project.is_some_and(|project| self.projects.contains(project))
     }
 
@@ -244,14 +251,17 @@ impl<'a> Wanted<'a> {
 }
 
 impl Filter {
-    fn has(&self, call: &Call) -> bool {
-        let server = call.mcp_server_id.as_ref();
-        (self.log_type.as_ref()).is_none_or(|log_type| *log_type == call.log_type)
-            && self.after.is_none_or(|after| call.at > after)
-            && self.before.is_none_or(|before| call.at < before)
+    fn has_kind(&self, kind: &Kind) -> bool {
+        let server = kind.mcp_server_id.as_ref();
+        (self.log_type.as_ref()).is_none_or(|log_type| *log_type == kind.log_type)
             && (self.mcp_server_id.as_ref()).is_none_or(|wanted| server == Some(wanted))
-            && (self.tool_name.as_ref()).is_none_or(|tool| *tool == call.tool_name)
-            && self.status.is_none_or(|status| status == call.status)
+            && (self.tool_name.as_ref()).is_none_or(|tool| *tool == kind.tool_name)
+    }
+
+    fn has(&self, line: &Own) -> bool {
+        self.after.is_none_or(|after| line.at > after)
+            && self.before.is_none_or(|before| line.at < before)
+            && self.status.is_none_or(|status| status == line.status)
     }
 }
 
@@ -262,7 +272,7 @@ struct Latest {
 }
 
 impl Latest {
-    fn add(&mut self, calls: impl Iterator<Item = Call>) {
+    fn add(&mut self, calls: Vec<Call>) {
         for call in calls {
             self.calls.insert((call.at, call.id.clone()), call);
             if self.calls.len() > self.most {

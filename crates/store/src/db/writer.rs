@@ -120,6 +120,18 @@ pub(super) enum Company {
     Import,
 }
 
+impl Company {
+    /// Where that is kept which undoes a statement (a file has no bound, and costs as much again as what is
+    /// written), and whether it is looked up what rows refer to.
+    fn settings(self) -> &'static str {
+        match self {
+            Self::Shared => "PRAGMA temp_store = DEFAULT; PRAGMA foreign_keys = ON;",
+            Self::Alone => "PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = ON;",
+            Self::Import => "PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF;",
+        }
+    }
+}
+
 /// A place in the queue. The change is no longer in it when its caller has given up.
 #[derive(Debug)]
 struct Place {
@@ -268,9 +280,12 @@ impl Task {
         let Some(tx) = &mut self.connection else {
             return;
         };
+        let settings = Company::Shared.settings();
+        let sql = format!("{settings} PRAGMA cache_size = {PAGES}; PRAGMA shrink_memory");
+        let sql = sqlx::AssertSqlSafe(sql);
         // Not prepared: there are no rows, and nothing is kept of it.
-        let sql = "PRAGMA shrink_memory";
         let given = super::on!(tx, |c| sqlx::raw_sql(sql).execute(c).await.map(drop));
+        self.last = Company::Shared;
         if given.is_err() {
             self.let_go_of_connection().await;
         }
@@ -375,22 +390,17 @@ impl Task {
         }
     }
 
-    /// Says where that is kept which undoes a statement (a file has no bound, and costs as much
-    /// again as what is written), whether it is looked up what rows refer to, and how many pages are kept.
+    /// Sets the connection up for a transaction of that kind, with the pages that it needs.
     async fn set_up(&mut self, tx: &mut Tx, company: Company) -> Result<(), sqlx::Error> {
         if self.last == company {
             return Ok(());
         }
-        let (temporary, foreign_keys, pages) = match company {
-            Company::Shared => ("DEFAULT", "ON", PAGES),
-            Company::Alone => ("MEMORY", "ON", PAGES_OF_KEYS),
-            Company::Import => ("MEMORY", "OFF", PAGES_OF_KEYS),
+        // More room stays until there is nothing to do: less of it takes the pages away at once.
+        let pages = match company {
+            Company::Shared => String::new(),
+            Company::Alone | Company::Import => format!("PRAGMA cache_size = {PAGES_OF_KEYS}"),
         };
-        let sql = format!(
-            "PRAGMA temp_store = {temporary}; PRAGMA foreign_keys = {foreign_keys}; \
-             PRAGMA cache_size = {pages}"
-        );
-        let sql = sqlx::AssertSqlSafe(sql);
+        let sql = sqlx::AssertSqlSafe(format!("{} {pages}", company.settings()));
         // Not prepared: SQLite carries it out while it reads it.
         super::on!(tx, |c| sqlx::raw_sql(sql).execute(c).await.map(drop))?;
         self.last = company;

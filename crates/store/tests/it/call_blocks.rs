@@ -23,6 +23,7 @@ in_both_worlds![
     lines_that_were_written_twice_are_listed_once,
     a_block_of_another_tenant_is_not_even_read,
     a_line_of_a_sibling_in_the_same_block_is_not_listed,
+    large_blocks_are_removed_a_few_at_a_time,
     a_block_goes_with_its_places_and_younger_ones_stay,
 ];
 
@@ -407,4 +408,20 @@ async fn a_block_goes_with_its_places_and_younger_ones_stay(world: World) {
         assert!(!listed.is_empty());
     }
     assert_eq!(remove().await.unwrap(), 0);
+}
+
+async fn large_blocks_are_removed_a_few_at_a_time(world: World) {
+    let mine = world.account("mine").await;
+    for _ in 0..10 {
+        let large = Call {
+            client_name: Some("x".repeat(1024 * 1024)),
+            ..call(&world, &mine, None, "large")
+        };
+        append(&world, &[large]).await;
+    }
+    let before = world.now().plus_seconds(1);
+    for removed in [8, 2, 0] {
+        let some = retention::remove_calls(&world.db, before, 100).await;
+        assert_eq!(some.unwrap(), removed);
+    }
 }
