@@ -15,7 +15,7 @@ use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::task::coop::has_budget_remaining;
+use tokio::task::unconstrained;
 
 use crate::client::{Refusal, word};
 
@@ -54,7 +54,8 @@ impl Connection {
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, TrySendError<Request<Full<Bytes>>>> {
         let requests = self.requests.as_mut().expect("it is not dropped yet");
-        let mut answer = pin!(requests.try_send_request(request));
+        // An answer that is there is not kept from a task that has had much at a stretch: nobody would be woken for it.
+        let mut answer = pin!(unconstrained(requests.try_send_request(request)));
         driving(&mut self.driver, |quiet| answer.as_mut().poll(quiet)).await
     }
 
@@ -107,13 +108,7 @@ async fn driving<T>(
         }
         // What goes wrong is told by what is waited for.
         let _ = driver.poll_unpin(context);
-        let arrived = arrived(quiet);
-        // tokio lets a task have no more that is there already when it has had much at a stretch, and wakes whom it asked
-        // by: nobody, here.
-        if arrived.is_pending() && !has_budget_remaining() {
-            context.waker().wake_by_ref();
-        }
-        arrived
+        arrived(quiet)
     })
     .await
 }

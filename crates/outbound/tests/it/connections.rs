@@ -121,6 +121,14 @@ fn is_fine(told: Result<Told, Unanswered>) {
     assert_eq!(&told.unwrap().body[..], b"{}");
 }
 
+/// What is told of a call that comes over another line.
+async fn ask_anew(upstreams: &Upstreams, upstream: &Upstream) -> Result<Told, Unanswered> {
+    let (told, ()) = join!(ask(upstreams, &upstream.url), async {
+        upstream.line().await.answer().await;
+    });
+    told
+}
+
 const UNREACHABLE: Unanswered = Unanswered::Refused(Refusal::Unreachable);
 
 #[tokio::test]
@@ -280,10 +288,7 @@ async fn bytes_behind_an_answer_are_nobodys_answer() {
     // While nobody asks.
     line.say(more).await;
     line.has_ended().await;
-    let (told, ()) = join!(ask(&upstreams, &upstream.url), async {
-        upstream.line().await.answer().await;
-    });
-    is_fine(told);
+    is_fine(ask_anew(&upstreams, &upstream).await);
 }
 
 #[tokio::test]
@@ -357,10 +362,7 @@ async fn a_body_of_which_too_much_comes_ends_its_connection() {
         while line.0.write_all(chunk.as_bytes()).await.is_ok() {}
     });
     assert_eq!(told.unwrap_err(), Unanswered::TooLarge);
-    let (told, ()) = join!(ask(&upstreams, &upstream.url), async {
-        upstream.line().await.answer().await;
-    });
-    is_fine(told);
+    is_fine(ask_anew(&upstreams, &upstream).await);
 }
 
 #[tokio::test]
@@ -376,10 +378,7 @@ async fn an_answer_that_is_not_waited_for_ends_its_connection() {
         } => line,
     };
     line.has_ended().await;
-    let (told, ()) = join!(ask(&upstreams, &upstream.url), async {
-        upstream.line().await.answer().await;
-    });
-    is_fine(told);
+    is_fine(ask_anew(&upstreams, &upstream).await);
 }
 
 #[tokio::test]
@@ -397,10 +396,7 @@ async fn an_answer_before_the_request_is_read_is_one_but_its_connection_is_not_k
         line
     });
     is_fine(told);
-    let (told, ()) = join!(ask(&upstreams, &upstream.url), async {
-        upstream.line().await.answer().await;
-    });
-    is_fine(told);
+    is_fine(ask_anew(&upstreams, &upstream).await);
     drop(line);
 }
 

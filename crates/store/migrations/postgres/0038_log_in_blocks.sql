@@ -1,5 +1,6 @@
 -- The log of calls in blocks: lines of one family of accounts that began within a second and were
 -- written together. What a line is says claviger-store, call_log/line.rs.
+
 -- No line is written between its being read and the end of the table.
 LOCK TABLE call_log IN ACCESS EXCLUSIVE MODE;
 

@@ -137,8 +137,8 @@ const INSERT_ON_POSTGRES: &str = "WITH blocks AS \
 /// Writes lines, all of them or none. Whoever lost the answer of a commit writes the same lines again,
 /// which changes nothing, or each of them alone: lines that are there twice are listed once. They must not be
 /// written in other company after they were written alone: a block that begins with the same line, and ends at
-/// the same instant, is taken for the one that is there. They may be
-/// lost with the last second in a power cut, as counters may.
+/// the same instant, is taken for the one that is there. They may be lost with the last second in a power
+/// cut, as counters may.
 pub async fn append(db: &Db, lines: &[Line]) -> Result<(), StoreError> {
     if lines.is_empty() {
         return Ok(());
