@@ -10,9 +10,8 @@ mod rotate;
 mod selector;
 mod update;
 
-use claviger_edge::Core;
+use claviger_edge::{Core, routes};
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 pub(crate) use self::body::{AccessKeyBody, RoleName};
 

@@ -9,10 +9,9 @@ mod update;
 
 use claviger_domain::id::{self, Id};
 use claviger_domain::rights::Reach;
-use claviger_edge::{ApiError, Caller, Core, ErrorCode, Requires};
+use claviger_edge::{ApiError, Caller, Core, ErrorCode, Requires, routes};
 use claviger_store::accounts;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 pub(crate) use self::body::AccountBody;
 

@@ -8,9 +8,8 @@ mod order;
 mod project_totals;
 mod walk;
 
-use claviger_edge::Core;
+use claviger_edge::{Core, routes};
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 pub(crate) fn routes() -> OpenApiRouter<Core> {
     OpenApiRouter::new()

@@ -16,9 +16,8 @@ mod show;
 mod update;
 mod verify;
 
-use claviger_edge::Core;
+use claviger_edge::{Core, routes};
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 pub(crate) use self::authenticate::{Presentation, authenticate_key, refusal_of};
 pub(crate) use self::create::{duplicate, named, new_key};

@@ -16,9 +16,8 @@ pub(crate) use self::password_reset::set as set_password;
 pub(crate) use self::sign_up::{Joining, PresentedInvitation, join as join_by_invitation};
 pub(crate) use self::tokens::{Arrival, Password};
 pub(crate) use self::validate_code::{sign_in_by_code, verify};
-use claviger_edge::Core;
+use claviger_edge::{Core, routes};
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 pub(crate) fn routes() -> OpenApiRouter<Core> {
     OpenApiRouter::new()

@@ -13,11 +13,10 @@ mod update;
 
 use claviger_domain::id::{self, Id};
 use claviger_domain::rights::Reach;
-use claviger_edge::{ApiError, Core, ErrorCode};
+use claviger_edge::{ApiError, Core, ErrorCode, routes};
 use claviger_store::invitations::{self, Invitation};
 use claviger_verify::Network;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 pub(crate) use self::body::InvitationBody;
 pub(crate) use self::maker::{Drawn, Names, inviter, names_of, shows_link};

@@ -2,14 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
-use claviger_edge::permission::KeysCheck;
 use claviger_edge::{ApiError, Body, Caller, Core};
+use claviger_edge::{permission::KeysCheck, routes};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::api_keys::{Presentation, authenticate_key};
 

@@ -10,10 +10,9 @@ mod update;
 
 use claviger_domain::id::{self, Id};
 use claviger_domain::rights::Reach;
-use claviger_edge::{ApiError, Core, ErrorCode};
+use claviger_edge::{ApiError, Core, ErrorCode, routes};
 use claviger_store::projects;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 pub(crate) use self::body::ProjectBody;
 

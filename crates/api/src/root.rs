@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use claviger_edge::{Anyone, ApiError, Core, ErrorCode};
+use claviger_edge::{Anyone, ApiError, Core, ErrorCode, routes};
 use claviger_store::Asker;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 pub(crate) fn routes() -> OpenApiRouter<Core> {
     OpenApiRouter::new()
@@ -34,7 +33,7 @@ struct Service {
 /// Tell what this service is
 ///
 /// Answers the name and version of the service. Use it to see that the service can be reached;
-/// it needs no ids and no credential.
+/// it needs no ids.
 #[utoipa::path(get, path = "/", operation_id = "describeService", tag = "misc",
     responses((status = 200, description = "The service is here.", body = Service)),
     security(()))]

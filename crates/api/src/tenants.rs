@@ -4,9 +4,8 @@ mod create;
 mod make;
 mod read;
 
-use claviger_edge::Core;
+use claviger_edge::{Core, routes};
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 pub(crate) fn routes() -> OpenApiRouter<Core> {
     OpenApiRouter::new().routes(routes!(create::create_tenant))

@@ -7,9 +7,8 @@ mod teammates;
 mod update;
 mod user_roles;
 
-use claviger_edge::{ApiError, Core, ErrorCode};
+use claviger_edge::{ApiError, Core, ErrorCode, routes};
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 pub(crate) use self::body::UserBody;
 

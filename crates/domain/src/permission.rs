@@ -156,6 +156,11 @@ impl Permission {
                 | Self::CustomCall
         )
     }
+
+    /// Whether a role on projects gives it as well; their account may be read, though it is no project.
+    pub const fn is_held_on_projects(self) -> bool {
+        !self.needs_account() || matches!(self, Self::AccountsRead)
+    }
 }
 
 /// A set of permissions.

@@ -193,7 +193,7 @@ impl Rights {
                 (None, None) => reach.everything = true,
                 (Some(account), None) => reach.accounts.push(account.clone()),
                 (account, Some(projects)) => {
-                    if permission.needs_account() && permission != Permission::AccountsRead {
+                    if !permission.is_held_on_projects() {
                         continue;
                     }
                     reach.projects.extend(projects.iter().cloned());

@@ -1,10 +1,13 @@
 //! OpenAPI documents: what those of all surfaces say alike.
 
+mod needs;
 mod refusals;
 
 use serde_json::Value;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContactBuilder, InfoBuilder, OpenApi, SecurityRequirement, Tag};
+
+pub use self::needs::{Arguments, Needs, Routes, tell_needs, together, with_needs};
 
 /// What a document says of itself.
 #[derive(Clone, Copy, Debug)]

@@ -45,13 +45,14 @@ use axum::routing::{any, get};
 use axum::{Router, middleware};
 use claviger_domain::id::{self, Id};
 use claviger_domain::rights::{AccountRef, Reach};
-use claviger_edge::{ApiError, Caller, ErrorCode, Idempotent, Requires, idempotent, identify};
+use claviger_edge::{
+    ApiError, Caller, ErrorCode, Idempotent, Requires, idempotent, identify, routes,
+};
 use claviger_store::accounts;
 use claviger_store::connected_accounts::{self, ConnectedAccount};
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::gateway::Gateway;
 use crate::sealed::PATH;
@@ -96,15 +97,16 @@ pub fn router(gateway: &Arc<Gateway>) -> Router {
 
 /// The routes' part of the OpenAPI document: all but those of pages for people.
 pub(crate) fn described() -> OpenApi {
-    let mut document = of_accounts().merge(of_tools()).into_openapi();
+    let routes = of_accounts().merge(of_tools());
+    let mut document = routes.routes(routes!(custom::handle)).into_openapi();
     document.merge(AnyMethod::openapi());
     document
 }
 
-/// What answers more methods than the document has.
+/// What answers more methods than the document has, to whoever has the URL.
 #[derive(utoipa::OpenApi)]
 #[openapi(
-    paths(custom::handle, mcp_endpoint::by_bearer, mcp_endpoint::by_path),
+    paths(mcp_endpoint::by_bearer, mcp_endpoint::by_path),
     components(schemas(described::CallFailure))
 )]
 struct AnyMethod;

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, middleware};
 use bytes::Bytes;
+use claviger_edge::document::tell_needs;
 use claviger_edge::{Anyone, Core, cross_origin, identify};
 use http::header;
 use serde_json::Value;
@@ -32,6 +33,7 @@ pub(crate) fn document() -> Value {
     if let (Value::Array(tags), Value::Array(more)) = (&mut whole["tags"], gateway["tags"].take()) {
         tags.extend(more);
     }
+    tell_needs(&mut whole);
     whole
 }
 
@@ -76,7 +78,12 @@ mod tests {
     #[test]
     fn each_half_is_in_it_as_it_is_by_itself() {
         let whole = document();
-        for half in [claviger_api::document(), &claviger_gateway::document()] {
+        for mut half in [
+            claviger_api::document().clone(),
+            claviger_gateway::document(),
+        ] {
+            tell_needs(&mut half);
+            let half = &half;
             let kinds = members(half, "/components").map(|(kind, _)| format!("/components/{kind}"));
             for pointer in kinds.chain(["/paths".to_owned()]) {
                 for (name, value) in members(half, &pointer) {
@@ -85,6 +92,20 @@ mod tests {
                 }
             }
             assert_eq!(whole["security"], half["security"]);
+        }
+    }
+
+    #[test]
+    fn each_operation_ends_with_what_it_needs() {
+        let whole = document();
+        let items = members(&whole, "/paths").filter_map(|(_, item)| item.as_object());
+        for operation in items.flat_map(|item| item.values()) {
+            let about = operation["description"].as_str().unwrap();
+            // The URL of an MCP server carries the access.
+            let by_url = operation["tags"][0] == "mcp";
+            let last = about.rsplit("\n\n").next().unwrap();
+            assert_ne!(last.starts_with("Needs "), by_url, "{about}");
+            assert_eq!(operation.get("x-needs"), None, "{about}");
         }
     }
 }

@@ -195,7 +195,7 @@ pub(crate) struct Explains {
 
 /// Authenticate an API key, older spelling
 ///
-/// The same as the POST. With `explain=true` nothing is counted or taken.
+/// The same as the POST. With `explain=true`, which needs `keys:read` as well, nothing is counted or taken.
 #[utoipa::path(get, path = "/api-keys/auth/{key}", operation_id = "authenticateApiKeyByPath",
     tag = "api_keys",
     params(("key" = String, Path, description = "The full key, as the end user presented it."),
@@ -227,8 +227,8 @@ pub(crate) struct KeyInQuery {
 
 /// Tell whether an API key would pass
 ///
-/// Takes a full key and answers it when it may pass. With `explain=true` nothing is counted or
-/// taken; without it this is an older spelling of authenticating a key.
+/// Takes a full key and answers it when it may pass. With `explain=true`, which needs `keys:read` as
+/// well, nothing is counted or taken; without it this is an older spelling of authenticating a key.
 #[utoipa::path(get, path = "/api-keys/auth", operation_id = "authenticateApiKeyByQuery",
     tag = "api_keys", params(KeyInQuery),
     responses(

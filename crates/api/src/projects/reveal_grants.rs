@@ -5,9 +5,8 @@ mod create;
 mod delete;
 mod list;
 
-use claviger_edge::Core;
+use claviger_edge::{Core, routes};
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 pub(super) fn routes() -> OpenApiRouter<Core> {
     OpenApiRouter::new()

@@ -69,6 +69,47 @@ fn every_operation_of_the_document_is_covered() {
     assert_eq!(described, covered);
 }
 
+/// What the document says of an operation that needs that row of the table.
+fn needs(permission: Option<&str>) -> String {
+    let permission = match permission {
+        None => return "Needs no credential.".to_owned(),
+        Some("signed in") => {
+            let words =
+                "Needs the access token of a user who is signed in: no key may, whatever its role.";
+            return words.to_owned();
+        }
+        // Only an owner in person has it, which the operation says beside that.
+        Some("keys:reveal grant") => "projects:write",
+        Some(permission) => permission,
+    };
+    let on_account = Role::ALL
+        .into_iter()
+        .filter(|role| is_allowed(permission, *role, false));
+    let roles = on_account.map(|role| {
+        let is_enough = role.needs_account() || is_allowed(permission, role, true);
+        format!(
+            "{}{}",
+            role.as_str(),
+            if is_enough { "" } else { " on an account" }
+        )
+    });
+    let roles = roles.collect::<Vec<_>>().join(", ");
+    format!("Needs `{permission}` (roles: {roles}).")
+}
+
+#[test]
+fn every_operation_of_the_document_says_what_it_needs() {
+    let paths = claviger_api::document()["paths"].as_object().unwrap();
+    let operations = paths.values().flat_map(|item| item.as_object().unwrap());
+    for (_, described) in operations {
+        let id = described["operationId"].as_str().unwrap();
+        let one = OPERATIONS.iter().find(|one| one.id == id).unwrap();
+        assert_eq!(described["x-needs"], needs(one.permission), "{id}");
+        let is_open = described.get("security").is_some();
+        assert_eq!(is_open, one.permission.is_none(), "{id}");
+    }
+}
+
 /// An operation that asks for a permission, and where somebody holds which role.
 #[derive(Clone, Copy)]
 struct Asked {

@@ -19,7 +19,7 @@ use crate::members::Members;
 /// Enter credentials anew
 ///
 /// Puts other credentials in the place of those of a connected account, and tries them where the connector says how:
-/// what came of that is in `status` and `validation_error`. Needs `connected-accounts:write`.
+/// what came of that is in `status` and `validation_error`.
 #[utoipa::path(patch, path = "/integrated-account/{id}/credentials", operation_id = "changeCredentials",
     tag = "connected_accounts",
     params(("id" = String, Path, description = "The connected account's id, from listing connected accounts.",

@@ -35,7 +35,7 @@ const MEMBERS: [&str; 8] = [
 ///
 /// Stores one tenant's credentials for a connector, sealed, and tries them where the connector says how: what came of
 /// that is in `status` and `validation_error`. Credentials of the form `oauth2` are connected by a link. Send an
-/// `Idempotency-Key` header to be safe to repeat. Needs `connected-accounts:write`.
+/// `Idempotency-Key` header to be safe to repeat.
 #[utoipa::path(post, path = "/integrated-account", operation_id = "createConnectedAccount",
     tag = "connected_accounts",
     request_body = NewConnectedAccount,

@@ -23,7 +23,7 @@ const MOST: i64 = 100;
 /// Bring a connector
 ///
 /// Makes tools of an API: a connector file with the API's OpenAPI document (3.0, 3.1 or Swagger 2.0) in it, as JSON or
-/// YAML. An account has 100 at most. Faults name places, never content. Needs `connectors:write`.
+/// YAML. An account has 100 at most. Faults name places, never content.
 #[utoipa::path(post, path = "/integration", operation_id = "createConnector", tag = "connectors",
     params(AccountParameter),
     request_body(description = "A connector file with its OpenAPI document in it, whatever the content type says; 32 MiB.",

@@ -65,7 +65,7 @@ pub(crate) struct MadeLink {
 ///
 /// Makes a link by which one person connects one account, once: they open `/connect-account?link_token=` with it. For a
 /// tenant that connects something, or for a connected account that is connected anew. An account has 1000 at most that
-/// are not over. Send an `Idempotency-Key` header to be safe to repeat. Needs `connected-accounts:write`.
+/// are not over. Send an `Idempotency-Key` header to be safe to repeat.
 #[utoipa::path(post, path = "/link-token", operation_id = "createLink", tag = "links",
     request_body = NewLink,
     responses(

@@ -24,7 +24,7 @@ use crate::server_config::ServerConfig;
 /// Make an MCP server
 ///
 /// Puts a choice of a connected account's tools behind a URL of its own, which carries the access: it is shown this once.
-/// Send an `Idempotency-Key` header to be safe to repeat: a mask stands for the secret of the URL then. Needs `mcp:write`.
+/// Send an `Idempotency-Key` header to be safe to repeat: a mask stands for the secret of the URL then.
 #[utoipa::path(post, path = "/integrated-account/{id}/mcp", operation_id = "createMcpServer",
     tag = "mcp_servers",
     params(("id" = String, Path, description = "The connected account's id, from listing connected accounts.",

@@ -35,7 +35,7 @@ const SENT: [http::HeaderName; 6] = [
 /// Call a path of the upstream
 ///
 /// Sends a request below the connector's base URL as it is, with the credentials of a connected account, and passes the
-/// answer on: no tool, and nothing around it. Not for connectors of this instance's own API. Needs `custom:call`.
+/// answer on: no tool, and nothing around it. Not for connectors of this instance's own API.
 #[utoipa::path(method(get, post, put, patch, delete), path = "/custom/{path}", operation_id = "callUpstream",
     tag = "proxy",
     params(("path" = String, Path, description = "What follows the base URL, slashes and all.",

@@ -13,8 +13,7 @@ use crate::gateway::Gateway;
 
 /// Delete a connected account
 ///
-/// Ends a connected account, its credentials and its MCP servers, at once. It cannot be undone. Needs
-/// `connected-accounts:write`.
+/// Ends a connected account, its credentials and its MCP servers, at once. It cannot be undone.
 #[utoipa::path(delete, path = "/integrated-account/{id}", operation_id = "deleteConnectedAccount",
     tag = "connected_accounts",
     params(("id" = String, Path, description = "The connected account's id, from listing connected accounts.",

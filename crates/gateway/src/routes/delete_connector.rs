@@ -15,7 +15,7 @@ use crate::gateway::Gateway;
 
 /// Delete a connector
 ///
-/// Takes a connector away that no connected account uses. Needs `connectors:write`.
+/// Takes a connector away that no connected account uses.
 #[utoipa::path(delete, path = "/integration/{slug}", operation_id = "deleteConnector", tag = "connectors",
     params(("slug" = String, Path, description = "The connector's slug, from listing connectors.",
         example = "theauthapi"), AccountParameter),

@@ -13,7 +13,7 @@ use crate::gateway::Gateway;
 
 /// End a link
 ///
-/// Whoever has it, or its page, connects nothing any more. Needs `connected-accounts:write`.
+/// Whoever has it, or its page, connects nothing any more.
 #[utoipa::path(delete, path = "/link-token/{id}", operation_id = "deleteLink", tag = "links",
     params(("id" = String, Path, description = "The link's id, from listing links.",
         example = "lnk_4f8Q2mXc7ZrT1bVw9KpL")),

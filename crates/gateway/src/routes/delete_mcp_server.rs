@@ -13,7 +13,7 @@ use crate::gateway::Gateway;
 
 /// Delete an MCP server
 ///
-/// Ends its URL at once, for calls that are under way, too. Needs `mcp:write`.
+/// Ends its URL at once, for calls that are under way, too.
 #[utoipa::path(delete, path = "/integrated-account/{id}/mcp/{server}", operation_id = "deleteMcpServer",
     tag = "mcp_servers",
     params(("id" = String, Path, description = "The connected account's id, from listing connected accounts.",

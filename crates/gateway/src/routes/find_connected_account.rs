@@ -13,7 +13,7 @@ use crate::gateway::Gateway;
 
 /// Show a connected account
 ///
-/// Answers a connected account by its id; never its credentials. Needs `connected-accounts:read`.
+/// Answers a connected account by its id; never its credentials.
 #[utoipa::path(get, path = "/integrated-account/{id}", operation_id = "showConnectedAccount",
     tag = "connected_accounts",
     params(("id" = String, Path, description = "The connected account's id, from listing connected accounts.",

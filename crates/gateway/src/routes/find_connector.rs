@@ -18,7 +18,7 @@ use crate::sent_values::SentValues;
 /// Show a connector
 ///
 /// Answers a connector by its slug and what comes of it: one of this instance, of your account, or one that your account
-/// uses of the account above it. Needs `connectors:read`.
+/// uses of the account above it.
 #[utoipa::path(get, path = "/integration/{slug}", operation_id = "showConnector", tag = "connectors",
     params(("slug" = String, Path, description = "The connector's slug, from listing connectors.",
         example = "theauthapi"), AccountParameter),

@@ -14,7 +14,7 @@ use crate::gateway::Gateway;
 
 /// Show an MCP server
 ///
-/// Answers an MCP server by its id; never its token. Needs `mcp:read`.
+/// Answers an MCP server by its id; never its token.
 #[utoipa::path(get, path = "/integrated-account/{id}/mcp/{server}", operation_id = "showMcpServer",
     tag = "mcp_servers",
     params(("id" = String, Path, description = "The connected account's id, from listing connected accounts.",

@@ -43,7 +43,7 @@ pub(crate) struct LinkSettingsBody {
 /// Show the pages of links
 ///
 /// Answers to which pages whoever connected may be sent back, and pages of which origins are told what came of it; of the
-/// account above where the account has said nothing. Needs `accounts:read`.
+/// account above where the account has said nothing.
 #[utoipa::path(get, path = "/link-settings", operation_id = "showLinkSettings", tag = "links",
     params(AccountParameter),
     responses(
@@ -61,8 +61,7 @@ pub(super) async fn show(
 
 /// Register the pages of links
 ///
-/// Says to which pages whoever connected may be sent back, and pages of which origins are told what came of it. Needs
-/// `accounts:write`.
+/// Says to which pages whoever connected may be sent back, and pages of which origins are told what came of it.
 #[utoipa::path(put, path = "/link-settings", operation_id = "setLinkSettings", tag = "links",
     request_body = LinkSettingsInput,
     responses(

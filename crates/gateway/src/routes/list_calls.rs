@@ -32,8 +32,7 @@ const FILTERS: [&str; 6] = [
 /// List calls
 ///
 /// Answers the calls of tools of the connected accounts that you may see, the latest first; never what they were called
-/// with. What was answered before this was asked is in it. Kept for 30 days unless the operator says otherwise. Needs
-/// `logs:read`.
+/// with. What was answered before this was asked is in it. Kept for 30 days unless the operator says otherwise.
 #[utoipa::path(get, path = "/log", operation_id = "listCalls", tag = "calls",
     params(CallFilters, PageParameters),
     responses((status = 200, description = "The calls.", body = ListBody<CallBody>)))]

@@ -15,8 +15,7 @@ use crate::gateway::Gateway;
 
 /// List connected accounts
 ///
-/// Answers the connected accounts that you may see, the oldest first; never their credentials. Needs
-/// `connected-accounts:read`.
+/// Answers the connected accounts that you may see, the oldest first; never their credentials.
 #[utoipa::path(get, path = "/integrated-account", operation_id = "listConnectedAccounts",
     tag = "connected_accounts",
     params(AccountFilters, PageParameters),

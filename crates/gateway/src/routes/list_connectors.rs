@@ -17,7 +17,7 @@ use crate::gateway::Gateway;
 /// List connectors
 ///
 /// Answers the connectors of this instance first, which all accounts have, then those of the accounts that you may see,
-/// and those of the account above them that yours uses. Needs `connectors:read`.
+/// and those of the account above them that yours uses.
 #[utoipa::path(get, path = "/integration", operation_id = "listConnectors", tag = "connectors",
     params(PageParameters),
     responses((status = 200, description = "The connectors.", body = ListBody<ConnectorBody>)))]

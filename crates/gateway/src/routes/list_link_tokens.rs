@@ -17,7 +17,7 @@ use crate::gateway::Gateway;
 
 /// List links
 ///
-/// Answers the links that are not over; never their tokens. Needs `connected-accounts:read`.
+/// Answers the links that are not over; never their tokens.
 #[utoipa::path(get, path = "/link-token", operation_id = "listLinks", tag = "links",
     params(PageParameters),
     responses((status = 200, description = "The links.", body = ListBody<LinkBody>)))]

@@ -18,7 +18,7 @@ use crate::gateway::Gateway;
 
 /// List MCP servers
 ///
-/// Answers the MCP servers of a connected account, the oldest first; never their tokens. Needs `mcp:read`.
+/// Answers the MCP servers of a connected account, the oldest first; never their tokens.
 #[utoipa::path(get, path = "/integrated-account/{id}/mcp", operation_id = "listMcpServers",
     tag = "mcp_servers",
     params(("id" = String, Path, description = "The connected account's id, from listing connected accounts.",

@@ -66,8 +66,7 @@ pub(crate) struct ToolBody {
 
 /// List the tools of a connected account
 ///
-/// Answers the tools that its connector yields, as the connected account has them, with their schemas. Needs
-/// `connected-accounts:read`.
+/// Answers the tools that its connector yields, as the connected account has them, with their schemas.
 #[utoipa::path(get, path = "/integrated-account/{id}/tools", operation_id = "listTools",
     tag = "connected_accounts",
     params(("id" = String, Path, description = "The connected account's id, from listing connected accounts.",

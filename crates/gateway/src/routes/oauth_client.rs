@@ -55,7 +55,7 @@ pub(crate) struct OAuthClientBody {
 /// Show an OAuth client
 ///
 /// Answers as whom users of a connector's product are asked for their consent, and the `redirect_uri` to register
-/// there; never the secret. Needs `connectors:read`.
+/// there; never the secret.
 #[utoipa::path(get, path = "/integration/{slug}/oauth-client", operation_id = "showOAuthClient",
     tag = "connectors",
     params(("slug" = String, Path, description = "The connector's slug, from listing connectors.",
@@ -80,7 +80,7 @@ pub(super) async fn show(
 /// Enter an OAuth client
 ///
 /// Says as whom users of a connector's product are asked for their consent, in the place of what was entered before.
-/// Needs `connectors:write`.
+///
 #[utoipa::path(put, path = "/integration/{slug}/oauth-client", operation_id = "setOAuthClient",
     tag = "connectors",
     params(("slug" = String, Path, description = "The connector's slug, from listing connectors.",
@@ -138,7 +138,7 @@ pub(super) async fn set(
 
 /// Delete an OAuth client
 ///
-/// Nobody is asked as that client any more. Needs `connectors:write`.
+/// Nobody is asked as that client any more.
 #[utoipa::path(delete, path = "/integration/{slug}/oauth-client", operation_id = "deleteOAuthClient",
     tag = "connectors",
     params(("slug" = String, Path, description = "The connector's slug, from listing connectors.",

@@ -49,8 +49,8 @@ type Pair = PathParameter<(String, String)>;
 
 /// Call the list of a resource
 ///
-/// Calls the tool `list` of a resource of a connected account: one page of the upstream, in `result`. Needs `proxy:read`, and
-/// `proxy:write` where the tool has effects.
+/// Calls the tool `list` of a resource of a connected account: one page of the upstream, in `result`.
+/// A tool that has effects needs `proxy:write` as well.
 #[utoipa::path(get, path = "/proxy/{resource}", operation_id = "callList", tag = "proxy",
     params(("resource" = String, Path, description = "The tool's resource, from listing tools.", example = "projects"), ProxyParameters, ToolArguments, PageParameters),
     responses((status = "2XX", description = "What the upstream answered, with its status.", body = CallAnswer)))]
@@ -66,8 +66,8 @@ pub(super) async fn list(
 
 /// Call the creation of a resource
 ///
-/// Calls the tool `create` of a resource of a connected account. Needs `proxy:read`, and `proxy:write` where the tool has
-/// effects.
+/// Calls the tool `create` of a resource of a connected account.
+/// A tool that has effects needs `proxy:write` as well.
 #[utoipa::path(post, path = "/proxy/{resource}", operation_id = "callCreate", tag = "proxy",
     params(("resource" = String, Path, description = "The tool's resource, from listing tools.", example = "projects"), ProxyParameters, ToolArguments,
         ("Idempotency-Key" = Option<String>, Header, description = "Goes to the upstream as it is.")),
@@ -86,8 +86,8 @@ pub(super) async fn create(
 
 /// Call the reading of one of a resource
 ///
-/// Calls the tool `get` of a resource of a connected account. Needs `proxy:read`, and `proxy:write` where the tool has
-/// effects.
+/// Calls the tool `get` of a resource of a connected account.
+/// A tool that has effects needs `proxy:write` as well.
 #[utoipa::path(get, path = "/proxy/{resource}/{id}", operation_id = "callGet", tag = "proxy",
     params(("resource" = String, Path, description = "The tool's resource, from listing tools.", example = "projects"),
         ("id" = String, Path, description = "What the tool is called about: its argument `id`."),
@@ -105,8 +105,8 @@ pub(super) async fn read(
 
 /// Call the change of one of a resource
 ///
-/// Calls the tool `update` of a resource of a connected account, whatever verb the upstream has for it. Needs
-/// `proxy:read`, and `proxy:write` where the tool has effects.
+/// Calls the tool `update` of a resource of a connected account, whatever verb the upstream has for it.
+/// A tool that has effects needs `proxy:write` as well.
 #[utoipa::path(patch, path = "/proxy/{resource}/{id}", operation_id = "callUpdate", tag = "proxy",
     params(("resource" = String, Path, description = "The tool's resource, from listing tools.", example = "projects"),
         ("id" = String, Path, description = "What the tool is called about: its argument `id`."),
@@ -127,8 +127,8 @@ pub(super) async fn update(
 
 /// Call the deletion of one of a resource
 ///
-/// Calls the tool `delete` of a resource of a connected account. Needs `proxy:read`, and `proxy:write` where the tool has
-/// effects.
+/// Calls the tool `delete` of a resource of a connected account.
+/// A tool that has effects needs `proxy:write` as well.
 #[utoipa::path(delete, path = "/proxy/{resource}/{id}", operation_id = "callDelete", tag = "proxy",
     params(("resource" = String, Path, description = "The tool's resource, from listing tools.", example = "projects"),
         ("id" = String, Path, description = "What the tool is called about: its argument `id`."),
@@ -147,8 +147,8 @@ pub(super) async fn delete(
 
 /// Call another method of a resource
 ///
-/// Calls a tool whose method has no verb of its own: it is named in the place of an id. Needs `proxy:read`, and
-/// `proxy:write` where the tool has effects.
+/// Calls a tool whose method has no verb of its own: it is named in the place of an id.
+/// A tool that has effects needs `proxy:write` as well.
 #[utoipa::path(post, path = "/proxy/{resource}/{id}", operation_id = "callCustom", tag = "proxy",
     params(("resource" = String, Path, description = "The tool's resource, from listing tools.", example = "projects"),
         ("id" = String, Path, description = "The tool's method, from listing tools.", example = "rotate"),

@@ -18,7 +18,7 @@ use crate::members::Members;
 /// Try credentials again
 ///
 /// Tries the credentials of a connected account, and renews them where they are tokens: what came of that is in `status`
-/// and `validation_error`. Needs `connected-accounts:write`.
+/// and `validation_error`.
 #[utoipa::path(post, path = "/integrated-account/refresh-credentials", operation_id = "refreshCredentials",
     tag = "connected_accounts",
     request_body = WhichConnectedAccount,

@@ -17,8 +17,7 @@ use crate::gateway::Gateway;
 /// Give an MCP server another URL
 ///
 /// Makes a new URL, which is shown this once; the one before is dead at once. Whoever asks answers for the server from
-/// then on. Send an `Idempotency-Key` header to be safe to repeat: a mask stands for the secret of the URL then. Needs
-/// `mcp:write`.
+/// then on. Send an `Idempotency-Key` header to be safe to repeat: a mask stands for the secret of the URL then.
 #[utoipa::path(post, path = "/integrated-account/{id}/mcp/{server}/rotate-token",
     operation_id = "rotateMcpServer", tag = "mcp_servers",
     params(("id" = String, Path, description = "The connected account's id, from listing connected accounts.",

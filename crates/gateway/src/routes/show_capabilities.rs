@@ -52,8 +52,7 @@ struct AiReadiness {
 
 /// Show what a connected account can do
 ///
-/// Answers its tools, the forms of its connector's credentials, and how well a model is told of what there is. Needs
-/// `connected-accounts:read`.
+/// Answers its tools, the forms of its connector's credentials, and how well a model is told of what there is.
 #[utoipa::path(get, path = "/integrated-account/{id}/capabilities",
     operation_id = "showConnectedAccountCapabilities", tag = "connected_accounts",
     params(("id" = String, Path, description = "The connected account's id, from listing connected accounts.",
@@ -75,8 +74,7 @@ pub(super) async fn of_connected_account(
 
 /// Show what a connector can do
 ///
-/// Answers its tools, the forms of its credentials, and how well a model is told of what there is. Needs
-/// `connectors:read`.
+/// Answers its tools, the forms of its credentials, and how well a model is told of what there is.
 #[utoipa::path(get, path = "/integration/{slug}/capabilities", operation_id = "showConnectorCapabilities",
     tag = "connectors",
     params(("slug" = String, Path, description = "The connector's slug, from listing connectors.",

@@ -36,7 +36,7 @@ pub(crate) enum Shown {
 /// Show what to paste into a client
 ///
 /// Answers what to paste where, so that a client uses the server; `<token>` stands for its token, which is shown only
-/// where it is made. Needs `mcp:read`.
+/// where it is made.
 #[utoipa::path(get, path = "/integrated-account/{id}/mcp/{server}/client-config",
     operation_id = "showClientConfig", tag = "mcp_servers",
     params(("id" = String, Path, description = "The connected account's id, from listing connected accounts.",

@@ -22,7 +22,7 @@ use crate::members::Members;
 ///
 /// Changes whose it is, what it was connected with that is no secret, and what it says otherwise of its connector's
 /// tools. One that leads elsewhere than its credentials were entered for has `status` `needs_reauth` until they are
-/// entered anew. Needs `connected-accounts:write`.
+/// entered anew.
 #[utoipa::path(patch, path = "/integrated-account/{id}", operation_id = "updateConnectedAccount",
     tag = "connected_accounts",
     params(("id" = String, Path, description = "The connected account's id, from listing connected accounts.",

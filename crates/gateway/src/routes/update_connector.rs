@@ -19,8 +19,7 @@ use crate::stored_connectors::Before;
 /// Change a connector
 ///
 /// Puts members in the place of those of a connector file; null takes one out, and the document stays unless another is
-/// sent. The slug stays. Values that are hidden are to be sent again where `base_url` is another. Needs
-/// `connectors:write`.
+/// sent. The slug stays. Values that are hidden are to be sent again where `base_url` is another.
 #[utoipa::path(patch, path = "/integration/{slug}", operation_id = "updateConnector", tag = "connectors",
     params(("slug" = String, Path, description = "The connector's slug, from listing connectors.",
         example = "theauthapi"), AccountParameter),

@@ -22,7 +22,7 @@ const EXPIRES_AT: &str = "expires_at";
 /// Change an MCP server
 ///
 /// Renames it, changes what it shows, or when it ends; from the next call on. Only who holds what its maker holds changes
-/// it. Needs `mcp:write`.
+/// it.
 #[utoipa::path(patch, path = "/integrated-account/{id}/mcp/{server}", operation_id = "updateMcpServer",
     tag = "mcp_servers",
     params(("id" = String, Path, description = "The connected account's id, from listing connected accounts.",

@@ -43,8 +43,8 @@ pub(crate) struct NewRevealGrant {
 /// where that key lists or shows them. The project's `keyStorage` must be `recoverable`, and keys that
 /// were made before that cannot be read back. Its id comes from listing projects, the access key's from
 /// listing access keys. Each reading is in the trail of changes. An earlier grant of the same access key
-/// ends with the new one. No access key may call this, whatever its role: an owner does who is signed in,
-/// or the operator.
+/// ends with the new one. No access key may call this, whatever its role, and no admin: an owner does who
+/// signed in within 15 minutes, or the operator.
 #[utoipa::path(post, path = "/projects/{id}/reveal-grants", operation_id = "createRevealGrant",
     tag = "projects",
     params(("id" = String, Path, description = "The project's id, from listing projects.",
