@@ -60,7 +60,7 @@ pub struct Operation {
     pub parameters: Vec<Parameter>,
     /// Its JSON body.
     pub body: Option<Body>,
-    /// Whether a call needs a body, and of a kind that tools cannot send.
+    /// Whether a call needs a body, or can say something in a form alone, and of a kind that tools cannot send.
     pub needs_other_body: bool,
     /// The schema of its first successful JSON answer.
     pub response: Option<Arc<Value>>,
@@ -169,14 +169,36 @@ impl Document {
         text(self.root.get("info")?, "title")
     }
 
-    /// Where the API is, when the document says so without parts to fill in.
-    pub fn server(&self) -> Option<&str> {
-        let servers = self.root.get("servers")?.as_array()?;
-        let urls = servers.iter().filter_map(|server| text(server, "url"));
-        let mut whole = urls.filter(|url| {
-            (url.starts_with("https://") || url.starts_with("http://")) && !url.contains('{')
+    /// Where the API is, when the document says so: the first server that is a whole URL, its variables at their
+    /// defaults.
+    pub fn server(&self) -> Option<String> {
+        let mut whole = self.servers().filter(|url| {
+            (url.starts_with("https://") || url.starts_with("http://")) && !url.contains(['{', '}'])
         });
-        whole.next().map(|url| url.trim_end_matches('/'))
+        whole.next()
+    }
+
+    /// Under which path the API is, when the document says that alone.
+    pub(crate) fn server_path(&self) -> Option<String> {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~/".contains(c);
+        self.servers().find(|url| {
+            let is_path = url.len() > 1 && url.starts_with('/') && !url.contains("//");
+            is_path && url.chars().all(is_plain) && !url.contains("/.")
+        })
+    }
+
+    fn servers(&self) -> impl Iterator<Item = String> {
+        let servers = self.root.get("servers").and_then(Value::as_array);
+        servers.into_iter().flatten().filter_map(|server| {
+            let variables = server.get("variables").and_then(Value::as_object);
+            let mut url = text(server, "url")?.to_owned();
+            for (name, variable) in variables.into_iter().flatten() {
+                if let Some(default) = text(variable, "default") {
+                    url = url.replace(&format!("{{{name}}}"), default);
+                }
+            }
+            Some(url.trim_end_matches('/').to_owned())
+        })
     }
 
     /// The ways in which the document says that callers show who they are.

@@ -1,6 +1,10 @@
 //! From checked arguments to the upstream request: each argument goes to the one place its tool has for
 //! it, and nothing else is sent.
 
+mod query;
+
+use std::collections::HashSet;
+
 use http::{HeaderMap, Method};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
@@ -9,12 +13,31 @@ use crate::argument::ArgumentFaults;
 use crate::openapi::QueryStyle;
 use crate::openapi::schema::Renames;
 
+pub(crate) use query::parameters_of;
+use query::{plain, write_query};
+
 /// All but the unreserved characters of RFC 3986, so that a value stays within its segment.
 pub(crate) const IN_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
+/// What a path of a document may have as it is (RFC 3986, `pchar`), escapes of its own too.
+const IN_FIXED: &AsciiSet = &IN_SEGMENT
+    .remove(b'%')
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b';')
+    .remove(b'=')
+    .remove(b':')
+    .remove(b'@');
 
 /// Where an argument goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +82,9 @@ pub struct Plan {
     pub fixed_query: Vec<(String, String)>,
     /// What is always sent in the body.
     pub fixed_body: Map<String, Value>,
+    /// Names in the query that are not the caller's to use: what is always sent, what says which page is asked
+    /// for, credentials, other arguments. Members of an argument can stand in the query under their own names.
+    pub reserved: Vec<String>,
     /// Whether a body is sent although no argument is given for it.
     pub needs_body: bool,
 }
@@ -121,17 +147,27 @@ impl Plan {
                 Place::Path | Place::Page => {}
                 Place::Query => {
                     let value = argument.renames.restore(value.clone());
+                    self.check_members(argument, &value)?;
                     write_query(argument.style, &mut query, &argument.upstream, &value);
                 }
                 Place::Body => {
                     let value = argument.renames.restore(value.clone());
                     members.insert(argument.upstream.clone(), value);
                 }
-                Place::WholeBody => whole = Some(argument.renames.restore(value.clone())),
+                Place::WholeBody => {
+                    let value = argument.renames.restore(value.clone());
+                    whole = Some((argument.name.as_str(), value));
+                }
             }
         }
         query.extend(self.fixed_query.iter().cloned());
-        members.extend(self.fixed_body.clone());
+        match &mut whole {
+            Some((_, Value::Object(given))) => given.extend(self.fixed_body.clone()),
+            Some((name, _)) if !self.fixed_body.is_empty() => {
+                return Err(refuse(name, "must be an object"));
+            }
+            _ => members.extend(self.fixed_body.clone()),
+        }
         let path = self.path.fill(|parameter| {
             let argument = self
                 .arguments
@@ -140,6 +176,7 @@ impl Plan {
             Some((argument.name.as_str(), arguments.get(&argument.name)?))
         })?;
         let body = whole
+            .map(|(_, whole)| whole)
             .or_else(|| (self.needs_body || !members.is_empty()).then_some(Value::Object(members)));
         Ok(UpstreamRequest {
             verb: self.verb.clone(),
@@ -151,48 +188,23 @@ impl Plan {
     }
 }
 
-fn write_query(style: QueryStyle, query: &mut Vec<(String, String)>, name: &str, value: &Value) {
-    let mut add = |name: &str, value: &Value| query.push((name.to_owned(), plain(value)));
-    match (value, style) {
-        // An absent parameter is the only way to say null in a query.
-        (Value::Null, _) => {}
-        (Value::Array(items), QueryStyle::Joined(between)) => {
-            add(name, &joined(items.iter().map(plain), between));
-        }
-        (Value::Array(items), QueryStyle::Exploded | QueryStyle::Deep) => {
-            for item in items.iter().filter(|item| !item.is_null()) {
-                add(name, item);
+impl Plan {
+    /// Refuses an argument whose members would take the place of what is sent otherwise.
+    fn check_members(&self, argument: &Argument, value: &Value) -> Result<(), ArgumentFaults> {
+        let (QueryStyle::Exploded, Value::Object(members)) = (argument.style, value) else {
+            return Ok(());
+        };
+        let is_taken =
+            |member: &&String| **member != argument.upstream && self.reserved.contains(member);
+        match members.keys().find(is_taken) {
+            None => Ok(()),
+            Some(member) => {
+                let why = format!(
+                    "cannot have the member `{member}`, which stands in the query otherwise"
+                );
+                Err(refuse(&argument.name, &why))
             }
         }
-        (Value::Object(members), QueryStyle::Joined(between)) => {
-            let pairs = members
-                .iter()
-                .flat_map(|(name, value)| [name.clone(), plain(value)]);
-            add(name, &joined(pairs, between));
-        }
-        (Value::Object(members), QueryStyle::Exploded) => {
-            for (member, value) in members {
-                add(member, value);
-            }
-        }
-        (Value::Object(members), QueryStyle::Deep) => {
-            for (member, value) in members {
-                add(&format!("{name}[{member}]"), value);
-            }
-        }
-        (other, _) => add(name, other),
-    }
-}
-
-fn joined(texts: impl Iterator<Item = String>, between: char) -> Value {
-    let texts: Vec<String> = texts.collect();
-    texts.join(between.encode_utf8(&mut [0; 4])).into()
-}
-
-fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
     }
 }
 
@@ -207,13 +219,16 @@ enum Piece {
 }
 
 impl PathTemplate {
-    /// Reads a template as OpenAPI writes them: `/pots/{id}/lid`.
+    /// Reads a template as OpenAPI writes them: `/pots/{id}/lid`. No parameter is there twice.
     pub fn parse(path: &str) -> Option<Self> {
-        let segments = path.strip_prefix('/')?.split('/');
-        segments
-            .map(parse_segment)
-            .collect::<Option<Vec<_>>>()
-            .map(Self)
+        if path.contains(['?', '#']) {
+            return None;
+        }
+        let segments = path.strip_prefix('/')?.split('/').map(parse_segment);
+        let template = Self(segments.collect::<Option<Vec<_>>>()?);
+        let mut seen = HashSet::new();
+        let is_sound = template.parameters().all(|name| seen.insert(name));
+        is_sound.then_some(template)
     }
 
     /// The names of its parameters, in order.
@@ -270,6 +285,11 @@ fn refuse(argument: &str, why: &str) -> ArgumentFaults {
     ArgumentFaults(vec![format!("argument `{argument}` {why}")])
 }
 
+/// A text of a document's path, with what a URL cannot have in it as escapes.
+fn fixed(text: &str) -> Piece {
+    Piece::Fixed(utf8_percent_encode(text, IN_FIXED).to_string())
+}
+
 fn parse_segment(segment: &str) -> Option<Vec<Piece>> {
     let mut pieces = Vec::new();
     let mut rest = segment;
@@ -279,7 +299,7 @@ fn parse_segment(segment: &str) -> Option<Vec<Piece>> {
             return None;
         }
         if !before.is_empty() {
-            pieces.push(Piece::Fixed(before.to_owned()));
+            pieces.push(fixed(before));
         }
         pieces.push(Piece::Parameter(name.to_owned()));
         rest = after;
@@ -288,7 +308,7 @@ fn parse_segment(segment: &str) -> Option<Vec<Piece>> {
         return None;
     }
     if !rest.is_empty() {
-        pieces.push(Piece::Fixed(rest.to_owned()));
+        pieces.push(fixed(rest));
     }
     Some(pieces)
 }
@@ -326,6 +346,7 @@ mod tests {
             ],
             fixed_query: vec![("explain".into(), "true".into())],
             fixed_body: Map::new(),
+            reserved: vec!["explain".into(), "full".into(), "token".into()],
             needs_body: false,
         }
     }
@@ -352,29 +373,50 @@ mod tests {
     }
 
     #[test]
-    fn lists_and_objects_are_written_as_the_document_says() {
-        let written = |style: QueryStyle, value: Value| {
-            let mut query = Vec::new();
-            write_query(style, &mut query, "in", &value);
-            let pairs = query.iter().map(|(name, value)| format!("{name}={value}"));
-            pairs.collect::<Vec<_>>().join("&")
+    fn what_a_url_cannot_have_is_escaped_in_fixed_parts() {
+        let path = |template: &str| {
+            PathTemplate::parse(template)
+                .unwrap()
+                .fill(|_| None)
+                .unwrap()
         };
-        let (list, object) = (|| json!(["a", 1]), || json!({ "x": "a", "y": true }));
-        for (style, of_list, of_object) in [
-            (QueryStyle::Exploded, "in=a&in=1", "x=a&y=true"),
-            (QueryStyle::Joined(','), "in=a,1", "in=x,a,y,true"),
-            (QueryStyle::Joined('|'), "in=a|1", "in=x|a|y|true"),
-            (QueryStyle::Deep, "in=a&in=1", "in[x]=a&in[y]=true"),
-            (
-                QueryStyle::Json,
-                r#"in=["a",1]"#,
-                r#"in={"x":"a","y":true}"#,
-            ),
-        ] {
-            assert_eq!(written(style, list()), of_list);
-            assert_eq!(written(style, object()), of_object);
-            assert_eq!(written(style, json!("a b")), "in=a b");
-            assert_eq!(written(style, Value::Null), "");
+        assert_eq!(path("/a b/ü/c:d,(e)%20"), "/a%20b/%C3%BC/c:d,(e)%20");
+    }
+
+    #[test]
+    fn what_is_always_sent_is_sent_beside_a_whole_body_too() {
+        let mut plan = plan();
+        plan.arguments.push(argument("body", Place::WholeBody));
+        plan.fixed_body.insert("tenant".into(), json!("7"));
+        let ask = |body: Value| {
+            let arguments = json!({ "id": 1, "body": body });
+            plan.request(arguments.as_object().unwrap())
+        };
+        let sent = ask(json!({ "tenant": "9", "leaf": "green" })).unwrap();
+        assert_eq!(sent.body, Some(json!({ "tenant": "7", "leaf": "green" })));
+        let refused = ask(json!(["9"])).unwrap_err().to_string();
+        assert_eq!(refused, "argument `body` must be an object");
+    }
+
+    #[test]
+    fn no_member_takes_the_place_of_what_is_sent_otherwise() {
+        let mut plan = plan();
+        plan.arguments.push(argument("filter", Place::Query));
+        let ask = |filter: Value| {
+            let arguments = json!({ "id": 1, "filter": filter });
+            plan.request(arguments.as_object().unwrap())
+        };
+        let sent = ask(json!({ "leaf": "green", "filter": 1 })).unwrap();
+        assert!(
+            sent.path_and_query()
+                .ends_with("?leaf=green&filter=1&explain=true")
+        );
+        for taken in ["explain", "full", "token"] {
+            let refused = ask(json!({ taken: "x" })).unwrap_err().to_string();
+            assert!(
+                refused.starts_with("argument `filter` cannot have the member"),
+                "{refused}"
+            );
         }
     }
 
@@ -403,7 +445,17 @@ mod tests {
                 .collect::<Vec<_>>(),
             ["b", "c"]
         );
-        for bad in ["a", "/{", "/}", "/{}", "/{a{b}}", "/a}b{c}"] {
+        for bad in [
+            "a",
+            "/{",
+            "/}",
+            "/{}",
+            "/{a{b}}",
+            "/a}b{c}",
+            "/a?b=c",
+            "/a#b",
+            "/{a}/b/{a}",
+        ] {
             assert_eq!(PathTemplate::parse(bad), None, "{bad}");
         }
     }

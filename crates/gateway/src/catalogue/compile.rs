@@ -11,12 +11,13 @@ use super::derive::derive;
 use super::flat::{self, Flat};
 use super::{LeftOut, UNDESCRIBED, hints, name, size};
 use crate::argument::ArgumentCheck;
+use crate::connector::access::Authorization;
 use crate::connector::file::{MethodEntry, Placed, ResourceEntry};
 use crate::connector::value_path::ValuePath;
 use crate::connector::{Connector, Fault, Faults};
 use crate::openapi::schema::beginning;
 use crate::openapi::{Bounds, Document, Operation, path_shape};
-use crate::request::{PathTemplate, Plan};
+use crate::request::{PathTemplate, Plan, parameters_of};
 use crate::tool::Tool;
 use claviger_domain::plain_text;
 
@@ -174,7 +175,10 @@ impl Compiling<'_> {
         self.faults
             .extend(problems.map(|problem| about(resource, method, entry, problem)));
         self.check_secrets(subject);
-        let Some(template) = PathTemplate::parse(path) else {
+        // Some documents tell operations of one path apart by what is always in the query.
+        let (path, always) = path.split_once('?').unwrap_or((path, ""));
+        let template = PathTemplate::parse(path).filter(|_| !always.contains(['{', '#']));
+        let Some(template) = template else {
             self.leave_out(operation, "its path is no path template");
             return;
         };
@@ -215,11 +219,69 @@ impl Compiling<'_> {
                 .collect(),
             pagination: pagination.clone(),
             check,
-            plan: plan(operation, template, entry, &flat),
+            plan: self.plan(subject, template, parameters_of(always), &flat),
             schemas: flat.schemas,
         };
         self.compiled.bytes += size::of_tool(&tool);
         self.compiled.tools.push(tool);
+    }
+
+    fn plan(
+        &self,
+        subject: &Subject<'_>,
+        path: PathTemplate,
+        mut fixed_query: Vec<(String, String)>,
+        flat: &Flat,
+    ) -> Plan {
+        let operation = subject.operation;
+        let mut fixed_body = Map::new();
+        let sends_body = operation.body.is_some();
+        let in_query = |name: &str| {
+            operation
+                .parameters
+                .iter()
+                .any(|known| !known.in_path && known.name == name)
+        };
+        for (name, value) in &subject.entry.fixed {
+            if sends_body && !in_query(name) {
+                fixed_body.insert(name.clone(), value.clone());
+            } else {
+                let text = value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned);
+                fixed_query.push((name.clone(), text));
+            }
+        }
+        let always = fixed_query.iter().map(|(name, _)| name.clone());
+        Plan {
+            verb: operation.verb.clone(),
+            path,
+            arguments: flat.arguments.clone(),
+            reserved: always.chain(self.reserved(subject)).collect(),
+            fixed_query,
+            fixed_body,
+            needs_body: needs_body(operation),
+        }
+    }
+
+    /// Names in the query of an operation that have a meaning, beside those that are always sent.
+    fn reserved(&self, subject: &Subject<'_>) -> impl Iterator<Item = String> {
+        let file = self.connector.file();
+        let access = self.connector.access();
+        let pagination = subject.entry.pagination.as_ref();
+        let pages = pagination.unwrap_or(&file.pagination).parameters();
+        let pages = pages.into_iter().filter(|_| subject.method == "list");
+        let of_calls = access.query.iter().map(|(name, _)| name.as_str());
+        let formats = access.formats.values();
+        let credentials = formats.filter_map(|format| match &format.authorization {
+            Authorization::Query(name, _) => Some(name.as_str()),
+            _ => None,
+        });
+        let parameters = subject.operation.parameters.iter();
+        let others = parameters.filter(|known| !known.in_path);
+        let others = others.map(|known| known.name.as_str());
+        let names = pages.chain(of_calls).chain(credentials).chain(others);
+        names.map(str::to_owned).collect::<Vec<_>>().into_iter()
     }
 
     /// A misspelt secret would be shown: what the document lists without it is a fault.
@@ -344,36 +406,6 @@ fn tags(entry: &MethodEntry, resource: &ResourceEntry, operation: &Operation) ->
             .filter(|tag| !tag.is_empty())
             .collect()
     })
-}
-
-fn plan(operation: &Operation, path: PathTemplate, entry: &MethodEntry, flat: &Flat) -> Plan {
-    let mut fixed_query = Vec::new();
-    let mut fixed_body = Map::new();
-    let sends_body = operation.body.is_some();
-    let in_query = |name: &str| {
-        operation
-            .parameters
-            .iter()
-            .any(|known| !known.in_path && known.name == name)
-    };
-    for (name, value) in &entry.fixed {
-        if sends_body && !in_query(name) {
-            fixed_body.insert(name.clone(), value.clone());
-        } else {
-            let text = value
-                .as_str()
-                .map_or_else(|| value.to_string(), str::to_owned);
-            fixed_query.push((name.clone(), text));
-        }
-    }
-    Plan {
-        verb: operation.verb.clone(),
-        path,
-        arguments: flat.arguments.clone(),
-        fixed_query,
-        fixed_body,
-        needs_body: needs_body(operation),
-    }
 }
 
 /// A required body is sent also when every one of its members is left out.

@@ -67,11 +67,15 @@ impl Building<'_> {
         let of_one = matches!(source.method, "get" | "update" | "delete");
         let last = ours.len().saturating_sub(1);
         for (index, (their_name, our_name)) in theirs.iter().zip(&ours).enumerate() {
-            // What names the one thing that a method is about is always `id`.
-            let wanted = if of_one && index == last {
-                "id"
-            } else {
-                our_name
+            // What names the one thing that a method is about is always `id`, and nothing else is.
+            let above;
+            let wanted = match (of_one, index == last) {
+                (true, true) => "id",
+                (true, false) if *our_name == "id" => {
+                    above = name_above(source.path);
+                    above.as_str()
+                }
+                _ => our_name,
             };
             let known = source
                 .operation
@@ -312,6 +316,15 @@ impl Building<'_> {
             }
         }
     }
+}
+
+/// A name for the `{id}` of a path that is not of the thing itself: `orgs_id` in `/orgs/{id}/users/{user}`.
+fn name_above(path: &str) -> String {
+    let before = path.split("{id}").next().unwrap_or_default();
+    let segment = before
+        .split('/')
+        .rfind(|segment| !segment.is_empty() && !segment.contains('{'));
+    format!("{}_id", segment.unwrap_or("parent"))
 }
 
 /// What the document says of an argument, as one flowing text.

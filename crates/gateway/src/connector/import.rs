@@ -26,9 +26,11 @@ const NOISE: [&str; 9] = [
 /// The text of a connector file whose tools follow from the document, which lies at `place` as seen from
 /// the file. What the document says of hosts and credentials is left out where no file could have it.
 pub fn connector_file(document: &Document, place: &str) -> String {
+    let server = document.server();
+    let server = server.as_deref();
     let attempts = [
-        (document.server(), document.security_schemes()),
-        (document.server(), None),
+        (server, document.security_schemes()),
+        (server, None),
         (None, None),
     ];
     let mut texts = attempts
@@ -66,7 +68,9 @@ fn text(
         line("base_url", server);
     } else {
         text.push_str("# The document does not say where the API is: put its URL here.\n");
-        text.push_str("base_url: https://api.example.com\n");
+        let path = document.server_path().unwrap_or_default();
+        let placeholder = quoted(&format!("https://api.example.com{path}"));
+        writeln!(text, "base_url: {placeholder}").expect("writing to a string cannot fail");
     }
     let formats = formats(schemes);
     if formats.is_empty() {
@@ -288,6 +292,30 @@ mod tests {
             Connector::parse(&odd).is_ok() && odd.contains("names no credentials"),
             "{odd}"
         );
+    }
+
+    #[test]
+    fn a_server_s_variables_are_at_their_defaults_and_a_path_is_kept() {
+        let with = |servers: &Value| {
+            let document = json!({ "openapi": "3.0.0", "servers": servers, "paths": {} });
+            let document = Document::parse(document.to_string().as_bytes()).unwrap();
+            let text = connector_file(&document, "tea.json");
+            let connector = Connector::parse(&text).unwrap();
+            (
+                connector.file().base_url.value.clone(),
+                text.contains("put its URL here"),
+            )
+        };
+        let variables = json!({ "region": { "default": "eu" }, "version": { "default": "v1" } });
+        let url = "https://{region}.tea.example/{version}/";
+        let known = with(&json!([{ "url": "/x" }, { "url": url, "variables": variables }]));
+        assert_eq!(known, ("https://eu.tea.example/v1".to_owned(), false));
+        let path = with(&json!([{ "url": "/api/v3" }]));
+        assert_eq!(path, ("https://api.example.com/api/v3".to_owned(), true));
+        for odd in ["//evil.example/x", "/a?b", "/{a}", "/", "/a b", "/a/.."] {
+            let odd = with(&json!([{ "url": odd }]));
+            assert_eq!(odd, ("https://api.example.com".to_owned(), true));
+        }
     }
 
     #[test]

@@ -143,7 +143,8 @@ impl<'a> Reading<'a> {
         let body = resolve(self.root, body)?;
         let required = is_true(body, "required");
         let Some(schema) = json_content(body) else {
-            return Ok((None, required));
+            // Of a form all that can be said is in it, whether the document requires it or not.
+            return Ok((None, required || is_form(body)));
         };
         let body = Body {
             required,
@@ -181,6 +182,18 @@ fn query_style(parameter: &Value) -> QueryStyle {
         "pipeDelimited" if exploded != Some(true) => QueryStyle::Joined('|'),
         _ => QueryStyle::Exploded,
     }
+}
+
+/// Whether a body is a form and nothing else.
+fn is_form(body: &Value) -> bool {
+    let content = body.get("content").and_then(Value::as_object);
+    content.is_some_and(|content| {
+        let is_form = |kind: &String| {
+            let kind = kind.to_ascii_lowercase();
+            kind.contains("x-www-form-urlencoded") || kind.starts_with("multipart/")
+        };
+        !content.is_empty() && content.keys().all(is_form)
+    })
 }
 
 /// The schema of the JSON media type, `application/json` or one that is built on it.

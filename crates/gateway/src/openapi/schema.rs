@@ -366,9 +366,10 @@ fn make_number(
         let Some(limit) = source.get(exclusive).filter(|limit| limit.is_number()) else {
             continue;
         };
-        match limit.as_i64().filter(|_| whole) {
+        let bounded = limit.as_i64().filter(|_| whole);
+        match bounded.and_then(|limit: i64| limit.checked_add(step)) {
             Some(limit) => {
-                made.insert(bound.to_owned(), (limit + step).into());
+                made.insert(bound.to_owned(), limit.into());
             }
             None => notes.push(format!("{word} than {limit}.")),
         }

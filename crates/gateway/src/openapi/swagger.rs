@@ -30,9 +30,7 @@ pub(super) fn convert(root: &mut Value) {
     };
     members.remove("swagger");
     members.insert("openapi".to_owned(), "3.0.3".into());
-    if let Some(servers) = servers(&before) {
-        members.insert("servers".to_owned(), servers);
-    }
+    members.insert("servers".to_owned(), servers(&before));
     if let Some(schemes) = before.get("securityDefinitions").and_then(Value::as_object) {
         let schemes: Map<String, Value> = schemes
             .iter()
@@ -247,16 +245,18 @@ fn convert_response(response: &mut Value) {
     }
 }
 
-fn servers(root: &Value) -> Option<Value> {
+fn servers(root: &Value) -> Value {
     let text = |member: &str| root.get(member).and_then(Value::as_str);
-    let host = text("host")?;
+    let path = text("basePath").unwrap_or_default().trim_end_matches('/');
+    let Some(host) = text("host") else {
+        return json!([{ "url": path }]);
+    };
     let schemes = kinds(root, "schemes");
     let scheme = match schemes.first() {
         Some(first) if !schemes.iter().any(|scheme| scheme == "https") => first,
         _ => "https",
     };
-    let path = text("basePath").unwrap_or_default().trim_end_matches('/');
-    Some(json!([{ "url": format!("{scheme}://{host}{path}") }]))
+    json!([{ "url": format!("{scheme}://{host}{path}") }])
 }
 
 fn security_scheme(scheme: &Value) -> Value {

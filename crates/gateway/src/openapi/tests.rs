@@ -52,6 +52,18 @@ fn yaml_is_read_as_json_is() {
 }
 
 #[test]
+fn words_that_were_truth_values_once_are_texts() {
+    let text = "openapi: 3.0.1\npaths:\n  /places:\n    get:\n      operationId: on\n      parameters:\n      \
+        - { name: y, in: query, required: true, schema: { type: string, enum: [NO, SE, off] } }\n";
+    let read = Document::parse(text.as_bytes()).unwrap();
+    let [y] = read.by_id("on").unwrap().parameters.as_slice() else {
+        panic!("there is one parameter");
+    };
+    assert!(y.name == "y" && y.required);
+    assert_eq!(y.schema["enum"], json!(["NO", "SE", "off"]));
+}
+
+#[test]
 fn faults_have_a_place_and_quote_nothing() {
     let cases: [(&str, DocumentFault); 5] = [
         ("openapi: 3.0.0\npaths:\n  /x: {\n", DocumentFault::NotYaml),

@@ -110,6 +110,8 @@ fn yaml(text: &[u8], bounds: &Bounds<'_>) -> Result<Value, DocumentError> {
 fn options(aliases: bool) -> Options {
     let mut options = Options::default();
     options.with_snippet = false;
+    // `no`, `on` and `y` are texts, as YAML 1.2 has it: countries, switches and coordinates are named so.
+    options.strict_booleans = true;
     let mut budget = serde_saphyr::Budget::default();
     budget.max_reader_input_bytes = Some(LARGEST);
     // What is read is a value of its own beside the text, so that either count ends what is larger.

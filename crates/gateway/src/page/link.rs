@@ -3,7 +3,8 @@
 
 use http::HeaderMap;
 use http::header::LINK;
-use percent_encoding::percent_decode_str;
+
+use crate::request::parameters_of;
 
 /// The query of the link with that relation.
 pub(super) fn query_of(headers: &HeaderMap, relation: &str) -> Option<String> {
@@ -50,15 +51,7 @@ fn has_relation(parameters: &str, relation: &str) -> bool {
 
 /// Puts the parameters of a link in place of those of the same names.
 pub(super) fn follow(query: &str, parameters: &mut Vec<(String, String)>) {
-    let decoded = |text: &str| {
-        let text = text.replace('+', " ");
-        percent_decode_str(&text).decode_utf8_lossy().into_owned()
-    };
-    let pairs = query.split('&').filter(|pair| !pair.is_empty());
-    let linked: Vec<(String, String)> = pairs
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .map(|(name, value)| (decoded(name), decoded(value)))
-        .collect();
+    let linked = parameters_of(query);
     parameters.retain(|(name, _)| linked.iter().all(|(known, _)| known != name));
     parameters.extend(linked);
 }

@@ -57,6 +57,78 @@ fn parameters_in_the_middle_are_required_and_the_last_is_the_id() {
 }
 
 #[test]
+fn the_id_is_the_last_one_s_whatever_the_document_calls_those_above() {
+    let user = "/orgs/{id}/users/{user_id}";
+    let catalogue = of_paths(&json!({ user: { "delete": {}, "put": {} } }));
+    for method in ["delete", "update"] {
+        let tool = catalogue.tool("users", method).unwrap();
+        assert_eq!(tool.required, ["orgs_id", "id"]);
+        let arguments = json!({ "orgs_id": "o", "id": "u" });
+        let request = tool.request(arguments.as_object().unwrap()).unwrap();
+        assert_eq!(request.path, "/orgs/o/users/u");
+    }
+}
+
+#[test]
+fn what_is_always_in_the_query_of_a_path_stays_there() {
+    let leaf = json!({ "name": "leaf", "in": "query", "schema": { "type": "string" } });
+    let catalogue = of_paths(&json!({
+        "/pots?kind=tea%20pot": { "post": { "parameters": [leaf] } },
+        "/pots?of={user}": { "post": {} },
+        "/pots#other": { "post": {} },
+    }));
+    let [tool] = catalogue.tools() else {
+        panic!("one is a tool: {:?}", catalogue.tools());
+    };
+    let arguments = json!({ "leaf": "green" });
+    let request = tool.request(arguments.as_object().unwrap()).unwrap();
+    assert_eq!(request.path_and_query(), "/pots?leaf=green&kind=tea%20pot");
+}
+
+#[test]
+fn what_an_argument_brings_along_is_no_credential_page_or_other_parameter() {
+    let file = format!(
+        "{FILE}credentials: {{ api_key: {{ authorization: {{ query: {{ name: token, \
+         value: \"{{{{credentials.api_key}}}}\" }} }} }} }}\nquery: {{ version: \"2\" }}\n\
+         pagination: {{ style: page, page: page, limit: size }}\n"
+    );
+    let parameter =
+        |name: &str, kind: &str| json!({ "name": name, "in": "query", "schema": { "type": kind } });
+    let parameters = json!([parameter("filter", "object"), parameter("leaf", "string")]);
+    let paths = json!({ "/pots": { "get": { "summary": "Lists", "parameters": parameters } } });
+    let document = json!({ "openapi": "3.1.0", "paths": paths }).to_string();
+    let document = Document::parse(document.as_bytes()).unwrap();
+    let catalogue = Catalogue::compile(&Connector::parse(&file).unwrap(), &document).unwrap();
+    let tool = catalogue.tool("pots", "list").unwrap();
+    let ask = |member: &str| {
+        let arguments = json!({ "filter": { member: "x" } });
+        let request = tool.request(arguments.as_object().unwrap());
+        request.map(|request| request.path_and_query())
+    };
+    for taken in ["token", "version", "page", "size", "leaf"] {
+        assert!(ask(taken).is_err(), "{taken}");
+    }
+    assert_eq!(ask("colour").unwrap(), "/pots?colour=x");
+}
+
+#[test]
+fn what_takes_a_form_alone_is_no_tool_that_could_say_nothing() {
+    let content =
+        json!({ "application/x-www-form-urlencoded": { "schema": { "type": "object" } } });
+    let catalogue = of_paths(&json!({
+        "/pots": { "post": { "requestBody": { "content": content } } },
+        "/lids": { "post": { "requestBody": { "content": { "text/csv": {} } } } },
+    }));
+    let names: Vec<_> = catalogue
+        .tools()
+        .iter()
+        .map(|tool| tool.name.as_str())
+        .collect();
+    assert_eq!(names, ["create_a_tea_lids"]);
+    assert_eq!(catalogue.left_out()[0].operation, "POST /pots");
+}
+
+#[test]
 fn two_derived_tools_of_one_name_stay_apart() {
     let paths = json!({
         "/a": { "patch": { "operationId": "b_c" } },

@@ -28,6 +28,25 @@ fn references_are_inlined_with_the_description_beside_them() {
 }
 
 #[test]
+fn a_bound_beyond_all_numbers_is_told_in_words() {
+    for (exclusive, limit, words) in [
+        (
+            "exclusiveMinimum",
+            i64::MAX,
+            "More than 9223372036854775807.",
+        ),
+        (
+            "exclusiveMaximum",
+            i64::MIN,
+            "Less than -9223372036854775808.",
+        ),
+    ] {
+        let made = alone(&json!({ "type": "integer", exclusive: limit }));
+        assert_eq!(made, json!({ "type": "integer", "description": words }));
+    }
+}
+
+#[test]
 fn recursion_ends_at_a_described_open_object() {
     let node = json!({ "type": "object", "properties": { "next": { "$ref": "#/components/schemas/Node" } } });
     let made = strict(
