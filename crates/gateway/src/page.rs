@@ -133,7 +133,9 @@ pub fn page(
             (marked(next), None)
         }
         PaginationEntry::LinkHeader { .. } => {
-            let to = |relation| marked(link::query_of(told.headers, relation));
+            // A link to where it stands would lead round and round.
+            let is_other = |mark: &String| asked.mark.as_ref() != Some(mark);
+            let to = |relation| marked(link::query_of(told.headers, relation).filter(is_other));
             (to("next"), to("prev"))
         }
         PaginationEntry::Page { limit, .. } => {

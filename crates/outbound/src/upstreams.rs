@@ -108,7 +108,10 @@ impl Prepared {
         let (response, mut connection) = sent.map_err(Unanswered::Refused)?;
         let (head, body) = response.into_parts();
         let body = whole(&mut connection, body).await?;
-        connections.keep(connection);
+        // One that goes on in another protocol is not ours any more.
+        if !head.status.is_informational() {
+            connections.keep(connection);
+        }
         Ok(Told {
             status: head.status,
             headers: head.headers,

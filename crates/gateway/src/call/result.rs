@@ -13,7 +13,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use crate::answer_json::{self, Unread};
-use crate::connector::file::ErrorsEntry;
+use crate::connector::file::{ErrorsEntry, PaginationEntry};
 use crate::cursor::Asked;
 use crate::envelope;
 use crate::failure::Failure;
@@ -62,6 +62,19 @@ impl Reading<'_> {
                 &scrub,
             )
         };
+        if let Some(asked) = self.asked.filter(|_| self.is_behind_the_last(status)) {
+            let told = Told {
+                headers: &answer.headers,
+                body: None,
+            };
+            let page = page::page(&self.tool.pagination, asked, Vec::new(), told);
+            return Ok(ToolOutcome {
+                status: StatusCode::OK,
+                envelope: envelope::list(page, seal),
+                limits: self.limits,
+                passed: None,
+            });
+        }
         if !status.is_success() {
             return Err(failed(status));
         }
@@ -95,6 +108,13 @@ impl Reading<'_> {
             limits: self.limits,
             passed: passed.filter(|it| it.text().is_none()),
         })
+    }
+
+    /// Whether an upstream that is asked for a range has no item there (RFC 9110, 15.5.17): of a list of so
+    /// many items that all pages are full, the next one is asked for in vain.
+    fn is_behind_the_last(&self, status: StatusCode) -> bool {
+        let is_range = matches!(self.tool.pagination, PaginationEntry::Range { .. });
+        is_range && status == StatusCode::RANGE_NOT_SATISFIABLE
     }
 
     fn envelope(

@@ -78,7 +78,14 @@ pub(super) async fn handle(
     format.clone_into(&mut connected.authentication_method);
     let empty = Map::new();
     let context = members.object("context")?.unwrap_or(&empty);
-    check_fields("context", Some(&catalogue.access().context), context)?;
+    let asked = &catalogue.access().context;
+    let is_misplaced =
+        |name: &&String| !asked.has(name) && access.is_some_and(|it| it.fields.has(name));
+    if let Some(name) = context.keys().find(is_misplaced) {
+        let belongs = format!("has `{name}`, which goes into `credentials`");
+        return Err(ApiError::field("context", belongs));
+    }
+    check_fields("context", Some(asked), context)?;
     connected.context = Value::Object(context.clone()).to_string();
     let given = members.object("credentials")?.unwrap_or(&empty);
     check_fields("credentials", access.map(|access| &access.fields), given)?;

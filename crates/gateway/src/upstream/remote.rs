@@ -234,6 +234,7 @@ impl Gateway {
         let scrub = secrets(&known.scrub, account.access, format, &filling, &signed);
         let mut headers = sending.headers;
         headers.extend(signed.headers);
+        let is_conditional = headers.contains_key(header::IF_NONE_MATCH);
         // What comes otherwise could not be looked through.
         headers.insert(
             header::ACCEPT_ENCODING,
@@ -253,6 +254,16 @@ impl Gateway {
             self.must_still_let_in(let_in, account.connected).await?;
         }
         let told = prepared.send().await.map_err(unanswered)?;
+        if told.status.is_informational()
+            || told.status == StatusCode::NOT_MODIFIED && !is_conditional
+        {
+            let message = "the upstream answers with a status that answers nothing which was asked";
+            return Err(Failure::unanswered(
+                StatusCode::BAD_GATEWAY,
+                "upstream_malformed",
+                message,
+            ));
+        }
         if told.status.is_redirection() && told.status != StatusCode::NOT_MODIFIED {
             let message = "the upstream sends calls elsewhere, where they do not go";
             return Err(Failure::unanswered(

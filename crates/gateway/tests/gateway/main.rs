@@ -39,6 +39,8 @@ mod makers;
 #[cfg(test)]
 mod oauth;
 #[cfg(test)]
+mod odd_answers;
+#[cfg(test)]
 mod official_client;
 #[cfg(test)]
 mod operations;

@@ -1,0 +1,108 @@
+//! Answers of another API that are odd, and no reason for a call to come to nothing.
+
+use axum::response::IntoResponse;
+use claviger_testkit::Engine;
+use http::{Method, StatusCode, header};
+use serde_json::{Value, json};
+
+use crate::shop::{answer, content_type, run};
+
+#[test]
+fn a_status_that_answers_nothing_is_no_answer_of_ours() {
+    run(Engine::Sqlite, async |shop| {
+        let id = shop.keyed().await;
+        for status in [StatusCode::NOT_MODIFIED, StatusCode::SWITCHING_PROTOCOLS] {
+            shop.says(move |_| status.into_response());
+            let told = shop.get(&id, "orders/o1").await.expect(502);
+            assert_eq!(told["code"], "upstream_malformed", "{status}");
+            let custom = format!("/custom/orders?integrated_account_id={id}");
+            let told = shop.owner(Method::GET, &custom, Value::Null).await;
+            assert_eq!(told.expect(502)["code"], "upstream_malformed", "{status}");
+        }
+        // Whoever asks whether something was changed is told.
+        shop.says(|_| StatusCode::NOT_MODIFIED.into_response());
+        let path = format!("/custom/orders?integrated_account_id={id}");
+        let request = shop.world.app.request("GET", &path).key(&shop.world.owner);
+        let told = request.header("if-none-match", "\"1\"").send().await;
+        assert_eq!(told.status, StatusCode::NOT_MODIFIED);
+        shop.says_as_usual();
+        shop.get(&id, "orders/o1").await.expect(200);
+    });
+}
+
+#[test]
+fn a_text_that_was_cut_in_a_character_costs_no_list() {
+    run(Engine::Sqlite, async |shop| {
+        let id = shop.keyed().await;
+        shop.says(|_| {
+            let marked = "\u{feff}[{\"note\": \"tea \\ud83c\"}, {\"note\": \"\\ud83c\\udf75\"}]";
+            content_type("application/json; charset=utf-8", marked)
+        });
+        let told = shop.get(&id, "orders").await.expect(200);
+        let expected = json!([{ "note": "tea \u{fffd}" }, { "note": "\u{1f375}" }]);
+        assert_eq!(told["result"], expected);
+    });
+}
+
+#[test]
+fn a_credential_among_what_is_no_secret_is_told_where_it_goes() {
+    run(Engine::Sqlite, async |shop| {
+        let context = json!({ "host": shop.host(), "key": "canary" });
+        let body = json!({ "integration": "tea", "tenant_id": "t", "authentication_method": "api_key", "context": context });
+        let refused = shop.connect(body).await.expect(400);
+        let told = "context: has `key`, which goes into `credentials`";
+        assert_eq!(refused["message"], told);
+    });
+}
+
+#[test]
+fn behind_the_last_item_of_a_range_is_an_empty_page() {
+    run(Engine::Sqlite, async |shop| {
+        let ranged = json!({ "pagination": { "style": "range", "unit": "items" } });
+        shop.bring("ranged", ranged).await;
+        let connected = shop.connect(json!({
+            "integration": "ranged", "tenant_id": "t", "authentication_method": "api_key",
+            "context": { "host": shop.host() }, "credentials": { "key": "k" },
+        }));
+        let connected = connected.await.expect(201);
+        let id = connected["id"].as_str().unwrap();
+        // It does not tell how many there are, so that a full page may be the last.
+        shop.says(|received| {
+            if received.header("range") != "items=0-1" {
+                return answer(416, &json!({ "message": "there is no such range" }));
+            }
+            let mut page = answer(206, &json!([{ "id": "o1" }, { "id": "o2" }]));
+            let headers = page.headers_mut();
+            headers.insert(header::CONTENT_RANGE, "items 0-1/*".parse().unwrap());
+            page
+        });
+        let first = shop.get(id, "orders?limit=2").await.expect(206);
+        let next = first["next_cursor"].as_str().unwrap();
+        let last = format!("orders?limit=2&next_cursor={next}");
+        let last = shop.get(id, &last).await.expect(200);
+        assert_eq!(
+            (&last["result"], &last["next_cursor"], &last["result_count"]),
+            (&json!([]), &Value::Null, &json!(0))
+        );
+        assert!(last["prev_cursor"].is_string());
+    });
+}
+
+#[test]
+fn a_link_to_the_page_itself_ends_the_list() {
+    run(Engine::Sqlite, async |shop| {
+        let orders = shop.orders().await;
+        let id = orders["id"].as_str().unwrap();
+        shop.says(|_| {
+            let mut page = answer(200, &json!({ "orders": [] }));
+            let link = "<?after=o1>; rel=next".parse().unwrap();
+            page.headers_mut().insert("link", link);
+            page
+        });
+        let first = shop.get(id, "orders").await.expect(200);
+        let next = first["next_cursor"].as_str().unwrap();
+        let second = format!("orders?next_cursor={next}");
+        let second = shop.get(id, &second).await.expect(200);
+        assert_eq!(second["next_cursor"], Value::Null);
+    });
+}
