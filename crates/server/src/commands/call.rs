@@ -11,7 +11,7 @@ use super::client::{Asked, Client};
 use super::server::ServerFlags;
 use super::table::{Column, details, table};
 use super::{Ending, Refusal};
-use crate::output::{ask, json_text, print};
+use crate::output::{ask, json_text, print, tell};
 
 /// A command.
 #[derive(Debug)]
@@ -84,6 +84,13 @@ impl Call {
             (Shown::One(columns), _) => details(columns, &answer.body),
             (Shown::Done(sentence), _) => format!("{sentence}\n"),
         });
+        // A script that takes the answer whole has them there.
+        if !flags.json {
+            let warnings = answer.body["warnings"].as_array();
+            for warning in warnings.into_iter().flatten().filter_map(Value::as_str) {
+                tell(&format!("warning: {}", plain_text::clean(warning)));
+            }
+        }
         Ok(Ending::Done)
     }
 }

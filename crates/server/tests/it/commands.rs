@@ -201,6 +201,23 @@ fn projects_accounts_and_access_keys_are_managed() {
 }
 
 #[test]
+fn what_is_worth_a_second_thought_of_an_url_is_told_beside_it() {
+    let place = Place::new();
+    let made = place.run(&["mcp", "create", "All", "--quiet"]);
+    let told = String::from_utf8(made.stderr).unwrap();
+    assert!(
+        told.contains("warning: 57 tools") && told.contains("expires_at"),
+        "{told}"
+    );
+    let url = String::from_utf8(made.stdout).unwrap();
+    assert_eq!(url.lines().count(), 1, "{url}");
+    let made = place.run(&[
+        "mcp", "create", "Few", "--tag", "api_keys", "--method", "read",
+    ]);
+    assert_eq!(String::from_utf8(made.stderr).unwrap(), "");
+}
+
+#[test]
 fn an_url_for_agents_is_made_listed_and_ended() {
     let place = Place::new();
     let made = place.json(&[
