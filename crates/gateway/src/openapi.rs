@@ -28,6 +28,8 @@ const DEEPEST: usize = 64;
 pub(crate) const MOST_OPERATIONS: usize = 20_000;
 /// How many parameters an operation may have.
 pub(crate) const MOST_PARAMETERS: usize = 500;
+/// The longest URL of a server that is looked at.
+const LONGEST_URL: usize = 2_000;
 /// How many references may lead to the next before something else stands there.
 const LONGEST_CHAIN: usize = 32;
 
@@ -58,9 +60,9 @@ pub struct Operation {
     pub tags: Vec<String>,
     /// Its path and query parameters; those in headers and cookies are no arguments.
     pub parameters: Vec<Parameter>,
-    /// Its JSON body.
+    /// Its body, in JSON or as a form.
     pub body: Option<Body>,
-    /// Whether a call needs a body, or can say something in a form alone, and of a kind that tools cannot send.
+    /// Whether a call needs a body, or says what it has to say in one, of a kind that tools cannot send.
     pub needs_other_body: bool,
     /// The schema of its first successful JSON answer.
     pub response: Option<Arc<Value>>,
@@ -80,6 +82,8 @@ pub enum QueryStyle {
     Deep,
     /// As JSON.
     Json,
+    /// As forms that say no more have it: items under the same name, and what has members as JSON.
+    Form,
 }
 
 /// A path or query parameter.
@@ -108,6 +112,8 @@ pub struct Body {
     pub description: Option<String>,
     /// Its schema, references and all.
     pub schema: Arc<Value>,
+    /// Of a form, how members are written whose style the document names; `None` for JSON.
+    pub form: Option<HashMap<String, QueryStyle>>,
 }
 
 impl Document {
@@ -191,11 +197,14 @@ impl Document {
         let servers = self.root.get("servers").and_then(Value::as_array);
         servers.into_iter().flatten().filter_map(|server| {
             let variables = server.get("variables").and_then(Value::as_object);
-            let mut url = text(server, "url")?.to_owned();
+            let is_short = |text: &&str| text.len() <= LONGEST_URL;
+            let mut url = text(server, "url").filter(is_short)?.to_owned();
             for (name, variable) in variables.into_iter().flatten() {
                 if let Some(default) = text(variable, "default") {
                     url = url.replace(&format!("{{{name}}}"), default);
                 }
+                // What multiplies ends here.
+                url = Some(url).filter(|url| is_short(&url.as_str()))?;
             }
             Some(url.trim_end_matches('/').to_owned())
         })

@@ -1,20 +1,20 @@
 //! From checked arguments to the upstream request: each argument goes to the one place its tool has for
 //! it, and nothing else is sent.
 
+mod path;
 mod query;
 
-use std::collections::HashSet;
-
 use http::{HeaderMap, Method};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use serde_json::{Map, Value};
 
 use crate::argument::ArgumentFaults;
 use crate::openapi::QueryStyle;
 use crate::openapi::schema::Renames;
 
+pub use path::PathTemplate;
 pub(crate) use query::parameters_of;
-use query::{plain, write_query};
+use query::{encoded, write_query};
 
 /// All but the unreserved characters of RFC 3986, so that a value stays within its segment.
 pub(crate) const IN_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -22,23 +22,6 @@ pub(crate) const IN_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
-/// What a path of a document may have as it is (RFC 3986, `pchar`), escapes of its own too.
-const IN_FIXED: &AsciiSet = &IN_SEGMENT
-    .remove(b'%')
-    .remove(b'!')
-    .remove(b'$')
-    .remove(b'&')
-    .remove(b'\'')
-    .remove(b'(')
-    .remove(b')')
-    .remove(b'*')
-    .remove(b'+')
-    .remove(b',')
-    .remove(b';')
-    .remove(b'=')
-    .remove(b':')
-    .remove(b'@');
-
 /// Where an argument goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
@@ -87,6 +70,8 @@ pub struct Plan {
     pub reserved: Vec<String>,
     /// Whether a body is sent although no argument is given for it.
     pub needs_body: bool,
+    /// Whether the body is a form, not JSON.
+    pub is_form: bool,
 }
 
 /// A request to the upstream, without host and credentials.
@@ -102,19 +87,17 @@ pub struct UpstreamRequest {
     pub headers: HeaderMap,
     /// The body.
     pub body: Option<Value>,
+    /// The same as a form, where it is sent as one.
+    pub form: Option<String>,
 }
 
 impl UpstreamRequest {
     /// The path with the query, percent-encoded.
     pub fn path_and_query(&self) -> String {
-        let mut target = self.path.clone();
-        for (index, (name, value)) in self.query.iter().enumerate() {
-            target.push(if index == 0 { '?' } else { '&' });
-            target.extend(utf8_percent_encode(name, IN_SEGMENT));
-            target.push('=');
-            target.extend(utf8_percent_encode(value, IN_SEGMENT));
+        if self.query.is_empty() {
+            return self.path.clone();
         }
-        target
+        format!("{}?{}", self.path, encoded(&self.query))
     }
 }
 
@@ -178,7 +161,9 @@ impl Plan {
         let body = whole
             .map(|(_, whole)| whole)
             .or_else(|| (self.needs_body || !members.is_empty()).then_some(Value::Object(members)));
+        let form = body.as_ref().filter(|_| self.is_form);
         Ok(UpstreamRequest {
+            form: form.map(|body| self.form(body)),
             verb: self.verb.clone(),
             path,
             query,
@@ -189,6 +174,18 @@ impl Plan {
 }
 
 impl Plan {
+    /// A body as a form.
+    fn form(&self, body: &Value) -> String {
+        let mut pairs = Vec::new();
+        for (name, value) in body.as_object().into_iter().flatten() {
+            let is_it = |it: &&Argument| it.place == Place::Body && it.upstream == *name;
+            let argument = self.arguments.iter().find(is_it);
+            let style = argument.map_or(QueryStyle::Form, |argument| argument.style);
+            write_query(style, &mut pairs, name, value);
+        }
+        encoded(&pairs)
+    }
+
     /// Refuses an argument whose members would take the place of what is sent otherwise.
     fn check_members(&self, argument: &Argument, value: &Value) -> Result<(), ArgumentFaults> {
         let (QueryStyle::Exploded, Value::Object(members)) = (argument.style, value) else {
@@ -208,109 +205,8 @@ impl Plan {
     }
 }
 
-/// A path with parameters.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PathTemplate(Vec<Vec<Piece>>);
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Piece {
-    Fixed(String),
-    Parameter(String),
-}
-
-impl PathTemplate {
-    /// Reads a template as OpenAPI writes them: `/pots/{id}/lid`. No parameter is there twice.
-    pub fn parse(path: &str) -> Option<Self> {
-        if path.contains(['?', '#']) {
-            return None;
-        }
-        let segments = path.strip_prefix('/')?.split('/').map(parse_segment);
-        let template = Self(segments.collect::<Option<Vec<_>>>()?);
-        let mut seen = HashSet::new();
-        let is_sound = template.parameters().all(|name| seen.insert(name));
-        is_sound.then_some(template)
-    }
-
-    /// The names of its parameters, in order.
-    pub fn parameters(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().flatten().filter_map(|piece| match piece {
-            Piece::Parameter(name) => Some(name.as_str()),
-            Piece::Fixed(_) => None,
-        })
-    }
-
-    /// The path with `value_of` each parameter: the argument's name and its value. A value fills its
-    /// segment and never changes the path: one that is empty, or that makes a dot segment, is refused,
-    /// since no encoding keeps all upstreams from resolving it.
-    fn fill<'a>(
-        &self,
-        value_of: impl Fn(&str) -> Option<(&'a str, &'a Value)>,
-    ) -> Result<String, ArgumentFaults> {
-        let mut path = String::new();
-        for segment in &self.0 {
-            let mut raw = String::new();
-            let mut argument = "";
-            path.push('/');
-            for piece in segment {
-                match piece {
-                    Piece::Fixed(text) => {
-                        raw.push_str(text);
-                        path.push_str(text);
-                    }
-                    Piece::Parameter(parameter) => {
-                        let (name, value) =
-                            value_of(parameter).ok_or_else(|| refuse(parameter, "is missing"))?;
-                        let text = plain(value);
-                        if text.is_empty() {
-                            return Err(refuse(name, "must not be empty"));
-                        }
-                        if value.is_null() || value.is_array() || value.is_object() {
-                            return Err(refuse(name, "must be a text or a number"));
-                        }
-                        argument = name;
-                        raw.push_str(&text);
-                        path.extend(utf8_percent_encode(&text, IN_SEGMENT));
-                    }
-                }
-            }
-            if raw == "." || raw == ".." {
-                return Err(refuse(argument, "must not be `.` or `..`"));
-            }
-        }
-        Ok(path)
-    }
-}
-
 fn refuse(argument: &str, why: &str) -> ArgumentFaults {
     ArgumentFaults(vec![format!("argument `{argument}` {why}")])
-}
-
-/// A text of a document's path, with what a URL cannot have in it as escapes.
-fn fixed(text: &str) -> Piece {
-    Piece::Fixed(utf8_percent_encode(text, IN_FIXED).to_string())
-}
-
-fn parse_segment(segment: &str) -> Option<Vec<Piece>> {
-    let mut pieces = Vec::new();
-    let mut rest = segment;
-    while let Some((before, after)) = rest.split_once('{') {
-        let (name, after) = after.split_once('}')?;
-        if name.is_empty() || name.contains('{') || before.contains('}') {
-            return None;
-        }
-        if !before.is_empty() {
-            pieces.push(fixed(before));
-        }
-        pieces.push(Piece::Parameter(name.to_owned()));
-        rest = after;
-    }
-    if rest.contains('}') {
-        return None;
-    }
-    if !rest.is_empty() {
-        pieces.push(fixed(rest));
-    }
-    Some(pieces)
 }
 
 #[cfg(test)]
@@ -348,6 +244,7 @@ mod tests {
             fixed_body: Map::new(),
             reserved: vec!["explain".into(), "full".into(), "token".into()],
             needs_body: false,
+            is_form: false,
         }
     }
 
@@ -370,17 +267,6 @@ mod tests {
             request(&json!({ "id": 7, "full": null })).unwrap().body,
             None
         );
-    }
-
-    #[test]
-    fn what_a_url_cannot_have_is_escaped_in_fixed_parts() {
-        let path = |template: &str| {
-            PathTemplate::parse(template)
-                .unwrap()
-                .fill(|_| None)
-                .unwrap()
-        };
-        assert_eq!(path("/a b/ü/c:d,(e)%20"), "/a%20b/%C3%BC/c:d,(e)%20");
     }
 
     #[test]
@@ -435,42 +321,6 @@ mod tests {
         assert!(request(&json!({})).is_err());
     }
 
-    #[test]
-    fn templates_are_read_or_refused() {
-        assert_eq!(PathTemplate::parse("/"), Some(PathTemplate(vec![vec![]])));
-        assert_eq!(
-            PathTemplate::parse("/a/{b}.{c}")
-                .unwrap()
-                .parameters()
-                .collect::<Vec<_>>(),
-            ["b", "c"]
-        );
-        for bad in [
-            "a",
-            "/{",
-            "/}",
-            "/{}",
-            "/{a{b}}",
-            "/a}b{c}",
-            "/a?b=c",
-            "/a#b",
-            "/{a}/b/{a}",
-        ] {
-            assert_eq!(PathTemplate::parse(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn two_dots_made_of_two_parameters_are_refused() {
-        let template = PathTemplate::parse("/{a}{b}").unwrap();
-        let dot = json!(".");
-        assert!(
-            template
-                .fill(|name| Some((if name == "a" { "a" } else { "b" }, &dot)))
-                .is_err()
-        );
-    }
-
     proptest! {
         #[test]
         fn a_value_never_changes_the_path(id in ".{1,40}") {
@@ -481,11 +331,6 @@ mod tests {
             prop_assert_eq!((segments[1], segments[3]), ("pots", "lid"));
             prop_assert_eq!(percent_decode_str(segments[2]).decode_utf8().unwrap(), id.as_str());
             prop_assert!(sent.path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/%-._~".contains(&b)));
-        }
-
-        #[test]
-        fn any_template_is_read_or_refused_without_panic(text in ".{0,40}") {
-            PathTemplate::parse(&text);
         }
     }
 }

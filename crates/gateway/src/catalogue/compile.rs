@@ -157,7 +157,7 @@ impl Compiling<'_> {
             return;
         };
         if operation.needs_other_body {
-            self.leave_out(operation, "its body is no JSON");
+            self.leave_out(operation, "its body is neither JSON nor a URL-encoded form");
             return;
         }
         let file = self.connector.file();
@@ -261,6 +261,10 @@ impl Compiling<'_> {
             fixed_query,
             fixed_body,
             needs_body: needs_body(operation),
+            is_form: operation
+                .body
+                .as_ref()
+                .is_some_and(|body| body.form.is_some()),
         }
     }
 

@@ -116,11 +116,7 @@ impl Building<'_> {
             let schema = self.parameter_schema(parameter);
             let entry = source.entry.query.get(name);
             self.add(name, Place::Query, name, schema, parameter.required, entry);
-            let added = self.arguments.last_mut();
-            let is_it = |last: &&mut Argument| last.place == Place::Query && last.upstream == name;
-            if let Some(added) = added.filter(is_it) {
-                added.style = parameter.style;
-            }
+            self.write_as(Place::Query, name, Some(parameter.style));
         }
     }
 
@@ -172,6 +168,11 @@ impl Building<'_> {
                 .or_insert_with(|| "The request body.".into());
             let entry = source.entry.body.get("body");
             self.add("body", Place::WholeBody, "body", made, body.required, entry);
+            self.write_as(
+                Place::WholeBody,
+                "body",
+                body.form.as_ref().map(|_| QueryStyle::Form),
+            );
             return;
         };
         let required: Vec<String> = made.required().map(str::to_owned).collect();
@@ -194,6 +195,9 @@ impl Building<'_> {
                 renames: made.renames.inside(&name),
             };
             self.add(&wanted, Place::Body, &upstream, property, needed, entry);
+            let style = body.form.as_ref();
+            let style = style.map(|form| form.get(&upstream).copied().unwrap_or(QueryStyle::Form));
+            self.write_as(Place::Body, &upstream, style);
         }
     }
 
@@ -239,6 +243,15 @@ impl Building<'_> {
             renames: made.renames,
             style: QueryStyle::default(),
         });
+    }
+
+    /// Says how what was added last is written, unless it is hidden.
+    fn write_as(&mut self, place: Place, upstream: &str, style: Option<QueryStyle>) {
+        let added = self.arguments.last_mut();
+        let added = added.filter(|last| last.place == place && last.upstream == upstream);
+        if let Some((added, style)) = added.zip(style) {
+            added.style = style;
+        }
     }
 
     fn finish(mut self, source: &Source<'_>, query_names: &[String]) -> Flat {

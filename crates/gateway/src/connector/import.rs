@@ -312,6 +312,10 @@ mod tests {
         assert_eq!(known, ("https://eu.tea.example/v1".to_owned(), false));
         let path = with(&json!([{ "url": "/api/v3" }]));
         assert_eq!(path, ("https://api.example.com/api/v3".to_owned(), true));
+        let (many, long) = ("{a}".repeat(600), "x".repeat(2_000));
+        let much =
+            json!([{ "url": format!("/{many}"), "variables": { "a": { "default": long } } }]);
+        assert_eq!(with(&much).0, "https://api.example.com");
         for odd in ["//evil.example/x", "/a?b", "/{a}", "/", "/a b", "/a/.."] {
             let odd = with(&json!([{ "url": odd }]));
             assert_eq!(odd, ("https://api.example.com".to_owned(), true));

@@ -142,14 +142,17 @@ impl<'a> Reading<'a> {
     fn body(&mut self, body: &'a Value) -> Result<(Option<Body>, bool), Unread<'a>> {
         let body = resolve(self.root, body)?;
         let required = is_true(body, "required");
-        let Some(schema) = json_content(body) else {
-            // Of a form all that can be said is in it, whether the document requires it or not.
-            return Ok((None, required || is_form(body)));
+        let form = form_content(body);
+        let Some(schema) = json_content(body).or_else(|| form?.get("schema")) else {
+            // What is said in parts is said in them alone, whether the document requires them or not.
+            return Ok((None, required || is_of_parts(body)));
         };
+        let is_json = json_content(body).is_some();
         let body = Body {
             required,
             description: text(body, "description").map(str::to_owned),
             schema: self.schema(schema),
+            form: form.filter(|_| !is_json).map(form_styles),
         };
         Ok((Some(body), false))
     }
@@ -174,8 +177,13 @@ fn query_style(parameter: &Value) -> QueryStyle {
     if parameter.get("schema").is_none() {
         return QueryStyle::Json;
     }
-    let exploded = parameter.get("explode").and_then(Value::as_bool);
-    match text(parameter, "style").unwrap_or("form") {
+    style(parameter)
+}
+
+/// The style that a parameter names, or a member of a form.
+fn style(named: &Value) -> QueryStyle {
+    let exploded = named.get("explode").and_then(Value::as_bool);
+    match text(named, "style").unwrap_or("form") {
         "deepObject" => QueryStyle::Deep,
         "form" if exploded == Some(false) => QueryStyle::Joined(','),
         "spaceDelimited" if exploded != Some(true) => QueryStyle::Joined(' '),
@@ -184,16 +192,36 @@ fn query_style(parameter: &Value) -> QueryStyle {
     }
 }
 
-/// Whether a body is a form and nothing else.
-fn is_form(body: &Value) -> bool {
+/// Whether a body is of several parts, such as files, and nothing else.
+fn is_of_parts(body: &Value) -> bool {
     let content = body.get("content").and_then(Value::as_object);
     content.is_some_and(|content| {
-        let is_form = |kind: &String| {
-            let kind = kind.to_ascii_lowercase();
-            kind.contains("x-www-form-urlencoded") || kind.starts_with("multipart/")
-        };
-        !content.is_empty() && content.keys().all(is_form)
+        let is_of_parts = |kind: &String| kind.to_ascii_lowercase().starts_with("multipart/");
+        !content.is_empty() && content.keys().all(is_of_parts)
     })
+}
+
+/// What a body says of itself as a URL-encoded form.
+fn form_content(body: &Value) -> Option<&Value> {
+    let mut content = body.get("content")?.as_object()?.iter();
+    let form = content.find(|(kind, _)| {
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    });
+    form.map(|(_, media)| media)
+}
+
+/// The members of a form whose style the document names. Those that would stand in it under names of their own
+/// are written as if it named none.
+fn form_styles(form: &Value) -> HashMap<String, QueryStyle> {
+    let encodings = form.get("encoding").and_then(Value::as_object);
+    let named = encodings.into_iter().flatten().filter(|(_, encoding)| {
+        encoding.get("style").is_some() || encoding.get("explode").is_some()
+    });
+    let styles = named.map(|(name, encoding)| (name.clone(), style(encoding)));
+    styles
+        .filter(|(_, style)| *style != QueryStyle::Exploded)
+        .collect()
 }
 
 /// The schema of the JSON media type, `application/json` or one that is built on it.

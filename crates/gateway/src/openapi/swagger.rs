@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::pointed;
 
 const VERBS: [&str; 7] = ["get", "post", "put", "patch", "delete", "head", "options"];
+const FORM: &str = "application/x-www-form-urlencoded";
 /// The members of a parameter that are no part of its schema.
 const OF_PARAMETER: [&str; 7] = [
     "name",
@@ -145,11 +146,12 @@ impl Old<'_> {
                 "content": { kind: { "schema": schema } },
             }));
         }
-        self.form(parameters)
+        self.form(parameters, consumes)
     }
 
-    fn form(&self, parameters: &[Value]) -> Option<Value> {
+    fn form(&self, parameters: &[Value], consumes: &[String]) -> Option<Value> {
         let mut properties = Map::new();
+        let mut encoding = Map::new();
         let mut required = Vec::new();
         let mut has_file = false;
         for parameter in parameters {
@@ -157,6 +159,11 @@ impl Old<'_> {
             let name = real.get("name").and_then(Value::as_str)?;
             has_file |= real.get("type") == Some(&"file".into());
             let mut schema = schema_of(real);
+            if schema.get("type") == Some(&"array".into()) {
+                let (style, explode) = list_style(real.get("collectionFormat"));
+                let said = json!({ "style": style, "explode": explode });
+                encoding.insert(name.to_owned(), said);
+            }
             if let Some(words) = real.get("description") {
                 schema.insert("description".to_owned(), words.clone());
             }
@@ -168,17 +175,21 @@ impl Old<'_> {
         if properties.is_empty() {
             return None;
         }
-        let kind = if has_file {
+        let takes = |kind: &str| consumes.iter().any(|known| known.starts_with(kind));
+        let parts_alone = takes("multipart/") && !takes(FORM);
+        let kind = if has_file || parts_alone {
             "multipart/form-data"
         } else {
-            "application/x-www-form-urlencoded"
+            FORM
         };
         let needed = !required.is_empty();
         let mut schema = json!({ "type": "object", "properties": properties });
         if needed {
             schema["required"] = json!(required);
         }
-        Some(json!({ "required": needed, "content": { kind: { "schema": schema } } }))
+        Some(
+            json!({ "required": needed, "content": { kind: { "schema": schema, "encoding": encoding } } }),
+        )
     }
 }
 
@@ -224,14 +235,19 @@ fn convert_parameter(parameter: &mut Value) {
     members.insert("schema".to_owned(), Value::Object(schema));
     let in_query = members.get("in") == Some(&"query".into());
     if is_list && in_query {
-        let style = match format.as_ref().and_then(Value::as_str) {
-            Some("multi") => ("form", true),
-            Some("ssv") => ("spaceDelimited", false),
-            Some("pipes") => ("pipeDelimited", false),
-            _ => ("form", false),
-        };
+        let style = list_style(format.as_ref());
         members.insert("style".to_owned(), style.0.into());
         members.insert("explode".to_owned(), style.1.into());
+    }
+}
+
+/// How a list is written, as style and explode.
+fn list_style(format: Option<&Value>) -> (&'static str, bool) {
+    match format.and_then(Value::as_str) {
+        Some("multi") => ("form", true),
+        Some("ssv") => ("spaceDelimited", false),
+        Some("pipes") => ("pipeDelimited", false),
+        _ => ("form", false),
     }
 }
 

@@ -33,6 +33,7 @@ fn request() -> UpstreamRequest {
         query: Vec::new(),
         headers: HeaderMap::new(),
         body: None,
+        form: None,
     }
 }
 

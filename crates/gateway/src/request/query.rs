@@ -1,8 +1,9 @@
 //! How values are written in a query, and read from one.
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use serde_json::Value;
 
+use super::IN_SEGMENT;
 use crate::openapi::QueryStyle;
 
 /// Adds a value to a query, in the style of its parameter.
@@ -19,7 +20,10 @@ pub(super) fn write_query(
         (Value::Array(items), QueryStyle::Joined(between)) => {
             add(name, &joined(items.iter().map(plain), between));
         }
-        (Value::Array(items), QueryStyle::Exploded | QueryStyle::Deep) => {
+        (Value::Array(items), QueryStyle::Form) if items.iter().any(has_members) => {
+            add(name, value);
+        }
+        (Value::Array(items), QueryStyle::Exploded | QueryStyle::Form) => {
             for item in items.iter().filter(|item| !item.is_null()) {
                 add(name, item);
             }
@@ -35,13 +39,13 @@ pub(super) fn write_query(
                 add(member, value);
             }
         }
-        (Value::Object(_), QueryStyle::Deep) => write_deep(query, name, value),
+        (Value::Array(_) | Value::Object(_), QueryStyle::Deep) => write_deep(query, name, value),
         (other, _) => add(name, other),
     }
 }
 
-/// What is in members is in brackets, at every depth; OpenAPI says it of the first alone, and most read the
-/// rest so.
+/// What is in members is in brackets, and so is what is in lists, at every depth. OpenAPI says it of the first
+/// members alone; most read the rest so.
 fn write_deep(query: &mut Vec<(String, String)>, name: &str, value: &Value) {
     match value {
         Value::Null => {}
@@ -50,18 +54,37 @@ fn write_deep(query: &mut Vec<(String, String)>, name: &str, value: &Value) {
                 write_deep(query, &format!("{name}[{member}]"), value);
             }
         }
-        Value::Array(items) if items.iter().any(|it| it.is_object() || it.is_array()) => {
-            for (index, item) in items.iter().enumerate() {
-                write_deep(query, &format!("{name}[{index}]"), item);
-            }
-        }
         Value::Array(items) => {
-            for item in items {
-                write_deep(query, name, item);
+            for (index, item) in items.iter().enumerate() {
+                // Some read a number as a name, which is needed only where members of items belong together.
+                let place = if has_members(item) {
+                    index.to_string()
+                } else {
+                    String::new()
+                };
+                write_deep(query, &format!("{name}[{place}]"), item);
             }
         }
         other => query.push((name.to_owned(), plain(other))),
     }
+}
+
+fn has_members(value: &Value) -> bool {
+    value.is_object() || value.is_array()
+}
+
+/// Names and values as a query has them, or a form.
+pub(super) fn encoded(pairs: &[(String, String)]) -> String {
+    let mut text = String::new();
+    for (name, value) in pairs {
+        if !text.is_empty() {
+            text.push('&');
+        }
+        text.extend(utf8_percent_encode(name, IN_SEGMENT));
+        text.push('=');
+        text.extend(utf8_percent_encode(value, IN_SEGMENT));
+    }
+    text
 }
 
 /// The parameters of a query as it is written in a URL.
@@ -109,7 +132,8 @@ mod tests {
             (QueryStyle::Exploded, "in=a&in=1", "x=a&y=true"),
             (QueryStyle::Joined(','), "in=a,1", "in=x,a,y,true"),
             (QueryStyle::Joined('|'), "in=a|1", "in=x|a|y|true"),
-            (QueryStyle::Deep, "in=a&in=1", "in[x]=a&in[y]=true"),
+            (QueryStyle::Deep, "in[]=a&in[]=1", "in[x]=a&in[y]=true"),
+            (QueryStyle::Form, "in=a&in=1", r#"in={"x":"a","y":true}"#),
             (
                 QueryStyle::Json,
                 r#"in=["a",1]"#,
@@ -130,6 +154,6 @@ mod tests {
         write_query(QueryStyle::Deep, &mut query, "in", &value);
         let pairs = query.iter().map(|(name, value)| format!("{name}={value}"));
         let written = pairs.collect::<Vec<_>>().join("&");
-        assert_eq!(written, "in[a]=x&in[a]=y&in[b][c]=1&in[d][0][e]=true");
+        assert_eq!(written, "in[a][]=x&in[a][]=y&in[b][c]=1&in[d][0][e]=true");
     }
 }

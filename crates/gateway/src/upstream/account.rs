@@ -153,7 +153,10 @@ impl<'a> Account<'a> {
             .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().into()))
             .collect();
         let body = match sending.request {
-            Some(request) => request.body.clone(),
+            Some(request) => match &request.form {
+                Some(form) => Some(Value::from(form.as_str())),
+                None => request.body.clone(),
+            },
             None => Some(String::from_utf8_lossy(&sending.body).into()),
         };
         Ok(json!({

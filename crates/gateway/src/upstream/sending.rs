@@ -33,15 +33,17 @@ impl<'a> Sending<'a> {
             header::ACCEPT,
             HeaderValue::from_static("application/json, */*;q=0.5"),
         );
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
         if request.body.is_some() {
-            headers.insert(header::CONTENT_TYPE, json);
+            let kind = if request.form.is_some() { form } else { json };
+            headers.insert(header::CONTENT_TYPE, kind);
         }
         headers.extend(idempotency_key.map(|key| (IDEMPOTENCY_KEY, key)));
-        let body = request
-            .body
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default();
+        let body = match (&request.form, &request.body) {
+            (Some(form), _) => form.clone(),
+            (None, Some(body)) => body.to_string(),
+            (None, None) => String::new(),
+        };
         Self {
             method: request.verb.clone(),
             path_and_query: request.path_and_query(),

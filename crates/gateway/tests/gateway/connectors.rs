@@ -67,7 +67,7 @@ on_both_engines!(
         assert_eq!(made["tool_count"], 3);
         assert_eq!(
             made["left_out"],
-            json!([{ "operation": "PUT /upload", "reason": "its body is no JSON" }])
+            json!([{ "operation": "PUT /upload", "reason": "its body is neither JSON nor a URL-encoded form" }])
         );
         assert_eq!(
             send(&world, &owner, &tea()).await.expect(409)["code"],

@@ -112,12 +112,11 @@ fn what_an_argument_brings_along_is_no_credential_page_or_other_parameter() {
 }
 
 #[test]
-fn what_takes_a_form_alone_is_no_tool_that_could_say_nothing() {
-    let content =
-        json!({ "application/x-www-form-urlencoded": { "schema": { "type": "object" } } });
+fn what_is_said_in_parts_alone_makes_no_tool_that_could_say_nothing() {
+    let of = |kind: &str| json!({ "requestBody": { "content": { kind: { "schema": { "type": "object" } } } } });
     let catalogue = of_paths(&json!({
-        "/pots": { "post": { "requestBody": { "content": content } } },
-        "/lids": { "post": { "requestBody": { "content": { "text/csv": {} } } } },
+        "/pots": { "post": of("multipart/form-data") },
+        "/lids": { "post": of("text/csv") },
     }));
     let names: Vec<_> = catalogue
         .tools()
@@ -126,6 +125,38 @@ fn what_takes_a_form_alone_is_no_tool_that_could_say_nothing() {
         .collect();
     assert_eq!(names, ["create_a_tea_lids"]);
     assert_eq!(catalogue.left_out()[0].operation, "POST /pots");
+}
+
+#[test]
+fn a_form_is_written_as_the_document_says() {
+    let schema = json!({ "type": "object", "required": ["leaf"], "properties": {
+        "leaf": { "type": "string" },
+        "cups": { "type": "array", "items": { "type": "integer" } },
+        "with": { "type": "array", "items": { "type": "string" } },
+        "meta": { "type": "object", "properties": { "a b": { "type": "string" } } },
+        "lines": { "type": "array", "items": { "type": "object" } },
+        "raw": { "type": "object" },
+    } });
+    let deep = json!({ "style": "deepObject", "explode": true });
+    let encoding =
+        json!({ "meta": deep, "lines": deep, "with": { "style": "form", "explode": false } });
+    let form = json!({ "schema": schema, "encoding": encoding });
+    let body = json!({ "content": { "application/x-www-form-urlencoded": form } });
+    let catalogue = of_paths(&json!({ "/pots": { "post": { "requestBody": body } } }));
+    let tool = catalogue.tool("pots", "create").unwrap();
+    let arguments = json!({
+        "leaf": "a&b=ü", "cups": [1, 2], "with": ["x", "y"], "meta": { "a_b": "c d" },
+        "lines": [{ "id": 7 }], "raw": { "z": null },
+    });
+    let request = tool.request(arguments.as_object().unwrap()).unwrap();
+    let expected = "leaf=a%26b%3D%C3%BC&cups=1&cups=2&with=x%2Cy&meta%5Ba%20b%5D=c%20d&lines%5B0%5D%5Bid%5D=7\
+        &raw=%7B%22z%22%3Anull%7D";
+    assert_eq!(request.form.as_deref(), Some(expected));
+    assert_eq!(
+        request.body.unwrap()["meta"],
+        json!({ "a b": "c d" }),
+        "for templates"
+    );
 }
 
 #[test]
@@ -165,7 +196,7 @@ fn what_cannot_be_sent_is_left_out_with_the_reason() {
     assert_eq!(
         left_out,
         [
-            "POST /pots: its body is no JSON",
+            "POST /pots: its body is neither JSON nor a URL-encoded form",
             "GET pots: its path is no path template",
         ]
     );

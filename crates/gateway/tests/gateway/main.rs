@@ -39,7 +39,7 @@ mod makers;
 #[cfg(test)]
 mod oauth;
 #[cfg(test)]
-mod odd_answers;
+mod odd_apis;
 #[cfg(test)]
 mod official_client;
 #[cfg(test)]

@@ -44,6 +44,8 @@ paths:
       consumes: [application/x-www-form-urlencoded]
       parameters:
         - { name: cups, in: formData, type: integer, required: true }
+        - { name: of, in: formData, type: array, items: { type: string }, collectionFormat: pipes }
+        - { name: to, in: formData, type: array, items: { type: string }, collectionFormat: multi }
       responses: { 204: { description: Done } }
     delete:
       operationId: read_in
@@ -109,11 +111,29 @@ fn bodies_and_answers_lead_to_the_definitions() {
 #[test]
 fn bodies_that_are_no_json_are_no_arguments() {
     let document = tea();
-    for id in ["pour", "read_in"] {
-        let operation = document.by_id(id).unwrap();
+    let operation = document.by_id("read_in").unwrap();
+    assert!(operation.body.is_none() && operation.needs_other_body);
+}
+
+#[test]
+fn fields_of_a_form_are_a_form_unless_it_has_parts() {
+    let document = tea();
+    let body = document.by_id("pour").unwrap().body.as_ref().unwrap();
+    assert!(body.required);
+    assert_eq!(body.schema["required"], json!(["cups"]));
+    assert_eq!(body.form.as_ref().unwrap()["of"], QueryStyle::Joined('|'));
+    assert!(
+        !body.form.as_ref().unwrap().contains_key("to"),
+        "there once for each item"
+    );
+    for (consumes, kind) in [("multipart/form-data", "string"), ("x/y", "file")] {
+        let field = json!({ "name": "leaf", "in": "formData", "type": kind });
+        let pots = json!({ "post": { "consumes": [consumes], "parameters": [field] } });
+        let text = json!({ "swagger": "2.0", "paths": { "/pots": pots } }).to_string();
+        let document = Document::parse(text.as_bytes()).unwrap();
         assert!(
-            operation.body.is_none() && operation.needs_other_body,
-            "{id}"
+            document.operations()[0].needs_other_body,
+            "{consumes} {kind}"
         );
     }
 }

@@ -112,7 +112,7 @@ struct LeftOutBody {
     #[schema(example = "PUT /upload")]
     operation: String,
     /// Why it is none.
-    #[schema(example = "its body is no JSON")]
+    #[schema(example = "its body is neither JSON nor a URL-encoded form")]
     reason: &'static str,
 }
 

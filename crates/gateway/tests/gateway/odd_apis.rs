@@ -1,4 +1,5 @@
-//! Answers of another API that are odd, and no reason for a call to come to nothing.
+//! APIs that are odd, which is no reason for a call to come to nothing: answers that hardly are, and requests
+//! that are forms.
 
 use axum::response::IntoResponse;
 use claviger_testkit::Engine;
@@ -104,5 +105,51 @@ fn a_link_to_the_page_itself_ends_the_list() {
         let second = format!("orders?next_cursor={next}");
         let second = shop.get(id, &second).await.expect(200);
         assert_eq!(second["next_cursor"], Value::Null);
+    });
+}
+
+#[test]
+fn a_form_is_sent_as_one_through_every_face() {
+    run(Engine::Sqlite, async |shop| {
+        let schema = json!({ "type": "object", "required": ["text"], "properties": {
+            "text": { "type": "string" }, "to": { "type": "array", "items": { "type": "string" } },
+        } });
+        let content = json!({ "application/x-www-form-urlencoded": { "schema": schema } });
+        let post = json!({ "summary": "Posts.", "requestBody": { "content": content } });
+        let document = json!({ "openapi": "3.0.0", "paths": {
+            "/orders": { "get": { "summary": "Lists." } }, "/messages": { "post": post },
+        } });
+        let messages = json!({ "methods": { "create": { "http": "POST /messages", "fixed": { "as": "bot" } } } });
+        let orders = json!({ "methods": { "list": { "http": "GET /orders" } } });
+        let resources = json!({ "messages": messages, "orders": orders });
+        let changes = json!({ "openapi": document, "resources": resources });
+        shop.bring("chat", changes).await;
+        let connected = shop.connect(json!({
+            "integration": "chat", "tenant_id": "t", "authentication_method": "api_key",
+            "context": { "host": shop.host() }, "credentials": { "key": "k" },
+        }));
+        let connected = connected.await.expect(201);
+        let id = connected["id"].as_str().unwrap();
+        let arguments = json!({ "text": "a&b +c", "to": ["x", "y"] });
+        let form = "text=a%26b%20%2Bc&to=x&to=y&as=bot";
+        let shown = shop.proxy(id, Method::POST, "messages?dry_run=true", arguments.clone());
+        let shown = shown.await.expect(200);
+        assert_eq!(shown["result"]["body"], form);
+        let sent = shop.proxy(id, Method::POST, "messages", arguments.clone());
+        sent.await.expect(200);
+        let path = format!("/integrated-account/{id}/mcp");
+        let made = shop.owner(Method::POST, &path, json!({})).await.expect(201);
+        let token = made["token"].as_str().unwrap();
+        let called = shop.world.call(token, "create_a_tea_messages", arguments);
+        called.await.unwrap();
+        let received = shop.upstream.received();
+        for one in &received[received.len() - 2..] {
+            assert_eq!(one.path, "/api/messages");
+            assert_eq!(one.body, form);
+            assert_eq!(
+                one.header("content-type"),
+                "application/x-www-form-urlencoded"
+            );
+        }
     });
 }
