@@ -200,7 +200,7 @@ impl Document {
             let is_short = |text: &&str| text.len() <= LONGEST_URL;
             let mut url = text(server, "url").filter(is_short)?.to_owned();
             for (name, variable) in variables.into_iter().flatten() {
-                if let Some(default) = text(variable, "default") {
+                if let Some(default) = text(variable, "default").filter(is_short) {
                     url = url.replace(&format!("{{{name}}}"), default);
                 }
                 // What multiplies ends here.

@@ -134,6 +134,10 @@ impl ConnectorCommand {
     }
 }
 
+/// What is said of a document where the connector for it is wanted.
+const IS_DOCUMENT: &str =
+    "this is an OpenAPI document, for which `claviger connector import` writes a connector file";
+
 /// Prints every fault as `file:line:column: what is wrong`, the form that editors follow.
 fn check(file: &Path) -> Result<ExitCode> {
     match compiled(file)? {
@@ -148,6 +152,9 @@ fn check(file: &Path) -> Result<ExitCode> {
         Err(faults) => {
             for fault in faults.0 {
                 print(&format!("{}{}\n", file.display(), shown::fault(&fault)));
+            }
+            if Document::parse(read(file)?.as_bytes()).is_ok() {
+                print(&format!("{}: {IS_DOCUMENT}\n", file.display()));
             }
             Ok(ExitCode::from(FAULTY))
         }
@@ -174,7 +181,11 @@ fn catalogue(file: Option<&Path>) -> Result<Catalogue> {
         Some(path) => (read(path)?, path.display().to_string()),
         None => (BUILT_IN.to_owned(), "the built-in connector".to_owned()),
     };
-    let connector = Connector::parse(&text).context(shown.clone())?;
+    let connector = match Connector::parse(&text) {
+        Ok(connector) => connector,
+        Err(_) if Document::parse(text.as_bytes()).is_ok() => bail!("{shown}: {IS_DOCUMENT}"),
+        Err(faults) => return Err(faults).context(shown),
+    };
     let document = document(&connector, file).context(shown.clone())?;
     Catalogue::compile(&connector, &document).context(shown)
 }

@@ -110,8 +110,8 @@ fn read_filter(parameters: &Parameters) -> Result<call_log::Filter, ApiError> {
         log_type,
         after: instant("created_at[gt]")?,
         before: instant("created_at[lt]")?,
-        mcp_server_id: text("mcp_server_id"),
-        tool_name: text("tool_name"),
+        mcp_server_id: parameters.filter("mcp_server_id")?,
+        tool_name: parameters.filter("tool_name")?,
         status,
     })
 }

@@ -33,12 +33,20 @@ pub(super) async fn handle(
         filters: &filters,
     };
     let window = parameters.window(&gateway, listing)?;
-    let text = |name: &str| parameters.text(name).map(str::to_owned);
     let filter = connected_accounts::Filter {
-        tenant_id: text("tenant_id"),
-        integration: text("integration"),
-        status: text("status"),
+        tenant_id: parameters.filter("tenant_id")?,
+        integration: parameters.filter("integration")?,
+        status: parameters.filter("status")?,
     };
+    let is_status = |name: &str| connected_accounts::Status::parse(name).is_some();
+    if filter
+        .status
+        .as_deref()
+        .is_some_and(|name| !is_status(name))
+    {
+        let known = "must be `connecting`, `active`, `needs_reauth` or `validation_error`";
+        return Err(ApiError::field("status", known));
+    }
     let page = Page::first(number(window.limit), number(window.offset));
     let (rows, total) =
         connected_accounts::list(&gateway.core.db, &caller.reach, &filter, &page).await?;

@@ -33,6 +33,17 @@ impl Parameters {
             .filter(|value| !value.is_empty())
     }
 
+    /// A filter, where one is given. One that says nothing is refused: an id that a program has not filled in is
+    /// not to answer what is of everybody.
+    pub(super) fn filter(&self, name: &str) -> Result<Option<String>, ApiError> {
+        match self.text(name) {
+            None if self.0.iter().any(|(known, _)| known == name) => {
+                Err(ApiError::field(name, "is empty: leave it out for all"))
+            }
+            text => Ok(text.map(str::to_owned)),
+        }
+    }
+
     /// All but those of these names.
     pub(super) fn without(self, names: &[&str]) -> Vec<(String, String)> {
         let mut pairs = self.0;

@@ -51,6 +51,15 @@ in_both_shops!(credentials_are_tried_and_never_shown, async |shop| {
         .get("/integrated-account?integration=tea&status=needs_reauth")
         .await;
     assert_eq!(none.expect(200)["result_count"], 0);
+    for unfilled in [
+        "/integrated-account?tenant_id=",
+        "/integrated-account?integration=%20",
+        "/integrated-account?status=actif",
+        "/log?mcp_server_id=",
+    ] {
+        let refused = shop.world.get(unfilled).await.expect(400);
+        assert_eq!(refused["code"], "invalid_input", "{unfilled}");
+    }
 
     let db = &shop.world.app.core.db;
     let trail = events::of_account(db, &shop.world.account.id, 99)

@@ -122,6 +122,23 @@ fn every_fault_of_a_connector_is_printed_with_its_line() {
 }
 
 #[test]
+fn a_document_in_the_place_of_a_connector_is_called_one() {
+    let scratch = tempdir().unwrap();
+    let document = "openapi: 3.0.0\npaths: {}\n";
+    let file = write(scratch.path(), "tea.yaml", document);
+    let (out, _, code) = said(&["connector", "check", &file]);
+    assert!(
+        code == Some(1) && out.contains("`claviger connector import`"),
+        "{out}"
+    );
+    let (_, complaint, code) = said(&["connector", "tools", &file]);
+    assert!(
+        code == Some(2) && complaint.contains("`claviger connector import`"),
+        "{complaint}"
+    );
+}
+
+#[test]
 fn a_document_becomes_a_connector_file_whose_tools_are_printed() {
     let scratch = tempdir().unwrap();
     let swagger = json!({
