@@ -146,7 +146,7 @@ impl Plan {
         query.extend(self.fixed_query.iter().cloned());
         match &mut whole {
             Some((_, Value::Object(given))) => given.extend(self.fixed_body.clone()),
-            Some((name, _)) if !self.fixed_body.is_empty() => {
+            Some((name, _)) if self.is_form || !self.fixed_body.is_empty() => {
                 return Err(refuse(name, "must be an object"));
             }
             _ => members.extend(self.fixed_body.clone()),
@@ -282,6 +282,12 @@ mod tests {
         assert_eq!(sent.body, Some(json!({ "tenant": "7", "leaf": "green" })));
         let refused = ask(json!(["9"])).unwrap_err().to_string();
         assert_eq!(refused, "argument `body` must be an object");
+        plan.fixed_body.clear();
+        plan.is_form = true;
+        assert!(
+            plan.request(json!({ "id": 1, "body": ["9"] }).as_object().unwrap())
+                .is_err()
+        );
     }
 
     #[test]

@@ -134,6 +134,10 @@ impl Asking {
         headers.entry(header::USER_AGENT).or_insert_with(agent);
         let host = || target.place().host_header.clone();
         headers.entry(header::HOST).or_insert_with(host);
+        // Some servers refuse a POST that does not say that it has nothing (411; RFC 9110, 8.6).
+        if body.is_empty() && [Method::POST, Method::PUT, Method::PATCH].contains(&method) {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
         *request.headers_mut() = headers;

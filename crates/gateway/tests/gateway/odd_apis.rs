@@ -118,8 +118,10 @@ fn a_form_is_sent_as_one_through_every_face() {
         let post = json!({ "summary": "Posts.", "requestBody": { "content": content } });
         let document = json!({ "openapi": "3.0.0", "paths": {
             "/orders": { "get": { "summary": "Lists." } }, "/messages": { "post": post },
+            "/messages/{id}/pin": { "post": { "summary": "Pins." } },
         } });
-        let messages = json!({ "methods": { "create": { "http": "POST /messages", "fixed": { "as": "bot" } } } });
+        let messages = json!({ "methods": { "create": { "http": "POST /messages", "fixed": { "as": "bot" } },
+            "pin": { "http": "POST /messages/{id}/pin" } } });
         let orders = json!({ "methods": { "list": { "http": "GET /orders" } } });
         let resources = json!({ "messages": messages, "orders": orders });
         let changes = json!({ "openapi": document, "resources": resources });
@@ -142,8 +144,17 @@ fn a_form_is_sent_as_one_through_every_face() {
         let token = made["token"].as_str().unwrap();
         let called = shop.world.call(token, "create_a_tea_messages", arguments);
         called.await.unwrap();
+        let pinned = shop.proxy(id, Method::POST, "messages/pin", json!({ "id": "m1" }));
+        pinned.await.expect(200);
+        let pinned = shop.upstream.received().pop().unwrap();
+        assert_eq!(pinned.path, "/api/messages/m1/pin");
+        assert_eq!(
+            pinned.header("content-length"),
+            "0",
+            "some answer 411 without it"
+        );
         let received = shop.upstream.received();
-        for one in &received[received.len() - 2..] {
+        for one in &received[received.len() - 3..received.len() - 1] {
             assert_eq!(one.path, "/api/messages");
             assert_eq!(one.body, form);
             assert_eq!(
