@@ -11,10 +11,10 @@ use std::panic;
 
 use anyhow::{Context, Result};
 use tokio::runtime::Handle;
-use tracing_subscriber::filter::Directive;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer, Registry};
+use tracing_subscriber::{Layer, Registry};
 
 use crate::config::{Config, LogFormat};
 
@@ -81,12 +81,24 @@ impl Logging {
 }
 
 /// The filter as configured; a wrong one is told before anything is started.
-pub(crate) fn filter(config: &Config) -> Result<EnvFilter> {
-    let text = &config.log_filter;
-    EnvFilter::builder()
-        .with_default_directive(Directive::from(tracing::Level::INFO))
-        .parse(text)
-        .with_context(|| format!("the log filter {text:?} is not understood"))
+pub(crate) fn filter(config: &Config) -> Result<Targets> {
+    let parts = config.log_filter.split(',').map(str::trim);
+    let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() {
+        return Ok(Targets::new().with_default(LevelFilter::INFO));
+    }
+    // A word alone would be taken for a part of the program, of which there is none, and nothing logged; so would
+    // a span, which none are chosen by.
+    let is_known = |part: &&str| {
+        let is_of_part = part.contains('=') && !part.contains('[');
+        is_of_part || part.parse::<LevelFilter>().is_ok()
+    };
+    let text = parts.join(",");
+    let targets = text.parse().ok();
+    let targets = targets.filter(|_| parts.iter().all(|part| is_known(&part)));
+    targets.with_context(|| {
+        format!("the log filter {text:?} is not understood: it is a level, or levels of parts of the program such as `info,sqlx=debug`")
+    })
 }
 
 /// A panic ends in a log line with its place. What it says was written for whoever maintains the

@@ -1,5 +1,7 @@
 //! Log lines, as whatever collects them reads them.
 
+use std::process::Command;
+
 use claviger_testkit::Program;
 use serde_json::Value;
 use tempfile::tempdir;
@@ -57,6 +59,44 @@ fn a_request_has_one_line_with_its_route_status_and_duration() {
             (&Value::from(route), &Value::from(status))
         );
         assert!(told["duration_us"].is_u64(), "{told}");
+    }
+}
+
+#[test]
+fn a_filter_is_a_level_or_levels_of_parts() {
+    for (filter, answers, stops) in [
+        ("warn,claviger_edge=debug", true, false),
+        (" claviger_server=info, ,sqlx=debug", false, true),
+        ("debug", true, true),
+        ("", false, true),
+        ("off", false, false),
+    ] {
+        let scratch = tempdir().unwrap();
+        let flags = ["--log-format", "json", "--log", filter];
+        let program = Program::start(CLAVIGER, scratch.path(), &flags).unwrap();
+        program.call("GET /nowhere", "", &Value::Null).unwrap();
+        let (_, said) = program.stop().unwrap();
+        let has = |text: &str| said.contains(&format!("\"message\":\"{text}"));
+        assert_eq!(has("answered a request"), answers, "{filter:?}: {said}");
+        assert_eq!(has("stopping"), stops, "{filter:?}: {said}");
+    }
+}
+
+#[test]
+fn a_filter_that_is_none_is_refused() {
+    for filter in [
+        "loud",
+        "verbose,sqlx=warn",
+        "sqlx=loud",
+        "info=debug=trace",
+        "[request]=debug",
+    ] {
+        let mut command = Command::new(CLAVIGER);
+        let checked = command.args(["check-config", "--log", filter]).output();
+        let checked = checked.unwrap();
+        let said = String::from_utf8(checked.stderr).unwrap();
+        assert!(!checked.status.success(), "{filter}");
+        assert!(said.contains("is not understood"), "{filter}: {said}");
     }
 }
 
