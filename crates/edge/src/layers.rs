@@ -14,7 +14,7 @@ use claviger_store::Asker;
 use futures::future::{BoxFuture, Either, Ready, ready};
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use tower::ServiceExt;
+use tower::{ServiceBuilder, ServiceExt};
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
@@ -74,15 +74,16 @@ struct Shared {
 impl Surface {
     /// Puts the layers around the routes.
     pub fn new(core: &Core, routes: Router, shortcut: Option<Shortcut>) -> Self {
-        let routes = routes
-            .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        // As one layer: axum boxes each one's service and its future, for each request.
+        let around = ServiceBuilder::new()
+            .layer(middleware::from_fn_with_state(core.clone(), name_route))
             .layer(CatchPanicLayer::custom(
                 |_: Box<dyn std::any::Any + Send>| panicked().into_response(),
             ))
-            .layer(middleware::from_fn_with_state(core.clone(), name_route));
+            .layer(DefaultBodyLimit::max(LARGEST_BODY));
         Self(Arc::new(Shared {
             core: core.clone(),
-            routes,
+            routes: routes.layer(around),
             shortcut,
         }))
     }

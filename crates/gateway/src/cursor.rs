@@ -224,14 +224,14 @@ impl Binding<'_> {
         arguments.retain(|name, value| name != LIMIT && name != CURSOR && !value.is_null());
         let mut digest = Sha256::new();
         for part in [
-            self.connected_account,
-            self.origins,
-            self.tool.0,
-            self.tool.1,
+            self.connected_account.as_bytes(),
+            self.origins.as_bytes(),
+            self.tool.0.as_bytes(),
+            self.tool.1.as_bytes(),
             &canonical(&arguments),
         ] {
             digest.update((part.len() as u64).to_be_bytes());
-            digest.update(part.as_bytes());
+            digest.update(part);
         }
         digest.finalize().into()
     }

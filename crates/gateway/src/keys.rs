@@ -42,7 +42,7 @@ pub(crate) struct ArgumentsKey([u8; 32]);
 
 impl ArgumentsKey {
     pub(crate) fn digest(&self, arguments: &Map<String, Value>) -> [u8; 32] {
-        mac(&self.0, canonical(arguments).as_bytes())
+        mac(&self.0, &canonical(arguments))
     }
 }
 

@@ -111,7 +111,7 @@ impl Record {
             duration_us: 0,
             upstream_duration_us: None,
             request_id: line.request_id,
-            argument_names: json!(line.argument_names).to_string(),
+            argument_names: serde_json::to_string(&line.argument_names).expect("texts are JSON"),
             arguments_digest: line.digest,
             is_dry_run: line.dry_run,
         };

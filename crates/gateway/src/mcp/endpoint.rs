@@ -116,12 +116,12 @@ where
             Err(error) => return refused(StatusCode::BAD_REQUEST, Some(&id), &error),
         };
         match era {
-            Era::Earlier(_) => self.earlier(&id, &method, params.as_ref()).await,
-            Era::Current => self.current(&id, &method, params.as_ref()).await,
+            Era::Earlier(_) => self.earlier(&id, &method, params).await,
+            Era::Current => self.current(&id, &method, params).await,
         }
     }
 
-    async fn earlier(&self, id: &Id, method: &str, params: Option<&Value>) -> Answer {
+    async fn earlier(&self, id: &Id, method: &str, params: Option<Value>) -> Answer {
         let (result, headers) = if method == "tools/call" {
             match self.called(params).await {
                 Ok(called) => (
@@ -131,7 +131,7 @@ where
                 Err(error) => (Err(error), Vec::new()),
             }
         } else {
-            let result = earlier::result(self.exposure, self.now, method, params);
+            let result = earlier::result(self.exposure, self.now, method, params.as_ref());
             (
                 result.map(|result| json_rpc::result(id, result)),
                 Vec::new(),
@@ -145,11 +145,11 @@ where
         }
     }
 
-    async fn current(&self, id: &Id, method: &str, params: Option<&Value>) -> Answer {
+    async fn current(&self, id: &Id, method: &str, params: Option<Value>) -> Answer {
         // A client that opens in the earlier manner does not know of this era's headers; what it asks
         // for is not found, whatever they say.
         if method != "initialize"
-            && let Err(error) = current::check_headers(self.headers, method, params)
+            && let Err(error) = current::check_headers(self.headers, method, params.as_ref())
         {
             return refused(StatusCode::BAD_REQUEST, Some(id), &error);
         }
@@ -166,7 +166,7 @@ where
                 Err(error) => refused(StatusCode::OK, Some(id), &error),
             };
         }
-        match current::result(self.exposure, self.now, method, params) {
+        match current::result(self.exposure, self.now, method, params.as_ref()) {
             Ok(result) => Answer {
                 status: StatusCode::OK,
                 body: Some(json_rpc::result(id, result)),
@@ -179,7 +179,7 @@ where
         }
     }
 
-    async fn called(&self, params: Option<&Value>) -> Result<tools::Called, RpcError> {
+    async fn called(&self, params: Option<Value>) -> Result<tools::Called, RpcError> {
         let mut call = tools::asked(self.exposure, params)?;
         call.client = call.client.or_else(|| tools::user_agent(self.headers));
         Ok(tools::answered((self.call)(call).await))

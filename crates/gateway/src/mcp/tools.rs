@@ -112,28 +112,24 @@ pub(super) struct Called {
 }
 
 /// The parameters of a `tools/call`.
-pub(super) fn asked(
-    exposure: &Arc<Exposure>,
-    params: Option<&Value>,
-) -> Result<ToolCall, RpcError> {
+pub(super) fn asked(exposure: &Arc<Exposure>, params: Option<Value>) -> Result<ToolCall, RpcError> {
     let invalid = |message: &str| RpcError::new(INVALID_PARAMS, message);
-    let params = params
-        .and_then(Value::as_object)
-        .ok_or_else(|| invalid("`params` must be an object"))?;
-    let name = params
-        .get("name")
-        .and_then(Value::as_str)
-        .ok_or_else(|| invalid("`name` must be a text"))?;
-    let arguments = match params.get("arguments") {
+    let Some(Value::Object(mut params)) = params else {
+        return Err(invalid("`params` must be an object"));
+    };
+    let Some(Value::String(name)) = params.get_mut("name").map(Value::take) else {
+        return Err(invalid("`name` must be a text"));
+    };
+    let arguments = match params.get_mut("arguments").map(Value::take) {
         None | Some(Value::Null) => Map::new(),
-        Some(Value::Object(arguments)) => arguments.clone(),
+        Some(Value::Object(arguments)) => arguments,
         Some(_) => return Err(invalid("`arguments` must be an object")),
     };
-    let (wanted, arguments) = wanted(exposure, name, arguments);
+    let (wanted, arguments) = wanted(exposure, &name, arguments);
     Ok(ToolCall {
         wanted,
         arguments,
-        client: client(params),
+        client: client(&params),
     })
 }
 

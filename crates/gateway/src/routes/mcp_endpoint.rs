@@ -17,7 +17,7 @@ use crate::call::Call;
 use crate::gateway::Gateway;
 use crate::let_in::LetIn;
 use crate::mcp::hosts::NotForUs;
-use crate::mcp::{self, Answer, Post, ToolCall, ToolResult};
+use crate::mcp::{self, Answer, Post, Text, ToolCall, ToolResult};
 
 /// The largest body: 4 MiB.
 const LARGEST_BODY: usize = 4 * 1024 * 1024;
@@ -168,6 +168,13 @@ impl Calling<'_> {
     }
 }
 
+fn body_of(text: Text) -> Body {
+    match text.whole_or_parts() {
+        Ok(whole) => whole.into(),
+        Err(parts) => Body::from_stream(stream::iter(parts.map(Ok::<_, Infallible>))),
+    }
+}
+
 fn respond(answer: Answer) -> Response {
     let mut response = match answer.body {
         Some(body) => {
@@ -176,8 +183,7 @@ fn respond(answer: Answer) -> Response {
                 HeaderValue::from_static("application/json"),
             );
             let length = (header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-            let parts = body.parts().map(Ok::<_, Infallible>);
-            ([json, length], Body::from_stream(stream::iter(parts))).into_response()
+            ([json, length], body_of(body)).into_response()
         }
         None => StatusCode::ACCEPTED.into_response(),
     };
