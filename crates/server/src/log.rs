@@ -95,7 +95,7 @@ pub(crate) fn filter(config: &Config) -> Result<Targets> {
     };
     let text = parts.join(",");
     let targets = text.parse().ok();
-    let targets = targets.filter(|_| parts.iter().all(|part| is_known(&part)));
+    let targets = targets.filter(|_| parts.iter().all(is_known));
     targets.with_context(|| {
         format!("the log filter {text:?} is not understood: it is a level, or levels of parts of the program such as `info,sqlx=debug`")
     })
