@@ -44,9 +44,14 @@ fn is_deceptive(path: &str) -> bool {
     let decoded = percent_decode_str(path).decode_utf8_lossy();
     decoded.contains('\\')
         || decoded.chars().any(char::is_control)
-        || decoded
-            .split('/')
-            .any(|segment| segment == "." || segment == "..")
+        || decoded.split('/').any(is_dots)
+}
+
+/// Whether a segment leads elsewhere, also for servers that read what is behind a semicolon as a parameter of it,
+/// as in `..;/`.
+fn is_dots(segment: &str) -> bool {
+    let name = segment.split(';').next();
+    matches!(name, Some("." | ".."))
 }
 
 #[cfg(test)]
@@ -76,11 +81,14 @@ mod tests {
             "/api-keys/auth/..%5cx",
             "/api-keys/./x",
             "/custom/%2e%2e/x",
+            "/custom/..;/x",
+            "/custom/a/%2e.%3bv=1/x",
             "/a/%00",
         ] {
             assert_eq!(normalized(path), None, "{path}");
         }
         assert!(normalized("/api-keys/auth/a..b").is_some());
+        assert!(normalized("/custom/a;v=1/..b;c").is_some());
         assert!(normalized("/api-keys/auth/%252e%252e").is_some());
     }
 

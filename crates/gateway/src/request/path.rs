@@ -91,7 +91,9 @@ impl PathTemplate {
                     }
                 }
             }
-            if raw == "." || raw == ".." {
+            // Some servers read what is behind a semicolon as a parameter of the segment.
+            let name = raw.split(';').next();
+            if matches!(name, Some("." | "..")) {
                 return Err(refuse(argument, "must not be `.` or `..`"));
             }
         }

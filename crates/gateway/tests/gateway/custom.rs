@@ -68,6 +68,7 @@ fn custom_with_slash_slash_e_slash_at_e_slash_backslash_e_dots_and_a_port() {
             format!("/%5c%5c{e}"),
             format!("/%2e%2e/%2e%2e/{e}"),
             "/%2e%2e/x".to_owned(),
+            "/..;/x".to_owned(),
             format!("/:80@{e}"),
             format!("/http://{e}/"),
         ] {
