@@ -85,21 +85,20 @@ pub(super) async fn handle(
 }
 
 fn read_filter(parameters: &Parameters) -> Result<call_log::Filter, ApiError> {
-    let text = |name: &str| parameters.text(name).map(str::to_owned);
-    let log_type = text("log_type");
+    let log_type = parameters.filter("log_type")?;
     if log_type
         .as_deref()
         .is_some_and(|kind| kind != "mcp" && kind != "proxy")
     {
         return Err(ApiError::field("log_type", "must be `mcp` or `proxy`"));
     }
-    let instant = |name: &str| match parameters.text(name) {
+    let instant = |name: &str| match parameters.filter(name)? {
         None => Ok(None),
-        Some(text) => date::parse(text)
+        Some(text) => date::parse(&text)
             .map(Some)
             .ok_or_else(|| ApiError::field(name, format!("must be {}", date::ACCEPTED))),
     };
-    let status = match parameters.text("status") {
+    let status = match parameters.filter("status")? {
         None => None,
         Some(text) => {
             let status = text.parse().ok();

@@ -169,6 +169,12 @@ on_both_engines!(
             "limit=0",
             "created_at[gt]=soon",
             "next_cursor=x",
+            "log_type=",
+            "status=",
+            "created_at[gt]=",
+            "created_at[lt]=%20",
+            "mcp_server_id=",
+            "tool_name=",
         ] {
             assert_eq!(world.get(&format!("/log?{bad}")).await.status, 400, "{bad}");
         }
