@@ -111,31 +111,30 @@ pub fn ask(pagination: &PaginationEntry, asked: &Asked, request: &mut UpstreamRe
 }
 
 /// The page that the upstream's items are, by what it told beside them; where it answers all at once,
-/// the part is cut here.
+/// the part is cut here. Neighbours have none of those parameters that are secret: an API that is asked with
+/// a key in its URLs writes links with it, and cursors, sealed as they are, tell what is in them by a dry run.
 pub fn page(
     pagination: &PaginationEntry,
     asked: &Asked,
     mut items: Vec<Value>,
     told: Told<'_>,
+    is_secret: impl Fn(&str) -> bool,
 ) -> Page {
     let window = asked.window;
     let at = |offset| Asked::from(Window { offset, ..window });
     let marked = |mark: Option<String>| {
-        mark.map(|mark| Asked {
-            window,
-            mark: Some(mark),
-        })
+        let mark = Some(mark?);
+        let other = Asked { window, mark }.without(&is_secret)?;
+        // One that leads to where it stands would lead round and round.
+        (other.mark != asked.mark).then_some(other)
     };
     let (next, previous) = match pagination {
         PaginationEntry::Cursor { next, .. } => {
             let next = told.body.and_then(|body| next.of(body)).and_then(text_of);
-            let next = next.filter(|mark| !mark.is_empty() && asked.mark.as_ref() != Some(mark));
             (marked(next), None)
         }
         PaginationEntry::LinkHeader { .. } => {
-            // A link to where it stands would lead round and round.
-            let is_other = |mark: &String| asked.mark.as_ref() != Some(mark);
-            let to = |relation| marked(link::query_of(told.headers, relation).filter(is_other));
+            let to = |relation| marked(link::query_of(told.headers, relation));
             (to("next"), to("prev"))
         }
         PaginationEntry::Page { limit, .. } => {

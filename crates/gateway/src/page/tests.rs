@@ -47,6 +47,10 @@ fn question(arguments: &Value) -> Result<Window, ForeignCursor> {
     })
 }
 
+fn nothing_is_secret(_: &str) -> bool {
+    false
+}
+
 fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
     let pairs = pairs
         .iter()
@@ -114,6 +118,7 @@ fn the_last_page_has_no_next() {
                 headers,
                 body: None,
             },
+            nothing_is_secret,
         )
     };
     let (four, none) = (headers(&[("x-total-count", "4")]), HeaderMap::new());
@@ -200,6 +205,7 @@ fn a_cursor_of_the_upstream_leads_on_until_there_is_none() {
                 headers: &headers,
                 body: Some(&body),
             },
+            nothing_is_secret,
         );
         assert_eq!(
             turned.next.and_then(|next| next.mark).as_deref(),
@@ -221,6 +227,7 @@ fn a_link_and_a_range_lead_on() {
             headers: &link,
             body: None,
         },
+        nothing_is_secret,
     );
     assert_eq!(turned.next.unwrap().mark.as_deref(), Some("page=3"));
     assert_eq!(turned.previous, None);
@@ -242,8 +249,39 @@ fn a_link_and_a_range_lead_on() {
                 headers: &told,
                 body: None,
             },
+            nothing_is_secret,
         );
         assert_eq!(turned.next.is_some(), more, "{range}");
+    }
+}
+
+#[test]
+fn a_link_to_the_page_itself_ends_a_list_with_a_secret_in_it_too() {
+    let style = PaginationEntry::LinkHeader { limit: None };
+    let asked = Asked {
+        window: FIRST,
+        mark: Some("page=2&size=50".into()),
+    };
+    for (query, mark) in [
+        ("page=2&key=s3cret&size=50", None),
+        ("key=s3cret&page=2&size=50", None),
+        ("page=3&key=s3cret&size=50", Some("page=3&size=50")),
+        ("page=2&size=50", None),
+        ("key=s3cret", None),
+    ] {
+        let link = format!(r#"<https://x.test/pots?{query}>; rel="next prev""#);
+        let told = headers(&[("link", &link)]);
+        let told = Told {
+            headers: &told,
+            body: None,
+        };
+        let turned = page(&style, &asked, Vec::new(), told, |pair| {
+            pair.contains("s3cret")
+        });
+        for neighbour in [turned.next, turned.previous] {
+            let of_it = neighbour.and_then(|it| it.mark);
+            assert_eq!(of_it.as_deref(), mark, "{query}");
+        }
     }
 }
 
@@ -271,7 +309,7 @@ proptest! {
                 1 => part(&list, at.window),
                 _ => part(&list, Window { offset: at.window.offset * limit, limit }),
             };
-            let turned = page(&pagination, &at, answered, Told { headers: &total, body: None });
+            let turned = page(&pagination, &at, answered, Told { headers: &total, body: None }, nothing_is_secret);
             seen.extend(turned.items);
             asked = turned.next;
         }
