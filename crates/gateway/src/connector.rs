@@ -135,7 +135,10 @@ fn check_method(resource: &str, method: &str, entry: &file::MethodEntry, faults:
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::openapi::{Bounds, read_value};
 
     const SMALL: &str =
         "slug: tea\nlabel: Tea\ntool_prefix: tea\nopenapi: tea.json\nbase_url: local\n";
@@ -174,6 +177,24 @@ mod tests {
         assert!(message(&both).contains("keep one"));
         let none = format!("{SMALL}resources: {{ pots: {{ methods: {{ list: {{}} }} }} }}");
         assert!(message(&none).contains("needs `http` or `operation`"));
+    }
+
+    #[test]
+    fn a_file_says_what_it_says_in_a_body() {
+        let fixed = "{ country: NO, notify: off, axis: y, all: true, count: 7 }";
+        let text = format!(
+            "{SMALL}resources: {{ pots: {{ methods: {{ list: {{ http: GET /pots, fixed: {fixed} }} }} }} }}"
+        );
+        let of_file = Connector::parse(&text).unwrap();
+        let of_file = json!(of_file.file().resources["pots"].methods["list"].fixed);
+        let said =
+            json!({ "country": "NO", "notify": "off", "axis": "y", "all": true, "count": 7 });
+        assert_eq!(of_file, said);
+        let of_body = read_value(text.as_bytes(), &Bounds::OWN).unwrap();
+        assert_eq!(
+            of_body["resources"]["pots"]["methods"]["list"]["fixed"],
+            said
+        );
     }
 
     #[test]

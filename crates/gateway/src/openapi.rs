@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 
 pub use fault::{DocumentError, DocumentFault, Position};
 pub use text::Bounds;
-pub(crate) use text::read as read_value;
+pub(crate) use text::{options as yaml_options, read as read_value};
 
 /// How many bytes a document may have.
 pub const LARGEST: usize = 32 * 1_024 * 1_024;

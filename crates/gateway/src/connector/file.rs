@@ -8,9 +8,10 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
-use serde_saphyr::{MessageFormatter, Options, Spanned, UserMessageFormatter};
+use serde_saphyr::{MessageFormatter, Spanned, UserMessageFormatter};
 
 use super::fault::{Fault, Faults};
+use crate::openapi::yaml_options;
 use claviger_domain::plain_text;
 
 pub use access::{
@@ -187,19 +188,12 @@ pub struct AnnotationsEntry {
 
 impl ConnectorFile {
     pub(super) fn parse(text: &str) -> Result<Self, Faults> {
-        serde_saphyr::from_str_with_options(text, reading_options()).map_err(|error| {
+        // Aliases are refused: nobody needs them in such a file, and they are how a small one becomes large.
+        serde_saphyr::from_str_with_options(text, yaml_options(false)).map_err(|error| {
             let error = error.without_snippet();
             let place = error.location();
             let message = plain_text::clean(&UserMessageFormatter.format_message(error));
             Faults(vec![Fault::perhaps_at(place.as_ref(), message)])
         })
     }
-}
-
-/// Aliases are refused: nobody needs them in such a file, and they are how a small one becomes large.
-fn reading_options() -> Options {
-    let mut options = Options::default();
-    options.alias_limits.max_total_replayed_events = 0;
-    options.with_snippet = false;
-    options
 }

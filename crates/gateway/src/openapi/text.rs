@@ -107,7 +107,8 @@ fn yaml(text: &[u8], bounds: &Bounds<'_>) -> Result<Value, DocumentError> {
     })
 }
 
-fn options(aliases: bool) -> Options {
+/// How YAML is read wherever it comes from: a connector says the same in a file as in a body.
+pub(crate) fn options(aliases: bool) -> Options {
     let mut options = Options::default();
     options.with_snippet = false;
     // `no`, `on` and `y` are texts, as YAML 1.2 has it: countries, switches and coordinates are named so.
