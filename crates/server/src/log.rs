@@ -88,10 +88,11 @@ pub(crate) fn filter(config: &Config) -> Result<Targets> {
         return Ok(Targets::new().with_default(LevelFilter::INFO));
     }
     // A word alone would be taken for a part of the program, of which there is none, and nothing logged; so would
-    // a span, which none are chosen by.
-    let is_known = |part: &&str| {
-        let is_of_part = part.contains('=') && !part.contains('[');
-        is_of_part || part.parse::<LevelFilter>().is_ok()
+    // a span, which none are chosen by, and a name with a space. Without a name a level would be that of all.
+    let is_word = |text: &str| !text.is_empty() && !text.contains(char::is_whitespace);
+    let is_known = |part: &&str| match part.split_once('=') {
+        Some((name, level)) => is_word(name) && is_word(level) && !name.contains('['),
+        None => part.parse::<LevelFilter>().is_ok(),
     };
     let text = parts.join(",");
     let targets = text.parse().ok();

@@ -90,6 +90,9 @@ fn a_filter_that_is_none_is_refused() {
         "sqlx=loud",
         "info=debug=trace",
         "[request]=debug",
+        "sqlx=",
+        "sqlx =debug",
+        "=debug",
     ] {
         let mut command = Command::new(CLAVIGER);
         let checked = command.args(["check-config", "--log", filter]).output();
