@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use claviger_edge::{ApiError, Body, Caller, Core};
-use claviger_edge::{permission::KeysCheck, routes};
+use claviger_edge::permission::KeysCheck;
+use claviger_edge::{ApiError, Body, Caller, Core, routes};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
