@@ -9,9 +9,8 @@ use super::query::plain;
 use super::{IN_SEGMENT, refuse};
 use crate::argument::ArgumentFaults;
 
-/// What a path of a document may have as it is (RFC 3986, `pchar`), escapes of its own too.
+/// What a path of a document may have as it is (RFC 3986, `pchar`).
 const IN_FIXED: &AsciiSet = &IN_SEGMENT
-    .remove(b'%')
     .remove(b'!')
     .remove(b'$')
     .remove(b'&')
@@ -101,9 +100,19 @@ impl PathTemplate {
     }
 }
 
-/// A text of a document's path, with what a URL cannot have in it as escapes.
+/// A text of a document's path, with what a URL cannot have in it as escapes. A percent sign that begins none is
+/// one of those.
 fn fixed(text: &str) -> Piece {
-    Piece::Fixed(utf8_percent_encode(text, IN_FIXED).to_string())
+    let mut parts = text.split('%');
+    let escaped = |part: &str| utf8_percent_encode(part, IN_FIXED).to_string();
+    let mut whole = parts.next().map(escaped).unwrap_or_default();
+    for part in parts {
+        let digits = part.as_bytes().get(..2);
+        let is_escape = digits.is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
+        whole.push_str(if is_escape { "%" } else { "%25" });
+        whole.push_str(&escaped(part));
+    }
+    Piece::Fixed(whole)
 }
 
 fn parse_segment(segment: &str) -> Option<Vec<Piece>> {
@@ -170,6 +179,7 @@ mod tests {
                 .unwrap()
         };
         assert_eq!(path("/a b/ü/c:d,(e)%20"), "/a%20b/%C3%BC/c:d,(e)%20");
+        assert_eq!(path("/50%/x/%2F%zz%4"), "/50%25/x/%2F%25zz%254");
     }
 
     #[test]
