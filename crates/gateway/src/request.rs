@@ -1,8 +1,11 @@
 //! From checked arguments to the upstream request: each argument goes to the one place its tool has for
 //! it, and nothing else is sent.
 
+mod alike;
 mod path;
 mod query;
+
+use std::collections::HashMap;
 
 use http::{HeaderMap, Method};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
@@ -10,11 +13,21 @@ use serde_json::{Map, Value};
 
 use crate::argument::ArgumentFaults;
 use crate::openapi::QueryStyle;
-use crate::openapi::schema::Renames;
+use crate::openapi::schema::{Renames, beginning};
 
+use alike::first_taken;
+pub(crate) use alike::{folded, is_within};
 pub use path::PathTemplate;
 pub(crate) use query::parameters_of;
-use query::{encoded, write_query};
+use query::{Written, encoded};
+
+/// Bytes of what arguments are in a query, at most, with what keeping it takes: all that fits a request's first
+/// line has less.
+const LARGEST_QUERY: usize = 256 * 1_024;
+/// Bytes of a form, at most, so counted: what is sent to be one has half as many.
+const LARGEST_FORM: usize = 8 * 1_024 * 1_024;
+/// Bytes of a member's name that are told.
+const LONGEST_TOLD: usize = 100;
 
 /// All but the unreserved characters of RFC 3986, so that a value stays within its segment.
 pub(crate) const IN_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -22,6 +35,7 @@ pub(crate) const IN_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
+
 /// Where an argument goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
@@ -66,12 +80,13 @@ pub struct Plan {
     /// What is always sent in the body.
     pub fixed_body: Map<String, Value>,
     /// Names in the query that are not the caller's to use: what is always sent, what says which page is asked
-    /// for, credentials, other arguments. Members of an argument can stand in the query under their own names.
+    /// for, credentials, other arguments. Members of an argument can stand in the query under their own names; none
+    /// are here where no argument has members.
     pub reserved: Vec<String>,
     /// Whether a body is sent although no argument is given for it.
     pub needs_body: bool,
-    /// Whether the body is a form, not JSON.
-    pub is_form: bool,
+    /// Of a form, how members are written whose style the document names; `None` for JSON.
+    pub form: Option<HashMap<String, QueryStyle>>,
 }
 
 /// A request to the upstream, without host and credentials.
@@ -119,7 +134,7 @@ impl Plan {
         &self,
         arguments: &Map<String, Value>,
     ) -> Result<UpstreamRequest, ArgumentFaults> {
-        let mut query = Vec::new();
+        let mut query = Written::within(LARGEST_QUERY);
         let mut members = Map::new();
         let mut whole = None;
         for argument in &self.arguments {
@@ -130,8 +145,7 @@ impl Plan {
                 Place::Path | Place::Page => {}
                 Place::Query => {
                     let value = argument.renames.restore(value.clone());
-                    self.check_members(argument, &value)?;
-                    write_query(argument.style, &mut query, &argument.upstream, &value);
+                    self.write(&mut query, argument, &value)?;
                 }
                 Place::Body => {
                     let value = argument.renames.restore(value.clone());
@@ -143,14 +157,27 @@ impl Plan {
                 }
             }
         }
-        query.extend(self.fixed_query.iter().cloned());
-        match &mut whole {
-            Some((_, Value::Object(given))) => given.extend(self.fixed_body.clone()),
-            Some((name, _)) if self.is_form || !self.fixed_body.is_empty() => {
+        let body = match whole {
+            Some((name, Value::Object(given))) => Some(self.without_fixed(name, given)?),
+            Some((name, _)) if self.form.is_some() || !self.fixed_body.is_empty() => {
                 return Err(refuse(name, "must be an object"));
             }
-            _ => members.extend(self.fixed_body.clone()),
-        }
+            Some((_, whole)) => Some(whole),
+            None => {
+                let is_sent = self.needs_body || !members.is_empty() || !self.fixed_body.is_empty();
+                is_sent.then_some(Value::Object(members))
+            }
+        };
+        let form = match (&body, &self.form) {
+            (Some(Value::Object(members)), Some(styles)) => Some(self.form(styles, members)?),
+            _ => None,
+        };
+        let body = body.map(|mut body| {
+            if let Value::Object(members) = &mut body {
+                members.extend(self.fixed_body.clone());
+            }
+            body
+        });
         let path = self.path.fill(|parameter| {
             let argument = self
                 .arguments
@@ -158,12 +185,10 @@ impl Plan {
                 .find(|argument| argument.place == Place::Path && argument.upstream == parameter)?;
             Some((argument.name.as_str(), arguments.get(&argument.name)?))
         })?;
-        let body = whole
-            .map(|(_, whole)| whole)
-            .or_else(|| (self.needs_body || !members.is_empty()).then_some(Value::Object(members)));
-        let form = body.as_ref().filter(|_| self.is_form);
+        let mut query = query.into_pairs();
+        query.extend(self.fixed_query.iter().cloned());
         Ok(UpstreamRequest {
-            form: form.map(|body| self.form(body)),
+            form,
             verb: self.verb.clone(),
             path,
             query,
@@ -171,38 +196,89 @@ impl Plan {
             body,
         })
     }
-}
 
-impl Plan {
-    /// A body as a form.
-    fn form(&self, body: &Value) -> String {
-        let mut pairs = Vec::new();
-        for (name, value) in body.as_object().into_iter().flatten() {
-            let is_it = |it: &&Argument| it.place == Place::Body && it.upstream == *name;
-            let argument = self.arguments.iter().find(is_it);
-            let style = argument.map_or(QueryStyle::Form, |argument| argument.style);
-            write_query(style, &mut pairs, name, value);
+    /// Writes an argument into the query. What its members are called there is nobody else's.
+    fn write(
+        &self,
+        query: &mut Written,
+        argument: &Argument,
+        value: &Value,
+    ) -> Result<(), ArgumentFaults> {
+        let added = query.add(argument.style, &argument.upstream, value);
+        let added = added.map_err(|_| too_long(&argument.name))?;
+        match first_taken(&argument.upstream, added, self.reserved.iter()) {
+            None => Ok(()),
+            Some(member) => Err(refuse_member(&argument.name, member)),
         }
-        encoded(&pairs)
     }
 
-    /// Refuses an argument whose members would take the place of what is sent otherwise.
-    fn check_members(&self, argument: &Argument, value: &Value) -> Result<(), ArgumentFaults> {
-        let (QueryStyle::Exploded, Value::Object(members)) = (argument.style, value) else {
-            return Ok(());
+    /// A whole body without what is always sent, which is sent after it. A member that some read as one of that
+    /// is refused.
+    fn without_fixed(
+        &self,
+        name: &str,
+        mut given: Map<String, Value>,
+    ) -> Result<Value, ArgumentFaults> {
+        if self.fixed_body.is_empty() {
+            return Ok(Value::Object(given));
+        }
+        given.retain(|member, _| !self.fixed_body.contains_key(member));
+        let fixed: Vec<String> = self.fixed_body.keys().map(|name| folded(name)).collect();
+        let is_fixed = |member: &&String| {
+            let member = folded(member);
+            fixed.iter().any(|fixed| is_within(&member, fixed))
         };
-        let is_taken =
-            |member: &&String| **member != argument.upstream && self.reserved.contains(member);
-        match members.keys().find(is_taken) {
-            None => Ok(()),
-            Some(member) => {
-                let why = format!(
-                    "cannot have the member `{member}`, which stands in the query otherwise"
-                );
-                Err(refuse(&argument.name, &why))
+        match given.keys().find(is_fixed) {
+            None => Ok(Value::Object(given)),
+            Some(member) => Err(refuse_member(name, member)),
+        }
+    }
+
+    /// A body as a form, and what is always sent behind it.
+    fn form(
+        &self,
+        styles: &HashMap<String, QueryStyle>,
+        members: &Map<String, Value>,
+    ) -> Result<String, ArgumentFaults> {
+        let mut form = Written::within(LARGEST_FORM);
+        let style = |name: &str| styles.get(name).copied().unwrap_or(QueryStyle::Form);
+        for (name, value) in members {
+            let argument = || {
+                let is_it = |it: &&Argument| match it.place {
+                    Place::Body => it.upstream == *name,
+                    place => place == Place::WholeBody,
+                };
+                let argument = self.arguments.iter().find(is_it);
+                argument.map_or(name.as_str(), |argument| &argument.name)
+            };
+            let added = form.add(style(name), name, value);
+            let added = added.map_err(|_| too_long(argument()))?;
+            if let Some(member) = first_taken(name, added, self.fixed_body.keys()) {
+                return Err(refuse_member(argument(), member));
             }
         }
+        for (name, value) in &self.fixed_body {
+            // What is always sent is there also where it says nothing.
+            let written = match value {
+                Value::Null => form.add(QueryStyle::Form, name, &"null".into()),
+                value => form.add(style(name), name, value),
+            };
+            written.map_err(|_| too_long(name))?;
+        }
+        Ok(encoded(&form.into_pairs()))
     }
+}
+
+fn too_long(argument: &str) -> ArgumentFaults {
+    let why = "is too long as it is sent, where each value has its whole name before it: \
+        give fewer values, or shorter names";
+    refuse(argument, why)
+}
+
+fn refuse_member(argument: &str, member: &str) -> ArgumentFaults {
+    let member = claviger_domain::plain_text::clean(beginning(member, LONGEST_TOLD));
+    let why = format!("cannot have the member `{member}`, which is sent otherwise");
+    refuse(argument, &why)
 }
 
 fn refuse(argument: &str, why: &str) -> ArgumentFaults {
@@ -244,7 +320,7 @@ mod tests {
             fixed_body: Map::new(),
             reserved: vec!["explain".into(), "full".into(), "token".into()],
             needs_body: false,
-            is_form: false,
+            form: None,
         }
     }
 
@@ -278,12 +354,19 @@ mod tests {
             let arguments = json!({ "id": 1, "body": body });
             plan.request(arguments.as_object().unwrap())
         };
-        let sent = ask(json!({ "tenant": "9", "leaf": "green" })).unwrap();
-        assert_eq!(sent.body, Some(json!({ "tenant": "7", "leaf": "green" })));
+        let sent = ask(json!({ "tenant": "9", "leaf": "green", "tenants": 1 })).unwrap();
+        let expected = r#"{"leaf":"green","tenants":1,"tenant":"7"}"#;
+        assert_eq!(sent.body.unwrap().to_string(), expected);
+        for other in ["Tenant", " tenant", "TENANT ", "tenant[]", "tenant[a]"] {
+            let refused = ask(json!({ "tenant": "x", other: "9" })).unwrap_err();
+            let told = refused.to_string();
+            assert!(told.contains("`body` cannot have the member"), "{told}");
+            assert!(told.contains(other.trim()), "{told}");
+        }
         let refused = ask(json!(["9"])).unwrap_err().to_string();
         assert_eq!(refused, "argument `body` must be an object");
         plan.fixed_body.clear();
-        plan.is_form = true;
+        plan.form = Some(HashMap::new());
         assert!(
             plan.request(json!({ "id": 1, "body": ["9"] }).as_object().unwrap())
                 .is_err()
@@ -294,6 +377,7 @@ mod tests {
     fn no_member_takes_the_place_of_what_is_sent_otherwise() {
         let mut plan = plan();
         plan.arguments.push(argument("filter", Place::Query));
+        plan.reserved.extend(["page[size]".into(), "filter".into()]);
         let ask = |filter: Value| {
             let arguments = json!({ "id": 1, "filter": filter });
             plan.request(arguments.as_object().unwrap())
@@ -303,13 +387,93 @@ mod tests {
             sent.path_and_query()
                 .ends_with("?leaf=green&filter=1&explain=true")
         );
-        for taken in ["explain", "full", "token"] {
+        for taken in [
+            "explain",
+            "full",
+            "token",
+            "Token",
+            "token[]",
+            "token[a]",
+            "page[size]",
+        ] {
             let refused = ask(json!({ taken: "x" })).unwrap_err().to_string();
             assert!(
                 refused.starts_with("argument `filter` cannot have the member"),
                 "{refused}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_in_brackets_takes_no_place_either() {
+        let mut plan = plan();
+        plan.arguments.push(Argument {
+            style: QueryStyle::Deep,
+            ..argument("filter", Place::Query)
+        });
+        plan.reserved
+            .extend(["filter[tenant]".into(), "filter".into()]);
+        let ask = |filter: Value| {
+            let arguments = json!({ "id": 1, "filter": filter });
+            plan.request(arguments.as_object().unwrap())
+        };
+        for taken in [
+            json!({ "tenant": 1 }),
+            json!({ "Tenant": [1] }),
+            json!({ "leaf": 1, "tenant": { "x": 1 } }),
+        ] {
+            let refused = ask(taken.clone()).unwrap_err().to_string();
+            assert!(refused.contains("member `filter["), "{taken}: {refused}");
+        }
+        let sent = ask(json!({ "leaf": "green", "token": 1 })).unwrap();
+        assert!(sent.path_and_query().contains("filter%5Bleaf%5D=green"));
+    }
+
+    #[test]
+    fn a_form_has_what_is_always_sent_in_the_style_of_the_document() {
+        let mut plan = plan();
+        plan.arguments.push(argument("body", Place::WholeBody));
+        let deep = ["meta", "of"].map(|name| (name.to_owned(), QueryStyle::Deep));
+        plan.form = Some(deep.into());
+        let fixed = json!({ "of": { "a": 1 }, "none": null, "meta[tenant]": "7" });
+        plan.fixed_body = fixed.as_object().unwrap().clone();
+        let ask = |body: Value| {
+            let arguments = json!({ "id": 1, "body": body });
+            let sent = plan.request(arguments.as_object().unwrap());
+            sent.map(|sent| sent.form.unwrap())
+        };
+        let sent = ask(json!({ "of": 2, "meta": { "b": [true] }, "left": null })).unwrap();
+        let expected = "meta%5Bb%5D%5B%5D=true&of%5Ba%5D=1&none=null&meta%5Btenant%5D=7";
+        assert_eq!(sent, expected);
+        for taken in [
+            json!({ "meta": { "tenant": "9" } }),
+            json!({ "meta": { "Tenant": ["9"] } }),
+            json!({ "None": 1 }),
+            json!({ "OF[a]": 1 }),
+        ] {
+            assert!(ask(taken.clone()).is_err(), "{taken}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_would_be_before_each_of_many_values_is_refused() {
+        let mut plan = plan();
+        plan.arguments.push(Argument {
+            style: QueryStyle::Deep,
+            ..argument("filter", Place::Query)
+        });
+        let value = json!({ "n".repeat(1_000_000): vec![1; 100_000] });
+        let refused = plan
+            .request(json!({ "id": 1, "filter": value }).as_object().unwrap())
+            .unwrap_err();
+        let told = refused.to_string();
+        assert!(told.starts_with("argument `filter` is too long") && told.len() < 200);
+        plan.form = Some([("meta".to_owned(), QueryStyle::Deep)].into());
+        plan.arguments.push(argument("meta", Place::Body));
+        let refused = plan
+            .request(json!({ "id": 1, "meta": value }).as_object().unwrap())
+            .unwrap_err();
+        assert!(refused.to_string().starts_with("argument `meta` is too"));
     }
 
     #[test]

@@ -162,6 +162,9 @@ impl Compiling<'_> {
         }
         let file = self.connector.file();
         let pagination = entry.pagination.as_ref().unwrap_or(&file.pagination);
+        // Some documents tell operations of one path apart by what is always in the query.
+        let (bare_path, always) = path.split_once('?').unwrap_or((path, ""));
+        let sent = self.sent_in_query(subject, parameters_of(always));
         let source = flat::Source {
             document: self.document,
             operation,
@@ -169,15 +172,14 @@ impl Compiling<'_> {
             method,
             entry,
             pagination,
+            sent: &sent,
         };
         let flat = flat::flatten(&source);
         let problems = flat.faults.iter();
         self.faults
             .extend(problems.map(|problem| about(resource, method, entry, problem)));
         self.check_secrets(subject);
-        // Some documents tell operations of one path apart by what is always in the query.
-        let (path, always) = path.split_once('?').unwrap_or((path, ""));
-        let template = PathTemplate::parse(path).filter(|_| !always.contains(['{', '#']));
+        let template = PathTemplate::parse(bare_path).filter(|_| !always.contains(['{', '#']));
         let Some(template) = template else {
             self.leave_out(operation, "its path is no path template");
             return;
@@ -219,7 +221,7 @@ impl Compiling<'_> {
                 .collect(),
             pagination: pagination.clone(),
             check,
-            plan: self.plan(subject, template, parameters_of(always), &flat),
+            plan: self.plan(subject, template, parameters_of(always), &flat, sent),
             schemas: flat.schemas,
         };
         self.compiled.bytes += size::of_tool(&tool);
@@ -232,6 +234,7 @@ impl Compiling<'_> {
         path: PathTemplate,
         mut fixed_query: Vec<(String, String)>,
         flat: &Flat,
+        sent: Vec<String>,
     ) -> Plan {
         let operation = subject.operation;
         let mut fixed_body = Map::new();
@@ -252,40 +255,54 @@ impl Compiling<'_> {
                 fixed_query.push((name.clone(), text));
             }
         }
-        let always = fixed_query.iter().map(|(name, _)| name.clone());
+        let reserved = if flat.spreads {
+            self.reserved(subject, sent)
+        } else {
+            Vec::new()
+        };
         Plan {
             verb: operation.verb.clone(),
             path,
             arguments: flat.arguments.clone(),
-            reserved: always.chain(self.reserved(subject)).collect(),
+            reserved,
             fixed_query,
             fixed_body,
             needs_body: needs_body(operation),
-            is_form: operation
-                .body
-                .as_ref()
-                .is_some_and(|body| body.form.is_some()),
+            form: operation.body.as_ref().and_then(|body| body.form.clone()),
         }
     }
 
-    /// Names in the query of an operation that have a meaning, beside those that are always sent.
-    fn reserved(&self, subject: &Subject<'_>) -> impl Iterator<Item = String> {
-        let file = self.connector.file();
+    /// What is sent in the query of an operation whatever its arguments are: what its path has there, what the file
+    /// fixes, what goes with every call, and credentials.
+    fn sent_in_query(&self, subject: &Subject<'_>, always: Vec<(String, String)>) -> Vec<String> {
         let access = self.connector.access();
-        let pagination = subject.entry.pagination.as_ref();
-        let pages = pagination.unwrap_or(&file.pagination).parameters();
-        let pages = pages.into_iter().filter(|_| subject.method == "list");
-        let of_calls = access.query.iter().map(|(name, _)| name.as_str());
         let formats = access.formats.values();
         let credentials = formats.filter_map(|format| match &format.authorization {
-            Authorization::Query(name, _) => Some(name.as_str()),
+            Authorization::Query(name, _) => Some(name),
             _ => None,
         });
+        let of_calls = access.query.iter().map(|(name, _)| name);
+        let others = subject
+            .entry
+            .fixed
+            .keys()
+            .chain(of_calls)
+            .chain(credentials);
+        let always = always.into_iter().map(|(name, _)| name);
+        always.chain(others.cloned()).collect()
+    }
+
+    /// All names in the query of an operation that have a meaning.
+    fn reserved(&self, subject: &Subject<'_>, sent: Vec<String>) -> Vec<String> {
+        let pagination = subject.entry.pagination.as_ref();
+        let pages = pagination.unwrap_or(&self.connector.file().pagination);
+        let pages = pages.parameters().into_iter();
+        let pages = pages.filter(|_| subject.method == "list");
         let parameters = subject.operation.parameters.iter();
         let others = parameters.filter(|known| !known.in_path);
         let others = others.map(|known| known.name.as_str());
-        let names = pages.chain(of_calls).chain(credentials).chain(others);
-        names.map(str::to_owned).collect::<Vec<_>>().into_iter()
+        let others = pages.chain(others).map(str::to_owned);
+        sent.into_iter().chain(others).collect()
     }
 
     /// A misspelt secret would be shown: what the document lists without it is a fault.

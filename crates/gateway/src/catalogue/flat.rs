@@ -10,7 +10,7 @@ use crate::openapi::schema::{
 };
 use crate::openapi::{Document, Operation, Parameter, QueryStyle, path_parameters};
 use crate::page;
-use crate::request::{Argument, Place};
+use crate::request::{Argument, Place, folded, is_within};
 use crate::tool::Schemas;
 use claviger_domain::plain_text;
 
@@ -19,6 +19,8 @@ pub(super) struct Flat {
     pub(super) schemas: Schemas,
     pub(super) required: Vec<String>,
     pub(super) arguments: Vec<Argument>,
+    /// Whether members of an argument stand in the query under names that callers choose.
+    pub(super) spreads: bool,
     /// What the file says of arguments that the operation does not have.
     pub(super) faults: Vec<String>,
 }
@@ -31,6 +33,8 @@ pub(super) struct Source<'a> {
     pub(super) method: &'a str,
     pub(super) entry: &'a MethodEntry,
     pub(super) pagination: &'a PaginationEntry,
+    /// What is sent in the query whatever the arguments are: no argument has such a name.
+    pub(super) sent: &'a [String],
 }
 
 /// Flattens one operation.
@@ -67,7 +71,8 @@ impl Building<'_> {
         let of_one = matches!(source.method, "get" | "update" | "delete");
         let last = ours.len().saturating_sub(1);
         for (index, (their_name, our_name)) in theirs.iter().zip(&ours).enumerate() {
-            // What names the one thing that a method is about is always `id`, and nothing else is.
+            // What names the one thing that `get`, `update` or `delete` is about is `id`, and nothing else is. Any
+            // other method is called with the document's own names.
             let above;
             let wanted = match (of_one, index == last) {
                 (true, true) => "id",
@@ -98,6 +103,8 @@ impl Building<'_> {
 
     fn add_query(&mut self, source: &Source<'_>) {
         let paging = source.pagination.parameters();
+        let sent = Sent::of(source.sent.iter());
+        let in_path = path_parameters(&source.operation.path);
         for parameter in source
             .operation
             .parameters
@@ -107,16 +114,19 @@ impl Building<'_> {
             let name = parameter.name.as_str();
             let is_page = source.method == "list"
                 && (paging.contains(&name) || name == LIMIT || name == CURSOR);
-            if is_page
-                || source.entry.fixed.contains_key(name)
-                || self.properties.contains_key(name)
-            {
+            // Some documents list what is in the path a second time, or a parameter twice.
+            let is_there = in_path.contains(&name)
+                || self
+                    .arguments
+                    .iter()
+                    .any(|known| known.place == Place::Query && known.upstream == name);
+            if is_page || is_there || sent.has(name) {
                 continue;
             }
             let schema = self.parameter_schema(parameter);
             let entry = source.entry.query.get(name);
             self.add(name, Place::Query, name, schema, parameter.required, entry);
-            self.write_as(Place::Query, name, Some(parameter.style));
+            self.write_as(name, parameter.style);
         }
     }
 
@@ -168,17 +178,13 @@ impl Building<'_> {
                 .or_insert_with(|| "The request body.".into());
             let entry = source.entry.body.get("body");
             self.add("body", Place::WholeBody, "body", made, body.required, entry);
-            self.write_as(
-                Place::WholeBody,
-                "body",
-                body.form.as_ref().map(|_| QueryStyle::Form),
-            );
             return;
         };
         let required: Vec<String> = made.required().map(str::to_owned).collect();
+        let sent = Sent::of(source.entry.fixed.keys());
         for (name, schema) in properties {
             let upstream = made.renames.original(&name).to_owned();
-            if source.entry.fixed.contains_key(&upstream) {
+            if sent.has(&upstream) {
                 continue;
             }
             let taken = self.properties.contains_key(&name);
@@ -195,9 +201,6 @@ impl Building<'_> {
                 renames: made.renames.inside(&name),
             };
             self.add(&wanted, Place::Body, &upstream, property, needed, entry);
-            let style = body.form.as_ref();
-            let style = style.map(|form| form.get(&upstream).copied().unwrap_or(QueryStyle::Form));
-            self.write_as(Place::Body, &upstream, style);
         }
     }
 
@@ -245,13 +248,35 @@ impl Building<'_> {
         });
     }
 
-    /// Says how what was added last is written, unless it is hidden.
-    fn write_as(&mut self, place: Place, upstream: &str, style: Option<QueryStyle>) {
+    /// Says how the parameter that was added last is written, unless it is hidden.
+    fn write_as(&mut self, upstream: &str, style: QueryStyle) {
         let added = self.arguments.last_mut();
-        let added = added.filter(|last| last.place == place && last.upstream == upstream);
-        if let Some((added, style)) = added.zip(style) {
+        let added = added.filter(|last| last.place == Place::Query && last.upstream == upstream);
+        if let Some(added) = added {
             added.style = style;
         }
+    }
+
+    /// Whether members of an argument stand in the query under names that callers choose.
+    fn spreads(&self) -> bool {
+        self.arguments.iter().any(|argument| {
+            let kinds: &[&str] = match argument.style {
+                QueryStyle::Exploded => &["object"],
+                QueryStyle::Deep => &["object", "array"],
+                _ => &[],
+            };
+            let kind = self.properties.get(&argument.name);
+            let may_be = match kind.and_then(|schema| schema.get("type")) {
+                Some(Value::String(kind)) => kinds.contains(&kind.as_str()),
+                // What may be one of two kinds may be null or the other; of more, any.
+                Some(Value::Array(of)) if of.len() <= 2 => of
+                    .iter()
+                    .filter_map(Value::as_str)
+                    .any(|kind| kinds.contains(&kind)),
+                _ => !kinds.is_empty(),
+            };
+            argument.place == Place::Query && may_be
+        })
     }
 
     fn finish(mut self, source: &Source<'_>, query_names: &[String]) -> Flat {
@@ -297,6 +322,7 @@ impl Building<'_> {
         Flat {
             schemas,
             required,
+            spreads: self.spreads(),
             arguments: self.arguments,
             faults: self.faults,
         }
@@ -328,6 +354,21 @@ impl Building<'_> {
                 ));
             }
         }
+    }
+}
+
+/// Names of what is sent whatever a caller says.
+struct Sent(Vec<String>);
+
+impl Sent {
+    fn of<'a>(names: impl Iterator<Item = &'a String>) -> Self {
+        Self(names.map(|name| folded(name)).collect())
+    }
+
+    /// Whether a name is one of them to some reader, or stands in one.
+    fn has(&self, name: &str) -> bool {
+        let name = folded(name);
+        self.0.iter().any(|sent| is_within(&name, sent))
     }
 }
 

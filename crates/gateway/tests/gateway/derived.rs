@@ -70,10 +70,29 @@ fn the_id_is_the_last_one_s_whatever_the_document_calls_those_above() {
 }
 
 #[test]
+fn a_parameter_that_has_the_name_of_what_is_above_is_not_lost() {
+    let user = "/orgs/{id}/users/{user_id}";
+    let parameter = |name: &str| json!({ "name": name, "in": "query", "required": true, "schema": { "type": "string" } });
+    let parameters = json!([parameter("orgs_id"), parameter("id"), parameter("orgs_id")]);
+    let catalogue = of_paths(&json!({ user: { "put": { "parameters": parameters } } }));
+    let tool = catalogue.tool("users", "update").unwrap();
+    assert_eq!(tool.required, ["orgs_id", "id", "orgs_id_2"]);
+    let arguments = json!({ "orgs_id": "o", "id": "u", "orgs_id_2": "q" });
+    let request = tool.request(arguments.as_object().unwrap()).unwrap();
+    assert_eq!(request.path_and_query(), "/orgs/o/users/u?orgs_id=q");
+    let rotate = format!("{user}/rotate");
+    let catalogue = of_paths(&json!({ rotate: { "put": { "operationId": "rotate" } } }));
+    let tool = &catalogue.tools()[0];
+    assert_eq!(tool.required, ["id", "user_id"], "as the document has them");
+}
+
+#[test]
 fn what_is_always_in_the_query_of_a_path_stays_there() {
     let leaf = json!({ "name": "leaf", "in": "query", "schema": { "type": "string" } });
+    let kind =
+        json!({ "name": "Kind", "in": "query", "required": true, "schema": { "type": "string" } });
     let catalogue = of_paths(&json!({
-        "/pots?kind=tea%20pot": { "post": { "parameters": [leaf] } },
+        "/pots?kind=tea%20pot": { "post": { "parameters": [leaf, kind] } },
         "/pots?of={user}": { "post": {} },
         "/pots#other": { "post": {} },
     }));
@@ -83,6 +102,8 @@ fn what_is_always_in_the_query_of_a_path_stays_there() {
     let arguments = json!({ "leaf": "green" });
     let request = tool.request(arguments.as_object().unwrap()).unwrap();
     assert_eq!(request.path_and_query(), "/pots?leaf=green&kind=tea%20pot");
+    let names = tool.schemas.input["properties"].as_object().unwrap();
+    assert_eq!(names.keys().collect::<Vec<_>>(), ["leaf"]);
 }
 
 #[test]
@@ -90,24 +111,51 @@ fn what_an_argument_brings_along_is_no_credential_page_or_other_parameter() {
     let file = format!(
         "{FILE}credentials: {{ api_key: {{ authorization: {{ query: {{ name: token, \
          value: \"{{{{credentials.api_key}}}}\" }} }} }} }}\nquery: {{ version: \"2\" }}\n\
-         pagination: {{ style: page, page: page, limit: size }}\n"
+         pagination: {{ style: page, page: \"page[number]\", limit: size }}\n"
     );
     let parameter =
         |name: &str, kind: &str| json!({ "name": name, "in": "query", "schema": { "type": kind } });
-    let parameters = json!([parameter("filter", "object"), parameter("leaf", "string")]);
+    let mut deep = parameter("page", "object");
+    deep["style"] = json!("deepObject");
+    let parameters = json!([
+        parameter("filter", "object"),
+        parameter("leaf", "string"),
+        parameter("token", "string"),
+        parameter("version", "string"),
+        deep,
+    ]);
     let paths = json!({ "/pots": { "get": { "summary": "Lists", "parameters": parameters } } });
     let document = json!({ "openapi": "3.1.0", "paths": paths }).to_string();
     let document = Document::parse(document.as_bytes()).unwrap();
     let catalogue = Catalogue::compile(&Connector::parse(&file).unwrap(), &document).unwrap();
     let tool = catalogue.tool("pots", "list").unwrap();
-    let ask = |member: &str| {
-        let arguments = json!({ "filter": { member: "x" } });
+    let names = tool.schemas.input["properties"].as_object().unwrap();
+    let names: Vec<_> = names.keys().collect();
+    assert_eq!(names, ["filter", "leaf", "page", "limit", "next_cursor"]);
+    let ask_of = |argument: &str, member: &str| {
+        let arguments = json!({ argument: { member: "x" } });
         let request = tool.request(arguments.as_object().unwrap());
         request.map(|request| request.path_and_query())
     };
-    for taken in ["token", "version", "page", "size", "leaf"] {
+    let ask = |member: &str| ask_of("filter", member);
+    for taken in [
+        "token",
+        "version",
+        "page",
+        "size",
+        "leaf",
+        "Token",
+        "version[]",
+        "page[number]",
+        "Leaf",
+    ] {
         assert!(ask(taken).is_err(), "{taken}");
     }
+    assert!(ask_of("page", "number").is_err());
+    assert_eq!(
+        ask_of("page", "colour").unwrap(),
+        "/pots?page%5Bcolour%5D=x"
+    );
     assert_eq!(ask("colour").unwrap(), "/pots?colour=x");
 }
 
