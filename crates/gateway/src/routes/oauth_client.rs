@@ -80,7 +80,6 @@ pub(super) async fn show(
 /// Enter an OAuth client
 ///
 /// Says as whom users of a connector's product are asked for their consent, in the place of what was entered before.
-///
 #[utoipa::path(put, path = "/integration/{slug}/oauth-client", operation_id = "setOAuthClient",
     tag = "connectors",
     params(("slug" = String, Path, description = "The connector's slug, from listing connectors.",
