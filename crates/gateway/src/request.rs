@@ -15,8 +15,8 @@ use crate::argument::ArgumentFaults;
 use crate::openapi::QueryStyle;
 use crate::openapi::schema::{Renames, beginning};
 
+pub(crate) use alike::Sent;
 use alike::first_taken;
-pub(crate) use alike::{folded, is_within};
 pub use path::PathTemplate;
 pub(crate) use query::parameters_of;
 use query::{Written, encoded};
@@ -223,12 +223,8 @@ impl Plan {
             return Ok(Value::Object(given));
         }
         given.retain(|member, _| !self.fixed_body.contains_key(member));
-        let fixed: Vec<String> = self.fixed_body.keys().map(|name| folded(name)).collect();
-        let is_fixed = |member: &&String| {
-            let member = folded(member);
-            fixed.iter().any(|fixed| is_within(&member, fixed))
-        };
-        match given.keys().find(is_fixed) {
+        let fixed = Sent::of(self.fixed_body.keys());
+        match given.keys().find(|member| fixed.has(member)) {
             None => Ok(Value::Object(given)),
             Some(member) => Err(refuse_member(name, member)),
         }

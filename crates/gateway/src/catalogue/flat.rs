@@ -10,7 +10,7 @@ use crate::openapi::schema::{
 };
 use crate::openapi::{Document, Operation, Parameter, QueryStyle, path_parameters};
 use crate::page;
-use crate::request::{Argument, Place, folded, is_within};
+use crate::request::{Argument, Place, Sent};
 use crate::tool::Schemas;
 use claviger_domain::plain_text;
 
@@ -354,21 +354,6 @@ impl Building<'_> {
                 ));
             }
         }
-    }
-}
-
-/// Names of what is sent whatever a caller says.
-struct Sent(Vec<String>);
-
-impl Sent {
-    fn of<'a>(names: impl Iterator<Item = &'a String>) -> Self {
-        Self(names.map(|name| folded(name)).collect())
-    }
-
-    /// Whether a name is one of them to some reader, or stands in one.
-    fn has(&self, name: &str) -> bool {
-        let name = folded(name);
-        self.0.iter().any(|sent| is_within(&name, sent))
     }
 }
 

@@ -1,9 +1,24 @@
 //! Names that are one and the same to some who read them. Readers of JSON, queries and forms differ in whether
 //! case, spaces and punctuation count; what nobody may say is not said in another spelling either.
 
+/// Names of what is sent whatever a caller says.
+pub(crate) struct Sent(Vec<String>);
+
+impl Sent {
+    pub(crate) fn of<'a>(names: impl Iterator<Item = &'a String>) -> Self {
+        Self(names.map(|name| folded(name)).collect())
+    }
+
+    /// Whether a name is one of them to some reader, or stands in one.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        let name = folded(name);
+        self.0.iter().any(|sent| is_within(&name, sent))
+    }
+}
+
 /// A name without what some readers do not tell apart: case, spaces around it, and dots and spaces, which are
 /// underscores to some. Some end a name where it has a NUL. What is in brackets stays in brackets.
-pub(crate) fn folded(name: &str) -> String {
+fn folded(name: &str) -> String {
     let name = name.split('\0').next().unwrap_or_default();
     let (base, inside) = name.split_at(name.find('[').unwrap_or(name.len()));
     // Some letters are small forms of a letter that has another small form, and are equal to it for some.
@@ -14,7 +29,7 @@ pub(crate) fn folded(name: &str) -> String {
 }
 
 /// Whether a folded name is the other, or what stands in it: `a[b]` in `a`.
-pub(crate) fn is_within(name: &str, other: &str) -> bool {
+fn is_within(name: &str, other: &str) -> bool {
     let rest = name.strip_prefix(other);
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('['))
 }
