@@ -7,12 +7,11 @@
 mod shares;
 
 use std::collections::VecDeque;
-use std::slice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use claviger_domain::id::{self, Id};
-use claviger_store::call_log::{self, Line};
+use claviger_store::call_log::{self, Batch, Line};
 use claviger_store::{Db, StoreError};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
@@ -60,7 +59,8 @@ impl State {
 
 #[derive(Debug, Default)]
 struct Queue {
-    lines: VecDeque<Line>,
+    /// The lines that wait, as the transactions that write them, in the order in which they came.
+    batches: VecDeque<Batch>,
     /// Whose they are.
     shares: Shares,
     /// How many lines there were.
@@ -119,10 +119,17 @@ impl CallLog {
         }
         queue.begun += 1;
         queue.shares.add(&line.account.root);
-        queue.lines.push_back(line);
+        let has_room = |batch: &&mut Batch| batch.count() < TOGETHER;
+        let is_full = if let Some(batch) = queue.batches.back_mut().filter(has_room) {
+            batch.add(&line);
+            batch.count() == TOGETHER
+        } else {
+            queue.batches.push_back(Batch::from_iter([&line]));
+            false
+        };
         if !std::mem::replace(&mut queue.is_led, true) {
             runtime.spawn(self.clone().lead());
-        } else if queue.lines.len() == TOGETHER {
+        } else if is_full {
             self.0.hurry.notify_one();
         }
         queue.begun
@@ -159,9 +166,9 @@ impl CallLog {
                     () = self.0.hurry.notified() => {}
                 }
             }
-            let Some(lines) = self.take() else { return };
-            leading.taken = lines.len();
-            self.write(&lines).await;
+            let Some(batch) = self.take() else { return };
+            leading.taken = batch.count();
+            self.write(batch).await;
             leading.count();
         }
     }
@@ -169,38 +176,39 @@ impl CallLog {
     /// Whether nobody waits for a line, and more of them have room in a transaction.
     fn may_wait(&self) -> bool {
         let queue = self.queue();
-        queue.lines.len() < TOGETHER && queue.wanted <= self.0.state.borrow().written
+        let first = queue.batches.front();
+        first.is_none_or(|batch| batch.count() < TOGETHER)
+            && queue.wanted <= self.0.state.borrow().written
     }
 
     /// Those that are written next; whoever comes when there are none sends another task.
-    fn take(&self) -> Option<Vec<Line>> {
+    fn take(&self) -> Option<Batch> {
         let mut queue = self.queue();
-        let count = queue.lines.len().min(TOGETHER);
-        queue.is_led = count > 0;
-        let Queue { lines, shares, .. } = &mut *queue;
-        let taken: Vec<_> = lines.drain(..count).collect();
-        for line in &taken {
-            shares.remove(&line.account.root);
+        let batch = queue.batches.pop_front();
+        queue.is_led = batch.is_some();
+        for (family, count) in batch.iter().flat_map(Batch::families) {
+            queue.shares.remove(family, count);
         }
-        (count > 0).then_some(taken)
+        batch
     }
 
-    async fn write(&self, lines: &[Line]) {
-        if self.append(lines).await.is_ok() {
+    async fn write(&self, batch: Batch) {
+        if self.append(&batch).await.is_ok() {
             return;
         }
-        // One of them may be at fault, and the others must not be lost with it.
-        for line in lines {
-            if let Err(error) = self.append(slice::from_ref(line)).await {
-                tracing::error!(call = line.id.as_str(), %error, "a call could not be logged");
+        // One part of it may be at fault, and the others must not be lost with it.
+        for part in batch.apart() {
+            if let Err(error) = self.append(&part).await {
+                let lines = part.count();
+                tracing::error!(lines, %error, "calls could not be logged");
             }
         }
     }
 
     /// Writes lines as soon as the database takes them.
-    async fn append(&self, lines: &[Line]) -> Result<(), StoreError> {
+    async fn append(&self, batch: &Batch) -> Result<(), StoreError> {
         loop {
-            let appended = call_log::append(&self.0.db, lines).await;
+            let appended = call_log::append(&self.0.db, batch).await;
             let is_behind = appended.as_ref().is_err_and(StoreError::is_unavailable);
             let was_behind = self.is_behind();
             if is_behind != was_behind {

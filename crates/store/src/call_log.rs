@@ -11,7 +11,7 @@ use claviger_domain::id::{self, Id};
 use claviger_domain::rights::AccountRef;
 use claviger_domain::time::Timestamp;
 
-pub use self::blocks::append;
+pub use self::blocks::{Batch, append};
 pub use self::line::Line;
 pub use self::listing::{Filter, list};
 

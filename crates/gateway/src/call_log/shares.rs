@@ -38,11 +38,11 @@ impl Shares {
         }
     }
 
-    /// Takes a line off that was added.
-    pub(super) fn remove(&mut self, family: &Id<id::Account>) {
-        self.all -= 1;
+    /// Takes so many lines off that were added.
+    pub(super) fn remove(&mut self, family: &Id<id::Account>, count: usize) {
+        self.all -= count;
         if let Some(own) = self.families.get_mut(family) {
-            *own -= 1;
+            *own -= count;
             if *own == 0 {
                 self.families.remove(family);
             }
@@ -78,7 +78,7 @@ mod tests {
         assert!(!shares.are_full(MOST));
         // There is more room where more may wait, and for the first as soon as a line of it is written.
         assert!(shares.have_room(&family(1), 2 * MOST));
-        shares.remove(&family(1));
+        shares.remove(&family(1), 1);
         assert_eq!(fill(&mut shares, 1), 1);
     }
 
@@ -94,9 +94,7 @@ mod tests {
         assert_eq!((shares.all, fill(&mut shares, 19)), (MOST, 0));
         assert!(shares.are_full(MOST));
         for (number, count) in [(0, MOST / PART), (3, FEW)] {
-            for _ in 0..count {
-                shares.remove(&family(number));
-            }
+            shares.remove(&family(number), count);
         }
         assert_eq!(shares.families.len(), 17);
         assert_eq!(fill(&mut shares, 19), FEW);

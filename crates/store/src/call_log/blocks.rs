@@ -16,87 +16,151 @@ pub(super) const SPAN: i64 = 1_000_000;
 /// Bytes of a block, unless one line alone has more: a few hundred lines.
 const LARGEST: usize = 128 * 1024;
 
+/// Lines that are written together, by family of accounts: each is in its block as soon as it is added, so that
+/// nothing is left to do for many of them at once.
+#[derive(Debug, Default)]
+pub struct Batch {
+    families: HashMap<Id<id::Account>, Vec<Block>>,
+    count: usize,
+}
+
+impl Batch {
+    /// Adds a line, whichever of them it is later than.
+    pub fn add(&mut self, line: &Line) {
+        self.count += 1;
+        let root = &line.account.root;
+        let Some(blocks) = self.families.get_mut(root) else {
+            self.families.insert(root.clone(), vec![Block::of(line)]);
+            return;
+        };
+        // The last one is where most lines go; others are of calls that took long.
+        let mut with_room = blocks.iter_mut().rev();
+        match with_room.find(|block| block.has_room_for(line)) {
+            Some(block) => block.add(line),
+            None => blocks.push(Block::of(line)),
+        }
+    }
+
+    /// How many lines it has.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Whose lines it has, and how many of each family.
+    pub fn families(&self) -> impl Iterator<Item = (&Id<id::Account>, usize)> {
+        let families = self.families.iter();
+        families.map(|(root, blocks)| (root, blocks.iter().map(|block| block.count).sum()))
+    }
+
+    /// Each of its blocks alone.
+    pub fn apart(self) -> impl Iterator<Item = Self> {
+        let families = self.families.into_iter();
+        let blocks = families
+            .flat_map(|(root, blocks)| blocks.into_iter().map(move |block| (root.clone(), block)));
+        blocks.map(|(root, block)| Self {
+            count: block.count,
+            families: HashMap::from([(root, vec![block])]),
+        })
+    }
+
+    fn blocks(&self) -> impl Iterator<Item = (&Id<id::Account>, &Block)> {
+        let families = self.families.iter();
+        families.flat_map(|(root, blocks)| blocks.iter().map(move |block| (root, block)))
+    }
+}
+
+impl<'a> FromIterator<&'a Line> for Batch {
+    fn from_iter<I: IntoIterator<Item = &'a Line>>(lines: I) -> Self {
+        let mut batch = Self::default();
+        lines.into_iter().for_each(|line| batch.add(line));
+        batch
+    }
+}
+
 /// Lines of one family of accounts.
-struct Block<'a> {
-    /// The id of its first line, so that writing the same lines again makes the same block.
-    id: &'a Id<id::Call>,
-    root: &'a Id<id::Account>,
+#[derive(Debug)]
+struct Block {
+    /// The id of the line that came first, so that writing the same lines again makes the same block.
+    id: Id<id::Call>,
     first_at: Timestamp,
     last_at: Timestamp,
+    count: usize,
     /// Where its lines are looked for: by its family, by each account below, by each MCP server.
-    places: BTreeSet<&'a str>,
+    places: BTreeSet<String>,
     /// What its lines have in common, with the place of it in the list.
-    kinds: HashMap<&'a str, usize>,
+    kinds: HashMap<String, usize>,
     /// Those, and the lines, as JSON but for the lists around them.
     kinds_text: String,
     lines: String,
 }
 
-impl<'a> Block<'a> {
-    /// The blocks of lines, whichever order they come in.
-    fn all_of(lines: &'a [Line]) -> Vec<Self> {
-        let mut lines: Vec<_> = lines.iter().collect();
-        lines.sort_unstable_by_key(|line| (&line.account.root, line.at, &line.id));
-        let mut blocks: Vec<Self> = Vec::new();
-        for line in lines {
-            match blocks.last_mut() {
-                Some(block) if block.has_room_for(line) => {}
-                _ => blocks.push(Self {
-                    id: &line.id,
-                    root: &line.account.root,
-                    first_at: line.at,
-                    last_at: line.at,
-                    places: BTreeSet::new(),
-                    kinds: HashMap::new(),
-                    kinds_text: String::new(),
-                    lines: String::new(),
-                }),
-            }
-            if let Some(block) = blocks.last_mut() {
-                block.add(line);
-            }
-        }
-        blocks
+impl Block {
+    fn of(line: &Line) -> Self {
+        let mut block = Self {
+            id: line.id.clone(),
+            first_at: line.at,
+            last_at: line.at,
+            count: 0,
+            places: BTreeSet::new(),
+            kinds: HashMap::new(),
+            kinds_text: String::new(),
+            lines: String::new(),
+        };
+        block.add(line);
+        block
     }
 
-    /// Whether a line that is not earlier than its others belongs to it.
+    /// Whether a line of the same family belongs to it.
     fn has_room_for(&self, line: &Line) -> bool {
-        *self.root == line.account.root
-            && line.at.micros_since(self.first_at) < SPAN
+        let first_at = self.first_at.min(line.at);
+        let last_at = self.last_at.max(line.at);
+        last_at.micros_since(first_at) < SPAN
             && self.kinds_text.len() + self.lines.len() + line.kind.len() + line.own.len() < LARGEST
     }
 
-    fn add(&mut self, line: &'a Line) {
-        self.last_at = line.at;
-        self.places.insert(line.account.root.as_str());
-        self.places.insert(line.account.id.as_str());
-        self.places.extend(line.server.as_ref().map(Id::as_str));
-        let next = self.kinds.len();
-        let kind = *self.kinds.entry(&line.kind).or_insert(next);
-        if kind == next {
-            follow(&mut self.kinds_text, format_args!("{}", line.kind));
-        }
+    fn add(&mut self, line: &Line) {
+        self.count += 1;
+        self.first_at = self.first_at.min(line.at);
+        self.last_at = self.last_at.max(line.at);
+        let kind = match self.kinds.get(&line.kind) {
+            Some(&kind) => kind,
+            None => self.add_kind(line),
+        };
         follow(&mut self.lines, format_args!("[{kind}{}", line.own));
     }
 
-    fn rows_of_places(&self) -> impl Iterator<Item = [Cell<'a>; 4]> {
-        let (last_at, id, root) = (self.last_at.as_micros(), self.id.as_str(), self.root);
-        let places = self.places.iter().copied();
+    fn add_kind(&mut self, line: &Line) -> usize {
+        let kind = self.kinds.len();
+        self.kinds.insert(line.kind.clone(), kind);
+        follow(&mut self.kinds_text, format_args!("{}", line.kind));
+        let places = [line.account.root.as_str(), line.account.id.as_str()];
+        let places = places
+            .into_iter()
+            .chain(line.server.as_ref().map(Id::as_str));
+        self.places.extend(places.map(ToOwned::to_owned));
+        kind
+    }
+
+    fn rows_of_places<'a>(
+        &'a self,
+        root: &'a Id<id::Account>,
+    ) -> impl Iterator<Item = [Cell<'a>; 4]> {
+        let places = self.places.iter();
         places.map(move |place| {
             [
-                place.into(),
+                place.as_str().into(),
                 root.as_str().into(),
-                last_at.into(),
-                id.into(),
+                self.last_at.as_micros().into(),
+                self.id.as_str().into(),
             ]
         })
     }
 
-    fn into_row(self) -> [Cell<'a>; 4] {
+    fn row<'a>(&'a self, root: &'a Id<id::Account>) -> [Cell<'a>; 4] {
         [
             self.last_at.as_micros().into(),
             self.id.as_str().into(),
-            self.root.as_str().into(),
+            root.as_str().into(),
             format!(
                 r#"{{"kinds":[{}],"lines":[{}]}}"#,
                 self.kinds_text, self.lines
@@ -134,30 +198,30 @@ const INSERT_ON_POSTGRES: &str = "WITH blocks AS \
      SELECT value ->> 0, value ->> 1, CAST(value ->> 2 AS BIGINT), value ->> 3 \
      FROM json_each($2) ON CONFLICT DO NOTHING";
 
-/// Writes lines, all of them or none. Whoever lost the answer of a commit writes the same lines again,
-/// which changes nothing, or each of them alone: lines that are there twice are listed once. They must not be
+/// Writes lines, all of them or none. Whoever lost the answer of a commit writes the same batch again,
+/// which changes nothing, or each of its blocks alone. Lines that are there twice are listed once. They must not be
 /// written in other company after they were written alone: a block that begins with the same line, and ends at
 /// the same instant, is taken for the one that is there. They may be lost with the last second in a power
 /// cut, as counters may.
-pub async fn append(db: &Db, lines: &[Line]) -> Result<(), StoreError> {
-    if lines.is_empty() {
+pub async fn append(db: &Db, batch: &Batch) -> Result<(), StoreError> {
+    if batch.count == 0 {
         return Ok(());
     }
-    let blocks = Block::all_of(lines);
-    let places: Vec<_> = blocks.iter().flat_map(Block::rows_of_places).collect();
-    let blocks = blocks.into_iter().map(Block::into_row);
+    let blocks = batch.blocks().map(|(root, block)| block.row(root));
+    let places = batch
+        .blocks()
+        .flat_map(|(root, block)| block.rows_of_places(root));
     match &db.0.engine {
         Engine::Sqlite { usage, .. } => {
             let mut tx = usage.begin().await?;
             INSERT.run(&mut tx, blocks).await?;
-            INSERT_PLACES.run(&mut tx, places.into_iter()).await?;
+            INSERT_PLACES.run(&mut tx, places).await?;
             tx.commit().await?;
         }
         Engine::Postgres(pool) => {
-            let blocks: Vec<_> = blocks.collect();
             sqlx::query(INSERT_ON_POSTGRES)
-                .bind(list_of_rows(&blocks))
-                .bind(list_of_rows(&places))
+                .bind(list_of_rows(&blocks.collect::<Vec<_>>()))
+                .bind(list_of_rows(&places.collect::<Vec<_>>()))
                 .execute(pool)
                 .await?;
         }

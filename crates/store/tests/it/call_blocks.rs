@@ -207,7 +207,8 @@ fn expected(lines: &[Call], reach: &Reach, filter: &Filter) -> Vec<Call> {
 
 async fn append(world: &World, calls: &[Call]) {
     let lines: Vec<Line> = calls.iter().map(Line::from).collect();
-    call_log::append(&world.db, &lines).await.unwrap();
+    let batch = lines.iter().collect();
+    call_log::append(&world.db, &batch).await.unwrap();
 }
 
 /// Writes the lines of a story, and compares what is listed, part by part.

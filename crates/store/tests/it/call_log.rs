@@ -3,7 +3,7 @@
 use claviger_domain::id::Id;
 use claviger_domain::rights::Reach;
 use claviger_store::accounts::Account;
-use claviger_store::call_log::{self, Call, Filter};
+use claviger_store::call_log::{self, Batch, Call, Filter};
 use claviger_store::projects::Project;
 use claviger_testkit::in_both_worlds;
 use claviger_testkit::world::{World, everything, only, whole};
@@ -49,7 +49,8 @@ pub(crate) fn call(
 }
 
 pub(crate) async fn logged(world: &World, call: &Call) {
-    call_log::append(&world.db, &[call.into()]).await.unwrap();
+    let batch = Batch::from_iter([&call.into()]);
+    call_log::append(&world.db, &batch).await.unwrap();
 }
 
 pub(crate) async fn tools(world: &World, reach: &Reach, filter: &Filter) -> Vec<String> {
