@@ -112,7 +112,9 @@ impl Connections {
                 },
             }
         }
-        let mut connection = open(&self.origin, &self.addresses, &self.tls).await?;
+        // Boxed: most requests find one that rests, and this is large.
+        let opened = Box::pin(open(&self.origin, &self.addresses, &self.tls));
+        let mut connection = opened.await?;
         let sent = connection.send(request).await;
         Ok((sent.map_err(|error| word(error.error()))?, connection))
     }

@@ -27,8 +27,8 @@ impl Asker {
     }
 
     /// Does work for them. What it spawns is not theirs, unless it is told so again.
-    pub async fn scope<T>(self, work: impl Future<Output = T>) -> T {
-        // Boxed, since what is done for a whole request is large.
-        ASKER.scope(self, Box::pin(work)).await
+    pub fn scope<T>(self, work: impl Future<Output = T>) -> impl Future<Output = T> {
+        // Boxed, since what is done for a whole request is large; and at once, so that it is moved no more.
+        ASKER.scope(self, Box::pin(work))
     }
 }

@@ -164,7 +164,8 @@ impl Calling<'_> {
         };
         // What let the request in may have ended while its body came, or an earlier call was made.
         let admission = self.gateway.admit_call(standing);
-        self.gateway.call(call, admission).await
+        // Boxed: what lies around it would be moved with all of it, once for each step on the way in.
+        Box::pin(self.gateway.call(call, admission)).await
     }
 }
 

@@ -547,6 +547,54 @@ async fn a_call_that_reads_does_not_wait_for_its_line_and_the_log_does() {
     assert_eq!(read.await.expect(200)["result_count"], 1);
 }
 
+#[tokio::test]
+async fn lines_that_cannot_be_written_take_none_of_another_account_with_them() {
+    let app = TestApp::with(Engine::Postgres).await;
+    let other = app.tenant("Other").await;
+    let world = World::of(app).await;
+    let (_, refused) = world.server(json!({})).await;
+    let path = format!("/integrated-account/{}/mcp", other.connected_account);
+    let made = world
+        .ask(other.owner(), Method::POST, &path, json!({}))
+        .await;
+    let fine = made.expect(201)["token"].as_str().unwrap().to_owned();
+    let arguments = json!({ "id": "key_0000000000000000" });
+    let message = call_message(READ, &arguments);
+    let call = async |token: &str, agent| {
+        world
+            .post(token, &[("user-agent", agent)], &message)
+            .await
+            .expect(200);
+    };
+    world
+        .app
+        .alter("ALTER TABLE call_blocks ADD CONSTRAINT refuses CHECK (lines NOT LIKE '%trouble%')")
+        .await;
+    let held = world.app.hold_table("call_blocks").await;
+    // While the first line is being written, the next ones come together.
+    call(&fine, "first").await;
+    let mut first = Box::pin(world.app.gateway.lines_written());
+    assert!((&mut first).now_or_never().is_none());
+    for (token, agent) in [(&fine, "second"), (&refused, "trouble"), (&fine, "third")] {
+        call(token, agent).await;
+    }
+    drop(held);
+    first.await;
+    world.app.gateway.lines_written().await;
+    let log = async |key: &str| {
+        world
+            .ask(key, Method::GET, "/log", Value::Null)
+            .await
+            .expect(200)
+    };
+    let listed = log(other.owner()).await;
+    let clients: Vec<_> = (listed["result"].as_array().unwrap().iter())
+        .map(|line| line["client_name"].as_str().unwrap())
+        .collect();
+    assert_eq!(clients.len(), 3, "{clients:?}");
+    assert_eq!(log(&world.owner).await["result_count"], 0);
+}
+
 // Abuse case: an account that calls faster than the lines of its calls are written.
 #[tokio::test]
 async fn the_lines_of_one_account_keep_no_other_account_waiting() {

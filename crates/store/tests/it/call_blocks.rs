@@ -20,6 +20,7 @@ use crate::call_log::{call, tools};
 in_both_worlds![
     a_listing_is_what_is_found_among_all_lines,
     a_long_call_is_listed_where_it_began,
+    calls_that_took_long_are_in_no_block_each,
     lines_that_were_written_twice_are_listed_once,
     a_block_of_another_tenant_is_not_even_read,
     a_line_of_a_sibling_in_the_same_block_is_not_listed,
@@ -318,6 +319,20 @@ async fn a_long_call_is_listed_where_it_began(world: World) {
         assert_eq!(part.unwrap(), [expected.clone()]);
         before = Some((expected.at, expected.id.to_string()));
     }
+}
+
+async fn calls_that_took_long_are_in_no_block_each(world: World) {
+    let mine = world.account("mine").await;
+    let long: Vec<Call> = (0..9).map(|_| call(&world, &mine, None, "long")).collect();
+    world.clock.advance(30);
+    let short: Vec<Call> = (0..9).map(|_| call(&world, &mine, None, "short")).collect();
+    // As they end, one after the other.
+    let ended = short.into_iter().zip(long);
+    let ended: Vec<Call> = ended.flat_map(|(short, long)| [short, long]).collect();
+    append(&world, &ended).await;
+    assert_eq!(world.raw(true, "SELECT id FROM call_blocks").await.len(), 2);
+    let listed = tools(&world, &whole(&mine), &Filter::default()).await;
+    assert_eq!(listed, [["short"; 9], ["long"; 9]].concat());
 }
 
 async fn lines_that_were_written_twice_are_listed_once(world: World) {
