@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::figures::{Bar, Figure, Judged, judgement, short, table, write_json};
 use crate::instance::Instance;
-use crate::loader::{self, Pace, count};
+use crate::loader::{self, Load, Open, Pace, count};
 use crate::machine::{Machine, cores};
 use crate::options::McpOptions;
 use crate::scratch::{self, Scratch};
@@ -22,6 +22,9 @@ pub(crate) use served::{translation, upstream};
 
 /// Clients of the greater load, each with one call under way.
 const MANY: usize = 16;
+/// How long one server is called before the next one has its turn: so what the machine does beside befalls all
+/// of them alike.
+const SLICE: Duration = Duration::from_millis(500);
 /// Clients of a steady rate: enough that each call is made when it is due.
 const STEADY: usize = 64;
 /// Clients that list tools.
@@ -70,19 +73,13 @@ pub(crate) fn run(options: &McpOptions) -> Result<()> {
     let time = Duration::from_secs(options.seconds.into());
     let mut lists = Vec::new();
     for number in 1..=options.rounds {
-        for face in &mut faces {
-            face.round(time)?;
+        round(&mut faces, time)?;
+        for face in &faces {
             println!("Round {number} of {}: {}", options.rounds, face.last());
         }
         let [ours, translation, _] = &mut faces;
-        let rate = ours
-            .rounds
-            .last()
-            .map_or(1.0, |round| round.many_per_second)
-            / 2.0;
-        for face in [ours, translation] {
-            face.go_steadily(rate, time)?;
-        }
+        let greatest = ours.rounds.last().map_or(1.0, |it| it.many_per_second);
+        go_steadily([ours, translation], greatest / 2.0, time)?;
         lists.push(list_tools(&own, &listed, time)?);
     }
     let resident = crowd::resident_mebibytes(&caller, &api.address, options.servers)?;
@@ -178,6 +175,7 @@ struct Round {
     alone_per_second: f64,
     many_per_second: f64,
     cpu_micros: f64,
+    p50_millis: f64,
     p99_millis: f64,
 }
 
@@ -191,16 +189,6 @@ impl<'a> Face<'a> {
             rounds: Vec::new(),
             steady: Vec::new(),
         }
-    }
-
-    /// Calls at a steady rate, over as many connections as it takes.
-    fn go_steadily(&mut self, rate: f64, time: Duration) -> Result<()> {
-        let pace = Pace::Beside(rate, time);
-        let mut load = loader::run(&self.server.address, STEADY, pace, |sent, request| {
-            write(&self.path, &self.call(sent), request);
-        })?;
-        self.steady.push(load.percentile(99));
-        Ok(())
     }
 
     fn call(&self, number: u64) -> String {
@@ -220,36 +208,15 @@ impl<'a> Face<'a> {
         Ok(())
     }
 
-    fn round(&mut self, time: Duration) -> Result<()> {
-        self.check()?;
-        let load = |clients| {
-            loader::run(
-                &self.server.address,
-                clients,
-                Pace::For(time),
-                |sent, request| {
-                    write(&self.path, &self.call(sent), request);
-                },
-            )
-        };
-        let alone = load(1)?;
-        self.server.rest()?;
-        let before = self.server.processor_time()?;
-        let mut many = load(MANY)?;
-        self.server.rest()?;
-        let spent = self
-            .server
-            .processor_time()?
-            .saturating_sub(before)
-            .as_secs_f64();
-        self.check()?;
-        self.rounds.push(Round {
-            alone_per_second: alone.rate(),
-            many_per_second: many.rate(),
-            cpu_micros: spent * 1e6 / count(many.answered),
-            p99_millis: many.percentile(99),
-        });
-        Ok(())
+    /// Connections of so many clients.
+    fn open(&self, clients: usize) -> Result<Open> {
+        Open::to(&self.server.address, clients)
+    }
+
+    fn load(&self, open: &mut Open, pace: Pace) -> Result<Load> {
+        open.run(pace, |sent, request| {
+            write(&self.path, &self.call(sent), request);
+        })
     }
 
     fn last(&self) -> String {
@@ -272,6 +239,71 @@ impl<'a> Face<'a> {
         let pairs = self.rounds.iter().zip(&other.rounds);
         Figure::of(pairs.map(|(own, other)| of(own) / of(other)))
     }
+}
+
+/// One round: each is called by one client, and then all of them by many, a slice at a time.
+fn round(faces: &mut [Face<'_>; 3], time: Duration) -> Result<()> {
+    let mut alone_per_second = Vec::new();
+    for face in faces.iter() {
+        face.check()?;
+        let alone = face.load(&mut face.open(1)?, Pace::For(time))?;
+        alone_per_second.push(alone.rate());
+        face.server.rest()?;
+    }
+    let spent = |faces: &[Face<'_>; 3]| {
+        let spent = faces.iter().map(|face| face.server.processor_time());
+        spent.collect::<Result<Vec<_>>>()
+    };
+    let before = spent(faces)?;
+    let loads = in_turn(&faces.each_ref(), MANY, Pace::For, time)?;
+    for face in faces.iter() {
+        face.server.rest()?;
+    }
+    let after = spent(faces)?;
+    let measured = loads.into_iter().zip(before).zip(after);
+    let of_faces = faces.iter_mut().zip(alone_per_second);
+    for ((face, alone_per_second), ((mut many, before), after)) in of_faces.zip(measured) {
+        face.check()?;
+        face.rounds.push(Round {
+            alone_per_second,
+            many_per_second: many.rate(),
+            cpu_micros: after.saturating_sub(before).as_secs_f64() * 1e6 / count(many.answered),
+            p50_millis: many.percentile(50),
+            p99_millis: many.percentile(99),
+        });
+    }
+    Ok(())
+}
+
+/// Calls each of them at a steady rate, over as many connections as it takes.
+fn go_steadily(faces: [&mut Face<'_>; 2], rate: f64, time: Duration) -> Result<()> {
+    let pace = |slice| Pace::Beside(rate, slice);
+    let loads = in_turn(&faces.each_ref().map(|face| &**face), STEADY, pace, time)?;
+    for (face, mut load) in faces.into_iter().zip(loads) {
+        face.steady.push(load.percentile(99));
+    }
+    Ok(())
+}
+
+/// Calls them in turn, by so many clients each, a slice at a time, until each was called for that time.
+fn in_turn(
+    faces: &[&Face<'_>],
+    clients: usize,
+    pace: impl Fn(Duration) -> Pace,
+    time: Duration,
+) -> Result<Vec<Load>> {
+    let open = faces.iter().map(|face| face.open(clients));
+    let mut open = open.collect::<Result<Vec<_>>>()?;
+    let mut loads = vec![Load::nothing(); faces.len()];
+    let mut left = time;
+    while !left.is_zero() {
+        let slice = SLICE.min(left);
+        for ((face, open), load) in faces.iter().zip(&mut open).zip(&mut loads) {
+            load.add(face.load(open, pace(slice))?);
+        }
+        left -= slice;
+    }
+    Ok(loads)
 }
 
 fn write(path: &str, body: &str, request: &mut Vec<u8>) {
@@ -315,6 +347,7 @@ fn report(
                 face.figure(|round| round.alone_per_second).to_string(),
                 face.figure(|round| round.many_per_second).to_string(),
                 face.figure(|round| round.cpu_micros).to_string(),
+                face.figure(|round| round.p50_millis).to_string(),
                 face.figure(|round| round.p99_millis).to_string(),
                 if face.steady.is_empty() {
                     String::new()
@@ -378,6 +411,7 @@ fn report(
         "calls/s by one client",
         "calls/s by 16",
         "CPU µs each",
+        "p50 ms by 16",
         "p99 ms by 16",
         "p99 ms at a steady rate",
     ];

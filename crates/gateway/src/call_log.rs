@@ -19,13 +19,15 @@ use tokio::sync::{Notify, watch};
 use self::shares::Shares;
 
 /// Lines that one transaction writes, at most.
-const TOGETHER: usize = 512;
-/// Lines that wait, at most, before calls wait for room. One family of accounts has a part of it.
-const ROOM: usize = 4_096;
+const TOGETHER: usize = 2_048;
+/// Lines that wait, at most, before calls wait for room. One family of accounts has a part of it, which is not less
+/// than what is written together.
+const ROOM: usize = 8_192;
 /// Lines that wait, at most, with those of calls that nobody waits for any more.
-const MOST: usize = 4 * ROOM;
-/// How long a line that nobody waits for waits for others to be written with.
-const COMPANY: Duration = Duration::from_millis(20);
+const MOST: usize = 2 * ROOM;
+/// How long a line that nobody waits for waits for others to be written with. Each transaction holds up the calls
+/// that are under way, so that few of all are to meet one.
+const COMPANY: Duration = Duration::from_millis(100);
 /// How long a database rests that was away.
 const REST: Duration = Duration::from_millis(200);
 

@@ -198,8 +198,8 @@ const INSERT_ON_POSTGRES: &str = "WITH blocks AS \
      SELECT value ->> 0, value ->> 1, CAST(value ->> 2 AS BIGINT), value ->> 3 \
      FROM json_each($2) ON CONFLICT DO NOTHING";
 
-/// Writes lines, all of them or none. Whoever lost the answer of a commit writes the same batch again,
-/// which changes nothing, or each of its blocks alone. Lines that are there twice are listed once. They must not be
+/// Writes lines, all of them or none. Whoever lost the answer of a commit writes the same batch again, or each of its
+/// blocks alone, which changes nothing. Lines that are there twice are listed once. They must not be
 /// written in other company after they were written alone: a block that begins with the same line, and ends at
 /// the same instant, is taken for the one that is there. They may be lost with the last second in a power
 /// cut, as counters may.
