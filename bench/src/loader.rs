@@ -28,7 +28,7 @@ pub(crate) enum Pace {
 }
 
 /// What came of a load.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Load {
     /// Requests that were answered with a success.
     pub(crate) answered: u64,
@@ -38,15 +38,6 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// One of nothing, for those of slices to be added to.
-    pub(crate) fn nothing() -> Self {
-        Self {
-            answered: 0,
-            took: Duration::ZERO,
-            latencies: Vec::new(),
-        }
-    }
-
     /// Adds what came of another.
     pub(crate) fn add(&mut self, other: Self) {
         self.answered += other.answered;
@@ -77,83 +68,66 @@ pub(crate) fn count(count: u64) -> f64 {
     count as f64
 }
 
-/// Sends requests over so many connections of its own; otherwise as [`Open::run`].
+/// Sends requests over so many connections; `write` writes the one with that number. Any answer but
+/// a success ends it.
 pub(crate) fn run(
     address: &str,
     connections: usize,
     pace: Pace,
-    write: impl FnMut(u64, &mut Vec<u8>),
+    mut write: impl FnMut(u64, &mut Vec<u8>),
 ) -> Result<Load> {
-    Open::to(address, connections)?.run(pace, write)
-}
-
-/// Connections that stay open from one load to the next.
-pub(crate) struct Open(Vec<Line>);
-
-impl Open {
-    /// Opens so many.
-    pub(crate) fn to(address: &str, connections: usize) -> Result<Self> {
-        let lines = (0..connections).map(|_| Line::open(address));
-        Ok(Self(lines.collect::<Result<_>>()?))
+    if matches!(pace, Pace::Beside(..)) {
+        // Whoever sleeps is woken by some 50 µs later otherwise.
+        rustix::thread::set_current_timer_slack(NonZero::new(1))?;
     }
-
-    /// Sends requests over them; `write` writes the one with that number. Any answer but a success ends it.
-    pub(crate) fn run(
-        &mut self,
-        pace: Pace,
-        mut write: impl FnMut(u64, &mut Vec<u8>),
-    ) -> Result<Load> {
-        let open = &mut self.0;
-        if matches!(pace, Pace::Beside(..)) {
-            // Whoever sleeps is woken by some 50 µs later otherwise.
-            rustix::thread::set_current_timer_slack(NonZero::new(1))?;
+    let mut open = (0..connections)
+        .map(|_| Line::open(address))
+        .collect::<Result<Vec<_>>>()?;
+    let mut idle: Vec<usize> = (0..connections).collect();
+    let mut busy: Vec<usize> = Vec::with_capacity(connections);
+    let mut latencies = Vec::new();
+    let mut request = Vec::new();
+    // Lists of tools are long, and a read for each of their pages would be what is measured.
+    let mut part = vec![0; 64 * 1_024];
+    let mut sent = 0;
+    let start = now();
+    loop {
+        let mut at = now();
+        while let Some(&free) = idle.last()
+            && let Some(due) = pace.due(sent, start, at)
+        {
+            idle.pop();
+            request.clear();
+            write(sent, &mut request);
+            open[free].send(&request, due)?;
+            busy.push(free);
+            sent += 1;
+            at = now();
         }
-        let mut idle: Vec<usize> = (0..open.len()).collect();
-        let mut busy: Vec<usize> = Vec::with_capacity(open.len());
-        let mut latencies = Vec::new();
-        let mut request = Vec::new();
-        // Lists of tools are long, and a read for each of their pages would be what is measured.
-        let mut part = vec![0; 64 * 1_024];
-        let mut sent = 0;
-        let start = now();
-        loop {
-            let mut at = now();
-            while let Some(&free) = idle.last()
-                && let Some(due) = pace.due(sent, start, at)
-            {
-                idle.pop();
-                request.clear();
-                write(sent, &mut request);
-                open[free].send(&request, due)?;
-                busy.push(free);
-                sent += 1;
-                at = now();
-            }
-            let ready = match pace.rest(idle.is_empty(), sent, start, at) {
-                Some(most) => Some(ready(open, most)?),
-                None => None,
-            };
-            let mut looked = 0;
-            while let Some(&one) = busy.get(looked) {
-                let has_more = ready.as_ref().is_none_or(|ready| ready[one]);
-                if has_more && open[one].has_answer(&mut part)? {
-                    latencies.push(now().saturating_duration_since(open[one].due));
-                    busy.swap_remove(looked);
-                    idle.push(one);
-                } else {
-                    looked += 1;
-                }
-            }
-            if busy.is_empty() && pace.is_over(sent, start, now()) {
-                break;
+        let ready = match pace.rest(idle.is_empty(), sent, start, at) {
+            Some(most) => Some(ready(&open, most)?),
+            None => None,
+        };
+        let mut looked = 0;
+        while let Some(&one) = busy.get(looked) {
+            let has_more = ready.as_ref().is_none_or(|ready| ready[one]);
+            if has_more && open[one].has_answer(&mut part)? {
+                latencies.push(now().saturating_duration_since(open[one].due));
+                busy.swap_remove(looked);
+                idle.push(one);
+            } else {
+                looked += 1;
             }
         }
-        Ok(Load {
-            answered: sent,
-            took: now() - start,
-            latencies,
-        })
+        if busy.is_empty() && pace.is_over(sent, start, now()) {
+            break;
+        }
     }
+    Ok(Load {
+        answered: sent,
+        took: now() - start,
+        latencies,
+    })
 }
 
 impl Pace {
@@ -187,7 +161,11 @@ impl Pace {
     fn is_over(self, sent: u64, start: Instant, now: Instant) -> bool {
         match self {
             Self::Count(all) => sent >= all,
-            Self::For(time) | Self::Rate(_, time) | Self::Beside(_, time) => now - start >= time,
+            Self::For(time) => now - start >= time,
+            // All that was due by then is sent, however late.
+            Self::Rate(rate, time) | Self::Beside(rate, time) => {
+                due_at(start, sent, rate) >= start + time
+            }
         }
     }
 }
@@ -304,7 +282,8 @@ mod tests {
         assert_eq!(pace.due(0, start, at(0)), Some(start));
         assert_eq!(pace.due(1, start, at(9)), None);
         assert_eq!(pace.due(1, start, at(50)), Some(at(10)));
-        assert_eq!(pace.due(99, start, at(1_000)), None);
+        assert_eq!(pace.due(99, start, at(1_500)), Some(at(990)));
+        assert_eq!(pace.due(100, start, at(1_500)), None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::figures::{Bar, Figure, Judged, judgement, short, table, write_json};
 use crate::instance::Instance;
-use crate::loader::{self, Load, Open, Pace, count};
+use crate::loader::{self, Load, Pace, count};
 use crate::machine::{Machine, cores};
 use crate::options::McpOptions;
 use crate::scratch::{self, Scratch};
@@ -24,7 +24,7 @@ pub(crate) use served::{translation, upstream};
 const MANY: usize = 16;
 /// How long one server is called before the next one has its turn: so what the machine does beside befalls all
 /// of them alike.
-const SLICE: Duration = Duration::from_millis(500);
+const SLICE: Duration = Duration::from_secs(1);
 /// Clients of a steady rate: enough that each call is made when it is due.
 const STEADY: usize = 64;
 /// Clients that list tools.
@@ -208,13 +208,8 @@ impl<'a> Face<'a> {
         Ok(())
     }
 
-    /// Connections of so many clients.
-    fn open(&self, clients: usize) -> Result<Open> {
-        Open::to(&self.server.address, clients)
-    }
-
-    fn load(&self, open: &mut Open, pace: Pace) -> Result<Load> {
-        open.run(pace, |sent, request| {
+    fn load(&self, clients: usize, pace: Pace) -> Result<Load> {
+        loader::run(&self.server.address, clients, pace, |sent, request| {
             write(&self.path, &self.call(sent), request);
         })
     }
@@ -246,7 +241,7 @@ fn round(faces: &mut [Face<'_>; 3], time: Duration) -> Result<()> {
     let mut alone_per_second = Vec::new();
     for face in faces.iter() {
         face.check()?;
-        let alone = face.load(&mut face.open(1)?, Pace::For(time))?;
+        let alone = face.load(1, Pace::For(time))?;
         alone_per_second.push(alone.rate());
         face.server.rest()?;
     }
@@ -256,9 +251,6 @@ fn round(faces: &mut [Face<'_>; 3], time: Duration) -> Result<()> {
     };
     let before = spent(faces)?;
     let loads = in_turn(&faces.each_ref(), MANY, Pace::For, time)?;
-    for face in faces.iter() {
-        face.server.rest()?;
-    }
     let after = spent(faces)?;
     let measured = loads.into_iter().zip(before).zip(after);
     let of_faces = faces.iter_mut().zip(alone_per_second);
@@ -292,14 +284,14 @@ fn in_turn(
     pace: impl Fn(Duration) -> Pace,
     time: Duration,
 ) -> Result<Vec<Load>> {
-    let open = faces.iter().map(|face| face.open(clients));
-    let mut open = open.collect::<Result<Vec<_>>>()?;
-    let mut loads = vec![Load::nothing(); faces.len()];
+    let mut loads = vec![Load::default(); faces.len()];
     let mut left = time;
     while !left.is_zero() {
         let slice = SLICE.min(left);
-        for ((face, open), load) in faces.iter().zip(&mut open).zip(&mut loads) {
-            load.add(face.load(open, pace(slice))?);
+        for (face, load) in faces.iter().zip(&mut loads) {
+            load.add(face.load(clients, pace(slice))?);
+            // What it still does is not the next one's.
+            face.server.rest()?;
         }
         left -= slice;
     }

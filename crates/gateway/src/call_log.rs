@@ -11,20 +11,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use claviger_domain::id::{self, Id};
-use claviger_store::call_log::{self, Batch, Line};
+use claviger_store::call_log::{self, Batch, Call, Line};
 use claviger_store::{Db, StoreError};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
 
 use self::shares::Shares;
 
 /// Lines that one transaction writes, at most.
 const TOGETHER: usize = 2_048;
-/// Lines that wait, at most, before calls wait for room. One family of accounts has a part of it, which is not less
-/// than what is written together.
-const ROOM: usize = 8_192;
+/// Lines that wait, at most, before calls wait for room. One family of accounts has a part of it, which is more than
+/// what is written together.
+const ROOM: usize = 6 * TOGETHER;
 /// Lines that wait, at most, with those of calls that nobody waits for any more.
-const MOST: usize = 2 * ROOM;
+const MOST: usize = 8 * TOGETHER;
 /// How long a line that nobody waits for waits for others to be written with. Each transaction holds up the calls
 /// that are under way, so that few of all are to meet one.
 const COMPANY: Duration = Duration::from_millis(100);
@@ -102,10 +103,11 @@ impl CallLog {
         }
     }
 
-    /// Begins to write a line, and gives its number. That a line could not be written is told in the
+    /// Begins to write the line of a call, and gives its number. That a line could not be written is told in the
     /// program's log and fails no call. While the database is away, lines of what has effects find place when
     /// the share of their account is full, too.
-    pub(crate) fn begin(&self, line: Line, has_effects: bool) -> u64 {
+    pub(crate) fn begin(&self, call: &Call, has_effects: bool) -> u64 {
+        let line = Line::from(call);
         let mut queue = self.queue();
         // Without a runtime the program is gone, and its database with it.
         let Ok(runtime) = Handle::try_current() else {
@@ -115,7 +117,7 @@ impl CallLog {
         let has_room =
             shares.have_room(&line.account.root, MOST) || has_effects && !shares.are_full(MOST);
         if !has_room {
-            let call = line.id.as_str();
+            let call = call.id.as_str();
             tracing::error!(call, "a call is not logged: too many lines wait");
             return queue.begun;
         }
@@ -162,17 +164,24 @@ impl CallLog {
             taken: 0,
         };
         loop {
-            if self.may_wait() {
-                tokio::select! {
-                    () = tokio::time::sleep(COMPANY) => {}
-                    () = self.0.hurry.notified() => {}
-                }
-            }
+            self.company().await;
             let Some(batch) = self.take() else { return };
             leading.taken = batch.count();
             self.write(batch).await;
             leading.count();
         }
+    }
+
+    /// Waits while it may for more lines to be written with.
+    async fn company(&self) {
+        // One that was woken for lines which are written by now waits on.
+        let hurried = async {
+            while self.may_wait() {
+                self.0.hurry.notified().await;
+            }
+        };
+        // Either way what waits is written.
+        drop(timeout(COMPANY, hurried).await);
     }
 
     /// Whether nobody waits for a line, and more of them have room in a transaction.
@@ -191,6 +200,9 @@ impl CallLog {
         for (family, count) in batch.iter().flat_map(Batch::families) {
             queue.shares.remove(family, count);
         }
+        drop(queue);
+        // Whoever waits for room has it from now on.
+        self.0.state.send_modify(|_| {});
         batch
     }
 
@@ -198,11 +210,11 @@ impl CallLog {
         if self.append(&batch).await.is_ok() {
             return;
         }
-        // One part of it may be at fault, and the others must not be lost with it.
+        // One block may be at fault, and the others must not be lost with it.
         for part in batch.apart() {
             if let Err(error) = self.append(&part).await {
-                let lines = part.count();
-                tracing::error!(lines, %error, "calls could not be logged");
+                let (first, lines) = (part.first().map(Id::as_str), part.count());
+                tracing::error!(first, lines, %error, "calls could not be logged");
             }
         }
     }

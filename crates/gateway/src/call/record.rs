@@ -160,7 +160,7 @@ impl Record {
         let called = called.unwrap_or(line.connected_account_id.as_str());
         let reached_nothing = line.upstream_status.is_none();
         if !(is_refused && reached_nothing) || self.refusals.has_line(called, line.at) {
-            let number = self.log.begin(line.as_ref().into(), self.is_waited_for);
+            let number = self.log.begin(&line, self.is_waited_for);
             if self.is_waited_for {
                 self.log.is_written(number).await;
             }
@@ -229,14 +229,14 @@ impl Gateway {
             is_dry_run: false,
         };
         self.log.room(&line.root_account_id).await;
-        self.log.begin((&line).into(), false);
+        self.log.begin(&line, false);
     }
 }
 
 impl Drop for Record {
     fn drop(&mut self) {
         if let Some(line) = self.taken() {
-            self.log.begin(line.as_ref().into(), self.is_waited_for);
+            self.log.begin(&line, self.is_waited_for);
         }
     }
 }

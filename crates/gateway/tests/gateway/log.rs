@@ -599,8 +599,8 @@ async fn lines_that_cannot_be_written_take_none_of_another_account_with_them() {
 #[tokio::test]
 async fn the_lines_of_one_account_keep_no_other_account_waiting() {
     /// Lines of one account that wait, and calls that are more than all that may wait.
-    const SHARE: usize = 2_048;
-    const CALLS: usize = 9_000;
+    const SHARE: usize = 3_072;
+    const CALLS: usize = 13_000;
     let app = TestApp::with(Engine::Postgres).await;
     let other = app.tenant("Other").await;
     let world = World::of(app).await;

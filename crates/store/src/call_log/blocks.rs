@@ -33,7 +33,7 @@ impl Batch {
             self.families.insert(root.clone(), vec![Block::of(line)]);
             return;
         };
-        // The last one is where most lines go; others are of calls that took long.
+        // There is more than one where some of the calls took long.
         let mut with_room = blocks.iter_mut().rev();
         match with_room.find(|block| block.has_room_for(line)) {
             Some(block) => block.add(line),
@@ -50,6 +50,11 @@ impl Batch {
     pub fn families(&self) -> impl Iterator<Item = (&Id<id::Account>, usize)> {
         let families = self.families.iter();
         families.map(|(root, blocks)| (root, blocks.iter().map(|block| block.count).sum()))
+    }
+
+    /// The line that one of its blocks is named for.
+    pub fn first(&self) -> Option<&Id<id::Call>> {
+        self.blocks().next().map(|(_, block)| &block.id)
     }
 
     /// Each of its blocks alone.
@@ -129,6 +134,7 @@ impl Block {
         follow(&mut self.lines, format_args!("[{kind}{}", line.own));
     }
 
+    /// A kind has the places, too: lines of one kind are looked for in the same ones.
     fn add_kind(&mut self, line: &Line) -> usize {
         let kind = self.kinds.len();
         self.kinds.insert(line.kind.clone(), kind);

@@ -20,7 +20,7 @@ use crate::call_log::{call, tools};
 in_both_worlds![
     a_listing_is_what_is_found_among_all_lines,
     a_long_call_is_listed_where_it_began,
-    calls_that_took_long_are_in_no_block_each,
+    calls_that_took_long_share_a_block,
     lines_that_were_written_twice_are_listed_once,
     a_block_of_another_tenant_is_not_even_read,
     a_line_of_a_sibling_in_the_same_block_is_not_listed,
@@ -321,7 +321,7 @@ async fn a_long_call_is_listed_where_it_began(world: World) {
     }
 }
 
-async fn calls_that_took_long_are_in_no_block_each(world: World) {
+async fn calls_that_took_long_share_a_block(world: World) {
     let mine = world.account("mine").await;
     let long: Vec<Call> = (0..9).map(|_| call(&world, &mine, None, "long")).collect();
     world.clock.advance(30);
