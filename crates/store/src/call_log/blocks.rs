@@ -16,8 +16,8 @@ pub(super) const SPAN: i64 = 1_000_000;
 /// Bytes of a block, unless one line alone has more: a few hundred lines.
 const LARGEST: usize = 128 * 1024;
 
-/// Lines that are written together, by family of accounts: each is in its block as soon as it is added, so that
-/// nothing is left to do for many of them at once.
+/// Lines that are written together, by family of accounts: each is in its block as soon as it is added, so that none
+/// is looked at again when they are written.
 #[derive(Debug, Default)]
 pub struct Batch {
     families: HashMap<Id<id::Account>, Vec<Block>>,
@@ -33,7 +33,7 @@ impl Batch {
             self.families.insert(root.clone(), vec![Block::of(line)]);
             return;
         };
-        // There is more than one where some of the calls took long.
+        // There is more than one where some of the calls took long, or a block is full.
         let mut with_room = blocks.iter_mut().rev();
         match with_room.find(|block| block.has_room_for(line)) {
             Some(block) => block.add(line),
