@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: builds the release and the benchmarks, and runs one of them.
+//! `cargo xtask bench`: builds the program as packages ship it, and the benchmarks, and runs one of them.
 
 // The benchmarks read the same options: help and mistakes come before the build.
 #[path = "../../bench/src/options.rs"]
@@ -21,7 +21,7 @@ pub(crate) fn run(workspace: &Path, benchmark: &Benchmark) -> Result<()> {
         needs::wrk()?;
     }
     // Wherever the target directory is: xtask is in its folder of debug builds.
-    let xtask = std::env::current_exe().context("cannot tell where the release was built")?;
+    let xtask = std::env::current_exe().context("cannot tell where the program was built")?;
     let target = xtask
         .ancestors()
         .nth(2)
@@ -33,15 +33,15 @@ pub(crate) fn run(workspace: &Path, benchmark: &Benchmark) -> Result<()> {
             .with_context(|| format!("cannot make {}", folder.display()))?;
         needs::python(&workspace.join("bench/fastmcp/requirements.txt"), &folder)?;
     }
-    announce("Building the release and the benchmarks");
-    // Both at once: their dependencies have the features of `cargo build --release` then, and nothing
-    // is built twice.
+    announce("Building the program as packages ship it, and the benchmarks: some ten minutes at first");
+    // Both at once: their dependencies have the same features then, and nothing is built twice. What is
+    // compared is built alike.
     let packages = ["-p", "claviger-server", "-p", "claviger-bench"];
     let binaries = ["--bin", "claviger", "--bin", "claviger-bench"];
-    let build = [&["build", "--release"][..], &packages, &binaries].concat();
+    let build = [&["build", "--profile", "dist"][..], &packages, &binaries].concat();
     succeed(&mut cargo(workspace, &build))?;
     announce("Measuring");
     let arguments = std::env::args_os().skip_while(|argument| argument != "bench");
     // As they were given: they were read without a mistake.
-    succeed(Command::new(target.join("release/claviger-bench")).args(arguments.skip(1)))
+    succeed(Command::new(target.join("dist/claviger-bench")).args(arguments.skip(1)))
 }

@@ -78,8 +78,8 @@ fn targets(fuzz: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// `cargo fuzz`, on the stable toolchain. Nothing of ours is `unsafe`, so that looking after memory would
-/// find others' faults only, at half the speed.
+/// `cargo fuzz`, on the stable toolchain. Nothing that is tried here is `unsafe`, so that looking after memory
+/// would find others' faults only, at half the speed.
 fn cargo_fuzz(workspace: &Path, action: &str, target: &str) -> Command {
     let mut command = cargo(workspace, &["fuzz", action, "--sanitizer", "none", target]);
     command.env("RUSTC_BOOTSTRAP", "1");

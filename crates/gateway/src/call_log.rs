@@ -28,7 +28,7 @@ const ROOM: usize = 6 * TOGETHER;
 const MOST: usize = 8 * TOGETHER;
 /// How long a line that nobody waits for waits for others to be written with. Each transaction holds up the calls
 /// that are under way, so that few of all are to meet one.
-const COMPANY: Duration = Duration::from_millis(100);
+const COMPANY: Duration = Duration::from_millis(250);
 /// How long a database rests that was away.
 const REST: Duration = Duration::from_millis(200);
 
