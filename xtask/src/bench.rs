@@ -33,7 +33,7 @@ pub(crate) fn run(workspace: &Path, benchmark: &Benchmark) -> Result<()> {
             .with_context(|| format!("cannot make {}", folder.display()))?;
         needs::python(&workspace.join("bench/fastmcp/requirements.txt"), &folder)?;
     }
-    announce("Building the program as packages ship it, and the benchmarks: some ten minutes at first");
+    announce("Building the program as packages ship it, and the benchmarks");
     // Both at once: their dependencies have the same features then, and nothing is built twice. What is
     // compared is built alike.
     let packages = ["-p", "claviger-server", "-p", "claviger-bench"];

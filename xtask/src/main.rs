@@ -79,7 +79,7 @@ enum Command {
     Conformance,
     /// Measures what the program costs, beside what else could do the same
     ///
-    /// Builds the release first. The published figures are in docs/performance.md.
+    /// Builds the program as packages ship it first. The published figures are in docs/performance.md.
     #[command(subcommand)]
     Bench(bench::Benchmark),
 }
