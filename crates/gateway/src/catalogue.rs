@@ -38,6 +38,7 @@ pub struct Catalogue {
     /// The same for what is said otherwise of it.
     access: Arc<Access>,
     rate_limit: RateLimitEntry,
+    content: [u8; 32],
     version: String,
     tools: Vec<Arc<Tool>>,
     /// Tools that a connected account does not show.
@@ -68,6 +69,7 @@ impl Catalogue {
         bounds: &Bounds<'_>,
     ) -> Result<Self, Faults> {
         let compiled = compile::compile(connector, document, bounds)?;
+        let content = content(connector, document);
         let file = connector.file();
         Ok(Self {
             slug: file.slug.value.clone(),
@@ -77,7 +79,8 @@ impl Catalogue {
             is_local: connector.is_local(),
             access: Arc::new(connector.access().clone()),
             rate_limit: file.rate_limit.clone(),
-            version: version(connector, document),
+            content,
+            version: shown(&content),
             tools: compiled.tools.into_iter().map(Arc::new).collect(),
             hidden: Vec::new(),
             left_out: compiled.left_out,
@@ -118,6 +121,11 @@ impl Catalogue {
     /// Where the upstream tells of its rate limit.
     pub fn rate_limit(&self) -> &RateLimitEntry {
         &self.rate_limit
+    }
+
+    /// SHA-256 of what it was compiled from, whatever is said otherwise of it: the same for all that were.
+    pub(crate) fn content(&self) -> &[u8; 32] {
+        &self.content
     }
 
     /// A text that changes whenever a tool may have.
@@ -196,10 +204,6 @@ pub fn content(connector: &Connector, document: &Document) -> [u8; 32] {
     digest.update(connector.digest());
     digest.update(document.digest());
     digest.finalize().into()
-}
-
-fn version(connector: &Connector, document: &Document) -> String {
-    shown(&content(connector, document))
 }
 
 fn shown(content: &[u8; 32]) -> String {

@@ -87,13 +87,12 @@ impl StoredConnectors {
         let _door = self.doors.sent().await?;
         let clock = Arc::clone(&core.clock);
         let ends_at = core.now().plus_seconds(LONGEST);
-        let taken = spawn_blocking(move || take(&body, before, &*clock, ends_at))
+        let mut taken = spawn_blocking(move || take(&body, before, &*clock, ends_at))
             .await
             .map_err(|_| ApiError::new(ErrorCode::Internal, "Internal server error"))??;
         let digest = <[u8; 32]>::try_from(taken.digest.as_slice());
         if let Ok(digest) = digest {
-            let catalogue = Arc::clone(&taken.catalogue);
-            self.catalogues.keep(digest, catalogue);
+            taken.catalogue = self.catalogues.keep(digest, taken.catalogue);
         }
         Ok(taken)
     }
@@ -135,9 +134,7 @@ impl StoredConnectors {
             tracing::error!(connector = %stored.id, "a stored connector cannot be compiled");
             return Err(not_there());
         };
-        let catalogue = Arc::new(catalogue);
-        self.catalogues.keep(digest, Arc::clone(&catalogue));
-        Ok(catalogue)
+        Ok(self.catalogues.keep(digest, Arc::new(catalogue)))
     }
 }
 
@@ -352,5 +349,16 @@ mod tests {
             elsewhere.catalogues.get(&digest).is_some()
         });
         assert_eq!(kept, [false, true]);
+
+        // Who finds at once that it is not kept compiles it, and all get the one that is kept.
+        let new = StoredConnectors::default();
+        let both = tokio::join!(
+            new.catalogue_of(core, &found),
+            new.catalogue_of(core, &found)
+        );
+        let (one, other) = (both.0.unwrap(), both.1.unwrap());
+        assert!(Arc::ptr_eq(&one, &other) && !Arc::ptr_eq(&one, &catalogue));
+        // What others compiled from the same is the same.
+        assert_eq!(one.content(), catalogue.content());
     }
 }

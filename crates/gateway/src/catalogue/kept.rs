@@ -57,18 +57,22 @@ impl Catalogues {
         Some(Arc::clone(&entry.catalogue))
     }
 
-    /// Keeps a catalogue, and forgets others where there is no room for all.
-    pub fn keep(&self, content: [u8; 32], catalogue: Arc<Catalogue>) {
+    /// Keeps a catalogue, and forgets others where there is no room for all. Gives the one that is kept: of
+    /// two that were compiled at once, the first.
+    pub fn keep(&self, content: [u8; 32], catalogue: Arc<Catalogue>) -> Arc<Catalogue> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.asked += 1;
+        let asked = kept.asked;
+        if let Some(entry) = kept.by_content.get_mut(&content) {
+            entry.last_asked = asked;
+            return Arc::clone(&entry.catalogue);
+        }
         kept.bytes += catalogue.bytes();
         let entry = Entry {
-            catalogue,
-            last_asked: kept.asked,
+            catalogue: Arc::clone(&catalogue),
+            last_asked: asked,
         };
-        if let Some(before) = kept.by_content.insert(content, entry) {
-            kept.bytes -= before.catalogue.bytes();
-        }
+        kept.by_content.insert(content, entry);
         while kept.bytes > self.largest && kept.by_content.len() > 1 {
             let oldest = kept
                 .by_content
@@ -81,6 +85,7 @@ impl Catalogues {
                 kept.bytes -= gone.catalogue.bytes();
             }
         }
+        catalogue
     }
 
     /// The catalogue of a connector and a document, compiled now if it is not kept.
@@ -90,8 +95,7 @@ impl Catalogues {
             return Ok(catalogue);
         }
         let catalogue = Arc::new(Catalogue::compile(connector, document)?);
-        self.keep(content, Arc::clone(&catalogue));
-        Ok(catalogue)
+        Ok(self.keep(content, catalogue))
     }
 }
 

@@ -154,9 +154,7 @@ impl Overridden {
         if let Some(kept) = self.0.get(&content) {
             return kept;
         }
-        let overridden = Arc::new(catalogue.with(said));
-        self.0.keep(content, Arc::clone(&overridden));
-        overridden
+        self.0.keep(content, Arc::new(catalogue.with(said)))
     }
 }
 

@@ -30,7 +30,9 @@ use crate::way::Way;
 pub(crate) struct Account<'a> {
     pub(crate) connected: &'a ConnectedAccount,
     pub(crate) access: &'a Access,
-    /// The version of the catalogue that the access is of.
+    /// What the catalogue was compiled from that the access is of.
+    pub(super) content: &'a [u8; 32],
+    /// The version of that catalogue.
     version: &'a str,
     context: Context<'a>,
 }
@@ -40,6 +42,7 @@ impl<'a> Account<'a> {
         Self {
             connected,
             access: catalogue.access(),
+            content: catalogue.content(),
             version: catalogue.version(),
             context: Context::of(&connected.context),
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use claviger_domain::role::Role;
 use claviger_testkit::{Engine, MadeAccessKey, PUBLIC_HOST, TestApp};
 use claviger_verify::Bounds;
+use futures::future::join_all;
 use http::Method;
 use serde_json::{Value, json};
 
@@ -101,6 +102,15 @@ async fn a_call_from_memory_asks_the_database_nothing() {
         assert!(pair.calls().await);
     }
     assert_eq!(pair.near.upstream.received().len(), before + 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_calls_after_a_start_all_go_through_however_many_come_at_once() {
+    let pair = Pair::new().await;
+    // Nothing is compiled here yet: they all find that out at once.
+    let first = join_all((0..16).map(|_| pair.calls())).await;
+    assert_eq!(first, [true; 16]);
+    assert!(pair.calls().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
