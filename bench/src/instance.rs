@@ -74,22 +74,29 @@ impl Instance {
             template: String::new(),
         };
         let server = instance.start()?;
-        let text = fs::read_to_string(folder.join("bootstrap.json"))?;
-        let bootstrap: Value = serde_json::from_str(&text)?;
-        let member = |name: &str| {
-            let text = bootstrap[name].as_str().map(str::to_owned);
-            text.with_context(|| format!("no {name} in bootstrap.json"))
-        };
-        let owner_key = member("accessKey")?;
+        let owner_key = instance.told("accessKey")?;
         let made = server.call("POST /api-keys", &owner_key, &settings("Template"))?;
         server.stop()?;
         Ok(Self {
-            verifier_key: member("verifierKey")?,
+            verifier_key: instance.told("verifierKey")?,
             owner_key,
-            account: Id::from_trusted(member("accountId")?),
+            account: Id::from_trusted(instance.told("accountId")?),
             template: made.json()?["id"].as_str().unwrap_or_default().to_owned(),
             ..instance
         })
+    }
+
+    /// The connected account of the built-in connector.
+    pub(crate) fn connected(&self) -> Result<String> {
+        self.told("integratedAccountId")
+    }
+
+    /// What the program told when it made it.
+    fn told(&self, name: &str) -> Result<String> {
+        let text = fs::read_to_string(self.folder.join("bootstrap.json"))?;
+        let bootstrap: Value = serde_json::from_str(&text)?;
+        let text = bootstrap[name].as_str().map(str::to_owned);
+        text.with_context(|| format!("no {name} in bootstrap.json"))
     }
 
     /// Starts the program over it.

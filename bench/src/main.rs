@@ -27,6 +27,7 @@ mod postgres;
 mod random;
 mod scratch;
 mod server;
+mod train;
 mod verify;
 mod webhooks;
 mod wrk;
@@ -38,6 +39,7 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
 use options::Benchmark;
+use train::TrainOptions;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
@@ -50,6 +52,9 @@ struct Arguments {
 enum Command {
     #[command(flatten)]
     Benchmark(Benchmark),
+    /// What `cargo xtask dist` asks of the build that counts what it does
+    #[command(hide = true)]
+    Train(TrainOptions),
     /// A process of `verify`: the bare route, with this answer
     #[command(hide = true)]
     ServeBare { answer: String },
@@ -106,6 +111,7 @@ fn run(command: Command) -> Result<()> {
         Command::Benchmark(Benchmark::Webhooks(options)) => webhooks::run(&options),
         Command::Benchmark(Benchmark::Login(options)) => login::run(&options),
         Command::Benchmark(Benchmark::Mcp(options)) => mcp::run(&options),
+        Command::Train(options) => train::run(&options),
         Command::ServeBare { answer } => {
             serving(async move { bare::serve(bare::routes(&answer)?).await })
         }

@@ -1,5 +1,6 @@
 //! What a tool's call costs, beside the same translation by hand and beside `FastMCP`'s `from_openapi`.
 
+mod caller;
 mod crowd;
 mod served;
 
@@ -18,7 +19,8 @@ use crate::options::McpOptions;
 use crate::scratch::{self, Scratch};
 use crate::server::{CORE, Server, claviger, own_server, pinned};
 
-pub(crate) use served::{translation, upstream};
+pub(crate) use caller::{CALLED, Caller, HEAD};
+pub(crate) use served::{LAST_WORD, translation, upstream};
 
 /// Clients of the greater load, each with one call under way.
 const MANY: usize = 16;
@@ -29,10 +31,6 @@ const SLICE: Duration = Duration::from_secs(1);
 const STEADY: usize = 64;
 /// Clients that list tools.
 const LISTING: usize = 64;
-/// What every request to an MCP server is sent with.
-const HEAD: &str = "content-type: application/json\r\naccept: application/json, text/event-stream\r\n\
-                    mcp-protocol-version: 2025-11-25\r\n";
-
 pub(crate) fn run(options: &McpOptions) -> Result<()> {
     ensure!(
         cores()? >= 2,
@@ -57,8 +55,7 @@ pub(crate) fn run(options: &McpOptions) -> Result<()> {
     };
     let connected = caller.connect(&api.address, "bench")?;
     let path = caller.expose(&connected)?;
-    let own_connected = built_in(&instance.folder)?;
-    let listed = caller.expose(&own_connected)?;
+    let listed = caller.expose(&instance.connected()?)?;
 
     let mut by_hand = own_server("serve-translation")?;
     by_hand.arg(&api.address);
@@ -66,7 +63,7 @@ pub(crate) fn run(options: &McpOptions) -> Result<()> {
     let fastmcp = fastmcp(&scratch, &api.address, &log("fastmcp"))?;
 
     let mut faces = [
-        Face::new("claviger", &own, path, "get_single_bench_item_by_id"),
+        Face::new("claviger", &own, path, CALLED),
         Face::new("by hand", &by_hand, "/mcp".to_owned(), "getItem"),
         Face::new("FastMCP", &fastmcp, "/mcp".to_owned(), "getItem"),
     ];
@@ -84,56 +81,6 @@ pub(crate) fn run(options: &McpOptions) -> Result<()> {
     }
     let resident = crowd::resident_mebibytes(&caller, &api.address, options.servers)?;
     report(&machine, options, &faces, lists, resident)
-}
-
-/// Whoever sets servers up over HTTP.
-struct Caller<'a> {
-    server: &'a Server,
-    key: &'a str,
-}
-
-impl Caller<'_> {
-    fn make(&self, path: &str, body: &Value) -> Result<Value> {
-        let line = format!("POST {path}");
-        self.server.call(&line, self.key, body)?.json()
-    }
-
-    /// Brings the connector, and connects one account by it; gives the connected account's id.
-    fn connect(&self, host: &str, tenant: &str) -> Result<String> {
-        self.make("/integration", &served::connector())?;
-        self.connect_again(host, tenant)
-    }
-
-    fn connect_again(&self, host: &str, tenant: &str) -> Result<String> {
-        let made = self.make(
-            "/integrated-account",
-            &json!({
-                "integration": "bench", "tenant_id": tenant, "authentication_method": "api_key",
-                "context": {"host": host}, "credentials": {"key": "a-key-of-the-other-api"},
-            }),
-        )?;
-        text_of(&made, "id")
-    }
-
-    /// Makes an MCP server of a connected account with all its tools, and a budget that no load uses up;
-    /// gives its path, token and all.
-    fn expose(&self, connected: &str) -> Result<String> {
-        let path = format!("/integrated-account/{connected}/mcp");
-        let config = json!({"calls_per_minute": 10_000_000, "calls_in_flight": 10_000});
-        let made = self.make(&path, &json!({"name": "bench", "config": config}))?;
-        Ok(format!("/mcp/{}", text_of(&made, "token")?))
-    }
-}
-
-fn text_of(value: &Value, member: &str) -> Result<String> {
-    let text = value[member].as_str().map(str::to_owned);
-    text.with_context(|| format!("no `{member}` in an answer"))
-}
-
-/// The connected account of the built-in connector.
-fn built_in(folder: &Path) -> Result<String> {
-    let text = std::fs::read_to_string(folder.join("bootstrap.json"))?;
-    text_of(&serde_json::from_str(&text)?, "integratedAccountId")
 }
 
 /// `FastMCP` over the same document and API, in the environment that `cargo xtask bench` made for it.

@@ -8,24 +8,35 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use clap::Args;
 
-pub(crate) use options::Benchmark;
+use options::Benchmark;
 
+use crate::dist::{self, PROFILE};
 use crate::needs;
-use crate::process::{announce, cargo, succeed};
+use crate::process::{announce, cargo, succeed, target_folder};
 
-pub(crate) fn run(workspace: &Path, benchmark: &Benchmark) -> Result<()> {
+/// What is xtask's own on the command line.
+const PLAIN: &str = "--plain";
+
+/// What is measured.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Measures the program without knowing what it is asked often, as what it is compared with is built
+    #[arg(long, global = true)]
+    plain: bool,
+    #[command(subcommand)]
+    benchmark: Benchmark,
+}
+
+pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
+    let benchmark = &options.benchmark;
     if matches!(benchmark, Benchmark::Verify(_)) {
         announce("Looking for what the benchmark needs");
         needs::postgresql()?;
         needs::wrk()?;
     }
-    // Wherever the target directory is: xtask is in its folder of debug builds.
-    let xtask = std::env::current_exe().context("cannot tell where the program was built")?;
-    let target = xtask
-        .ancestors()
-        .nth(2)
-        .context("xtask is in no target directory")?;
+    let target = target_folder()?;
     if matches!(benchmark, Benchmark::Mcp(_)) {
         announce("Looking for what FastMCP needs");
         let folder = target.join("fastmcp");
@@ -33,15 +44,19 @@ pub(crate) fn run(workspace: &Path, benchmark: &Benchmark) -> Result<()> {
             .with_context(|| format!("cannot make {}", folder.display()))?;
         needs::python(&workspace.join("bench/fastmcp/requirements.txt"), &folder)?;
     }
-    announce("Building the program as packages ship it, and the benchmarks");
-    // Both at once: their dependencies have the same features then, and nothing is built twice. What is
-    // compared is built alike.
-    let packages = ["-p", "claviger-server", "-p", "claviger-bench"];
-    let binaries = ["--bin", "claviger", "--bin", "claviger-bench"];
-    let build = [&["build", "--profile", "dist"][..], &packages, &binaries].concat();
+    let mut wanted = vec!["-p", "claviger-bench", "--bin", "claviger-bench"];
+    if options.plain {
+        // Both at once: their dependencies have the same features then, and nothing is built twice.
+        wanted.extend(["-p", "claviger-server", "--bin", "claviger"]);
+    } else {
+        dist::build(workspace)?;
+    }
+    announce("Building the benchmarks");
+    let build = [&["build", "--profile", PROFILE], &wanted[..]].concat();
     succeed(&mut cargo(workspace, &build))?;
     announce("Measuring");
     let arguments = std::env::args_os().skip_while(|argument| argument != "bench");
     // As they were given: they were read without a mistake.
-    succeed(Command::new(target.join("dist/claviger-bench")).args(arguments.skip(1)))
+    let arguments = arguments.skip(1).filter(|argument| argument != PLAIN);
+    succeed(Command::new(target.join(PROFILE).join("claviger-bench")).args(arguments))
 }

@@ -8,6 +8,7 @@
 mod bench;
 mod conformance;
 mod deny;
+mod dist;
 mod fuzz;
 mod lint;
 mod needs;
@@ -80,8 +81,13 @@ enum Command {
     /// Measures what the program costs, beside what else could do the same
     ///
     /// Builds the program as packages ship it first. The published figures are in docs/performance.md.
-    #[command(subcommand)]
-    Bench(bench::Benchmark),
+    Bench(bench::Options),
+    /// Builds the program as packages ship it
+    ///
+    /// Twice: the first build counts what it does while it is asked what it is asked often, and the second one
+    /// is laid out by that. Leaves it in the target folder, as dist/claviger. Takes as long as two builds with
+    /// all optimizations, and installs the compiler's llvm-tools when they are missing.
+    Dist,
 }
 
 fn main() -> ExitCode {
@@ -96,7 +102,8 @@ fn main() -> ExitCode {
         Command::Fuzz { target, minutes } => fuzz::run(workspace, target.as_deref(), minutes),
         Command::Schemathesis(options) => schemathesis::run(workspace, &options),
         Command::Conformance => conformance::run(workspace),
-        Command::Bench(benchmark) => bench::run(workspace, &benchmark),
+        Command::Bench(options) => bench::run(workspace, &options),
+        Command::Dist => dist::run(workspace),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

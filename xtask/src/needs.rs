@@ -88,6 +88,43 @@ pub(crate) fn wrk() -> Result<()> {
     Ok(())
 }
 
+/// The compiler, as far as its profiles need to be known.
+pub(crate) struct Compiler {
+    /// The machine that it builds for, such as `x86_64-unknown-linux-gnu`.
+    pub(crate) host: String,
+    /// What merges the counts of a build that counts: of the compiler's own version, since formats change.
+    pub(crate) merges: PathBuf,
+}
+
+/// Finds the compiler, and finds or installs what merges counts.
+pub(crate) fn compiler(workspace: &Path) -> Result<Compiler> {
+    let asked = |question: &[&str]| {
+        let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+        output(Command::new(compiler).args(question).current_dir(workspace))
+    };
+    let version = asked(&["--version", "--verbose"])?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    let host = host
+        .context("the compiler does not tell its host")?
+        .to_owned();
+    let root = asked(&["--print", "sysroot"])?;
+    let tools = Path::new(root.trim()).join("lib/rustlib").join(&host);
+    let merges = tools.join("bin/llvm-profdata");
+    if !merges.exists() {
+        announce("Installing what merges counts, which comes with the compiler");
+        let mut add = Command::new("rustup");
+        add.args(["component", "add", "llvm-tools"])
+            .current_dir(workspace);
+        succeed(&mut add).with_context(|| {
+            format!(
+                "no {}: install `llvm-tools` of the compiler's version",
+                merges.display()
+            )
+        })?;
+    }
+    Ok(Compiler { host, merges })
+}
+
 /// Finds or makes a virtual environment of Python in `folder`, with those packages, and gives its Python.
 pub(crate) fn python(requirements: &Path, folder: &Path) -> Result<PathBuf> {
     let environment = folder.join("python");

@@ -1,7 +1,7 @@
 //! Running other programs, and telling what is going on.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -36,6 +36,15 @@ fn describes_xtask(variable: &OsString) -> bool {
     variable
         .to_str()
         .is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
+}
+
+/// The target folder, wherever it is: xtask is in its folder of debug builds.
+pub(crate) fn target_folder() -> Result<PathBuf> {
+    let xtask = std::env::current_exe().context("cannot tell where the program was built")?;
+    let target = xtask.ancestors().nth(2);
+    Ok(target
+        .context("xtask is in no target directory")?
+        .to_owned())
 }
 
 /// Runs `command`, with its output on the terminal.

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use serde_json::json;
 
-use super::{Caller, HEAD, served};
+use super::{CALLED, Caller, HEAD, served};
 use crate::loader::count;
 use crate::machine::resident_bytes;
 
@@ -22,7 +22,7 @@ pub(super) fn resident_mebibytes(caller: &Caller<'_>, api: &str, servers: u32) -
             for _ in 0..EACH {
                 let path = caller.expose(&connected)?;
                 let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
-                    "name": "get_single_bench_item_by_id", "arguments": {"id": "item-7"}}});
+                    "name": CALLED, "arguments": {"id": "item-7"}}});
                 let said = caller
                     .server
                     .exchange(&format!("POST {path}"), HEAD, &body)?;

@@ -9,9 +9,9 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 
 /// What the answer of the API ends with.
-pub(super) const LAST_WORD: &str = "the last word of it";
+pub(crate) const LAST_WORD: &str = "the last word of it";
 
-/// An API whose answer to each question has a kilobyte.
+/// An API whose answer to each question has a kilobyte, and that may be told of events.
 pub(crate) fn upstream() -> Router {
     let note = "word ".repeat(170);
     let item = move |Path(id): Path<String>| {
@@ -21,7 +21,9 @@ pub(crate) fn upstream() -> Router {
         });
         async move { Json(body) }
     };
-    Router::new().route("/items/{id}", get(item))
+    Router::new()
+        .route("/items/{id}", get(item))
+        .route("/told", post(async || StatusCode::NO_CONTENT))
 }
 
 /// Its document.
