@@ -1,6 +1,6 @@
 # Claviger in a container: docker build -t claviger . ; docs/deploy.md says how to run it.
 #
-# The program is built twice, the second time by what the first one did: docs/adr/0048 says why. It is one file; beside it the image has the C library and nothing that could be used by
+# The program is one file; beside it the image has the C library and nothing that could be used by
 # whoever breaks in but a shell. Certificates of authorities are compiled in.
 
 FROM rust:1.95-slim-bookworm AS build
@@ -10,7 +10,8 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
-RUN cargo xtask dist \
+# Twice, the second time by what the first one did: docs/adr/0048 says why.
+RUN cargo run --locked --quiet --package xtask -- dist \
     && install -D target/dist/claviger /out/claviger \
     && install -d -m 0700 -o 65532 -g 65532 /out/data
 

@@ -18,7 +18,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
 use crate::clock::MockClock;
 use crate::random::SeededRandom;
-use crate::server::{Server, claviger};
+use crate::server::{Server, claviger, claviger_anywhere};
 
 /// A key to present.
 #[derive(Clone, Debug)]
@@ -73,7 +73,8 @@ impl Instance {
             account: Id::from_trusted(""),
             template: String::new(),
         };
-        let server = instance.start()?;
+        let log = folder.with_extension("log");
+        let server = Server::start(claviger_anywhere(folder)?, &log)?;
         let owner_key = instance.told("accessKey")?;
         let made = server.call("POST /api-keys", &owner_key, &settings("Template"))?;
         server.stop()?;

@@ -9,6 +9,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::machine::{processor_time, wait};
@@ -143,9 +144,10 @@ impl Server {
 
     /// Ends it as a service manager does.
     pub(crate) fn stop(mut self) -> Result<()> {
-        let asked = Command::new("kill").arg(self.id().to_string()).status()?;
-        ensure!(asked.success(), "a server was not there to be ended");
-        self.child.wait()?;
+        kill_process(Pid::from_child(&self.child), Signal::TERM)
+            .context("a server was not there to be ended")?;
+        let ended = self.child.wait()?;
+        ensure!(ended.success(), "a server ended as it should not: {ended}");
         Ok(())
     }
 

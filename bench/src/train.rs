@@ -2,6 +2,7 @@
 //! that answers here counts what it does, and the one that is shipped is laid out by what was counted.
 
 use std::fmt::Write as _;
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
@@ -11,7 +12,7 @@ use crate::instance::{Instance, Key, draw, settings};
 use crate::loader::{self, Pace};
 use crate::mcp::{CALLED, Caller, HEAD, LAST_WORD};
 use crate::scratch::{Scratch, run_async};
-use crate::server::{Server, claviger_anywhere, own_server};
+use crate::server::{Server, claviger_anywhere};
 
 /// Requests under way at once.
 const CLIENTS: usize = 16;
@@ -42,7 +43,9 @@ pub(crate) fn run(options: &TrainOptions) -> Result<()> {
     let instance = Instance::make(&scratch.path().join("data"))?;
     let keys = draw(KEYS);
     run_async(instance.fill(&keys, |_| ()))?;
-    let api = Server::start(own_server("serve-upstream")?, &log("upstream"))?;
+    let mut api = Command::new(std::env::current_exe()?);
+    api.arg("serve-upstream");
+    let api = Server::start(api, &log("upstream"))?;
     let mut command = claviger_anywhere(&instance.folder)?;
     command.arg("--outbound-allow-private");
     let server = Server::start(command, &log("claviger"))?;
@@ -172,7 +175,7 @@ impl Training<'_> {
     }
 
     /// Sends so many requests: each is a line such as `GET /log`, the rest of the head, and a body. Refused
-    /// calls of tools are successes of HTTP: the first answer has to have that word.
+    /// calls of tools are successes of HTTP: the first answer has to have that word, and one after the last.
     fn ask(
         &self,
         what: &str,
@@ -180,9 +183,13 @@ impl Training<'_> {
         times: u64,
         request: impl Fn(u64) -> (String, String, Value),
     ) -> Result<()> {
-        let (line, head, body) = request(0);
-        let said = self.server.exchange(&line, &head, &body)?;
-        ensure!(said.contains(word), "{what}: {said}");
+        let check = || {
+            let (line, head, body) = request(times);
+            let said = self.server.exchange(&line, &head, &body)?;
+            ensure!(said.contains(word), "{what}: {said}");
+            Ok(())
+        };
+        check()?;
         let mut text = String::new();
         let write = |sent, bytes: &mut Vec<u8>| {
             let (line, head, body) = request(sent);
@@ -204,7 +211,7 @@ impl Training<'_> {
         let load = loader::run(&self.server.address, CLIENTS, pace, write);
         let load = load.with_context(|| format!("{what} do not go through"))?;
         println!("{what}: {} answered", load.answered);
-        Ok(())
+        check()
     }
 }
 

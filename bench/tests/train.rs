@@ -9,7 +9,7 @@ fn what_the_program_is_made_fast_for_is_answered() {
     let program = asks.with_file_name("claviger");
     assert!(
         program.exists(),
-        "`cargo build --bin claviger` builds the program"
+        "`cargo build --bin claviger` builds the program, which is not done by this test"
     );
     let mut training = Command::new(asks);
     let ended = training.args(["train", "--requests", "100"]).output();

@@ -22,7 +22,7 @@ const PLAIN: &str = "--plain";
 /// What is measured.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Measures the program without knowing what it is asked often, as what it is compared with is built
+    /// Measures the program built once, without a profile of what it is asked often
     #[arg(long, global = true)]
     plain: bool,
     #[command(subcommand)]

@@ -19,7 +19,11 @@ use crate::process::{announce, cargo, succeed, target_folder};
 pub(crate) const PROFILE: &str = "dist";
 /// What the compiler calls the flags that it is to use beside those of the project.
 const FLAGS: &str = "CARGO_ENCODED_RUSTFLAGS";
+/// What parts them.
+const BETWEEN: &str = "\x1f";
 const PROGRAM: &str = "claviger";
+/// The program that asks it.
+const ASKS: &str = "claviger-bench";
 
 /// Leaves the program in the target folder, and tells where.
 pub(crate) fn run(workspace: &Path) -> Result<()> {
@@ -39,19 +43,19 @@ pub(crate) fn build(workspace: &Path) -> Result<PathBuf> {
     announce("Building the program so that it counts what it does, and what asks it");
     let flag = joined("-Cprofile-generate=", &counts);
     let counting = built(workspace, &compiler, &target.join("counting"), flag)?;
-    let build = [
-        "build",
-        "--locked",
-        "-p",
-        "claviger-bench",
-        "--bin",
-        "claviger-bench",
-    ];
+    let build = ["build", "--locked", "-p", ASKS, "--bin", ASKS];
     succeed(&mut cargo(workspace, &build))?;
 
     let guided = target.join("guided");
-    let copy = trained.join(PROGRAM);
-    if !profile.exists() || !is_same(&counting, &copy)? {
+    let programs = [
+        (counting, trained.join(PROGRAM)),
+        (target.join("debug").join(ASKS), trained.join(ASKS)),
+    ];
+    let mut is_trained = profile.exists();
+    for (built, copy) in &programs {
+        is_trained = is_trained && is_same(built, copy)?;
+    }
+    if !is_trained {
         announce("Asking it what it is asked often");
         for stale in [&trained, &guided] {
             if stale.exists() {
@@ -60,13 +64,16 @@ pub(crate) fn build(workspace: &Path) -> Result<PathBuf> {
             }
         }
         fs::create_dir_all(&counts).context("cannot make a folder for what is counted")?;
-        copied(&counting, &copy)?;
-        let asks = trained.join("claviger-bench");
-        copied(&target.join("debug/claviger-bench"), &asks)?;
-        succeed(Command::new(asks).arg("train"))?;
+        for (built, copy) in &programs {
+            copied(built, copy)?;
+        }
+        succeed(Command::new(trained.join(ASKS)).arg("train"))?;
+        let half = trained.join("half.profdata");
         let mut merge = Command::new(&compiler.merges);
-        merge.arg("merge").arg("--sparse").arg("-o").arg(&profile);
+        merge.args(["merge", "--sparse", "-o"]).arg(&half);
         succeed(merge.arg(&counts))?;
+        // Last, so that half a profile is none.
+        fs::rename(&half, &profile).context("cannot keep what was counted")?;
     }
 
     announce("Building it by what was counted");
@@ -92,28 +99,26 @@ fn built(
         .args(["--target", host])
         .arg("--target-dir")
         .arg(folder);
-    build.env(FLAGS, with_own_flags(flag)?);
+    build.env(FLAGS, with_own_flags(flag));
     succeed(&mut build)?;
     Ok(folder.join(host).join(PROFILE).join(PROGRAM))
 }
 
-/// A flag beside those that whoever builds has set, by which they would be replaced.
-fn with_own_flags(flag: OsString) -> Result<OsString> {
-    if let Some(mut flags) = std::env::var_os(FLAGS).filter(|flags| !flags.is_empty()) {
-        flags.push("\x1f");
-        flags.push(flag);
-        return Ok(flags);
-    }
-    let Ok(flags) = std::env::var("RUSTFLAGS") else {
-        return Ok(flag);
+/// A flag beside those that whoever builds has set in the environment, which it would replace. It does
+/// replace those of Cargo's configuration.
+fn with_own_flags(flag: OsString) -> OsString {
+    let encoded = std::env::var_os(FLAGS).filter(|flags| !flags.is_empty());
+    let own = encoded.or_else(|| {
+        let flags = std::env::var("RUSTFLAGS").ok()?;
+        let flags: Vec<_> = flags.split_whitespace().collect();
+        (!flags.is_empty()).then(|| flags.join(BETWEEN).into())
+    });
+    let Some(mut flags) = own else {
+        return flag;
     };
-    let mut all = OsString::new();
-    for own in flags.split_whitespace() {
-        all.push(own);
-        all.push("\x1f");
-    }
-    all.push(flag);
-    Ok(all)
+    flags.push(BETWEEN);
+    flags.push(flag);
+    flags
 }
 
 fn joined(flag: &str, path: &Path) -> OsString {

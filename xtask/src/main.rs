@@ -85,8 +85,10 @@ enum Command {
     /// Builds the program as packages ship it
     ///
     /// Twice: the first build counts what it does while it is asked what it is asked often, and the second one
-    /// is laid out by that. Leaves it in the target folder, as dist/claviger. Takes as long as two builds with
-    /// all optimizations, and installs the compiler's llvm-tools when they are missing.
+    /// is laid out by that. Leaves it in the target folder, as dist/claviger, until another build of that
+    /// profile is made. Takes two builds with all optimizations and one without, and installs the compiler's
+    /// llvm-tools when they are missing. On Linux; for the machine's own kind; flags of Cargo's configuration
+    /// files are not used, those in RUSTFLAGS are.
     Dist,
 }
 

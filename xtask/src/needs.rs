@@ -1,4 +1,4 @@
-//! What tests and benchmarks need that a fresh machine may lack: PostgreSQL's server binaries, nginx, Node,
+//! What tests, benchmarks and packages need that a fresh machine may lack: PostgreSQL's server binaries, nginx, Node,
 //! a browser, packages of Node and Python, a load generator. Installs it where that needs no question,
 //! else says what to run.
 
@@ -14,7 +14,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::process::{announce, output, succeed, succeeds};
 use postgres_binaries::server_binaries;
@@ -109,18 +109,22 @@ pub(crate) fn compiler(workspace: &Path) -> Result<Compiler> {
         .to_owned();
     let root = asked(&["--print", "sysroot"])?;
     let tools = Path::new(root.trim()).join("lib/rustlib").join(&host);
-    let merges = tools.join("bin/llvm-profdata");
+    let merges = std::env::var_os("LLVM_PROFDATA").map(PathBuf::from);
+    let merges = merges.unwrap_or_else(|| tools.join("bin/llvm-profdata"));
+    let must = || {
+        let merges = merges.display();
+        format!(
+            "no {merges}: install `llvm-tools` of the compiler's version, or set LLVM_PROFDATA to where it is"
+        )
+    };
     if !merges.exists() {
         announce("Installing what merges counts, which comes with the compiler");
         let mut add = Command::new("rustup");
         add.args(["component", "add", "llvm-tools"])
             .current_dir(workspace);
-        succeed(&mut add).with_context(|| {
-            format!(
-                "no {}: install `llvm-tools` of the compiler's version",
-                merges.display()
-            )
-        })?;
+        succeed(&mut add).with_context(must)?;
+        // It may be of another toolchain.
+        ensure!(merges.exists(), must());
     }
     Ok(Compiler { host, merges })
 }

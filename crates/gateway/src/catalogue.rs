@@ -123,7 +123,8 @@ impl Catalogue {
         &self.rate_limit
     }
 
-    /// SHA-256 of what it was compiled from, whatever is said otherwise of it: the same for all that were.
+    /// SHA-256 of what it was compiled from: the same however often that is, and whatever a connected account
+    /// says otherwise.
     pub(crate) fn content(&self) -> &[u8; 32] {
         &self.content
     }

@@ -11,7 +11,7 @@ use crate::openapi::Document;
 /// least recently.
 const LARGEST: usize = 256 * 1_024 * 1_024;
 
-/// Catalogues by content, each compiled once while it is kept.
+/// Catalogues by content, of each content one.
 #[derive(Debug)]
 pub struct Catalogues {
     kept: Mutex<Kept>,

@@ -31,7 +31,7 @@ pub(crate) struct Account<'a> {
     pub(crate) connected: &'a ConnectedAccount,
     pub(crate) access: &'a Access,
     /// What the catalogue was compiled from that the access is of.
-    pub(super) content: &'a [u8; 32],
+    content: &'a [u8; 32],
     /// The version of that catalogue.
     version: &'a str,
     context: Context<'a>,
@@ -46,6 +46,12 @@ impl<'a> Account<'a> {
             version: catalogue.version(),
             context: Context::of(&connected.context),
         }
+    }
+
+    /// Whether that is its catalogue, as far as it says where calls go and what they carry. Not by address:
+    /// one that was let go of is compiled again.
+    pub(crate) fn is_by(&self, catalogue: &Catalogue) -> bool {
+        catalogue.content() == self.content
     }
 
     pub(super) fn format(&self) -> Option<&'a FormatAccess> {

@@ -202,8 +202,7 @@ impl Gateway {
                 && then.overrides == row.overrides
                 && then.authentication_method == row.authentication_method;
         let catalogue = self.catalogue_of_known(&now).await?;
-        // Not by address: what was let go of, or found by two calls at once, is compiled more than once.
-        if is_same_row && catalogue.content() == account.content {
+        if is_same_row && account.is_by(&catalogue) {
             return Ok(());
         }
         Err(Failure::refused(

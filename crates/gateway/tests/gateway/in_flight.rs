@@ -221,6 +221,20 @@ in_both_shops!(
     }
 );
 
+in_both_shops!(
+    a_connector_that_is_changed_while_a_token_is_fetched_sends_nothing,
+    async |shop| {
+        let (slow, id) = with_held_token(&shop).await;
+        let call = shop.get(&id, "orders");
+        let other = json!({ "label": "Other orders" });
+        let change = shop.owner(Method::PATCH, "/integration/orders", other);
+        let answered = ended_meanwhile(&shop, &slow, call, change).await;
+        assert_eq!(answered.expect(409)["code"], "connector_changed");
+        // Asked again it goes by what the connector says now.
+        shop.get(&id, "orders").await.expect(200);
+    }
+);
+
 #[test]
 fn an_answer_of_megabytes_is_read_within_bounds() {
     run(Engine::Sqlite, async |shop| {
