@@ -54,7 +54,11 @@ pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
     announce("Building the benchmarks");
     let build = [&["build", "--profile", PROFILE], &wanted[..]].concat();
     succeed(&mut cargo(workspace, &build))?;
-    announce("Measuring");
+    announce(if options.plain {
+        "Measuring the program built once"
+    } else {
+        "Measuring the program as packages ship it"
+    });
     let arguments = std::env::args_os().skip_while(|argument| argument != "bench");
     // As they were given: they were read without a mistake.
     let arguments = arguments.skip(1).filter(|argument| argument != PLAIN);
