@@ -1,6 +1,6 @@
-//! What tests, benchmarks and packages need that a fresh machine may lack: PostgreSQL's server binaries, nginx, Node,
-//! a browser, packages of Node and Python, a load generator. Installs it where that needs no question,
-//! else says what to run.
+//! What tests, benchmarks and packages need that a fresh machine may lack: PostgreSQL's server binaries,
+//! nginx, Node, a browser, packages of Node and Python, a load generator, the compiler's tools for profiles.
+//! Installs it where that needs no question, else says what to run.
 
 // What needs PostgreSQL and nginx looks for them itself. This is the same search, ahead of the build.
 #[path = "../../crates/testkit/src/nginx/binaries.rs"]
