@@ -12,13 +12,18 @@ use super::binaries::server_binaries;
 
 /// Runs the server until its standard input ends: the kernel closes that pipe also when the process
 /// that holds it is killed, as the benchmark ends its servers.
+///
+/// Arguments: the server's directory, then its program, with what runs that as another user where
+/// this is root. The shell stays who started it: it tidies up where the other user may not.
 const UNTIL_THE_PIPE_CLOSES: &str = r#"
-"$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c shared_buffers=1GB \
+directory=$1
+shift
+"$@" -D "$directory/data" -k "$directory" -c listen_addresses= -c shared_buffers=1GB \
   -c synchronous_commit=off &
 read -r _
 kill -QUIT $!
 wait $!
-rm -rf "$2"
+rm -rf "$directory"
 "#;
 
 /// A running server. It ends, and its directory goes, with this or with the process.
@@ -39,15 +44,18 @@ impl PostgresServer {
         if let Some((user, group)) = user {
             chown(&directory, Some(user), Some(group))?;
         }
-        let command = |program: &Path| {
-            let mut command = Command::new(program);
-            command.current_dir("/");
-            if let Some((user, group)) = user {
-                command.uid(user).gid(group);
-            }
-            command
-        };
-        let made = command(&binaries.join("initdb"))
+        let mut program = Vec::new();
+        let mut initdb = Command::new(binaries.join("initdb"));
+        if let Some((user, group)) = user {
+            initdb.uid(user).gid(group);
+            program.push("setpriv".into());
+            program.push(format!("--reuid={user}").into());
+            program.push(format!("--regid={group}").into());
+            program.push("--clear-groups".into());
+        }
+        program.push(binaries.join("postgres").into_os_string());
+        let made = initdb
+            .current_dir("/")
             .args(["-U", "bench", "-A", "trust", "-E", "UTF8", "--locale=C"])
             .arg("--no-sync")
             .arg("-D")
@@ -55,10 +63,11 @@ impl PostgresServer {
             .output()
             .context("cannot run initdb")?;
         ensure!(made.status.success(), "initdb failed: {made:?}");
-        let mut shell = command(Path::new("sh"))
+        let mut shell = Command::new("sh")
+            .current_dir("/")
             .args(["-c", UNTIL_THE_PIPE_CLOSES, "sh"])
-            .arg(&binaries)
             .arg(&directory)
+            .args(program)
             .stdin(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

@@ -16,13 +16,21 @@ use super::binaries::server_binaries;
 ///
 /// Nothing here has to survive a crash, so nothing is synced; autovacuum would open connections to
 /// the template while it is being cloned.
+///
+/// Arguments: where the binaries are, the server's directory, then what runs a command as the
+/// server's user, if that is another. The shell itself stays who started it: it tidies up in a
+/// directory that may be closed to the server's user.
 const UNTIL_THE_PIPE_CLOSES: &str = r#"
 exec 2>&1
+binaries=$1
+directory=$2
+shift 2
 serve() {
-    "$1/postgres" -D "$2/data" -k "$2" -c listen_addresses='' -c max_connections=200 \
-        -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c autovacuum=off &
+    "$@" "$binaries/postgres" -D "$directory/data" -k "$directory" -c listen_addresses='' \
+        -c max_connections=200 -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
+        -c autovacuum=off &
 }
-if "$1/initdb" -D "$2/data" -U test -A trust -E UTF8 --locale=C --no-sync; then
+if "$@" "$binaries/initdb" -D "$directory/data" -U test -A trust -E UTF8 --locale=C --no-sync; then
     serve "$@"
     while read -r order; do
         if [ "$order" = kill ]; then
@@ -36,7 +44,7 @@ if "$1/initdb" -D "$2/data" -U test -A trust -E UTF8 --locale=C --no-sync; then
     kill -QUIT $!
     wait $!
 fi
-rm -rf "$2"
+rm -rf "$directory"
 "#;
 
 /// The line with which the server says that it takes connections.
@@ -78,12 +86,16 @@ pub struct Server {
 impl Server {
     /// Starts a server and waits until it takes connections: about a second, most of it `initdb`.
     pub fn start() -> Result<Self, StartError> {
-        let binaries = server_binaries().ok_or(StartError::NoBinaries)?;
         // Not in `$TMPDIR`: a socket's path must stay under 108 bytes, and the server's user must be
         // able to reach it, neither of which is sure there.
+        Self::start_in(Path::new("/tmp"))
+    }
+
+    fn start_in(parent: &Path) -> Result<Self, StartError> {
+        let binaries = server_binaries().ok_or(StartError::NoBinaries)?;
         let directory = tempfile::Builder::new()
             .prefix("claviger-postgres-")
-            .tempdir_in("/tmp")?;
+            .tempdir_in(parent)?;
 
         let mut command = Command::new("sh");
         command
@@ -98,7 +110,12 @@ impl Server {
         if directory.path().metadata()?.uid() == 0 {
             let (user, group) = unprivileged_user()?.ok_or(StartError::NoUser)?;
             chown(directory.path(), Some(user), Some(group))?;
-            command.uid(user).gid(group);
+            command.args([
+                "setpriv",
+                &format!("--reuid={user}"),
+                &format!("--regid={group}"),
+                "--clear-groups",
+            ]);
         }
 
         let mut shell = command.spawn()?;
@@ -201,11 +218,17 @@ fn unprivileged_user() -> std::io::Result<Option<(u32, u32)>> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
     fn a_server_leaves_nothing_behind_when_its_lifeline_closes() {
-        let mut server = Server::start().expect("PostgreSQL starts");
+        // As a `/tmp` in which the server's user could remove nothing.
+        let parent = tempfile::tempdir_in("/tmp").expect("a directory can be made");
+        std::fs::set_permissions(parent.path(), Permissions::from_mode(0o755)).expect("it is ours");
+        let mut server = Server::start_in(parent.path()).expect("PostgreSQL starts");
         let directory = server.directory.clone();
         assert!(directory.join("data/postmaster.pid").exists());
 
