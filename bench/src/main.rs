@@ -68,6 +68,9 @@ enum Command {
         #[arg(long)]
         access_key: String,
     },
+    /// A process of `train`: the API whose tools it calls
+    #[command(hide = true)]
+    ServeShop,
     /// A process of `mcp`: the API that tools are made of
     #[command(hide = true)]
     ServeUpstream,
@@ -115,6 +118,7 @@ fn run(command: Command) -> Result<()> {
         Command::ServeBare { answer } => {
             serving(async move { bare::serve(bare::routes(&answer)?).await })
         }
+        Command::ServeShop => serving(async { bare::serve(train::upstream()).await }),
         Command::ServeUpstream => serving(async { bare::serve(mcp::upstream()).await }),
         Command::ServeTranslation { upstream } => {
             serving(async move { bare::serve(mcp::translation(&upstream)?).await })

@@ -19,8 +19,9 @@ use crate::options::McpOptions;
 use crate::scratch::{self, Scratch};
 use crate::server::{CORE, Server, claviger, own_server, pinned};
 
-pub(crate) use caller::{CALLED, Caller, HEAD};
-pub(crate) use served::{LAST_WORD, translation, upstream};
+pub(crate) use caller::{Caller, HEAD};
+use served::CALLED;
+pub(crate) use served::{translation, upstream};
 
 /// Clients of the greater load, each with one call under way.
 const MANY: usize = 16;
@@ -53,7 +54,8 @@ pub(crate) fn run(options: &McpOptions) -> Result<()> {
         server: &own,
         key: &instance.owner_key,
     };
-    let connected = caller.connect(&api.address, "bench")?;
+    caller.bring(&served::connector())?;
+    let connected = caller.connect(served::SLUG, &api.address, "bench")?;
     let path = caller.expose(&connected)?;
     let listed = caller.expose(&instance.connected()?)?;
 

@@ -1,6 +1,8 @@
 //! What a build of the program is made fast for: what it is asked often, so many requests of each. The build
 //! that answers here counts what it does, and the one that is shipped is laid out by what was counted.
 
+mod shop;
+
 use std::fmt::Write as _;
 use std::process::Command;
 
@@ -10,9 +12,11 @@ use serde_json::{Value, json};
 
 use crate::instance::{Instance, Key, draw, settings};
 use crate::loader::{self, Pace};
-use crate::mcp::{CALLED, Caller, HEAD, LAST_WORD};
+use crate::mcp::{Caller, HEAD};
 use crate::scratch::{Scratch, run_async};
 use crate::server::{Server, claviger_anywhere};
+
+pub(crate) use shop::upstream;
 
 /// Requests under way at once.
 const CLIENTS: usize = 16;
@@ -20,6 +24,8 @@ const CLIENTS: usize = 16;
 const KEYS: u32 = 1_000;
 /// A request that is asked seldom is sent once for so many of those that are asked often.
 const SELDOM: u64 = 20;
+/// Calls of tools repeat after so many.
+const KINDS: u64 = 8;
 /// Wrong passwords; each costs some tens of milliseconds, and a network has few.
 const PASSWORDS: u32 = 5;
 /// What each key tells of itself.
@@ -44,8 +50,8 @@ pub(crate) fn run(options: &TrainOptions) -> Result<()> {
     let keys = draw(KEYS);
     run_async(instance.fill(&keys, |_| ()))?;
     let mut api = Command::new(std::env::current_exe()?);
-    api.arg("serve-upstream");
-    let api = Server::start(api, &log("upstream"))?;
+    api.arg("serve-shop");
+    let api = Server::start(api, &log("shop"))?;
     let mut command = claviger_anywhere(&instance.folder)?;
     command.arg("--outbound-allow-private");
     let server = Server::start(command, &log("claviger"))?;
@@ -97,7 +103,8 @@ impl Training<'_> {
             server: self.server,
             key: &instance.owner_key,
         };
-        let connected = caller.connect(api, "training")?;
+        caller.bring(&shop::connector())?;
+        let connected = caller.connect(shop::SLUG, api, "training")?;
         let path = caller.expose(&connected)?;
         let own_path = caller.expose(&instance.connected()?)?;
         let message = |method: &str, params: Value| json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
@@ -105,12 +112,33 @@ impl Training<'_> {
             let params = json!({"name": tool, "arguments": arguments});
             message("tools/call", params)
         };
-        self.ask("calls of another API", LAST_WORD, self.often, |sent| {
-            let body = call(CALLED, json!({"id": format!("item-{}", sent % 1_000)}));
-            (format!("POST {path}"), HEAD.to_owned(), body)
+        // Rows are read most; of what else a tool does, there is some of each.
+        let asked = |sent: u64| {
+            let number = (sent % 1_000).to_string();
+            match sent % KINDS {
+                0 => call(
+                    shop::LIST,
+                    json!({"branch": "east", "status": "sent", "since": sent}),
+                ),
+                1 => call(
+                    shop::CREATE,
+                    json!({"branch": "east", "customer": number, "gift": true,
+                        "lines": [{"article": "umbrella", "count": 2}]}),
+                ),
+                2 => call(
+                    shop::GET,
+                    json!({"branch": "east", "id": number, "currency": "CHF"}),
+                ),
+                _ => call(shop::GET, json!({"branch": "north west", "id": number})),
+            }
+        };
+        let often = self.often;
+        self.ask("calls of another API", shop::LAST_WORD, often, |sent| {
+            (format!("POST {path}"), HEAD.to_owned(), asked(sent))
         })?;
-        self.ask("calls without a beginning", LAST_WORD, self.often / 2, |sent| {
-            let mut body = call(CALLED, json!({"id": format!("item-{}", sent % 1_000)}));
+        self.ask("calls without a beginning", shop::LAST_WORD, often / 2, |sent| {
+            let mut body = asked(sent);
+            let called = body["params"]["name"].as_str().unwrap_or_default().to_owned();
             body["params"]["_meta"] = json!({
                 "io.modelcontextprotocol/protocolVersion": STATELESS,
                 "io.modelcontextprotocol/clientInfo": {"name": "training", "version": "1"},
@@ -118,7 +146,7 @@ impl Training<'_> {
             });
             let head = format!(
                 "content-type: application/json\r\naccept: application/json, text/event-stream\r\n\
-                 mcp-protocol-version: {STATELESS}\r\nmcp-method: tools/call\r\nmcp-name: {CALLED}\r\n"
+                 mcp-protocol-version: {STATELESS}\r\nmcp-method: tools/call\r\nmcp-name: {called}\r\n"
             );
             (format!("POST {path}"), head, body)
         })?;
@@ -131,11 +159,18 @@ impl Training<'_> {
             (format!("POST {own_path}"), HEAD.to_owned(), body)
         })?;
         let head = with_key(&instance.owner_key);
-        self.ask("calls by the proxy", LAST_WORD, self.seldom(), |sent| {
-            let item = sent % 1_000;
-            let line = format!("GET /proxy/items/item-{item}?integrated_account_id={connected}");
-            (line, head.clone(), Value::Null)
-        })
+        self.ask(
+            "calls by the proxy",
+            shop::LAST_WORD,
+            self.seldom(),
+            |sent| {
+                let order = sent % 1_000;
+                let line = format!(
+                    "GET /proxy/orders/{order}?integrated_account_id={connected}&branch=east"
+                );
+                (line, head.clone(), Value::Null)
+            },
+        )
     }
 
     /// Keys are made, of which a webhook is told, and what there is is read.
@@ -175,7 +210,7 @@ impl Training<'_> {
     }
 
     /// Sends so many requests: each is a line such as `GET /log`, the rest of the head, and a body. Refused
-    /// calls of tools are successes of HTTP: the first answer has to have that word, and one after the last.
+    /// calls of tools are successes of HTTP: an answer of each kind has to have that word, before and after.
     fn ask(
         &self,
         what: &str,
@@ -184,10 +219,12 @@ impl Training<'_> {
         request: impl Fn(u64) -> (String, String, Value),
     ) -> Result<()> {
         let check = || {
-            let (line, head, body) = request(times);
-            let said = self.server.exchange(&line, &head, &body)?;
-            ensure!(said.contains(word), "{what}: {said}");
-            Ok(())
+            (times..times + KINDS).try_for_each(|sent| {
+                let (line, head, body) = request(sent);
+                let said = self.server.exchange(&line, &head, &body)?;
+                ensure!(said.contains(word), "{what}: {said}");
+                Ok(())
+            })
         };
         check()?;
         let mut text = String::new();

@@ -3,15 +3,11 @@
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::served;
 use crate::server::Server;
 
 /// What every request to an MCP server is sent with.
 pub(crate) const HEAD: &str = "content-type: application/json\r\naccept: application/json, text/event-stream\r\n\
                     mcp-protocol-version: 2025-11-25\r\n";
-/// The tool that is called: the one operation of the API.
-pub(crate) const CALLED: &str = "get_single_bench_item_by_id";
-
 /// Whoever sets servers up over HTTP.
 pub(crate) struct Caller<'a> {
     pub(crate) server: &'a Server,
@@ -24,17 +20,17 @@ impl Caller<'_> {
         self.server.call(&line, self.key, body)?.json()
     }
 
-    /// Brings the connector, and connects one account by it; gives the connected account's id.
-    pub(crate) fn connect(&self, host: &str, tenant: &str) -> Result<String> {
-        self.make("/integration", &served::connector())?;
-        self.connect_again(host, tenant)
+    /// Brings a connector.
+    pub(crate) fn bring(&self, connector: &Value) -> Result<()> {
+        self.make("/integration", connector).map(drop)
     }
 
-    pub(super) fn connect_again(&self, host: &str, tenant: &str) -> Result<String> {
+    /// Connects an account by the connector of that name; gives the connected account's id.
+    pub(crate) fn connect(&self, slug: &str, host: &str, tenant: &str) -> Result<String> {
         let made = self.make(
             "/integrated-account",
             &json!({
-                "integration": "bench", "tenant_id": tenant, "authentication_method": "api_key",
+                "integration": slug, "tenant_id": tenant, "authentication_method": "api_key",
                 "context": {"host": host}, "credentials": {"key": "a-key-of-the-other-api"},
             }),
         )?;

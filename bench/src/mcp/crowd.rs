@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use serde_json::json;
 
-use super::{CALLED, Caller, HEAD, served};
+use super::{Caller, HEAD, served};
 use crate::loader::count;
 use crate::machine::resident_bytes;
 
@@ -18,11 +18,11 @@ pub(super) fn resident_mebibytes(caller: &Caller<'_>, api: &str, servers: u32) -
     println!("Making {servers} MCP servers over {accounts} connected accounts, and calling each");
     let part = |first: u32| -> Result<()> {
         for number in (first..accounts).step_by(THREADS as usize) {
-            let connected = caller.connect_again(api, &format!("tenant-{number}"))?;
+            let connected = caller.connect(served::SLUG, api, &format!("tenant-{number}"))?;
             for _ in 0..EACH {
                 let path = caller.expose(&connected)?;
                 let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
-                    "name": CALLED, "arguments": {"id": "item-7"}}});
+                    "name": served::CALLED, "arguments": {"id": "item-7"}}});
                 let said = caller
                     .server
                     .exchange(&format!("POST {path}"), HEAD, &body)?;

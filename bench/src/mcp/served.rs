@@ -8,10 +8,14 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
+/// Its name as a connector.
+pub(super) const SLUG: &str = "bench";
+/// The tool that is called: the one operation of the API.
+pub(super) const CALLED: &str = "get_single_bench_item_by_id";
 /// What the answer of the API ends with.
-pub(crate) const LAST_WORD: &str = "the last word of it";
+pub(super) const LAST_WORD: &str = "the last word of it";
 
-/// An API whose answer to each question has a kilobyte, and that may be told of events.
+/// An API whose answer to each question has a kilobyte.
 pub(crate) fn upstream() -> Router {
     let note = "word ".repeat(170);
     let item = move |Path(id): Path<String>| {
@@ -21,9 +25,7 @@ pub(crate) fn upstream() -> Router {
         });
         async move { Json(body) }
     };
-    Router::new()
-        .route("/items/{id}", get(item))
-        .route("/told", post(async || StatusCode::NO_CONTENT))
+    Router::new().route("/items/{id}", get(item))
 }
 
 /// Its document.
@@ -46,7 +48,7 @@ pub(super) fn document() -> Value {
 /// A connector to it, as it is sent.
 pub(super) fn connector() -> Value {
     json!({
-        "slug": "bench", "label": "Bench", "tool_prefix": "bench",
+        "slug": SLUG, "label": "Bench", "tool_prefix": "bench",
         "openapi": document(),
         "base_url": "http://{{context.host}}",
         "context": [{"name": "host", "type": "host"}],
