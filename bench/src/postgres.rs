@@ -4,11 +4,17 @@
 //! Both do it the quick way: connections stay open, a request is one prepared statement, the rows are in
 //! memory.
 
-// The tests look for it too. The file depends on nothing; the test kit would bring the whole program.
+// Files of the test kit, of which the rest would bring the whole program.
 #[path = "../../crates/testkit/src/postgres/binaries.rs"]
 mod binaries;
 mod check;
 mod look_up;
+#[path = "../../crates/testkit/src/postgres/server.rs"]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "tests do more with a server, and from further away"
+)]
 mod server;
 
 use anyhow::Result;
@@ -19,7 +25,7 @@ use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 
 use crate::instance::{draw, settings};
-use server::PostgresServer;
+use server::Server;
 
 const TABLE: &str = "CREATE TABLE keys (digest BYTEA PRIMARY KEY, id TEXT NOT NULL, \
                      name TEXT NOT NULL, metadata TEXT NOT NULL, custom_account_id TEXT NOT NULL, \
@@ -32,6 +38,8 @@ const FILL: &str = "INSERT INTO keys SELECT digest, 'key_' || public, 'Key ' || 
                     FROM unnest($1::bytea[], $2::text[]) AS drawn (digest, public)";
 /// Connections; more than one core has use for.
 const CONNECTIONS: u32 = 16;
+/// All rows are in memory.
+const SETTINGS: [&str; 2] = ["shared_buffers=1GB", "synchronous_commit=off"];
 const BATCH: usize = 10_000;
 
 /// What a route asks of PostgreSQL.
@@ -44,19 +52,15 @@ pub(crate) enum Asks {
 }
 
 /// A PostgreSQL with that many keys, and a route over it.
-pub(crate) async fn routes(
-    keys: u32,
-    asks: Asks,
-    access_key: &str,
-) -> Result<(Router, PostgresServer)> {
-    let server = PostgresServer::start()?;
+pub(crate) async fn routes(keys: u32, asks: Asks, access_key: &str) -> Result<(Router, Server)> {
+    let server = Server::start_with(&SETTINGS)?;
     let pool = PgPoolOptions::new()
         .max_connections(CONNECTIONS)
         .min_connections(CONNECTIONS)
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
-        .connect(&server.url())
+        .connect(&server.url("postgres"))
         .await?;
     let pepper = Pepper::new(&[7; 32]);
     fill(&pool, &pepper, keys).await?;

@@ -24,8 +24,6 @@ const CLIENTS: usize = 16;
 const KEYS: u32 = 1_000;
 /// A request that is asked seldom is sent once for so many of those that are asked often.
 const SELDOM: u64 = 20;
-/// Calls of tools repeat after so many.
-const KINDS: u64 = 8;
 /// Wrong passwords; each costs some tens of milliseconds, and a network has few.
 const PASSWORDS: u32 = 5;
 /// What each key tells of itself.
@@ -112,33 +110,15 @@ impl Training<'_> {
             let params = json!({"name": tool, "arguments": arguments});
             message("tools/call", params)
         };
-        // Rows are read most; of what else a tool does, there is some of each.
-        let asked = |sent: u64| {
-            let number = (sent % 1_000).to_string();
-            match sent % KINDS {
-                0 => call(
-                    shop::LIST,
-                    json!({"branch": "east", "status": "sent", "since": sent}),
-                ),
-                1 => call(
-                    shop::CREATE,
-                    json!({"branch": "east", "customer": number, "gift": true,
-                        "lines": [{"article": "umbrella", "count": 2}]}),
-                ),
-                2 => call(
-                    shop::GET,
-                    json!({"branch": "east", "id": number, "currency": "CHF"}),
-                ),
-                _ => call(shop::GET, json!({"branch": "north west", "id": number})),
-            }
-        };
         let often = self.often;
         self.ask("calls of another API", shop::LAST_WORD, often, |sent| {
-            (format!("POST {path}"), HEAD.to_owned(), asked(sent))
+            let (tool, arguments) = shop::asked(sent);
+            let body = call(tool, arguments);
+            (format!("POST {path}"), HEAD.to_owned(), body)
         })?;
         self.ask("calls without a beginning", shop::LAST_WORD, often / 2, |sent| {
-            let mut body = asked(sent);
-            let called = body["params"]["name"].as_str().unwrap_or_default().to_owned();
+            let (tool, arguments) = shop::asked(sent);
+            let mut body = call(tool, arguments);
             body["params"]["_meta"] = json!({
                 "io.modelcontextprotocol/protocolVersion": STATELESS,
                 "io.modelcontextprotocol/clientInfo": {"name": "training", "version": "1"},
@@ -146,7 +126,7 @@ impl Training<'_> {
             });
             let head = format!(
                 "content-type: application/json\r\naccept: application/json, text/event-stream\r\n\
-                 mcp-protocol-version: {STATELESS}\r\nmcp-method: tools/call\r\nmcp-name: {called}\r\n"
+                 mcp-protocol-version: {STATELESS}\r\nmcp-method: tools/call\r\nmcp-name: {tool}\r\n"
             );
             (format!("POST {path}"), head, body)
         })?;
@@ -210,7 +190,8 @@ impl Training<'_> {
     }
 
     /// Sends so many requests: each is a line such as `GET /log`, the rest of the head, and a body. Refused
-    /// calls of tools are successes of HTTP: an answer of each kind has to have that word, before and after.
+    /// calls of tools are successes of HTTP: before and after, as many as there are kinds of calls have to
+    /// be answered with that word.
     fn ask(
         &self,
         what: &str,
@@ -219,7 +200,7 @@ impl Training<'_> {
         request: impl Fn(u64) -> (String, String, Value),
     ) -> Result<()> {
         let check = || {
-            (times..times + KINDS).try_for_each(|sent| {
+            (times..times + shop::KINDS).try_for_each(|sent| {
                 let (line, head, body) = request(sent);
                 let said = self.server.exchange(&line, &head, &body)?;
                 ensure!(said.contains(word), "{what}: {said}");

@@ -1,5 +1,5 @@
 //! The API whose tools are called for training, with its connector: another one than `mcp` measures, so
-//! that what is measured is not what was trained.
+//! that the tool whose calls are measured is none that the program was trained by.
 
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
@@ -12,10 +12,12 @@ use serde_json::{Value, json};
 pub(super) const LAST_WORD: &str = "so much for that";
 /// Its name as a connector.
 pub(super) const SLUG: &str = "shop";
-/// The tools, each of a kind of its own: one row, a page of rows, a change with a body.
-pub(super) const GET: &str = "get_single_shop_order_by_id";
-pub(super) const LIST: &str = "list_all_shop_orders";
-pub(super) const CREATE: &str = "create_a_shop_order";
+/// Calls of its tools repeat after so many.
+pub(super) const KINDS: u64 = 8;
+/// Its tools: one row, a page of rows, a change with a body.
+const GET: &str = "get_single_shop_order_by_id";
+const LIST: &str = "list_all_shop_orders";
+const CREATE: &str = "create_a_shop_order";
 
 /// Rows of a page.
 const PAGE: u32 = 10;
@@ -46,6 +48,27 @@ pub(crate) fn upstream() -> Router {
         .route("/branches/{branch}/orders", get(page).post(made))
         .route("/branches/{branch}/orders/{number}", get(one))
         .route("/told", post(async || StatusCode::NO_CONTENT))
+}
+
+/// The tool of the call with that number, and its arguments: rows are read most, and there is some of what
+/// else a tool does.
+pub(super) fn asked(number: u64) -> (&'static str, Value) {
+    let id = (number % 1_000).to_string();
+    match number % KINDS {
+        0 => (
+            LIST,
+            json!({"branch": "east", "status": "sent", "since": number}),
+        ),
+        1 => {
+            let lines = json!([{"article": "umbrella", "count": 2}]);
+            (
+                CREATE,
+                json!({"branch": "east", "customer": id, "gift": true, "lines": lines}),
+            )
+        }
+        2 => (GET, json!({"branch": "east", "id": id, "currency": "CHF"})),
+        _ => (GET, json!({"branch": "north west", "id": id})),
+    }
 }
 
 fn order(branch: &str, number: &str, currency: &str) -> Value {

@@ -11,44 +11,62 @@ use std::sync::{Mutex, PoisonError};
 
 use super::binaries::server_binaries;
 
-/// Runs the server until its standard input ends. The kernel closes that pipe however the tests
-/// end, also by SIGKILL, which no destructor would see. Until then it takes orders there.
+/// Runs the server until its standard input ends. The kernel closes that pipe however the process that
+/// holds it ends, also by SIGKILL, which no destructor would see. Until then it takes orders there.
 ///
-/// Nothing here has to survive a crash, so nothing is synced; autovacuum would open connections to
-/// the template while it is being cloned.
-///
-/// Arguments: where the binaries are, the server's directory, then what runs a command as the
-/// server's user, if that is another. The shell itself stays who started it: it tidies up in a
-/// directory that may be closed to the server's user.
+/// Arguments: where the binaries are, the server's directory, the words before a command that run it as
+/// the server's user (none where that is this one), then arguments of the server. The shell itself stays
+/// who started it: it tidies up in a directory that may be closed to the server's user.
 const UNTIL_THE_PIPE_CLOSES: &str = r#"
 exec 2>&1
 binaries=$1
 directory=$2
-shift 2
+as_user=$3
+shift 3
 serve() {
-    "$@" "$binaries/postgres" -D "$directory/data" -k "$directory" -c listen_addresses='' \
-        -c max_connections=200 -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
-        -c autovacuum=off &
+    $as_user "$binaries/postgres" -D "$directory/data" -k "$directory" -c listen_addresses='' "$@" &
+    server=$!
 }
-if "$@" "$binaries/initdb" -D "$directory/data" -U test -A trust -E UTF8 --locale=C --no-sync; then
+if $as_user "$binaries/initdb" -D "$directory/data" -U test -A trust -E UTF8 --locale=C --no-sync; then
     serve "$@"
     while read -r order; do
-        if [ "$order" = kill ]; then
-            kill -KILL $! $(cat /proc/$!/task/*/children)
-            wait $!
-            echo "the server is killed"
-        else
+        if [ "$order" = start ]; then
             serve "$@"
+        elif [ -n "$server" ]; then
+            kill -KILL "$server" $(cat /proc/"$server"/task/*/children)
+            wait "$server"
+            # Its number may be another process's from here on.
+            server=
+            echo "the server is killed"
         fi
     done
-    kill -QUIT $!
-    wait $!
+    # Whoever read this may be gone, and must not keep it from tidying up.
+    exec >/dev/null 2>&1
+    if [ -n "$server" ]; then
+        # Without its handlers yet it ignores the second, which the shell had ignored, and ends by the first.
+        kill -TERM "$server"
+        kill -QUIT "$server"
+        wait "$server"
+    fi
 fi
 rm -rf "$directory"
 "#;
 
+/// Nothing of a test has to survive a crash, so nothing is synced; autovacuum would open connections to
+/// the template while it is being cloned.
+const OF_TESTS: [&str; 5] = [
+    "max_connections=200",
+    "fsync=off",
+    "synchronous_commit=off",
+    "full_page_writes=off",
+    "autovacuum=off",
+];
+
 /// The line with which the server says that it takes connections.
 const READY: &str = "database system is ready to accept connections";
+
+/// What is in the line with which the server says why it does not start.
+const FATAL: &str = "FATAL:";
 
 /// The line with which the shell says that it has killed the server.
 const KILLED: &str = "the server is killed";
@@ -84,40 +102,42 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server and waits until it takes connections: about a second, most of it `initdb`.
+    /// Starts a server for tests and waits until it takes connections: about a second, most of it `initdb`.
     pub fn start() -> Result<Self, StartError> {
-        // Not in `$TMPDIR`: a socket's path must stay under 108 bytes, and the server's user must be
-        // able to reach it, neither of which is sure there.
-        Self::start_in(Path::new("/tmp"))
+        Self::start_with(&OF_TESTS)
     }
 
-    fn start_in(parent: &Path) -> Result<Self, StartError> {
+    /// The same with these settings, each such as `fsync=off`.
+    pub fn start_with(settings: &[&str]) -> Result<Self, StartError> {
+        // Not in `$TMPDIR`: a socket's path must stay under 108 bytes, and the server's user must be
+        // able to reach it, neither of which is sure there.
+        Self::start_in(Path::new("/tmp"), settings)
+    }
+
+    fn start_in(parent: &Path, settings: &[&str]) -> Result<Self, StartError> {
         let binaries = server_binaries().ok_or(StartError::NoBinaries)?;
         let directory = tempfile::Builder::new()
             .prefix("claviger-postgres-")
             .tempdir_in(parent)?;
 
+        let mut as_user = String::new();
+        if directory.path().metadata()?.uid() == 0 {
+            let (user, group) = unprivileged_user()?.ok_or(StartError::NoUser)?;
+            chown(directory.path(), Some(user), Some(group))?;
+            as_user = format!("setpriv --reuid={user} --regid={group} --clear-groups");
+        }
         let mut command = Command::new("sh");
         command
             .args(["-c", UNTIL_THE_PIPE_CLOSES, "sh"])
             .arg(binaries)
             .arg(directory.path())
+            .arg(as_user)
+            .args(settings.iter().flat_map(|setting| ["-c", setting]))
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // Out of reach of a terminal's Ctrl-C, which would end the shell before it has tidied up.
             .process_group(0);
-        if directory.path().metadata()?.uid() == 0 {
-            let (user, group) = unprivileged_user()?.ok_or(StartError::NoUser)?;
-            chown(directory.path(), Some(user), Some(group))?;
-            command.args([
-                "setpriv",
-                &format!("--reuid={user}"),
-                &format!("--regid={group}"),
-                "--clear-groups",
-            ]);
-        }
-
         let mut shell = command.spawn()?;
         let lifeline = shell.stdin.take();
         let log = BufReader::new(shell.stdout.take().expect("standard output is piped"));
@@ -183,7 +203,7 @@ fn wait_until_ready(
     let mut said = String::new();
     loop {
         let start = said.len();
-        if log.read_line(&mut said)? == 0 {
+        if log.read_line(&mut said)? == 0 || said[start..].contains(FATAL) {
             return Err(StartError::Ended(said));
         }
         if said[start..].contains(READY) {
@@ -225,10 +245,10 @@ mod tests {
 
     #[test]
     fn a_server_leaves_nothing_behind_when_its_lifeline_closes() {
-        // As a `/tmp` in which the server's user could remove nothing.
+        // As a `/tmp` in which, where the tests run as root, the server's user could remove nothing.
         let parent = tempfile::tempdir_in("/tmp").expect("a directory can be made");
         std::fs::set_permissions(parent.path(), Permissions::from_mode(0o755)).expect("it is ours");
-        let mut server = Server::start_in(parent.path()).expect("PostgreSQL starts");
+        let mut server = Server::start_in(parent.path(), &OF_TESTS).expect("PostgreSQL starts");
         let directory = server.directory.clone();
         assert!(directory.join("data/postmaster.pid").exists());
 
@@ -242,6 +262,17 @@ mod tests {
                 .success()
         );
         assert!(!directory.exists());
+    }
+
+    #[test]
+    fn a_server_that_does_not_start_says_why_and_leaves_nothing_behind() {
+        let parent = tempfile::tempdir_in("/tmp").expect("a directory can be made");
+        std::fs::set_permissions(parent.path(), Permissions::from_mode(0o755)).expect("it is ours");
+        let error = Server::start_in(parent.path(), &["max_connections=many"])
+            .expect_err("many is no number");
+        assert!(error.to_string().contains("max_connections"), "{error}");
+        let left = std::fs::read_dir(parent.path()).expect("it is there");
+        assert_eq!(left.count(), 0);
     }
 
     #[test]
