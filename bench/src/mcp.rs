@@ -114,7 +114,7 @@ struct Face<'a> {
     path: String,
     tool: &'static str,
     rounds: Vec<Round>,
-    /// p99 in milliseconds at a steady rate, of each slice.
+    /// p99 in milliseconds at a steady rate, of each round.
     steady: Vec<f64>,
 }
 
@@ -203,12 +203,8 @@ fn round(faces: &mut [Face<'_>; 3], time: Duration) -> Result<()> {
     let after = spent(faces)?;
     let measured = loads.into_iter().zip(before).zip(after);
     let of_faces = faces.iter_mut().zip(alone_per_second);
-    for ((face, alone_per_second), ((slices, before), after)) in of_faces.zip(measured) {
+    for ((face, alone_per_second), ((mut many, before), after)) in of_faces.zip(measured) {
         face.check()?;
-        let mut many = Load::default();
-        for slice in slices {
-            many.add(slice);
-        }
         face.rounds.push(Round {
             alone_per_second,
             many_per_second: many.rate(),
@@ -220,33 +216,29 @@ fn round(faces: &mut [Face<'_>; 3], time: Duration) -> Result<()> {
     Ok(())
 }
 
-/// Calls each of them at a steady rate, over as many connections as it takes. A pause of the whole machine
-/// makes late what was due meanwhile, a hundredth of a slice and more: so each slice has a p99 of its own, of
-/// which those that met one are few.
+/// Calls each of them at a steady rate, over as many connections as it takes.
 fn go_steadily(faces: [&mut Face<'_>; 2], rate: f64, time: Duration) -> Result<()> {
     let pace = |slice| Pace::Beside(rate, slice);
     let loads = in_turn(&faces.each_ref().map(|face| &**face), STEADY, pace, time)?;
-    for (face, mut slices) in faces.into_iter().zip(loads) {
-        let each = slices.iter_mut().map(|load| load.percentile(99));
-        face.steady.extend(each);
+    for (face, mut load) in faces.into_iter().zip(loads) {
+        face.steady.push(load.percentile(99));
     }
     Ok(())
 }
 
-/// Calls them in turn, by so many clients each, a slice at a time, until each was called for that time; gives
-/// the slices of each.
+/// Calls them in turn, by so many clients each, a slice at a time, until each was called for that time.
 fn in_turn(
     faces: &[&Face<'_>],
     clients: usize,
     pace: impl Fn(Duration) -> Pace,
     time: Duration,
-) -> Result<Vec<Vec<Load>>> {
-    let mut loads = vec![Vec::new(); faces.len()];
+) -> Result<Vec<Load>> {
+    let mut loads = vec![Load::default(); faces.len()];
     let mut left = time;
     while !left.is_zero() {
         let slice = SLICE.min(left);
-        for (face, slices) in faces.iter().zip(&mut loads) {
-            slices.push(face.load(clients, pace(slice))?);
+        for (face, load) in faces.iter().zip(&mut loads) {
+            load.add(face.load(clients, pace(slice))?);
             // What it still does is not the next one's.
             face.server.rest()?;
         }

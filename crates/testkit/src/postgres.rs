@@ -113,7 +113,49 @@ async fn run(admin: &mut PgConnection, statement: String) {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
+    use tempfile::TempDir;
+
     use super::*;
+
+    /// As a `/tmp` in which, where the tests run as root, the server's user could remove nothing.
+    fn closed_to_others() -> TempDir {
+        let parent = tempfile::tempdir_in("/tmp").unwrap();
+        std::fs::set_permissions(parent.path(), Permissions::from_mode(0o755)).unwrap();
+        parent
+    }
+
+    fn count_entries(folder: &TempDir) -> usize {
+        folder.path().read_dir().unwrap().count()
+    }
+
+    #[test]
+    fn a_server_leaves_nothing_behind() {
+        let parent = closed_to_others();
+        let mut server = Server::start_in(parent.path(), &[]).unwrap();
+        server.kill().unwrap();
+        server.start_again().unwrap();
+        assert_eq!(count_entries(&parent), 1);
+        drop(server);
+        assert_eq!(count_entries(&parent), 0);
+
+        let mut server = Server::start_in(parent.path(), &[]).unwrap();
+        server.kill().unwrap();
+        server.kill().unwrap();
+        drop(server);
+        assert_eq!(count_entries(&parent), 0);
+    }
+
+    #[test]
+    fn a_server_that_does_not_start_says_why_and_leaves_nothing_behind() {
+        let parent = closed_to_others();
+        let refused = Server::start_in(parent.path(), &["max_connections=many"]);
+        let said = refused.unwrap_err().to_string();
+        assert!(said.contains("\"many\""), "{said}");
+        assert_eq!(count_entries(&parent), 0);
+    }
 
     async fn migrate(url: &str) {
         let mut connection = PgConnection::connect(url).await.unwrap();

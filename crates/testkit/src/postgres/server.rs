@@ -1,13 +1,14 @@
 //! The server process: made in a scratch directory, reached over a unix socket only, gone with the
 //! process that started it.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use super::binaries::server_binaries;
 
@@ -18,6 +19,8 @@ use super::binaries::server_binaries;
 /// the server's user (none where that is this one), then arguments of the server. The shell itself stays
 /// who started it: it tidies up in a directory that may be closed to the server's user.
 const UNTIL_THE_PIPE_CLOSES: &str = r#"
+# Whoever reads this may be gone, and must not keep it from tidying up.
+trap '' PIPE
 exec 2>&1
 binaries=$1
 directory=$2
@@ -32,16 +35,16 @@ if $as_user "$binaries/initdb" -D "$directory/data" -U test -A trust -E UTF8 --l
     while read -r order; do
         if [ "$order" = start ]; then
             serve "$@"
-        elif [ -n "$server" ]; then
-            kill -KILL "$server" $(cat /proc/"$server"/task/*/children)
-            wait "$server"
-            # Its number may be another process's from here on.
-            server=
+        else
+            if [ -n "$server" ]; then
+                kill -KILL "$server" $(cat /proc/"$server"/task/*/children)
+                wait "$server"
+                # Its number may be another process's from here on.
+                server=
+            fi
             echo "the server is killed"
         fi
     done
-    # Whoever read this may be gone, and must not keep it from tidying up.
-    exec >/dev/null 2>&1
     if [ -n "$server" ]; then
         # Without its handlers yet it ignores the second, which the shell had ignored, and ends by the first.
         kill -TERM "$server"
@@ -74,6 +77,9 @@ const KILLED: &str = "the server is killed";
 /// What the server says when one that was killed has not let go of everything yet.
 const TOO_EARLY: &str = "pre-existing shared memory block";
 
+/// How long a line of the log is waited for: some times as long as the slowest step takes on a slow disk.
+const PATIENCE: Duration = Duration::from_mins(1);
+
 /// Why there is no server to test against.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -86,9 +92,9 @@ pub enum StartError {
     /// Its directory or its process could not be made.
     #[error("cannot prepare PostgreSQL")]
     Prepare(#[from] std::io::Error),
-    /// It said this and ended.
-    #[error("PostgreSQL ended before it was ready:\n{0}")]
-    Ended(String),
+    /// It said this, and then no more.
+    #[error("PostgreSQL does not start:\n{0}")]
+    Said(String),
 }
 
 /// A running server. Dropping it stops it and removes its directory.
@@ -97,8 +103,8 @@ pub struct Server {
     directory: PathBuf,
     shell: Child,
     lifeline: Option<ChildStdin>,
-    /// The lines of its log that tell what became of an order.
-    outcomes: Mutex<Receiver<String>>,
+    /// Its log: all of it until it is ready, then what tells of orders.
+    log: Mutex<Receiver<String>>,
 }
 
 impl Server {
@@ -114,7 +120,7 @@ impl Server {
         Self::start_in(Path::new("/tmp"), settings)
     }
 
-    fn start_in(parent: &Path, settings: &[&str]) -> Result<Self, StartError> {
+    pub(super) fn start_in(parent: &Path, settings: &[&str]) -> Result<Self, StartError> {
         let binaries = server_binaries().ok_or(StartError::NoBinaries)?;
         let directory = tempfile::Builder::new()
             .prefix("claviger-postgres-")
@@ -134,23 +140,39 @@ impl Server {
             .arg(as_user)
             .args(settings.iter().flat_map(|setting| ["-c", setting]))
             .current_dir("/")
+            // What it says is looked for.
+            .env("LC_ALL", "C")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // Out of reach of a terminal's Ctrl-C, which would end the shell before it has tidied up.
             .process_group(0);
         let mut shell = command.spawn()?;
         let lifeline = shell.stdin.take();
-        let log = BufReader::new(shell.stdout.take().expect("standard output is piped"));
-        // Made before the wait, so that it is ended when that fails.
-        let (_, none) = channel();
-        let mut server = Self {
+        let log = shell.stdout.take().expect("standard output is piped");
+        let server = Self {
             directory: directory.keep(),
             shell,
             lifeline,
-            outcomes: Mutex::new(none),
+            log: Mutex::new(read_on(log)),
         };
-        server.outcomes = Mutex::new(wait_until_ready(log)?);
+        server.wait_until_ready()?;
         Ok(server)
+    }
+
+    fn wait_until_ready(&self) -> Result<(), StartError> {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut said = String::new();
+        while let Ok(line) = log.recv_timeout(PATIENCE) {
+            if line.contains(READY) {
+                return Ok(());
+            }
+            said.push_str(&line);
+            said.push('\n');
+            if line.contains(FATAL) {
+                break;
+            }
+        }
+        Err(StartError::Said(said))
     }
 
     /// Kills it and all its processes at once, as the kernel does to who takes too much memory.
@@ -165,15 +187,19 @@ impl Server {
 
     /// Gives an order, and again where it came too early, until the log has that text.
     fn order(&mut self, order: &str, done: &str) -> std::io::Result<()> {
-        let outcomes = self.outcomes.get_mut();
-        let outcomes = outcomes.unwrap_or_else(PoisonError::into_inner);
+        let log = self.log.get_mut();
+        let log = log.unwrap_or_else(PoisonError::into_inner);
+        let shell = self.lifeline.as_mut().expect("it is there until the drop");
+        // Of orders before.
+        while log.try_recv().is_ok() {}
+        writeln!(shell, "{order}")?;
         loop {
-            let shell = self.lifeline.as_mut().expect("it is there until the drop");
-            writeln!(shell, "{order}")?;
-            match outcomes.recv() {
-                Ok(line) if line.contains(done) => return Ok(()),
-                Ok(_) => {}
-                Err(_) => return Err(std::io::ErrorKind::BrokenPipe.into()),
+            let line = log.recv_timeout(PATIENCE).map_err(std::io::Error::other)?;
+            if line.contains(done) {
+                return Ok(());
+            }
+            if line.contains(TOO_EARLY) {
+                writeln!(shell, "{order}")?;
             }
         }
     }
@@ -195,34 +221,22 @@ impl Drop for Server {
     }
 }
 
-/// Reads the server's log up to its ready line, and goes on reading on a thread of its own, so that
-/// the pipe never fills; gives what tells of orders from there on.
-fn wait_until_ready(
-    mut log: BufReader<impl std::io::Read + Send + 'static>,
-) -> Result<Receiver<String>, StartError> {
-    let mut said = String::new();
-    loop {
-        let start = said.len();
-        if log.read_line(&mut said)? == 0 || said[start..].contains(FATAL) {
-            return Err(StartError::Ended(said));
-        }
-        if said[start..].contains(READY) {
-            break;
-        }
-    }
-    let (tell, outcomes) = channel();
+/// Reads the server's log to its end on a thread of its own, so that the pipe never fills; gives all lines
+/// up to the first ready one, and from there on those that tell of orders.
+fn read_on(log: impl Read + Send + 'static) -> Receiver<String> {
+    let (tell, lines) = channel();
     std::thread::spawn(move || {
-        for line in log.lines().map_while(Result::ok) {
-            if [READY, KILLED, TOO_EARLY]
-                .iter()
-                .any(|text| line.contains(text))
-            {
+        let mut is_ready = false;
+        for line in BufReader::new(log).lines().map_while(Result::ok) {
+            let is_of_orders = [READY, KILLED, TOO_EARLY];
+            if !is_ready || is_of_orders.iter().any(|text| line.contains(text)) {
+                is_ready |= line.contains(READY);
                 // Where nobody listens, the log is read on all the same.
                 drop(tell.send(line));
             }
         }
     });
-    Ok(outcomes)
+    lines
 }
 
 /// The user and group ids of `postgres`, else of `nobody`.
@@ -234,54 +248,4 @@ fn unprivileged_user() -> std::io::Result<Option<(u32, u32)>> {
         Some((user.nth(1)?.parse().ok()?, user.next()?.parse().ok()?))
     };
     Ok(find("postgres").or_else(|| find("nobody")))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs::Permissions;
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-
-    #[test]
-    fn a_server_leaves_nothing_behind_when_its_lifeline_closes() {
-        // As a `/tmp` in which, where the tests run as root, the server's user could remove nothing.
-        let parent = tempfile::tempdir_in("/tmp").expect("a directory can be made");
-        std::fs::set_permissions(parent.path(), Permissions::from_mode(0o755)).expect("it is ours");
-        let mut server = Server::start_in(parent.path(), &OF_TESTS).expect("PostgreSQL starts");
-        let directory = server.directory.clone();
-        assert!(directory.join("data/postmaster.pid").exists());
-
-        drop(server.lifeline.take());
-
-        assert!(
-            server
-                .shell
-                .wait()
-                .expect("the shell can be waited for")
-                .success()
-        );
-        assert!(!directory.exists());
-    }
-
-    #[test]
-    fn a_server_that_does_not_start_says_why_and_leaves_nothing_behind() {
-        let parent = tempfile::tempdir_in("/tmp").expect("a directory can be made");
-        std::fs::set_permissions(parent.path(), Permissions::from_mode(0o755)).expect("it is ours");
-        let error = Server::start_in(parent.path(), &["max_connections=many"])
-            .expect_err("many is no number");
-        assert!(error.to_string().contains("max_connections"), "{error}");
-        let left = std::fs::read_dir(parent.path()).expect("it is there");
-        assert_eq!(left.count(), 0);
-    }
-
-    #[test]
-    fn the_output_of_a_server_that_ends_at_once_is_in_the_error() {
-        let log = BufReader::new(&b"initdb: error: no space left\n"[..]);
-        let error = wait_until_ready(log).expect_err("the log ends without the ready line");
-        assert_eq!(
-            error.to_string(),
-            "PostgreSQL ended before it was ready:\ninitdb: error: no space left\n"
-        );
-    }
 }
