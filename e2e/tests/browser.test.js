@@ -129,11 +129,16 @@ describe("in a browser", { skip: isOnPostgres }, () => {
     return { popup, told };
   }
 
+  /** The app is told before the popup closes, which takes a moment. */
+  async function closed(popup) {
+    if (!popup.isClosed()) await popup.waitForEvent("close");
+  }
+
   /** What is connected is what the app was told, and nobody complained. */
   async function connected({ popup, told }, integration) {
     const { result, integrated_account_id: id } = await told();
     assert.equal(result, "success");
-    assert.ok(popup.isClosed());
+    await closed(popup);
     const made = await claviger.done("GET", `/integrated-account/${id}`);
     assert.deepEqual([made.integration, made.tenant_id, made.status], [integration, "customer-42", "active"]);
     const ofPages = complaints.splice(0).filter((text) => !text.includes("responded with a status of 400"));
@@ -182,6 +187,6 @@ describe("in a browser", { skip: isOnPostgres }, () => {
     const { popup, told } = await connecting("desk");
     await popup.getByRole("button", { name: "Cancel" }).click();
     assert.equal(await told(), "closed");
-    assert.ok(popup.isClosed());
+    await closed(popup);
   });
 });
