@@ -20,7 +20,6 @@ use crate::scratch::{self, Scratch};
 use crate::server::{CORE, Server, claviger, own_server, pinned};
 
 pub(crate) use caller::{Caller, HEAD};
-use served::CALLED;
 pub(crate) use served::{translation, upstream};
 
 /// Clients of the greater load, each with one call under way.
@@ -65,7 +64,7 @@ pub(crate) fn run(options: &McpOptions) -> Result<()> {
     let fastmcp = fastmcp(&scratch, &api.address, &log("fastmcp"))?;
 
     let mut faces = [
-        Face::new("claviger", &own, path, CALLED),
+        Face::new("claviger", &own, path, served::CALLED),
         Face::new("by hand", &by_hand, "/mcp".to_owned(), "getItem"),
         Face::new("FastMCP", &fastmcp, "/mcp".to_owned(), "getItem"),
     ];

@@ -8,6 +8,7 @@ use crate::server::Server;
 /// What every request to an MCP server is sent with.
 pub(crate) const HEAD: &str = "content-type: application/json\r\naccept: application/json, text/event-stream\r\n\
                     mcp-protocol-version: 2025-11-25\r\n";
+
 /// Whoever sets servers up over HTTP.
 pub(crate) struct Caller<'a> {
     pub(crate) server: &'a Server,

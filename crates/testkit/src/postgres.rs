@@ -157,6 +157,16 @@ mod tests {
         assert_eq!(count_entries(&parent), 0);
     }
 
+    #[test]
+    fn the_output_of_a_server_that_ends_at_once_is_in_the_error() {
+        let log = server::read_on(&b"initdb: error: no space left\n"[..]);
+        let error = server::wait_until_ready(&log).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "PostgreSQL does not start:\ninitdb: error: no space left\n"
+        );
+    }
+
     async fn migrate(url: &str) {
         let mut connection = PgConnection::connect(url).await.unwrap();
         connection

@@ -149,30 +149,16 @@ impl Server {
         let mut shell = command.spawn()?;
         let lifeline = shell.stdin.take();
         let log = shell.stdout.take().expect("standard output is piped");
-        let server = Self {
+        // Made before the wait, so that it is ended when that fails.
+        let mut server = Self {
             directory: directory.keep(),
             shell,
             lifeline,
             log: Mutex::new(read_on(log)),
         };
-        server.wait_until_ready()?;
+        let log = server.log.get_mut();
+        wait_until_ready(log.unwrap_or_else(PoisonError::into_inner))?;
         Ok(server)
-    }
-
-    fn wait_until_ready(&self) -> Result<(), StartError> {
-        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut said = String::new();
-        while let Ok(line) = log.recv_timeout(PATIENCE) {
-            if line.contains(READY) {
-                return Ok(());
-            }
-            said.push_str(&line);
-            said.push('\n');
-            if line.contains(FATAL) {
-                break;
-            }
-        }
-        Err(StartError::Said(said))
     }
 
     /// Kills it and all its processes at once, as the kernel does to who takes too much memory.
@@ -223,7 +209,7 @@ impl Drop for Server {
 
 /// Reads the server's log to its end on a thread of its own, so that the pipe never fills; gives all lines
 /// up to the first ready one, and from there on those that tell of orders.
-fn read_on(log: impl Read + Send + 'static) -> Receiver<String> {
+pub(super) fn read_on(log: impl Read + Send + 'static) -> Receiver<String> {
     let (tell, lines) = channel();
     std::thread::spawn(move || {
         let mut is_ready = false;
@@ -237,6 +223,22 @@ fn read_on(log: impl Read + Send + 'static) -> Receiver<String> {
         }
     });
     lines
+}
+
+/// Reads that log up to its ready line.
+pub(super) fn wait_until_ready(log: &Receiver<String>) -> Result<(), StartError> {
+    let mut said = String::new();
+    while let Ok(line) = log.recv_timeout(PATIENCE) {
+        if line.contains(READY) {
+            return Ok(());
+        }
+        said.push_str(&line);
+        said.push('\n');
+        if line.contains(FATAL) {
+            break;
+        }
+    }
+    Err(StartError::Said(said))
 }
 
 /// The user and group ids of `postgres`, else of `nobody`.
